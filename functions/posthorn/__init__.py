@@ -1,0 +1,1 @@
+"""Posthorn: outbound webhooks in your own AWS account."""

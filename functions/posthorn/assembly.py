@@ -1,0 +1,57 @@
+"""How the parts of a delivering function fit together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posthorn.aws import client
+from posthorn.clock import now_ms
+from posthorn.deliver import Deliverer
+from posthorn.delivery import Sender
+from posthorn.dispatch import Dispatcher
+from posthorn.queues import Queues
+from posthorn.signing_secrets import Unsealer
+from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.endpoints import Endpoints
+from posthorn.stores.events import Events
+from posthorn.transport.addresses import Policy
+from posthorn.transport.http import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.delivery import Network
+    from posthorn.settings import DeliverySettings
+
+
+def http_client(settings: DeliverySettings) -> Client:
+    return Client(policy=Policy(allow_private=settings.store.allow_private_targets))
+
+
+def dispatcher(
+    settings: DeliverySettings, *, network: Network, clock: Callable[[], int] = now_ms
+) -> Dispatcher:
+    store = settings.store
+    return Dispatcher(
+        Endpoints(client("dynamodb"), store.config_table),
+        Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
+        Queues(client("sqs"), settings),
+        Sender(network, Unsealer(client("kms")), settings, clock=clock),
+        clock=clock,
+        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
+    )
+
+
+def deliverer(
+    settings: DeliverySettings, *, network: Network, clock: Callable[[], int] = now_ms
+) -> Deliverer:
+    store = settings.store
+    return Deliverer(
+        Endpoints(client("dynamodb"), store.config_table),
+        Events(client("dynamodb"), store.events_table, retention_days=store.retention_days),
+        Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
+        Queues(client("sqs"), settings),
+        Sender(network, Unsealer(client("kms")), settings, clock=clock),
+        clock=clock,
+        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
+    )

@@ -1,0 +1,144 @@
+"""One attempt after another: sign, send, decide. Where it is recorded is the business of its callers."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future  # noqa: TC003 - beside its use
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from posthorn.aws import threads
+from posthorn.errors import RefusedTarget, Unavailable
+from posthorn.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Timings
+from posthorn.schedule import Step, next_step
+from posthorn.transport.addresses import Policy, Target, parse_target
+from posthorn.transport.http import Post
+from posthorn.wire.formats import body_of, headers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from posthorn.models import Endpoint, Event, Wire
+    from posthorn.settings import DeliverySettings
+    from posthorn.signing_secrets import Unsealer
+
+type Secrets = Mapping[str, tuple[bytes, ...]]
+"""Signing secrets by endpoint id, the newest first."""
+
+_NOTHING_SENT = Timings(dns=0, connect=0, tls=0, first_byte=0, total=0)
+
+
+class Network(Protocol):
+    """Whatever makes POSTs: the HTTP client, or in tests a table of receivers."""
+
+    def send[K](self, posts: Iterable[tuple[K, Post]], *, deadline: float) -> Iterator[tuple[K, Outcome]]:
+        """Make all POSTs, yielding each outcome as it comes; `deadline` is in seconds, for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An attempt to be made: everything it takes but the time."""
+
+    event: Event
+    endpoint: Endpoint
+    attempt: int
+    generation: int
+
+    @property
+    def key(self) -> DeliveryKey:
+        return DeliveryKey(endpoint_id=self.endpoint.id, event_id=self.event.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An attempt that was made, and what it leads to."""
+
+    job: Job
+    attempt: Attempt
+    delivery: Delivery
+    step: Step
+    target: Target | None  # None when the endpoint's URL was refused
+
+
+class Sender:
+    """Makes attempts, many at once, waiting for none on account of another."""
+
+    def __init__(
+        self, network: Network, unsealer: Unsealer, settings: DeliverySettings, *, clock: Callable[[], int]
+    ) -> None:
+        self._network = network
+        self._unsealer = unsealer
+        self._settings = settings
+        self._clock = clock  # Unix milliseconds
+        self._policy = Policy(allow_private=settings.store.allow_private_targets)
+
+    def unseal(self, endpoints: Iterable[Endpoint]) -> Secrets:
+        """Return the signing secrets of those endpoints whose secrets KMS gives."""
+        asked: dict[str, Future[bytes]] = {
+            endpoint.id: threads().submit(self._unsealer.secret_of, endpoint)
+            for endpoint in {endpoint.id: endpoint for endpoint in endpoints}.values()
+        }
+        secrets: dict[str, tuple[bytes, ...]] = {}
+        for endpoint_id, answer in asked.items():
+            try:
+                secrets[endpoint_id] = (answer.result(),)
+            except Unavailable:
+                continue
+        return secrets
+
+    def send(self, jobs: Iterable[Job], secrets: Secrets) -> Iterator[Made]:
+        """Make the attempts, yielding each as it completes. `jobs` is drawn on as places become free."""
+        refused: list[tuple[Job, RefusedTarget]] = []
+        for (job, target, started_at), outcome in self._network.send(
+            self._posts(jobs, secrets, refused), deadline=self._settings.attempt_deadline
+        ):
+            yield self._made(job, outcome, started_at, target)
+        for job, refusal in refused:
+            outcome = Outcome(_NOTHING_SENT, failure=Failure.BLOCKED_ADDRESS, error=refusal.detail)
+            yield self._made(job, outcome, self._clock(), None)
+
+    def _posts(
+        self, jobs: Iterable[Job], secrets: Secrets, refused: list[tuple[Job, RefusedTarget]]
+    ) -> Iterator[tuple[tuple[Job, Target, int], Post]]:
+        last: tuple[tuple[str, Wire], bytes] | None = None
+        for job in jobs:
+            try:
+                target = parse_target(job.endpoint.url, self._policy)
+            except RefusedTarget as refusal:
+                refused.append((job, refusal))
+                continue
+            which = (job.event.id, job.endpoint.wire)
+            if last is None or last[0] != which:  # one body for all endpoints of an event
+                last = (which, body_of(job.endpoint.wire, job.event))
+            body, now = last[1], self._clock()
+            headers = headers_of(
+                job.endpoint.wire,
+                job.event,
+                body,
+                secrets[job.endpoint.id],
+                now_ms=now,
+                brand=self._settings.brand,
+            )
+            yield (job, target, now), Post(target, headers, body)
+
+    def _made(self, job: Job, outcome: Outcome, started_at: int, target: Target | None) -> Made:
+        now = self._clock()
+        attempt = Attempt(number=job.attempt, started_at=started_at, outcome=outcome)
+        step = next_step(
+            outcome,
+            attempt=job.attempt,
+            delays=self._settings.retry_delays,
+            retry_rate_limited=job.endpoint.retry_rate_limited,
+            now_ms=now,
+        )
+        delivery = Delivery(
+            key=job.key,
+            channel=job.endpoint.channel,
+            event_type=job.event.type,
+            status=step.status,
+            attempt=job.attempt,
+            generation=job.generation,
+            reason=step.reason,
+            next_attempt_at=None if step.delay is None else now + step.delay * 1000,
+            attempts=(attempt,),
+        )
+        return Made(job, attempt, delivery, step, target)

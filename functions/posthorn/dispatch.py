@@ -1,0 +1,231 @@
+"""The first attempt of every delivery, for a batch of records from the EventsTable's stream."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future  # noqa: TC003 - beside its use
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws import threads
+from posthorn.delivery import Job
+from posthorn.errors import Malformed, RefusedEventType, Unavailable
+from posthorn.matching import listeners
+from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
+from posthorn.queues import Task
+from posthorn.stores import batches, events
+from posthorn.telemetry import attempted, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from posthorn.delivery import Made, Sender
+    from posthorn.models import DeliveryKey, Endpoint, Event
+    from posthorn.queues import Queues
+    from posthorn.stores.deliveries import Deliveries
+    from posthorn.stores.endpoints import Endpoints
+
+INLINE_LIMIT: Final = 1000
+"""Attempts that one invocation makes itself; what is beyond goes to DeliverQueue."""
+
+MARGIN_MS: Final = 10_000
+"""What is left of an invocation, beside one attempt's deadline, for rows and messages after the last attempt."""
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is known of a batch so far; a record is named by its sequence number."""
+
+    events: dict[str, Event] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+    records_of: dict[DeliveryKey, str] = field(default_factory=dict)
+    effects: list[tuple[tuple[str, ...], Future[None]]] = field(default_factory=list)
+
+
+class Dispatcher:
+    """Turns accepted events into deliveries."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        deliveries: Deliveries,
+        queues: Queues,
+        sender: Sender,
+        *,
+        clock: Callable[[], int],
+        attempt_deadline_ms: int,
+    ) -> None:
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._queues = queues
+        self._sender = sender
+        self._clock = clock
+        self._reserve_ms = attempt_deadline_ms + MARGIN_MS
+
+    def dispatch(self, records: Sequence[Mapping[str, Any]], *, remaining_ms: Callable[[], int]) -> set[str]:
+        """Deliver, record or queue every event of the batch.
+
+        Returns the sequence numbers of the records that an outage of DynamoDB or SQS kept from it;
+        whatever their receivers do never makes a record fail.
+        """
+        batch = _Batch()
+        self._read(batch, records)
+        jobs = self._not_yet_recorded(batch, self._jobs(batch))
+        inline, overflow = jobs[:INLINE_LIMIT], jobs[INLINE_LIMIT:]
+        secrets = self._sender.unseal(job.endpoint for job in inline)
+        overflow += [job for job in inline if job.endpoint.id not in secrets]
+        pending = iter([job for job in inline if job.endpoint.id in secrets])
+        overflow_sent = self._queue(batch, overflow)
+
+        settled: list[Made] = []
+        for made in self._sender.send(self._while_time(pending, remaining_ms), secrets):
+            attempted(made.delivery, made.attempt, made.target)
+            if made.step.disable is not None:
+                self._disable(batch, made)
+            if made.delivery.status is Status.RETRYING:
+                self._after(batch, [made.delivery], self._record_and_retry, made.delivery)
+                continue
+            settled.append(made)
+            if len(settled) == batches.WRITE_LIMIT:
+                self._record(batch, [made.delivery for made in settled])
+                settled.clear()
+        self._record(batch, [made.delivery for made in settled])
+        overflow_sent += self._queue(batch, list(pending))  # what there was no time for
+        if overflow_sent:
+            log().warning("queued instead of sent", extra={"deliveries": overflow_sent})
+        self._await(batch)
+        return batch.failed
+
+    def _read(self, batch: _Batch, records: Sequence[Mapping[str, Any]]) -> None:
+        for record in records:
+            stream: Mapping[str, Any] = record.get("dynamodb") or {}
+            sequence = str(stream.get("SequenceNumber", ""))
+            if record.get("eventName") != "INSERT":
+                continue  # the mapping filters these; expiry is no event
+            try:
+                batch.events[sequence] = events.from_item(stream.get("NewImage") or {})
+            except Malformed as error:
+                self._park(batch, sequence, stream, str(error))
+
+    def _jobs(self, batch: _Batch) -> list[Job]:
+        """Match every event with the endpoints of its channel, each channel read once."""
+        asked: dict[str, Future[list[Endpoint]]] = {
+            channel: threads().submit(self._endpoints.of_channel, channel)
+            for channel in {event.channel for event in batch.events.values()}
+        }
+        jobs: list[Job] = []
+        for sequence, event in batch.events.items():
+            try:
+                wanted = listeners(asked[event.channel].result(), event.type)
+            except Unavailable:
+                batch.failed.add(sequence)
+                continue
+            except (Malformed, RefusedEventType) as error:
+                self._park(batch, sequence, {"Keys": {"event": event.id}}, str(error))
+                continue
+            for endpoint in wanted:
+                job = Job(event, endpoint, attempt=1, generation=FIRST_GENERATION)
+                batch.records_of[job.key] = sequence
+                jobs.append(job)
+        return jobs
+
+    def _not_yet_recorded(self, batch: _Batch, jobs: list[Job]) -> list[Job]:
+        """Leave out what an earlier run of the same records has recorded, and what is to fail unsent."""
+        found, unknown = self._deliveries.get_many([job.key for job in jobs])
+        batch.failed.update(batch.records_of[key] for key in unknown)
+        fresh: list[Job] = []
+        disabled: list[Delivery] = []
+        for job in jobs:
+            if job.key in unknown:
+                continue
+            if job.key in found:
+                # the row is there, but its message may have been lost with the invocation that wrote it
+                row = found[job.key]
+                if row is not None and row.status.is_open and row.attempt <= 1:
+                    self._after(batch, [row], self._enqueue_next, row)
+            elif job.endpoint.enabled:
+                fresh.append(job)
+            else:
+                disabled.append(_unsent(job, Status.FAILED, reason=Reason.ENDPOINT_DISABLED))
+        for chunk in batches.chunks(disabled, batches.WRITE_LIMIT):
+            self._record(batch, chunk)
+        return fresh
+
+    def _while_time(self, jobs: Iterator[Job], remaining_ms: Callable[[], int]) -> Iterator[Job]:
+        """Hand out jobs as long as one more attempt fits into this invocation."""
+        while remaining_ms() > self._reserve_ms:
+            job = next(jobs, None)
+            if job is None:
+                return
+            yield job
+
+    def _queue(self, batch: _Batch, jobs: list[Job]) -> int:
+        for job in jobs:
+            row = _unsent(job, Status.QUEUED, next_attempt_at=self._clock())
+            self._after(batch, [row], self._record_and_retry, row)
+        return len(jobs)
+
+    def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
+        if rows:
+            self._after(batch, rows, self._put_all, list(rows))
+
+    def _put_all(self, rows: list[Delivery]) -> None:
+        self._deliveries.put_all(rows, now_ms=self._clock())
+
+    def _record_and_retry(self, row: Delivery) -> None:
+        """Write the row, then send the message: lost in between, it is found by the row; never the reverse."""
+        if self._deliveries.create(row, now_ms=self._clock()):
+            self._enqueue_next(row)
+
+    def _enqueue_next(self, row: Delivery) -> None:
+        task = Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
+        self._queues.enqueue(task, due_at=row.next_attempt_at, now_ms=self._clock())
+
+    def _disable(self, batch: _Batch, made: Made) -> None:
+        reason = made.step.disable
+        if reason is not None:
+            disable = threads().submit(
+                self._endpoints.disable, made.job.endpoint, reason, now_ms=self._clock()
+            )
+            batch.effects.append(((), disable))  # the delivery stands, whatever comes of it
+
+    def _park(self, batch: _Batch, sequence: str, stream: Mapping[str, Any], reason: str) -> None:
+        """Keep a record's keys and the reason; the event itself stays in its table."""
+        log().error("parked a stream record", extra={"sequence_number": sequence, "reason": reason})
+        what = {"kind": "stream-record", "sequence_number": sequence, "keys": stream.get("Keys")}
+        batch.effects.append(((sequence,), threads().submit(self._queues.park, what, reason=reason)))
+
+    def _after[**P](
+        self,
+        batch: _Batch,
+        rows: Iterable[Delivery],
+        effect: Callable[P, None],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> None:
+        """Start an effect beside the attempts; if it fails, so do the records of these rows."""
+        sequences = tuple(batch.records_of[row.key] for row in rows)
+        batch.effects.append((sequences, threads().submit(effect, *args, **kwargs)))
+
+    def _await(self, batch: _Batch) -> None:
+        for sequences, effect in batch.effects:
+            try:
+                effect.result()
+            except Unavailable as error:
+                log().error("to be tried again", extra={"operation": error.operation, "code": error.code})
+                batch.failed.update(sequences)
+
+
+def _unsent(
+    job: Job, status: Status, *, reason: Reason | None = None, next_attempt_at: int | None = None
+) -> Delivery:
+    """Return the delivery of a job for which nothing was sent yet."""
+    return Delivery(
+        key=job.key,
+        channel=job.endpoint.channel,
+        event_type=job.event.type,
+        status=status,
+        attempt=0,
+        generation=job.generation,
+        reason=reason,
+        next_attempt_at=next_attempt_at,
+    )

@@ -1,0 +1,80 @@
+"""Everything that can go wrong, in one tree.
+
+PosthornError
+├── SettingsError            the environment is incomplete or contradicts itself
+├── Refused                  somebody's input is not taken; says why in words meant for them
+│   ├── RefusedJson          not JSON, or JSON that would not survive JavaScript
+│   ├── RefusedEventType     no such event type
+│   └── RefusedTarget        a URL or an address that deliveries may not go to
+├── Malformed                a stream record or queue message that will never make sense: parked
+├── NameNotResolved          DNS has no usable answer for a receiver's name
+└── Unavailable              an AWS service did not do its part: the same work is tried again
+    └── ConditionFailed      somebody else was first; never an outage
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class PosthornError(Exception):
+    """Whatever Posthorn itself raises."""
+
+
+class SettingsError(PosthornError):
+    """The environment is incomplete or contradicts itself."""
+
+
+class Refused(PosthornError):
+    """Input that is not taken; the text is meant for the one who sent it.
+
+    `code` is stable, for programs. `pointer` is the JSON pointer (RFC 6901) of the culprit.
+    """
+
+    def __init__(self, detail: str, *, code: str, pointer: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.code = code
+        self.pointer = pointer
+
+
+class RefusedJson(Refused):
+    """Not JSON, or JSON that JavaScript would not give back as it was."""
+
+
+class RefusedEventType(Refused):
+    """No such event type."""
+
+
+class RefusedTarget(Refused):
+    """A URL or an address that deliveries may not go to."""
+
+
+class Malformed(PosthornError):
+    """A stream record or queue message that will never make sense, however often it is tried."""
+
+
+class NameNotResolved(PosthornError):
+    """DNS has no usable answer for a receiver's name, or none in time."""
+
+
+class Unavailable(PosthornError):
+    """An AWS service did not do its part.
+
+    `operation` is the API call, `code` the service's own error code.
+    """
+
+    def __init__(self, operation: str, code: str) -> None:
+        super().__init__(f"{operation}: {code}")
+        self.operation = operation
+        self.code = code
+
+
+class ConditionFailed(Unavailable):
+    """A conditional write lost: the row was not in the state it was expected in.
+
+    `found` is the row as it is, in DynamoDB's own form, where the write asked for it.
+    """
+
+    def __init__(self, operation: str, code: str, found: Mapping[str, Any] | None = None) -> None:
+        super().__init__(operation, code)
+        self.found = found

@@ -1,0 +1,118 @@
+"""ApiFunction: HTTP API events in, answers out, every error as a problem document."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import traceback
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from posthorn.errors import Unavailable
+from posthorn.routes.authentication import require
+from posthorn.routes.office import open_office
+from posthorn.routes.problems import Problem, not_found
+from posthorn.routes.route import Request
+from posthorn.routes.table import ROUTES
+from posthorn.settings import api_settings
+from posthorn.telemetry import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+    from posthorn.routes.office import Office
+    from posthorn.routes.route import Route
+
+
+@lru_cache(maxsize=1)
+def office() -> Office:
+    return open_office(api_settings())
+
+
+def build(find_office: Callable[[], Office]) -> APIGatewayHttpResolver:
+    """Make the resolver of all routes; the office is asked for only when a request needs it."""
+    app = APIGatewayHttpResolver()
+    for route in ROUTES:
+        rule = route.path.replace("{", "<").replace("}", ">")
+        app.route(rule, method=route.method)(_answering(app, route, find_office))
+
+    @app.not_found
+    def no_such_route(_: Exception) -> Response[str]:
+        return _problem(not_found("route"))
+
+    return app
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one request; API Gateway's payload format 2.0."""
+    return _app().resolve(event, context)
+
+
+@lru_cache(maxsize=1)
+def _app() -> APIGatewayHttpResolver:
+    return build(office)
+
+
+def _answering(
+    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[], Office]
+) -> Callable[..., Response[str]]:
+    def answer(**path: str) -> Response[str]:
+        try:
+            return _answer(app.current_event, route, find_office(), path)
+        except Problem as problem:
+            return _problem(problem)
+        except Unavailable as error:
+            log().error("an AWS call failed", extra={"operation": error.operation, "code": error.code})
+            return _problem(
+                Problem(503, "unavailable", "This did not work out right now. Try again.", retry_after=1)
+            )
+        except Exception as error:  # noqa: BLE001 - the last line of defence, and it logs
+            _log_unexpected(error)
+            return _problem(Problem(500, "internal_error", "Something went wrong on our side."))
+
+    return answer
+
+
+def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dict[str, str]) -> Response[str]:
+    headers = {name.lower(): value for name, value in event.headers.items()}
+    workspace = ""
+    if route.scope is not None:
+        key = here.keyring.authenticate(headers.get("authorization", ""))
+        require(key, route.scope)
+        workspace = key.workspace
+    query = event.query_string_parameters or {}
+    answer = route.handle(here, Request(workspace, route.operation, path, query, headers, _body(event)))
+    return Response(
+        status_code=answer.status,
+        content_type="application/json",
+        body=json.dumps(answer.content, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _log_unexpected(error: Exception) -> None:
+    # the text of an exception may hold what a customer sent; its type and place do not
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    log().error("unexpected", extra={"exception_name": type(error).__name__, "places": places[-5:]})
+
+
+def _body(event: APIGatewayProxyEventV2) -> bytes:
+    body = event.body or ""
+    if not event.is_base64_encoded:
+        return body.encode(errors="surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise Problem(400, "invalid_json", "The body is not what its encoding says.") from error
+
+
+def _problem(problem: Problem) -> Response[str]:
+    return Response(
+        status_code=problem.status,
+        body=json.dumps(problem.document(), ensure_ascii=False, separators=(",", ":")),
+        headers=problem.headers(),
+    )

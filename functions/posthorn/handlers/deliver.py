@@ -1,0 +1,26 @@
+"""DeliverFunction: messages of DeliverQueue and the three retry queues in, attempts out."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from posthorn import assembly
+from posthorn.settings import delivery_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.deliver import Deliverer
+
+
+@lru_cache(maxsize=1)
+def deliverer() -> Deliverer:
+    settings = delivery_settings()
+    return assembly.deliverer(settings, network=assembly.http_client(settings))
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
+    """Answer with the ids of the messages that are to come again."""
+    failed = deliverer().deliver(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}

@@ -1,0 +1,32 @@
+"""DispatchFunction: records of the EventsTable's stream in, first attempts out."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from posthorn import assembly
+from posthorn.settings import delivery_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.dispatch import Dispatcher
+
+
+class Context(Protocol):
+    """What is used of the context that Lambda passes."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+@lru_cache(maxsize=1)
+def dispatcher() -> Dispatcher:
+    settings = delivery_settings()
+    return assembly.dispatcher(settings, network=assembly.http_client(settings))
+
+
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Answer with the sequence numbers of the records that are to come again."""
+    failed = dispatcher().dispatch(event["Records"], remaining_ms=context.get_remaining_time_in_millis)
+    return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in sorted(failed)]}

@@ -1,0 +1,70 @@
+"""Event types: their two spellings, and which endpoints want them."""
+
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from posthorn.errors import RefusedEventType
+from posthorn.models import Endpoint
+
+MAX_TYPE_LENGTH: Final = 100
+
+_UPPER: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+_DOTTED: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
+
+
+def canonical(event_type: str) -> str:
+    """Return the one spelling that both stand for: `contact.created` and `CONTACT_CREATED` are one type."""
+    if len(event_type) <= MAX_TYPE_LENGTH:
+        if _UPPER.fullmatch(event_type):
+            return event_type
+        if _DOTTED.fullmatch(event_type):
+            return event_type.upper().replace(".", "_")
+    raise RefusedEventType(
+        f"An event type is spelled like CONTACT_CREATED or contact.created, in up to {MAX_TYPE_LENGTH} characters.",
+        code="invalid_event_type",
+    )
+
+
+def check_published(event_type: str, known: Collection[str]) -> None:
+    """Refuse a type that nobody declared; `known` holds canonical names."""
+    if canonical(event_type) not in known:
+        raise RefusedEventType(f"There is no event type {event_type}.", code="unknown_event_type")
+
+
+def check_subscribed(pattern: str, known: Iterable[str]) -> None:
+    """Refuse a pattern that could match nothing; `known` holds canonical names."""
+    if pattern == "*":
+        return
+    stem, wild = _stem(pattern)
+    wanted = canonical(stem)
+    if not any(_covers(wanted, wild=wild, event_type=name) for name in known):
+        what = "No event type starts with" if wild else "There is no event type"
+        raise RefusedEventType(f"{what} {stem}.", code="unknown_event_type")
+
+
+def matches(patterns: Iterable[str], event_type: str) -> bool:
+    """Tell whether any pattern of an endpoint covers the type, whichever way either is spelled."""
+    name = canonical(event_type)
+    for pattern in patterns:
+        if pattern == "*":
+            return True
+        stem, wild = _stem(pattern)
+        if _covers(canonical(stem), wild=wild, event_type=name):
+            return True
+    return False
+
+
+def listeners(endpoints: Iterable[Endpoint], event_type: str) -> list[Endpoint]:
+    """Return the endpoints that want an event of this type, disabled ones included."""
+    return [endpoint for endpoint in endpoints if matches(endpoint.events, event_type)]
+
+
+def _stem(pattern: str) -> tuple[str, bool]:
+    if pattern.endswith(("_*", ".*")):
+        return pattern[:-2], True
+    return pattern, False
+
+
+def _covers(stem: str, *, wild: bool, event_type: str) -> bool:
+    return event_type.startswith(f"{stem}_") if wild else event_type == stem

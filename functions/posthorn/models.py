@@ -1,0 +1,157 @@
+"""The nouns of Posthorn. All are values: whoever changes one makes a new one."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+FIRST_GENERATION: Final = 1
+"""The generation of a delivery until it is replayed; every replay starts a new one."""
+
+
+class Wire(StrEnum):
+    """How a delivery looks to its receiver."""
+
+    SMASHSEND = "smashsend"
+
+
+class Status(StrEnum):
+    """Where a delivery stands."""
+
+    QUEUED = "queued"  # the first attempt waits for a worker
+    RETRYING = "retrying"  # an attempt failed, the next one has a due time
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another attempt is still to come by itself."""
+        return self in {Status.QUEUED, Status.RETRYING}
+
+
+class Reason(StrEnum):
+    """Why a delivery failed for good."""
+
+    EXHAUSTED = "exhausted"  # every retry of the schedule is used up
+    REJECTED = "rejected"  # the receiver answered 4xx
+    REDIRECTED = "redirected"  # the receiver answered 3xx, which is never followed
+    BLOCKED_ADDRESS = "blocked_address"  # the guard refused the URL or what its name resolves to
+    ENDPOINT_DISABLED = "endpoint_disabled"
+    ENDPOINT_DELETED = "endpoint_deleted"
+    EVENT_EXPIRED = "event_expired"  # the event outlived its retention before it could be sent
+
+
+class DisabledReason(StrEnum):
+    """Why an endpoint receives nothing."""
+
+    MANUAL = "manual"  # switched off through the API
+    GONE = "gone"  # the receiver answered 410
+
+
+class Failure(StrEnum):
+    """What kept an attempt from getting an answer."""
+
+    TIMEOUT = "timeout"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    NETWORK = "network"  # the connection broke, or what came over it was not HTTP
+    BLOCKED_ADDRESS = "blocked_address"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedSecret:
+    """A signing secret as it is stored: KMS ciphertext, and what it is bound to beside its endpoint."""
+
+    ciphertext: bytes
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A URL that listens to a channel."""
+
+    id: str
+    channel: str
+    workspace: str
+    wire: Wire
+    url: str = field(repr=False)  # a URL can be a credential
+    events: tuple[str, ...]
+    secret: SealedSecret = field(repr=False)
+    created_at: int
+    enabled: bool = True
+    disabled_reason: DisabledReason | None = None
+    disabled_at: int | None = None
+    description: str | None = None
+    retry_rate_limited: bool = False
+    revision: int = 1  # one more with every change; a change is written only over the one it was made from
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened on a channel. Never changes."""
+
+    id: str
+    channel: str
+    workspace: str
+    type: str  # in the spelling that its publisher used
+    data: str = field(repr=False)  # JSON, exactly as it goes on the wire
+    created_at: str  # RFC 3339, exactly as it goes on the wire
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Milliseconds from the start of an attempt to the end of each of its phases."""
+
+    dns: int
+    connect: int
+    tls: int
+    first_byte: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one POST: an answer (`status`), or none and why (`failure`).
+
+    An answer that could not be read to its end in time has both; the failure decides.
+    """
+
+    timings: Timings
+    status: int | None = None
+    failure: Failure | None = None
+    error: str | None = None  # one line for the customer, nothing about our network
+    address: str | None = None  # the address that was dialled
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # the allow-listed ones
+    snippet: str = field(default="", repr=False)  # the first 1 KB of the answer, as text
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One POST of a delivery. The first is number 1."""
+
+    number: int
+    started_at: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryKey:
+    """Which delivery: one event at one endpoint."""
+
+    endpoint_id: str
+    event_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where one event stands at one endpoint."""
+
+    key: DeliveryKey
+    channel: str
+    event_type: str
+    status: Status
+    attempt: int  # the number of the last attempt made, 0 before the first
+    generation: int = FIRST_GENERATION
+    reason: Reason | None = None
+    next_attempt_at: int | None = None  # only while the status is open
+    attempts: tuple[Attempt, ...] = ()

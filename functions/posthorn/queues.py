@@ -1,0 +1,112 @@
+"""Messages on the queues: ids only, so that an attempt always sees its endpoint as it is by then."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws import call
+from posthorn.errors import Malformed
+from posthorn.ids import EVENT, is_id
+from posthorn.models import DeliveryKey
+from posthorn.schedule import MAX_DELAY
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+    from posthorn.settings import DeliverySettings
+
+MESSAGE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt that is to be made."""
+
+    key: DeliveryKey
+    channel: str
+    generation: int
+    attempt: int  # the number of the attempt to make; the row's must be one less
+
+
+def write_task(task: Task) -> str:
+    return json.dumps(
+        {
+            "v": MESSAGE_VERSION,
+            "endpoint": task.key.endpoint_id,
+            "event": task.key.event_id,
+            "channel": task.channel,
+            "generation": task.generation,
+            "attempt": task.attempt,
+        },
+        separators=(",", ":"),
+    )
+
+
+def read_task(body: str) -> Task:
+    """Read a message; `Malformed` when it is none of ours."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the message is not JSON") from error
+    if not isinstance(found, dict):
+        raise Malformed("the message is not an object")
+    version = _number(found, "v")
+    if version != MESSAGE_VERSION:
+        raise Malformed(f"version {version} of a message is not known")
+    event_id = _text(found, "event")
+    if not is_id(event_id, EVENT):
+        raise Malformed("event is not an event id")
+    return Task(
+        key=DeliveryKey(endpoint_id=_text(found, "endpoint"), event_id=event_id),
+        channel=_text(found, "channel"),
+        generation=_number(found, "generation"),
+        attempt=_number(found, "attempt"),
+    )
+
+
+class Queues:
+    """Where attempts wait, and where what cannot be understood is kept."""
+
+    def __init__(self, sqs: SQSClient, settings: DeliverySettings) -> None:
+        self._sqs = sqs
+        self._settings = settings
+
+    def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
+        """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
+        retry = task.attempt - 2  # attempt 2 is retry 0
+        urls = self._settings.retry_queue_urls
+        url = urls[min(retry, len(urls) - 1)] if retry >= 0 else self._settings.deliver_queue_url
+        wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+        call(
+            self._sqs.send_message,
+            QueueUrl=url,
+            MessageBody=write_task(task),
+            # explicit, since Retry-After may ask for more than the queue's own delay
+            DelaySeconds=min(max(wait, 0), MAX_DELAY),
+            # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
+            MessageGroupId=task.key.endpoint_id,
+        )
+
+    def park(self, what: dict[str, Any], *, reason: str) -> None:
+        """Keep what cannot be understood in the dead-letter queue, with the reason."""
+        call(
+            self._sqs.send_message,
+            QueueUrl=self._settings.parking_queue_url,
+            MessageBody=json.dumps({"v": MESSAGE_VERSION, "reason": reason, **what}),
+        )
+
+
+def _text(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    if not isinstance(value, str) or not value:
+        raise Malformed(f"{name} is missing or not text")
+    return value
+
+
+def _number(found: dict[str, Any], name: str) -> int:
+    value = found.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise Malformed(f"{name} is missing or not a positive whole number")
+    return value

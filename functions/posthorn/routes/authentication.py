@@ -1,0 +1,64 @@
+"""Who is calling: API keys, looked up and remembered for half a minute."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING, Final
+
+from posthorn.api_keys import hash_of, split
+from posthorn.routes.problems import Problem, unauthorized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.api_keys import ApiKey, Scope
+    from posthorn.stores.api_keys import ApiKeys
+
+REVOCATION_MS: Final = 30_000
+"""How long a revoked key may still work in a process that has just seen it."""
+
+_REMEMBERED: Final = 1000
+
+
+class Keyring:
+    """The API keys that this process has seen lately."""
+
+    def __init__(self, keys: ApiKeys, *, clock: Callable[[], int]) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._seen: dict[str, tuple[int, ApiKey]] = {}
+
+    def authenticate(self, authorization: str) -> ApiKey:
+        """Return the key of an `Authorization` header; the same 401 for every way to be wrong."""
+        scheme, _, text = authorization.partition(" ")
+        parts = split(text.strip()) if scheme.lower() == "bearer" else None
+        if parts is None:
+            raise unauthorized()
+        key_id, secret = parts
+        key = self._look_up(key_id)
+        if (
+            key is None
+            or not hmac.compare_digest(key.secret_hash, hash_of(secret))
+            or not key.is_live(self._clock())
+        ):
+            raise unauthorized()
+        return key
+
+    def _look_up(self, key_id: str) -> ApiKey | None:
+        now = self._clock()
+        seen = self._seen.get(key_id)
+        if seen is not None and seen[0] > now:
+            return seen[1]
+        key = self._keys.get(key_id)
+        if key is None:
+            return None  # not remembered: a key works from the moment it is made
+        while len(self._seen) >= _REMEMBERED:
+            self._seen.pop(next(iter(self._seen)), None)
+        self._seen[key_id] = (now + REVOCATION_MS, key)
+        return key
+
+
+def require(key: ApiKey, scope: Scope) -> None:
+    """Refuse a key that does not carry the scope that a route asks for."""
+    if scope not in key.scopes:
+        raise Problem(403, "insufficient_scope", f"This needs an API key with the scope `{scope}`.")

@@ -1,0 +1,50 @@
+"""`Idempotency-Key`: a POST that is sent twice creates once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from posthorn.routes.problems import Problem
+from posthorn.stores.idempotency import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from posthorn.routes.office import Office
+    from posthorn.routes.route import Request
+
+_SHAPE: Final = re.compile(r"[!-~]{1,255}")
+
+
+def decide(office: Office, request: Request, ids: Sequence[str]) -> Decision:
+    """Return which ids this request is to create: these, or those of the request it repeats."""
+    key = _key(request)
+    now = office.clock()
+    if key is None:
+        return Decision(tuple(ids), now, b"")
+    decision = office.idempotency.decide(
+        request.workspace, request.operation, key, body=request.body, ids=ids, now_ms=now
+    )
+    if not decision.is_for(request.body):
+        raise Problem(
+            409, "idempotency_key_reused", "This Idempotency-Key was used within 24 hours with another body."
+        )
+    return decision
+
+
+def finish(office: Office, request: Request, decision: Decision) -> None:
+    """Note that what was decided is done, so that a repetition only reads it."""
+    if (key := _key(request)) is not None and not decision.is_done:
+        office.idempotency.finish(request.workspace, request.operation, key)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _SHAPE.fullmatch(key):
+        raise Problem(
+            400,
+            "invalid_idempotency_key",
+            "Idempotency-Key is 1 to 255 printable ASCII characters without spaces.",
+        )
+    return key

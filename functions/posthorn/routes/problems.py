@@ -1,0 +1,82 @@
+"""What an error looks like to an API caller: RFC 9457 problem details with a stable `code`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+CONTENT_TYPE: Final = "application/problem+json"
+
+_TITLES: Final = {
+    400: "Bad request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    413: "Content too large",
+    422: "Invalid input",
+    500: "Internal error",
+    503: "Try again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing that is wrong with the input; `pointer` is a JSON pointer (RFC 6901)."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Exception):
+    """An answer that is an error, raised from wherever it shows."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        errors: Sequence[FieldError] = (),
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.errors = tuple(errors)
+        self.retry_after = retry_after
+
+    def document(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "type": "about:blank",  # RFC 9457, 4.2.1: the title is that of the status
+            "title": _TITLES[self.status],
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+        }
+        if self.errors:
+            document["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in self.errors]
+        return document
+
+    def headers(self) -> dict[str, str]:
+        headers = {"content-type": CONTENT_TYPE}
+        if self.status == 401:
+            headers["www-authenticate"] = "Bearer"
+        if self.retry_after is not None:
+            headers["retry-after"] = str(self.retry_after)
+        return headers
+
+
+def unauthorized() -> Problem:
+    """Return the one 401: it does not tell a missing key from a wrong or a revoked one."""
+    return Problem(401, "unauthorized", "Send a valid API key as `Authorization: Bearer <key>`.")
+
+
+def not_found(what: str = "resource") -> Problem:
+    """Return the one 404: it does not tell what never was from what is somebody else's."""
+    return Problem(404, "not_found", f"There is no such {what}.")
+
+
+def invalid(errors: Sequence[FieldError], code: str = "invalid_input") -> Problem:
+    return Problem(422, code, "The request was understood, but its content is not valid.", errors=errors)

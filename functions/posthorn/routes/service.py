@@ -1,0 +1,32 @@
+"""What the API says of itself."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.routes.route import Answer, Request, Route
+
+if TYPE_CHECKING:
+    from posthorn.routes.office import Office
+
+
+def health(office: Office, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+    return Answer({"status": "ok"})
+
+
+def openapi(office: Office, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+    return Answer(_document())
+
+
+@lru_cache(maxsize=1)
+def _document() -> Any:
+    return json.loads(Path(__file__).parent.parent.joinpath("openapi.json").read_text("utf-8"))
+
+
+ROUTES: Final = (
+    Route("GET", "/health", None, health, "Tell whether the API answers"),
+    Route("GET", "/openapi.json", None, openapi, "Describe the API"),
+)

@@ -1,0 +1,125 @@
+"""The environment, read in one place: one value per kind of function, checked when it is made."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+from posthorn.errors import SettingsError
+
+LOCAL_STAGE = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Brand:
+    """How webhooks introduce themselves."""
+
+    header_prefix: str = "X-SMASHSEND"
+    alias_header: str = "X-Zootools-Signature"  # empty: no second signature header
+    user_agent: str = "SMASHSEND-Webhook/1.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What every function needs: the tables and how long their rows live."""
+
+    config_table: str
+    events_table: str
+    deliveries_table: str
+    retention_days: int
+    allow_private_targets: bool
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        allow_private_targets = _flag(env, "ALLOW_PRIVATE_TARGETS")
+        if allow_private_targets and _text(env, "STAGE") != LOCAL_STAGE:
+            raise SettingsError(f"ALLOW_PRIVATE_TARGETS is for STAGE {LOCAL_STAGE} only")
+        return cls(
+            config_table=_text(env, "CONFIG_TABLE"),
+            events_table=_text(env, "EVENTS_TABLE"),
+            deliveries_table=_text(env, "DELIVERIES_TABLE"),
+            retention_days=_number(env, "RETENTION_DAYS"),
+            allow_private_targets=allow_private_targets,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What ApiFunction reads."""
+
+    store: Store
+    secrets_key: str  # ARN of the KMS key
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(store=Store.read(env), secrets_key=_text(env, "SECRETS_KEY"))
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """What DispatchFunction and DeliverFunction read."""
+
+    store: Store
+    deliver_queue_url: str
+    retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
+    retry_delays: tuple[int, int, int]  # seconds, in the same order
+    parking_queue_url: str
+    attempt_deadline: float  # seconds
+    brand: Brand
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            store=Store.read(env),
+            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            retry_queue_urls=(
+                _text(env, "FIRST_RETRY_QUEUE_URL"),
+                _text(env, "SECOND_RETRY_QUEUE_URL"),
+                _text(env, "THIRD_RETRY_QUEUE_URL"),
+            ),
+            retry_delays=(
+                _number(env, "FIRST_RETRY_DELAY"),
+                _number(env, "SECOND_RETRY_DELAY"),
+                _number(env, "THIRD_RETRY_DELAY"),
+            ),
+            parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
+            attempt_deadline=float(_number(env, "ATTEMPT_DEADLINE")),
+            brand=Brand(
+                header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
+                alias_header=env.get("BRAND_ALIAS_HEADER", ""),
+                user_agent=_text(env, "BRAND_USER_AGENT"),
+            ),
+        )
+
+
+@lru_cache(maxsize=1)
+def api_settings() -> ApiSettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return ApiSettings.read(os.environ)
+
+
+@lru_cache(maxsize=1)
+def delivery_settings() -> DeliverySettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return DeliverySettings.read(os.environ)
+
+
+def _text(env: Mapping[str, str], name: str) -> str:
+    if not (value := env.get(name, "")):
+        raise SettingsError(f"{name} is not set")
+    return value
+
+
+def _number(env: Mapping[str, str], name: str) -> int:
+    value = _text(env, name)
+    if not value.isascii() or not value.isdigit():
+        raise SettingsError(f"{name} is not a whole number")
+    return int(value)
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    value = _text(env, name)
+    if value not in {"true", "false"}:
+        raise SettingsError(f"{name} is neither true nor false")
+    return value == "true"

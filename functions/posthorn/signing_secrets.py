@@ -1,0 +1,79 @@
+"""Secrets at rest: KMS ciphertext, bound by its encryption context to the one place where it belongs."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from posthorn.aws import call
+from posthorn.models import SealedSecret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_kms import KMSClient
+
+    from posthorn.models import Endpoint
+
+_CACHE_SECONDS: Final = 300
+_CACHE_ENTRIES: Final = 1000
+
+
+class Sealer:
+    """Encrypts secrets under the installation's key."""
+
+    def __init__(self, kms: KMSClient, key: str) -> None:
+        self._kms = kms
+        self._key = key
+
+    def seal(self, secret: str, *, workspace: str, endpoint_id: str, version: int) -> SealedSecret:
+        """Encrypt a signing secret for one endpoint and one version of its secret."""
+        context = _endpoint_context(workspace, endpoint_id, version)
+        return SealedSecret(ciphertext=self._encrypt(secret.encode(), context), version=version)
+
+    def seal_system(self, secret: bytes, purpose: str) -> bytes:
+        """Encrypt a secret of the installation itself."""
+        return self._encrypt(secret, _system_context(purpose))
+
+    def _encrypt(self, plaintext: bytes, context: dict[str, str]) -> bytes:
+        answer = call(self._kms.encrypt, KeyId=self._key, Plaintext=plaintext, EncryptionContext=context)
+        return bytes(answer["CiphertextBlob"])
+
+
+class Unsealer:
+    """Decrypts secrets; an endpoint's is remembered for five minutes, a thousand at the most."""
+
+    def __init__(self, kms: KMSClient, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._kms = kms
+        self._clock = clock
+        self._known: dict[tuple[str, bytes], tuple[float, bytes]] = {}
+
+    def secret_of(self, endpoint: Endpoint) -> bytes:
+        """Return the endpoint's signing secret; `Unavailable` when KMS does not give it."""
+        cache_key = (endpoint.id, endpoint.secret.ciphertext)
+        known = self._known.get(cache_key)
+        if known is not None and known[0] > self._clock():
+            return known[1]
+        context = _endpoint_context(endpoint.workspace, endpoint.id, endpoint.secret.version)
+        secret = self._decrypt(endpoint.secret.ciphertext, context)
+        while len(self._known) >= _CACHE_ENTRIES:
+            self._known.pop(next(iter(self._known)), None)
+        self._known[cache_key] = (self._clock() + _CACHE_SECONDS, secret)
+        return secret
+
+    def open_system(self, sealed: bytes, purpose: str) -> bytes:
+        """Decrypt a secret of the installation itself."""
+        return self._decrypt(sealed, _system_context(purpose))
+
+    def _decrypt(self, ciphertext: bytes, context: dict[str, str]) -> bytes:
+        return bytes(
+            call(self._kms.decrypt, CiphertextBlob=ciphertext, EncryptionContext=context)["Plaintext"]
+        )
+
+
+def _endpoint_context(workspace: str, endpoint_id: str, version: int) -> dict[str, str]:
+    return {"app": "posthorn", "workspace": workspace, "endpoint": endpoint_id, "version": str(version)}
+
+
+def _system_context(purpose: str) -> dict[str, str]:
+    return {"app": "posthorn", "purpose": purpose}

@@ -1,0 +1,62 @@
+"""Attempts as a delivery row keeps them: one short JSON text each."""
+
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+from posthorn.errors import Malformed
+from posthorn.models import Attempt, Failure, Outcome, Timings
+
+# A delivery that succeeds at once should cost one write unit, that is 1 KB for the whole row.
+_SUCCESS_BYTES: Final = 520
+_SUCCESS_SNIPPET: Final = 160
+
+
+def to_text(attempt: Attempt) -> str:
+    """Write an attempt; of a success, no more of the answer is kept than lets its row stay small."""
+    outcome = attempt.outcome
+    if outcome.failure is None and outcome.status is not None and 200 <= outcome.status < 300:
+        short = outcome.snippet.encode()[:_SUCCESS_SNIPPET].decode(errors="ignore")
+        for lean in (replace(outcome, snippet=short), replace(outcome, snippet=short, headers=())):
+            if len((text := _encode(replace(attempt, outcome=lean))).encode()) <= _SUCCESS_BYTES:
+                return text
+        return _encode(replace(attempt, outcome=replace(outcome, snippet="", headers=())))
+    return _encode(attempt)
+
+
+def from_text(text: str) -> Attempt:
+    try:
+        found = json.loads(text)
+        failure = found.get("failure")
+        return Attempt(
+            number=found["number"],
+            started_at=found["at"],
+            outcome=Outcome(
+                timings=Timings(*found["ms"]),
+                status=found.get("status"),
+                failure=Failure(failure) if failure else None,
+                error=found.get("error"),
+                address=found.get("address"),
+                headers=tuple((name, value) for name, value in found.get("headers", ())),
+                snippet=found.get("snippet", ""),
+            ),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Malformed("an attempt in a delivery's row cannot be read") from error
+
+
+def _encode(attempt: Attempt) -> str:
+    outcome, timings = attempt.outcome, attempt.outcome.timings
+    fields: dict[str, Any] = {
+        "number": attempt.number,
+        "at": attempt.started_at,
+        "ms": [timings.dns, timings.connect, timings.tls, timings.first_byte, timings.total],
+        "status": outcome.status,
+        "failure": outcome.failure,
+        "error": outcome.error,
+        "address": outcome.address,
+        "headers": outcome.headers,
+        "snippet": outcome.snippet,
+    }
+    kept = {name: value for name, value in fields.items() if value not in (None, "", ())}
+    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,58 @@
+"""DynamoDB's batch calls, which may do a part of the work and call that a success."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws import call
+from posthorn.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from posthorn.stores.items import Item
+
+READ_LIMIT: Final = 100
+WRITE_LIMIT: Final = 25
+_ROUNDS: Final = 5
+
+
+def read(dynamodb: DynamoDBClient, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Item]]:
+    """Read up to 100 rows; `requests` is BatchGetItem's `RequestItems`. Returns the rows by table."""
+    found: dict[str, list[Item]] = {table: [] for table in requests}
+    pending: Mapping[str, Any] = requests
+    for pause in _pauses():
+        answer = call(dynamodb.batch_get_item, RequestItems=pending)
+        for table, items in answer["Responses"].items():
+            found[table].extend(items)
+        pending = answer.get("UnprocessedKeys") or {}
+        if not pending:
+            return found
+        time.sleep(pause)
+    raise Unavailable("batch_get_item", "UnprocessedKeys")
+
+
+def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
+    """Put up to 25 rows, whatever was there before; `Unavailable` when some could not be written."""
+    pending: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
+    for pause in _pauses():
+        answer = call(dynamodb.batch_write_item, RequestItems=pending)
+        pending = answer.get("UnprocessedItems") or {}
+        if not pending:
+            return
+        time.sleep(pause)
+    raise Unavailable("batch_write_item", "UnprocessedItems")
+
+
+def chunks[T](values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut a sequence into pieces of at most `size`."""
+    return (values[start : start + size] for start in range(0, len(values), size))
+
+
+def _pauses() -> Iterator[float]:
+    """Yield the seconds to wait after each round: exponential, with full jitter."""
+    return (random.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))  # noqa: S311 - spreads load, guards nothing

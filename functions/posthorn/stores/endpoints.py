@@ -1,0 +1,188 @@
+"""Endpoints in the ConfigTable: `pk` is the channel, `sk` is `endpoint#<id>`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws import call
+from posthorn.errors import ConditionFailed, Malformed
+from posthorn.models import DisabledReason, Endpoint, SealedSecret, Wire
+from posthorn.stores import batches, items
+from posthorn.stores.items import n, s
+from posthorn.stores.tables import PK, ROW_VERSION, SK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from posthorn.stores.items import Item
+
+_PREFIX: Final = "endpoint#"
+
+
+class Endpoints:
+    """The endpoints of every channel."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def create(self, endpoint: Endpoint) -> bool:
+        """Write a new endpoint; false when there is one with this id already."""
+        try:
+            call(
+                self._dynamodb.put_item,
+                TableName=self._table,
+                Item=_to_item(endpoint),
+                ConditionExpression="attribute_not_exists(pk)",
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def get(self, channel: str, endpoint_id: str) -> Endpoint | None:
+        answer = call(
+            self._dynamodb.get_item,
+            TableName=self._table,
+            Key=_key(channel, endpoint_id),
+            ConsistentRead=True,
+        )
+        return _from_item(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Iterable[tuple[str, str]]) -> dict[str, Endpoint]:
+        """Return the endpoints that exist of up to 100 (channel, endpoint id) pairs, by id."""
+        wanted = [_key(channel, endpoint_id) for channel, endpoint_id in sorted(set(keys))]
+        if not wanted:
+            return {}
+        answer = batches.read(self._dynamodb, {self._table: {"Keys": wanted, "ConsistentRead": True}})
+        return {endpoint.id: endpoint for endpoint in map(_from_item, answer[self._table])}
+
+    def of_channel(self, channel: str) -> list[Endpoint]:
+        """Return every endpoint of a channel, those made a moment ago included."""
+        found: list[Endpoint] = []
+        after: str | None = None
+        while True:
+            page, after = self.page(channel, after=after)
+            found += page
+            if after is None:
+                return found
+
+    def page(
+        self, channel: str, *, after: str | None = None, limit: int | None = None
+    ) -> tuple[list[Endpoint], str | None]:
+        """Return endpoints in the order of their creation, and the id to go on after, if there are more."""
+        options: dict[str, Any] = {}
+        if after is not None:
+            options["ExclusiveStartKey"] = _key(channel, after)
+        if limit is not None:
+            options["Limit"] = limit
+        answer = call(
+            self._dynamodb.query,
+            TableName=self._table,
+            KeyConditionExpression="pk = :channel AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":channel": s(channel), ":prefix": s(_PREFIX)},
+            ConsistentRead=True,  # an event may follow its endpoint at once
+            **options,
+        )
+        last = answer.get("LastEvaluatedKey")
+        after = items.text(last, SK).removeprefix(_PREFIX) if last else None
+        return [_from_item(item) for item in answer["Items"]], after
+
+    def replace(self, old: Endpoint, new: Endpoint) -> bool:
+        """Write an endpoint anew; false when it has changed or gone since `old` was read."""
+        try:
+            call(
+                self._dynamodb.put_item,
+                TableName=self._table,
+                Item=_to_item(new),
+                ConditionExpression="revision = :old",
+                ExpressionAttributeValues={":old": n(old.revision)},
+            )
+        except ConditionFailed:
+            return False
+        return True
+
+    def delete(self, channel: str, endpoint_id: str) -> bool:
+        """Remove an endpoint; false when there was none."""
+        answer = call(
+            self._dynamodb.delete_item,
+            TableName=self._table,
+            Key=_key(channel, endpoint_id),
+            ReturnValues="ALL_OLD",
+        )
+        return bool(answer.get("Attributes"))
+
+    def disable(self, endpoint: Endpoint, reason: DisabledReason, *, now_ms: int) -> None:
+        """Switch an endpoint off, unless its owner has changed it since it was read."""
+        try:
+            call(
+                self._dynamodb.update_item,
+                TableName=self._table,
+                Key=_key(endpoint.channel, endpoint.id),
+                UpdateExpression=(
+                    "SET enabled = :no, disabled_reason = :reason, disabled_at = :now, revision = revision + :one"
+                ),
+                ConditionExpression="revision = :read AND enabled = :yes",
+                ExpressionAttributeValues={
+                    ":no": {"BOOL": False},
+                    ":yes": {"BOOL": True},
+                    ":reason": s(reason),
+                    ":now": n(now_ms),
+                    ":read": n(endpoint.revision),
+                    ":one": n(1),
+                },
+            )
+        except ConditionFailed:
+            return
+
+
+def _key(channel: str, endpoint_id: str) -> Item:
+    return {PK: s(channel), SK: s(_PREFIX + endpoint_id)}
+
+
+def _to_item(endpoint: Endpoint) -> Item:
+    item: Item = {
+        **_key(endpoint.channel, endpoint.id),
+        "v": n(ROW_VERSION),
+        "workspace": s(endpoint.workspace),
+        "wire": s(endpoint.wire),
+        "url": s(endpoint.url),
+        "events": items.texts(endpoint.events),
+        "secret": {"B": endpoint.secret.ciphertext},
+        "secret_version": n(endpoint.secret.version),
+        "created_at": n(endpoint.created_at),
+        "enabled": {"BOOL": endpoint.enabled},
+        "retry_rate_limited": {"BOOL": endpoint.retry_rate_limited},
+        "revision": n(endpoint.revision),
+    }
+    if endpoint.description is not None:
+        item["description"] = s(endpoint.description)
+    if endpoint.disabled_reason is not None:
+        item["disabled_reason"] = s(endpoint.disabled_reason)
+    if endpoint.disabled_at is not None:
+        item["disabled_at"] = n(endpoint.disabled_at)
+    return item
+
+
+def _from_item(item: Item) -> Endpoint:
+    reason = items.optional_text(item, "disabled_reason")
+    try:
+        return Endpoint(
+            id=items.text(item, SK).removeprefix(_PREFIX),
+            channel=items.text(item, PK),
+            workspace=items.text(item, "workspace"),
+            wire=Wire(items.text(item, "wire")),
+            url=items.text(item, "url"),
+            events=items.text_list(item, "events"),
+            secret=SealedSecret(items.binary(item, "secret"), items.number(item, "secret_version")),
+            created_at=items.number(item, "created_at"),
+            enabled=items.flag(item, "enabled", default=True),
+            disabled_reason=DisabledReason(reason) if reason else None,
+            disabled_at=items.optional_number(item, "disabled_at"),
+            description=items.optional_text(item, "description"),
+            retry_rate_limited=items.flag(item, "retry_rate_limited", default=False),
+            revision=items.number(item, "revision"),
+        )
+    except ValueError as error:
+        raise Malformed("an endpoint's row holds a word that is not known") from error

@@ -1,0 +1,104 @@
+"""Idempotency keys in the ConfigTable: what a request decided, kept so that a second one decides the same.
+
+A record holds the ids and the time that the first request chose, never its answer: whoever comes second,
+even while the first is still at work, writes the same rows again, which changes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from posthorn.aws import call
+from posthorn.errors import ConditionFailed
+from posthorn.stores import items
+from posthorn.stores.items import n, s
+from posthorn.stores.tables import DAY, PK, ROW_VERSION, SK, TTL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from posthorn.stores.items import Item
+
+_LIFETIME: Final = DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What the first request with an idempotency key decided."""
+
+    ids: tuple[str, ...]
+    decided_at: int  # Unix milliseconds
+    body_hash: bytes
+    is_new: bool = True  # made by this very request
+    is_done: bool = False  # the first request came to its end
+
+    def is_for(self, body: bytes) -> bool:
+        return hmac.compare_digest(self.body_hash, hashlib.sha256(body).digest())
+
+
+class Idempotency:
+    """The idempotency keys of every workspace."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    def decide(
+        self, workspace: str, operation: str, key: str, *, body: bytes, ids: Sequence[str], now_ms: int
+    ) -> Decision:
+        """Return the decision under this key: the one given here, or the one that was there before."""
+        mine = Decision(tuple(ids), now_ms, hashlib.sha256(body).digest())
+        item: Item = {
+            **_key(workspace, operation, key),
+            "v": n(ROW_VERSION),
+            "ids": items.texts(mine.ids),
+            "decided_at": n(now_ms),
+            "body_hash": {"B": mine.body_hash},
+            TTL: n(now_ms // 1000 + _LIFETIME),
+        }
+        try:
+            call(
+                self._dynamodb.put_item,
+                TableName=self._table,
+                Item=item,
+                # DynamoDB may take days to remove an expired row
+                ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now",
+                ExpressionAttributeValues={":now": n(now_ms // 1000)},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as lost:
+            if lost.found is None:
+                raise
+            return _from_item(lost.found)
+        return mine
+
+    def finish(self, workspace: str, operation: str, key: str) -> None:
+        """Note that the request under this key came to its end."""
+        call(
+            self._dynamodb.update_item,
+            TableName=self._table,
+            Key=_key(workspace, operation, key),
+            UpdateExpression="SET done = :yes",
+            ExpressionAttributeValues={":yes": {"BOOL": True}},
+        )
+
+
+def _key(workspace: str, operation: str, key: str) -> Item:
+    digest = hashlib.sha256(f"{operation}\n{key}".encode()).hexdigest()
+    return {PK: s(workspace), SK: s(f"idempotency#{digest}")}
+
+
+def _from_item(item: Mapping[str, Any]) -> Decision:
+    return Decision(
+        ids=items.text_list(item, "ids"),
+        decided_at=items.number(item, "decided_at"),
+        body_hash=items.binary(item, "body_hash"),
+        is_new=False,
+        is_done=items.flag(item, "done", default=False),
+    )

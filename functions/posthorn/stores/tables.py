@@ -1,0 +1,27 @@
+"""Names that template.yaml and the stores share; a test compares them."""
+
+from typing import Final
+
+PK: Final = "pk"
+SK: Final = "sk"
+TTL: Final = "expires_at"  # Unix seconds
+
+KEYS_INDEX: Final = "keys"
+KEY_WORKSPACE: Final = "key_workspace"
+
+DUE_INDEX: Final = "due"
+DUE_SHARD: Final = "due_shard"
+NEXT_ATTEMPT_AT: Final = "next_attempt_at"
+
+UNDELIVERED_INDEX: Final = "undelivered"
+UNDELIVERED: Final = "undelivered"
+
+ROW_VERSION: Final = 1
+"""Written as `v` into every row, so that a later version knows what it reads."""
+
+DAY: Final = 86_400
+
+
+def expiry(now_ms: int, days: int) -> int:
+    """Return the Unix second after which DynamoDB may remove a row."""
+    return now_ms // 1000 + days * DAY

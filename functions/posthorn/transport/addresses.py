@@ -1,0 +1,185 @@
+"""Where a delivery may go: the grammar of webhook URLs, and the addresses behind them.
+
+A URL is read once, here, and refused rather than repaired. Whoever sends gets the parts that were read, never the
+string: two parsers that disagree about one string are how a guard is talked past.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from posthorn.errors import RefusedTarget
+from posthorn.transport.networks import canonical, refusal
+
+MAX_URL_LENGTH: Final = 2048
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+PUBLIC_PORTS: Final = (443, 8443)
+
+# Top-level names that are not on the public internet: RFC 6761 and its kin, and what private networks make up.
+_RESERVED: Final = frozenset(
+    "alt arpa corp example home internal intranet invalid lan local localdomain localhost mail onion private svc test"
+    .split()
+)
+_FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\^`{|}<>\"]")
+_PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
+_LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How far deliveries may reach.
+
+    Private targets are for a local stage: http, every port, every address, and names of one label.
+    """
+
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A webhook URL, read: the parts a connection is made from. The host is in lower case, an IPv6 one unbracketed."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = field(repr=False)  # with its query; it can be a credential
+    address: str | None = None  # the host, if it is an address and no name
+
+    @property
+    def origin(self) -> str:
+        """The URL without what may be secret, for logs."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+    @property
+    def url(self) -> str:
+        """The URL in its normal form, built from the parts."""
+        return self.origin + self.path
+
+
+def parse_target(url: str, policy: Policy) -> Target:
+    """Read a webhook URL; RefusedTarget says what is wrong with it and repeats nothing behind the host."""
+    _check_characters(url)
+    scheme, separator, rest = url.partition("://")
+    scheme = scheme.lower()
+    if not separator or not (scheme == "https" or (scheme == "http" and policy.allow_private)):
+        raise RefusedTarget("webhook URLs start with https://", code="url_scheme")
+    # An authority ends where the path or the query starts.
+    end = next((at for at, character in enumerate(rest) if character in "/?"), len(rest))
+    authority, path = rest[:end], rest[end:]
+    if "@" in authority:
+        raise RefusedTarget("webhook URLs carry no user name or password", code="url_credentials")
+    host, port = _split(authority)
+    address = _address(host, policy)
+    name = host.lower() if address is None else address
+    if address is None:
+        _check_name(name, policy)
+    return Target(
+        scheme=scheme,
+        host=name,
+        port=_port(port, scheme, policy),
+        path=path if path.startswith("/") else "/" + path,
+        address=address,
+    )
+
+
+def rule_against(address: str, policy: Policy) -> str | None:
+    """Name the rule that keeps a delivery away from this address; None if the policy lets it connect."""
+    if policy.allow_private and canonical(address) is not None:
+        return None
+    return refusal(address)
+
+
+def check_address(address: str, policy: Policy) -> None:
+    """Raise RefusedTarget unless the policy lets a delivery connect to this address."""
+    if rule := rule_against(address, policy):
+        raise RefusedTarget(f"{address} is not a public address ({rule})", code="blocked_address")
+
+
+def _check_characters(url: str) -> None:
+    if len(url) > MAX_URL_LENGTH:
+        raise RefusedTarget(f"webhook URLs have at most {MAX_URL_LENGTH} characters", code="url_too_long")
+    if not url.isascii():
+        raise RefusedTarget(
+            "webhook URLs are plain ASCII: write the host in its xn-- form and percent-encode the rest",
+            code="url_characters",
+        )
+    if _FORBIDDEN.search(url):
+        raise RefusedTarget(
+            'webhook URLs have no spaces, control characters or any of \\ ^ ` { | } < > "', code="url_characters"
+        )
+    if "#" in url:
+        raise RefusedTarget("webhook URLs have no fragment (#)", code="url_fragment")
+
+
+def _split(authority: str) -> tuple[str, str | None]:
+    """Return the host, an IPv6 one with its brackets, and the port as it is written, if it is."""
+    if authority.startswith("["):
+        host, bracket, rest = authority.partition("]")
+        host += bracket
+    else:
+        host, colon, rest = authority.partition(":")
+        rest = colon + rest
+    if rest and not rest.startswith(":"):
+        raise _bad_host("nothing but a port may follow the brackets of an IPv6 address")
+    return host, rest[1:] if rest else None
+
+
+def _port(text: str | None, scheme: str, policy: Policy) -> int:
+    if text is None:
+        return DEFAULT_PORTS[scheme]
+    port = int(text) if _PORT.fullmatch(text) else 0
+    if not policy.allow_private and port not in PUBLIC_PORTS:
+        raise RefusedTarget("webhook URLs use port 443 or 8443", code="url_port")
+    if not 1 <= port <= 65535:
+        raise RefusedTarget("a port is a number from 1 to 65535", code="url_port")
+    return port
+
+
+def _address(host: str, policy: Policy) -> str | None:
+    """Return the address if the host is one; RefusedTarget if it is one that is not to be dialled, or misspelt."""
+    bracketed = host.startswith("[")
+    text = host.removeprefix("[").removesuffix("]").lower() if bracketed else host
+    address = canonical(text)
+    if address is None or bracketed != (":" in text):
+        if bracketed or ":" in text:
+            raise _bad_host("what is in brackets must be an IPv6 address without a zone")
+        return None
+    check_address(address, policy)
+    if text != address:
+        raise _bad_host(f"write the address as [{address}]")
+    return address
+
+
+def _check_name(name: str, policy: Policy) -> None:
+    labels = name.split(".")
+    if not name:
+        raise _bad_host("the host is missing")
+    if name.endswith("."):
+        raise _bad_host("leave out the dot at the end of the host")
+    if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise _bad_host("a host is made of labels of up to 63 letters, digits and hyphens, with a dot between them")
+    # C libraries and browsers read 127.1, 0x7f.1 and 2130706433 as addresses. No top-level name starts like that.
+    if not labels[-1][0].isalpha():
+        raise _bad_host("the host is no name (its last label starts with no letter) and no address of four numbers")
+    if any(label.startswith("xn--") and not _is_punycode(label[4:]) for label in labels):
+        raise _bad_host("an xn-- label of the host cannot be decoded")
+    if policy.allow_private:
+        return
+    if len(labels) < 2:
+        raise _bad_host("the host needs a domain: a single label names nothing on the internet")
+    if labels[-1] in _RESERVED:
+        raise RefusedTarget(f"names under .{labels[-1]} are not on the public internet", code="reserved_name")
+
+
+def _is_punycode(text: str) -> bool:
+    try:
+        decoded = text.encode("ascii").decode("punycode")
+        return not decoded.isascii() and decoded.encode("punycode") == text.encode("ascii")
+    except UnicodeError:
+        return False
+
+
+def _bad_host(detail: str) -> RefusedTarget:
+    return RefusedTarget(detail, code="url_host")

@@ -1,0 +1,246 @@
+"""One HTTP exchange over libcurl: a request to vetted addresses, and what is kept of the answer.
+
+What libcurl 8.23 does, tried, and what follows from it:
+
+- It reuses a connection for the same scheme, host, port and TLS settings, whatever address the connection goes to. A
+  `RESOLVE` of host:port would therefore not stop a request from taking an old connection to an address that the name
+  has left. `CONNECT_TO` is part of what must be equal, so the host is sent to a label that stands for exactly this
+  set of addresses, and the label is what `RESOLVE` pins. TLS and the Host header keep using the host.
+- The pins live in one cache per `CurlMulti`, the last one wins. Two sets for one host have two labels and never meet.
+- `CONNECT_TO` applies only if libcurl reads the same host and port out of the URL as we did. If not, it would look the
+  name up; it may not, as `RESOLVER_START_FUNCTION` ends every lookup that the pins do not answer.
+- An address still passes `OPENSOCKETFUNCTION` before there is a socket for it.
+"""
+
+import hashlib
+import re
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import pycurl
+
+from posthorn.models import Failure, Outcome, Timings
+from posthorn.transport.addresses import Policy, Target, rule_against
+from posthorn.transport.answers import SNIPPET_BYTES, kept_headers, snippet
+from posthorn.transport.faults import Circumstances, failure_of, sentence_for
+
+MAX_BODY_BYTES: Final = 16 * 1024
+MAX_HEADER_BYTES: Final = 32 * 1024  # with status lines and interim (1xx) answers
+MAX_DIALLED: Final = 4  # addresses tried per attempt
+
+IDLE_SECONDS: Final = 60  # a frozen function comes back to dead connections; and NATs forget after 350 s
+LIFETIME_SECONDS: Final = 300  # then the certificate and the address are looked at anew
+
+# A name without a value keeps libcurl's own header out.
+_FIXED_HEADERS: Final = ("Accept: */*", "Accept-Encoding: identity", "Content-Type:", "Expect:", "User-Agent:")
+_OURS: Final = frozenset(
+    "accept accept-encoding connection content-length expect host proxy-connection te trailer transfer-encoding upgrade"
+    .split()
+)
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
+_VALUE: Final = re.compile(r"[ -~]*")
+
+type OpenSocket = Callable[[pycurl.CurlSockAddr], socket.socket]
+
+
+def open_socket(peer: pycurl.CurlSockAddr) -> socket.socket:
+    """Make the socket for a vetted peer; libcurl connects it."""
+    return socket.socket(peer.family, peer.socktype, peer.protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request that is ready to go."""
+
+    target: Target
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
+
+    def __post_init__(self) -> None:
+        for name, value in self.headers:
+            if not _NAME.fullmatch(name) or name.lower() in _OURS:
+                raise ValueError(f"not a header that may be set: {name!r}")
+            if not _VALUE.fullmatch(value):
+                raise ValueError(f"the value of header {name} is not printable ASCII")
+
+
+class Exchange:
+    """A libcurl handle that makes one POST after the other; all its options are set in here.
+
+    HTTP/1.1 only. One request at a time has a connection to itself, so a receiver that stalls, breaks or is cut off
+    takes no other request with it, and neither HPACK nor a flood of frames is there to be abused.
+    """
+
+    def __init__(self, policy: Policy, *, ca_file: str, open_socket: OpenSocket) -> None:
+        self.curl = pycurl.Curl()
+        self._policy = policy
+        self._open_socket = open_socket
+        self._configure(ca_file)
+
+    def begin(self, post: Post, addresses: tuple[str, ...], *, started_at: float, resolved_at: float, deadline: float) -> None:
+        """Set the handle up for a POST to one of these addresses, all of them vetted.
+
+        The times are on the monotonic clock; `deadline` is in seconds from `started_at`.
+        """
+        now = time.monotonic()
+        target = self._target = post.target
+        self._allowed = frozenset(addresses)
+        self._deadline = deadline
+        self._dns = resolved_at - started_at
+        self._before = now - started_at
+        self._lines: list[bytes] = []
+        self._header_bytes = 0
+        self._body = bytearray()
+        self._body_bytes = 0
+        self._blocked = False
+        self._dialled: str | None = None
+        curl, port = self.curl, target.port
+        label = hashlib.sha256(",".join(sorted(self._allowed)).encode()).hexdigest()[:32] + ".invalid"
+        curl.setopt(pycurl.URL, target.url)
+        curl.setopt(pycurl.CONNECT_TO, [f"{_bracketed(target.host)}:{port}:{label}:{port}"])
+        # With "+" the pin is dropped after a minute, else the cache would grow with every set of addresses.
+        dialled = ",".join(map(_bracketed, addresses[:MAX_DIALLED]))
+        curl.setopt(pycurl.RESOLVE, [f"+{label}:{port}:{dialled}"])
+        # "Name;" is libcurl's way to send a header without a value.
+        own = [f"{name}: {value}" if value.strip() else f"{name};" for name, value in post.headers]
+        curl.setopt(pycurl.HTTPHEADER, [*_FIXED_HEADERS, *own])
+        curl.setopt(pycurl.POSTFIELDS, post.body)
+        curl.setopt(pycurl.TIMEOUT_MS, max(1, int((started_at + deadline - now) * 1000)))  # 0 would mean for ever
+
+    def end(self, code: int) -> Outcome:
+        """Say what came of it, from the CURLcode that libcurl ended the transfer with."""
+        self.curl.setopt(pycurl.POSTFIELDS, b"")  # lets go of the body
+        status = self.curl.getinfo(pycurl.RESPONSE_CODE)
+        failure, error = self._verdict(code, answered=status >= 200)
+        return Outcome(
+            timings=self._timings(),
+            status=status if status >= 200 else None,  # an interim answer is none
+            failure=failure,
+            error=error,
+            address=self.curl.getinfo(pycurl.PRIMARY_IP) or self._dialled,
+            headers=kept_headers(self._lines),
+            snippet=snippet(bytes(self._body)),
+        )
+
+    def _verdict(self, code: int, *, answered: bool) -> tuple[Failure | None, str | None]:
+        if code == pycurl.E_WRITE_ERROR and self._body_bytes >= MAX_BODY_BYTES:
+            return None, None  # we had read enough
+        if code == pycurl.E_WRITE_ERROR and self._header_bytes > MAX_HEADER_BYTES:
+            return Failure.NETWORK, f"the headers of the answer are over {MAX_HEADER_BYTES // 1024} KB"
+        if code == pycurl.E_OK and answered:
+            return None, None
+        if code == pycurl.E_COULDNT_CONNECT and self._blocked:
+            return Failure.BLOCKED_ADDRESS, f"{self._target.host} leads to an address that is not public"
+        reused, getinfo = self._reused(), self.curl.getinfo
+        at = Circumstances(
+            host=self._target.host,
+            deadline=self._deadline,
+            connected=reused or getinfo(pycurl.CONNECT_TIME_T) > 0,
+            secured=reused or self._target.scheme == "http" or getinfo(pycurl.APPCONNECT_TIME_T) > 0,
+            answered=answered,
+            system_error=getinfo(pycurl.OS_ERRNO),
+            certificate_error=getinfo(pycurl.SSL_VERIFYRESULT),
+        )
+        return failure_of(code), sentence_for(code, at)
+
+    def _reused(self) -> bool:
+        return self._dialled is None and bool(self.curl.getinfo(pycurl.PRIMARY_IP))
+
+    def _timings(self) -> Timings:
+        """Count from the start of the attempt. A phase that was skipped ends with the one before; one not reached is 0."""
+        getinfo = self.curl.getinfo
+
+        def ended(phase: int, *, skipped: bool, before: int) -> int:
+            if skipped:
+                return before
+            took = getinfo(phase)
+            return round(self._before * 1000 + took / 1000) if took else 0
+
+        dns = round(self._dns * 1000)
+        connect = ended(pycurl.CONNECT_TIME_T, skipped=self._reused(), before=dns)
+        plain = self._target.scheme == "http"
+        tls = ended(pycurl.APPCONNECT_TIME_T, skipped=self._reused() or plain, before=connect)
+        # libcurl gives a first byte to transfers that failed without one, too.
+        first_byte = ended(pycurl.STARTTRANSFER_TIME_T, skipped=not self._header_bytes, before=0)
+        return Timings(
+            dns=dns,
+            connect=connect,
+            tls=tls,
+            first_byte=first_byte,
+            total=ended(pycurl.TOTAL_TIME_T, skipped=False, before=0),
+        )
+
+    def _configure(self, ca_file: str) -> None:
+        schemes = pycurl.PROTO_HTTPS | (pycurl.PROTO_HTTP if self._policy.allow_private else 0)
+        for option, value in (
+            (pycurl.PROTOCOLS, schemes),
+            (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
+            (pycurl.POST, 1),
+            (pycurl.FOLLOWLOCATION, 0),
+            (pycurl.PATH_AS_IS, 1),  # or libcurl would resolve ".." in a customer's path
+            (pycurl.PROXY, ""),  # whatever the environment says
+            (pycurl.NOPROXY, "*"),
+            (pycurl.NETRC, pycurl.NETRC_IGNORED),
+            (pycurl.NOSIGNAL, 1),
+            (pycurl.TCP_NODELAY, 1),
+            (pycurl.CAINFO, ca_file),  # parsed once per CurlMulti and kept for a day
+            (pycurl.SSL_VERIFYPEER, 1),
+            (pycurl.SSL_VERIFYHOST, 2),
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),  # at least
+            (pycurl.MAXAGE_CONN, IDLE_SECONDS),
+            (pycurl.MAXLIFETIME_CONN, LIFETIME_SECONDS),
+            (pycurl.RESOLVER_START_FUNCTION, lambda *_: 1),
+            (pycurl.OPENSOCKETFUNCTION, self._open),
+            (pycurl.HEADERFUNCTION, self._read_header),
+            (pycurl.WRITEFUNCTION, self._read_body),
+        ):
+            self.curl.setopt(option, value)
+
+    def _open(self, _purpose: int, peer: pycurl.CurlSockAddr) -> "_Lent | int":
+        address = peer.addr[0]
+        if address not in self._allowed or rule_against(address, self._policy) is not None:
+            self._blocked = True
+            return pycurl.SOCKET_BAD
+        self._dialled = address
+        try:
+            return _Lent(self._open_socket(peer))
+        except OSError:
+            return pycurl.SOCKET_BAD
+
+    def _read_header(self, line: bytes) -> int | None:
+        self._header_bytes += len(line)
+        if self._header_bytes > MAX_HEADER_BYTES:
+            return 0
+        if line.startswith(b"HTTP/"):
+            self._lines.clear()  # what came before was an interim answer
+            self._in_head = True
+        elif line == b"\r\n":
+            self._in_head = False  # trailers may follow the body
+        elif self._in_head:
+            self._lines.append(line)
+        return None
+
+    def _read_body(self, part: bytes) -> int | None:
+        self._body += part[: SNIPPET_BYTES + 1 - len(self._body)]
+        self._body_bytes += len(part)
+        return 0 if self._body_bytes >= MAX_BODY_BYTES else None
+
+
+class _Lent:
+    """A socket for libcurl, which duplicates the descriptor: ours closes as soon as pycurl lets go of this."""
+
+    def __init__(self, lent: socket.socket) -> None:
+        self._socket = lent
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def __del__(self) -> None:
+        self._socket.close()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,205 @@
+"""The seam to the network: many POSTs at once, each to an address that was vetted for it."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Final
+
+import certifi
+import pycurl
+
+from posthorn.errors import NameNotResolved, RefusedTarget
+from posthorn.models import Failure, Outcome, Timings
+from posthorn.transport.addresses import Policy
+from posthorn.transport.exchange import Exchange, OpenSocket, Post, open_socket
+from posthorn.transport.loop import Loop
+from posthorn.transport.names import Lookup, Lookups, Resolver, system_resolver, vet
+
+__all__ = ["Client", "Post"]
+
+MAX_IN_FLIGHT: Final = 200
+"""With as many idle connections, 64 lookups and boto3's own, far below the 1,024 descriptors of a function."""
+
+_FOREVER: Final = 3600.0
+_PULL_SECONDS: Final = 0.005  # of taking new requests, then those in flight get their turn
+
+
+class Client:
+    """Makes POSTs in the calling thread. One per process: it keeps connections, trust store and lookup threads.
+
+    `ca_file` holds the roots that receivers' certificates must lead to, by default those of certifi.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        resolver: Resolver = system_resolver,
+        ca_file: str | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        open_socket: OpenSocket = open_socket,
+    ) -> None:
+        self._policy = policy
+        self._max_in_flight = max_in_flight
+        make = partial(Exchange, policy, ca_file=ca_file or certifi.where(), open_socket=open_socket)
+        self._exchanges = _Exchanges(make)
+        self._lookups = Lookups(resolver)
+        self._loop = Loop(max_connections=max_in_flight)
+        self._sending = False
+
+    def send[K](self, posts: Iterable[tuple[K, Post]], *, deadline: float) -> Iterator[tuple[K, Outcome]]:
+        """Make all POSTs, yielding each outcome as it comes, under the key that was given with the POST.
+
+        `posts` is taken from only when there is room, so it may sign at the last moment and may end early. `deadline`
+        is in seconds and counts for each POST from when it was taken. Nothing moves between two outcomes unless the
+        caller asks for the next: work that takes long belongs into another thread. Whatever a receiver does becomes
+        an outcome; an exception that `posts` raises is raised once all that is in flight has its outcome.
+        """
+        if self._sending:
+            raise RuntimeError("this client is sending already")
+        self._sending = True
+        batch = _Batch[K](self._loop, self._lookups, self._exchanges, self._policy, deadline)
+        source, more, broken = iter(posts), True, None
+        try:
+            while more or batch.in_flight:
+                until = time.monotonic() + _PULL_SECONDS
+                while more and batch.in_flight < self._max_in_flight and time.monotonic() < until:
+                    try:
+                        key, post = next(source)
+                    except StopIteration:
+                        more = False
+                    except Exception as error:  # noqa: BLE001  # raised below, when nothing is lost by it
+                        more, broken = False, error
+                    else:
+                        batch.start(key, post)
+                if batch.in_flight:
+                    yield from batch.turn(wait=not more or batch.in_flight >= self._max_in_flight)
+            if broken is not None:
+                raise broken
+        finally:
+            batch.abandon()
+            self._sending = False
+
+    def close(self) -> None:
+        """Close all connections and let the lookup threads end."""
+        self._lookups.close()
+        self._loop.close()
+        self._exchanges.close()
+
+
+class _Attempt[K]:
+    """A POST between its start and its outcome."""
+
+    __slots__ = ("key", "post", "started_at")
+
+    def __init__(self, key: K, post: Post) -> None:
+        self.key = key
+        self.post = post
+        self.started_at = time.monotonic()
+
+
+class _Exchanges:
+    """Handles to use again: setting one up costs as much as a request."""
+
+    def __init__(self, make: Callable[[], Exchange]) -> None:
+        self._make = make
+        self._spare: list[Exchange] = []
+
+    def take(self) -> Exchange:
+        return self._spare.pop() if self._spare else self._make()
+
+    def give_back(self, exchange: Exchange) -> None:
+        self._spare.append(exchange)
+
+    def close(self) -> None:
+        while self._spare:
+            self._spare.pop().curl.close()
+
+
+class _Batch[K]:
+    """The attempts of one `send`: first their names are looked up, then they are exchanges, then outcomes."""
+
+    def __init__(
+        self, loop: Loop, lookups: Lookups, exchanges: _Exchanges, policy: Policy, deadline: float
+    ) -> None:
+        self._loop = loop
+        self._lookups = lookups
+        self._exchanges = exchanges
+        self._policy = policy
+        self._deadline = deadline
+        self._resolving: dict[_Attempt[K], tuple[Lookup, Callable[[], None]]] = {}  # the one that waits longest is first
+        self._resolved: deque[_Attempt[K]] = deque()  # filled by other threads
+        self._exchanging: dict[pycurl.Curl, tuple[_Attempt[K], Exchange]] = {}
+        self._ended: list[tuple[K, Outcome]] = []
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._resolving) + len(self._exchanging) + len(self._ended)
+
+    def start(self, key: K, post: Post) -> None:
+        attempt = _Attempt(key, post)
+        if (address := post.target.address) is not None:
+            self._connect(attempt, lambda: (address,), attempt.started_at)
+            return
+        done = partial(self._wake_for, attempt)
+        self._resolving[attempt] = self._lookups.start(post.target.host, done), done
+
+    def turn(self, *, wait: bool) -> list[tuple[K, Outcome]]:
+        """Move everything on; if told to wait, until at least something happened. Return what ended."""
+        timeout = 0.0
+        if wait and not self._ended:
+            oldest = next(iter(self._resolving), None)
+            timeout = _FOREVER if oldest is None else max(0.0, self._expires_at(oldest) - time.monotonic())
+        for curl, code in self._loop.turn(timeout):
+            attempt, exchange = self._exchanging.pop(curl)
+            self._loop.remove(curl)
+            self._ended.append((attempt.key, exchange.end(code)))
+            self._exchanges.give_back(exchange)
+        while self._resolved:
+            attempt = self._resolved.popleft()
+            if attempt in self._resolving:  # else it was too late
+                lookup, _ = self._resolving.pop(attempt)
+                self._connect(attempt, lookup.answers, lookup.finished_at or time.monotonic())
+        while self._resolving and self._expires_at(attempt := next(iter(self._resolving))) <= time.monotonic():
+            lookup, done = self._resolving.pop(attempt)
+            self._lookups.cancel(lookup, done)
+            self._connect(attempt, lookup.answers, time.monotonic())
+        ended, self._ended = self._ended, []
+        return ended
+
+    def abandon(self) -> None:
+        """Let go of what is still in flight; nothing if all have their outcome."""
+        for lookup, done in self._resolving.values():
+            self._lookups.cancel(lookup, done)
+        for curl in self._exchanging:
+            self._loop.remove(curl)
+            curl.close()
+        self._resolving.clear()
+        self._exchanging.clear()
+
+    def _connect(self, attempt: _Attempt[K], answers: Callable[[], Iterable[str]], resolved_at: float) -> None:
+        post, started_at = attempt.post, attempt.started_at
+        try:
+            addresses = vet(post.target, answers(), self._policy)
+        except RefusedTarget as refused:
+            self._fail(attempt, Failure.BLOCKED_ADDRESS, refused.detail, resolved_at)
+        except NameNotResolved as unknown:
+            self._fail(attempt, Failure.DNS, str(unknown), resolved_at)
+        else:
+            exchange = self._exchanges.take()
+            exchange.begin(post, addresses, started_at=started_at, resolved_at=resolved_at, deadline=self._deadline)
+            self._exchanging[exchange.curl] = attempt, exchange
+            self._loop.add(exchange.curl)
+
+    def _fail(self, attempt: _Attempt[K], failure: Failure, error: str, resolved_at: float) -> None:
+        dns = round((resolved_at - attempt.started_at) * 1000)
+        timings = Timings(dns=dns, connect=0, tls=0, first_byte=0, total=dns)
+        self._ended.append((attempt.key, Outcome(timings=timings, failure=failure, error=error)))
+
+    def _expires_at(self, attempt: _Attempt[K]) -> float:
+        return attempt.started_at + self._deadline
+
+    def _wake_for(self, attempt: _Attempt[K]) -> None:
+        self._resolved.append(attempt)
+        self._loop.wake()

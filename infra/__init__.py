@@ -1,0 +1,1 @@
+"""What surrounds the functions: running, operating and measuring them."""

@@ -1,0 +1,5 @@
+import sys
+
+from infra.cli.commands import main
+
+sys.exit(main())

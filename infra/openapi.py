@@ -1,0 +1,249 @@
+"""Writes functions/posthorn/openapi.json from the routes and their request models: `make openapi`.
+
+OpenAPI 3.1, with a `webhooks` section for those who receive. The file ships; nothing is generated at run time.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from posthorn.catalogue import built_in
+from posthorn.models import DisabledReason, Failure, Reason, Status
+from posthorn.routes.events import NewEvent, NewEvents
+from posthorn.routes.route import Route
+from posthorn.routes.table import ROUTES
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "openapi.json"
+
+_JSON: Final = "application/json"
+_PROBLEM: Final = "application/problem+json"
+_TIME: Final = {"type": "string", "format": "date-time"}
+
+
+def document() -> dict[str, Any]:
+    """Return the whole description as data."""
+    paths: dict[str, Any] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Posthorn",
+            "version": "0.1.0",
+            "description": "Outbound webhooks: register URLs, publish events, and see what became of them.",
+        },
+        "security": [{"apiKey": []}],
+        "paths": paths,
+        "webhooks": {name: {"post": _delivery(name)} for name in built_in()},
+        "components": {
+            "securitySchemes": {
+                "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `phk_…`."}
+            },
+            "schemas": {**_request_schemas(), **_ANSWERS},
+        },
+    }
+
+
+def render() -> str:
+    """Return the file's text."""
+    return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
+
+
+def _request_schemas() -> dict[str, Any]:
+    models: list[type[BaseModel]] = [route.body for route in ROUTES if route.body is not None]
+    models = [*dict.fromkeys(models), NewEvents]
+    _, schemas = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    found: dict[str, Any] = schemas["$defs"]
+    # inside a batch, each entry is a NewEvent; the model checks them one by one to point at the culprit
+    found["NewEvents"]["properties"]["events"]["items"] = _ref("NewEvent")
+    for schema in found.values():
+        for name, field in schema.get("properties", {}).items():
+            if name not in schema.get("required", []):
+                field.pop("default", None)  # what is absent from a change stays as it is
+    return found
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    status, schema = _CONTENT[route.operation]
+    operation: dict[str, Any] = {
+        "summary": route.summary,
+        "operationId": route.handle.__name__,
+        "parameters": _parameters(route),
+        "responses": {
+            status: {"description": "Done.", "content": {_JSON: {"schema": schema}}},
+            **{str(code): _problem(code) for code in _problems(route)},
+        },
+    }
+    if route.body is not None:
+        body = _ref(route.body.__name__)
+        if route.body is NewEvent:
+            body = {"oneOf": [body, _ref("NewEvents")]}
+        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
+    if route.scope is None:
+        operation["security"] = []
+    else:
+        operation["description"] = f"Needs an API key with the scope `{route.scope}`."
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    if route.operation in _LISTS:
+        limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}
+        parameters.append({"name": "limit", "in": "query", "schema": limit})
+        parameters.append({"name": "cursor", "in": "query", "schema": {"type": "string"}})
+    if route.method == "POST":
+        key = {"type": "string", "pattern": "^[!-~]{1,255}$"}
+        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
+    return parameters
+
+
+def _problems(route: Route) -> list[int]:
+    if route.scope is None:
+        return []
+    codes = {401, 403, 503}
+    if route.operation in _LISTS:
+        codes.add(400)
+    if route.body is not None:
+        codes |= {400, 409, 413, 422}
+    if "{" in route.path:
+        codes.add(404)
+    return sorted(codes)
+
+
+def _problem(status: int) -> dict[str, Any]:
+    return {"description": _PROBLEMS[status], "content": {_PROBLEM: {"schema": _ref("Problem")}}}
+
+
+def _delivery(name: str) -> dict[str, Any]:
+    event_type = built_in()[name]
+    example = {"event": name, "created_at": "2023-04-16T15:45:00Z", "data": event_type.example}
+    headers = ("webhook-id", "webhook-timestamp", "webhook-signature", "X-SMASHSEND-Signature")
+    return {
+        "summary": event_type.description,
+        "operationId": f"receive_{name.lower()}",
+        "security": [],
+        "parameters": [
+            {"name": header, "in": "header", "required": True, "schema": {"type": "string"}}
+            for header in headers
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {_JSON: {"schema": _ref("Payload"), "example": example}},
+        },
+        "responses": {"2XX": {"description": "Taken. Anything else is not: 5xx is tried again, 4xx is not."}},
+    }
+
+
+def _ref(name: str) -> dict[str, Any]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+        "additionalProperties": False,
+    }
+
+
+_TEXT: Final = {"type": "string"}
+_WEBHOOK: Final = {
+    "id": _TEXT,
+    "url": _TEXT,
+    "events": {"type": "array", "items": _TEXT},
+    "createdAt": _TIME,
+    "enabled": {"type": "boolean"},
+    "description": {"type": ["string", "null"]},
+    "retry_rate_limited": {"type": "boolean"},
+}
+_DISABLED: Final = {
+    "disabledReason": {"type": "string", "enum": list(DisabledReason)},
+    "disabledAt": _TIME,
+}
+_EVENT: Final = {"id": _TEXT, "event": _TEXT, "created_at": _TIME}
+_ANSWERS: Final[dict[str, Any]] = {
+    "Webhook": _object(_WEBHOOK, _DISABLED),
+    "WebhookWithToken": _object({**_WEBHOOK, "token": _TEXT}, _DISABLED),
+    "AcceptedEvent": _object(_EVENT),
+    "Event": _object(
+        {**_EVENT, "data": {"type": "object"}, "deliveries": {"type": "array", "items": _ref("Delivery")}}
+    ),
+    "Delivery": _object(
+        {
+            "webhookId": _TEXT,
+            "status": {"type": "string", "enum": list(Status)},
+            "attempts": {"type": "array", "items": _ref("Attempt")},
+        },
+        {"reason": {"type": "string", "enum": list(Reason)}, "nextAttemptAt": _TIME},
+    ),
+    "Attempt": _object(
+        {"attempt": {"type": "integer", "minimum": 1}, "startedAt": _TIME, "latencyMs": {"type": "integer"}},
+        {
+            "status": {"type": "integer"},
+            "failure": {"type": "string", "enum": list(Failure)},
+            "error": {"type": ["string", "null"]},
+        },
+    ),
+    "Payload": _object({"event": _TEXT, "created_at": _TIME, "data": {"type": "object"}}),
+    "Problem": _object(
+        {
+            "type": _TEXT,
+            "title": _TEXT,
+            "status": {"type": "integer"},
+            "detail": _TEXT,
+            "code": _TEXT,
+        },
+        {"errors": {"type": "array", "items": _object({"pointer": _TEXT, "detail": _TEXT})}},
+    ),
+}
+_CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "GET /v1/webhooks": (
+        "200",
+        _object({"webhooks": {"type": "array", "items": _ref("Webhook")}}, {"nextCursor": _TEXT}),
+    ),
+    "POST /v1/webhooks": ("201", _object({"webhook": _ref("WebhookWithToken")})),
+    "GET /v1/webhooks/{webhookId}": ("200", _object({"webhook": _ref("WebhookWithToken")})),
+    "PUT /v1/webhooks/{webhookId}": ("200", _object({"webhook": _ref("WebhookWithToken")})),
+    "DELETE /v1/webhooks/{webhookId}": ("200", _object({"deleted": {"const": True}})),
+    "POST /v1/events": (
+        "202",
+        {
+            "oneOf": [
+                _object({"event": _ref("AcceptedEvent")}),
+                _object({"events": {"type": "array", "items": _ref("AcceptedEvent")}}),
+            ]
+        },
+    ),
+    "GET /v1/events/{eventId}": ("200", _object({"event": _ref("Event")})),
+    "GET /health": ("200", _object({"status": {"const": "ok"}})),
+    "GET /openapi.json": ("200", {"type": "object"}),
+}
+_LISTS: Final = frozenset({"GET /v1/webhooks"})
+_PROBLEMS: Final = {
+    400: "The request is not well-formed.",
+    401: "There is no valid API key.",
+    403: "The API key lacks the scope.",
+    404: "There is no such thing, at least not in this workspace.",
+    409: "The Idempotency-Key was used with another body, or others are changing the same thing.",
+    413: "The request or an event is too large.",
+    422: "The request is well-formed, but its content is not valid.",
+    503: "Not now; try again.",
+}
+
+if __name__ == "__main__":
+    TARGET.write_text(render(), "utf-8")
+    sys.stdout.write(f"wrote {TARGET.name}\n")
