@@ -1,0 +1,96 @@
+"""Tables, queues and the key in moto, made from template.yaml, so that no test works on a shape of its own.
+
+Every function returns logical id -> physical name, and physical names differ from logical ones,
+so code that confuses the two fails here as it would on AWS.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.template import (
+    ACCOUNT,
+    KEY,
+    PSEUDO_PARAMETERS,
+    QUEUE,
+    REGION,
+    TABLE,
+    Json,
+    load,
+    resolve,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_sqs import SQSClient
+
+__all__ = ["ACCOUNT", "REGION", "create_key", "create_queues", "create_tables", "environment"]
+
+_TABLE_FIELDS = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
+_QUEUE_ATTRIBUTES = ("DelaySeconds", "VisibilityTimeout", "MessageRetentionPeriod")
+
+
+def create_tables(client: DynamoDBClient) -> dict[str, str]:
+    """Create every table with its keys, indexes, stream and TTL; return logical id -> table name."""
+    names: dict[str, str] = {}
+    for logical_id, properties in load().of_type(TABLE).items():
+        names[logical_id] = name = _physical(logical_id)
+        request: dict[str, Any] = {field: properties[field] for field in _TABLE_FIELDS if field in properties}
+        if stream := properties.get("StreamSpecification"):
+            # CloudFormation switches the stream on by naming its view; the API wants to be told
+            request["StreamSpecification"] = {"StreamEnabled": True, **stream}
+        client.create_table(TableName=name, **request)
+        if ttl := properties.get("TimeToLiveSpecification"):
+            client.update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
+    return names
+
+
+def create_queues(client: SQSClient) -> dict[str, str]:
+    """Create every queue with its delay, timeout and redrive policy; return logical id -> queue URL."""
+    known = load().defaults
+    urls: dict[str, str] = {}
+    waiting = load().of_type(QUEUE)
+    while waiting:
+        # a dead-letter queue comes before the queues that name it
+        logical_id = next(name for name, queue in waiting.items() if _redrive_target(queue) not in waiting)
+        queue = resolve(waiting.pop(logical_id), known | PSEUDO_PARAMETERS)
+        attributes: Any = {name: str(queue[name]) for name in _QUEUE_ATTRIBUTES if name in queue}
+        if redrive := queue.get("RedrivePolicy"):
+            attributes["RedrivePolicy"] = json.dumps(redrive)
+        name = _physical(logical_id)
+        urls[logical_id] = client.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+        known[f"{logical_id}.Arn"] = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
+    return urls
+
+
+def create_key(client: KMSClient) -> str:
+    """Create the key of the signing secrets; return its ARN."""
+    (properties,) = load().of_type(KEY).values()
+    description = resolve(properties["Description"], load().defaults)
+    return client.create_key(Description=description)["KeyMetadata"]["Arn"]
+
+
+def environment(function: str, physical: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that the template gives a function, every parameter at its default.
+
+    `physical` holds what the three functions above returned: table names, queue URLs, and the key's ARN
+    as `"SecretsKey.Arn"`. A parameter named in it too, such as `"Stage"`, leaves its default.
+    """
+    known = load().defaults | PSEUDO_PARAMETERS | dict(physical)
+    return {name: str(resolve(value, known)) for name, value in load().variables(function).items()}
+
+
+def _physical(logical_id: str) -> str:
+    return f"posthorn-{logical_id}-1A2B3C"
+
+
+def _redrive_target(queue: Json) -> str | None:
+    match queue.get("RedrivePolicy"):
+        case {"deadLetterTargetArn": {"Fn::GetAtt": [str() as name, "Arn"]}}:
+            return name
+        case _:
+            return None

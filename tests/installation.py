@@ -1,0 +1,303 @@
+"""A whole installation in moto: tables, queues and key of the template, the real API, dispatcher and deliverer.
+
+Time stands still until a test moves it, and the network is a table of receivers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import random
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+import boto3
+from botocore.client import BaseClient
+from moto import mock_aws
+from moto.sqs.models import sqs_backends
+
+from infra.cli.access import create_key, create_workspace_key
+from posthorn import assembly, aws
+from posthorn.api_keys import Scope
+from posthorn.errors import NameNotResolved
+from posthorn.handlers.api import build
+from posthorn.routes.office import open_office
+from posthorn.settings import ApiSettings, DeliverySettings
+from posthorn.stores.deliveries import Deliveries
+from tests.aws import create_key as create_kms_key
+from tests.aws import create_queues, create_tables, environment
+from tests.network import Network
+from tests.template import ACCOUNT, REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from posthorn.models import Delivery, DeliveryKey
+    from posthorn.routes.office import Office
+
+START_MS: Final = 1_681_659_900_000  # 2023-04-16T15:45:00Z, the moment of the seed's examples
+ALL_SCOPES: Final = tuple(Scope)
+FOREVER_MS: Final = 900_000
+
+
+@dataclass
+class Clock:
+    """A clock that only a test moves."""
+
+    now_ms: int = START_MS
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now_ms += int(seconds * 1000)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of the API."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A message on a queue, with the delay that it was sent with."""
+
+    body: str
+    delay: int
+    group: str | None
+    id: str
+
+    @property
+    def task(self) -> dict[str, Any]:
+        task: dict[str, Any] = json.loads(self.body)
+        return task
+
+    def record(self) -> dict[str, Any]:
+        """Return the message as a queue's mapping passes it."""
+        return {"messageId": self.id, "body": self.body, "attributes": {}, "eventSource": "aws:sqs"}
+
+
+@dataclass
+class Installation:
+    """One Posthorn and everything around it."""
+
+    tables: Mapping[str, str]
+    queues: Mapping[str, str]
+    clock: Clock
+    network: Network
+    office: Office
+    settings: DeliverySettings
+    names: dict[str, tuple[str, ...]]
+    workspace: str
+    key: str
+    sequence: int = 0
+    seen: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._app = build(lambda: self.office)
+        self.dispatcher = assembly.dispatcher(self.settings, network=self.network, clock=self.clock)
+        self.deliverer = assembly.deliverer(self.settings, network=self.network, clock=self.clock)
+        self.deliveries = Deliveries(
+            aws.client("dynamodb"), self.tables["DeliveriesTable"], retention_days=30
+        )
+
+    # ---- the API
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Call the API as API Gateway would; a body that is not bytes is sent as JSON."""
+        raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        path, _, query = path.partition("?")
+        key = self.key if key is None else key
+        sent = {"authorization": f"Bearer {key}"} if key else {}
+        event = {
+            "version": "2.0",
+            "routeKey": "$default",
+            "rawPath": path,
+            "rawQueryString": query,
+            "headers": {**sent, **(headers or {})},
+            "requestContext": {
+                "http": {"method": method, "path": path, "sourceIp": "198.51.100.1"},
+                "stage": "$default",
+                "requestId": "request",
+            },
+            # anything API Gateway does not take for text comes as base64
+            "body": base64.b64encode(raw).decode() if raw else None,
+            "isBase64Encoded": bool(raw),
+        }
+        if query:
+            event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
+        answer = self._app.resolve(event, mock.sentinel.context)
+        return Reply(
+            status=answer["statusCode"],
+            headers={name.lower(): value for name, value in answer["headers"].items()},
+            body=json.loads(answer["body"]),
+        )
+
+    def new_key(self, *scopes: str, workspace: str | None = None) -> str:
+        table = self.tables["ConfigTable"]
+        return create_key(
+            aws.client("dynamodb"), table, workspace=workspace or self.workspace, name="test", scopes=scopes
+        )
+
+    def new_workspace(self) -> tuple[str, str]:
+        table = self.tables["ConfigTable"]
+        return create_workspace_key(aws.client("dynamodb"), table, workspace_name="other", scopes=ALL_SCOPES)
+
+    def register(self, host: str = "hooks.example.com", **fields: Any) -> dict[str, Any]:
+        """Register a webhook and return it, token included."""
+        wanted = {"url": f"https://{host}/hook", "events": ["CONTACT_CREATED"], **fields}
+        reply = self.call("POST", "/v1/webhooks", wanted)
+        assert reply.status == 201, reply
+        webhook: dict[str, Any] = reply.body["webhook"]
+        return webhook
+
+    def publish(self, event: str = "CONTACT_CREATED", data: Any = None, **fields: Any) -> str:
+        """Publish an event and return its id."""
+        wanted = {"event": event, "data": {"n": 1} if data is None else data, **fields}
+        reply = self.call("POST", "/v1/events", wanted)
+        assert reply.status == 202, reply
+        event_id: str = reply.body["event"]["id"]
+        return event_id
+
+    # ---- the stream
+
+    def stream(self) -> list[dict[str, Any]]:
+        """Return a stream record for every event that has not been on the stream yet, as Lambda gets them."""
+        rows = aws.client("dynamodb").scan(TableName=self.tables["EventsTable"])["Items"]
+        fresh = sorted(
+            (row for row in rows if row["sk"]["S"] not in self.seen), key=lambda row: row["sk"]["S"]
+        )
+        self.seen |= {row["sk"]["S"] for row in fresh}
+        return [self.record(row) for row in fresh]
+
+    def record(self, row: Any) -> dict[str, Any]:
+        self.sequence += 1
+        image = json.loads(json.dumps(row, default=lambda raw: base64.b64encode(bytes(raw)).decode()))
+        keys = {name: image[name] for name in ("pk", "sk") if name in image}
+        return {
+            "eventID": str(self.sequence),
+            "eventName": "INSERT",
+            "eventSource": "aws:dynamodb",
+            "dynamodb": {"Keys": keys, "NewImage": image, "SequenceNumber": f"{self.sequence:021d}"},
+        }
+
+    def dispatch(self, records: list[dict[str, Any]] | None = None, remaining_ms: int = 60_000) -> set[str]:
+        """Pass stream records to the dispatcher; returns what it reports as failed."""
+        records = self.stream() if records is None else records
+        return self.dispatcher.dispatch(records, remaining_ms=lambda: remaining_ms)
+
+    # ---- the queues
+
+    def waiting(self, queue: str) -> list[Waiting]:
+        """Return the messages on a queue, delayed ones included, and leave them there."""
+        return [
+            Waiting(
+                body=message.body,
+                delay=round((message.delayed_until - message.sent_timestamp) / 1000)
+                if message.delayed_until
+                else 0,
+                group=message.group_id,
+                id=message.id,
+            )
+            for message in self._messages(queue)
+        ]
+
+    def take(self, queue: str) -> list[Waiting]:
+        """Remove and return the messages on a queue."""
+        taken = self.waiting(queue)
+        self._messages(queue).clear()
+        return taken
+
+    def deliver(self, messages: list[Waiting]) -> set[str]:
+        """Pass messages to the deliverer; returns what it reports as failed."""
+        return self.deliverer.deliver([message.record() for message in messages])
+
+    def _messages(self, queue: str) -> list[Any]:
+        name = self.queues[queue].rsplit("/", 1)[1]
+        messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
+        return messages
+
+    # ---- what became of it
+
+    def row(self, key: DeliveryKey) -> Delivery | None:
+        found, unknown = self.deliveries.get_many([key])
+        assert not unknown
+        return found.get(key)
+
+
+@contextmanager
+def _atomic_calls() -> Iterator[None]:
+    """Let one AWS call finish before the next begins: moto's conditional writes are not atomic, DynamoDB's are."""
+    lock, plain = threading.RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+    def one_at_a_time(self: BaseClient, name: str, parameters: Any) -> Any:
+        with lock:
+            return plain(self, name, parameters)
+
+    with mock.patch.object(BaseClient, "_make_api_call", one_at_a_time):
+        yield
+
+
+@contextmanager
+def running(**parameters: str) -> Iterator[Installation]:
+    """Make an installation, forget it afterwards. `parameters` are those of the template."""
+    credentials = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+    with mock.patch.dict(os.environ, credentials), mock_aws(), _atomic_calls():
+        aws._client.cache_clear()
+        tables, queues = create_tables(boto3.client("dynamodb")), create_queues(boto3.client("sqs"))
+        physical = {
+            **tables,
+            **queues,
+            "SecretsKey.Arn": create_kms_key(boto3.client("kms")),
+            **parameters,
+        }
+        clock = Clock()
+        dice = random.Random(7)  # noqa: S311 - a test's dice fall the same way every time
+        names: dict[str, tuple[str, ...]] = {}
+
+        def resolver(host: str) -> tuple[str, ...]:
+            if host not in names:
+                raise NameNotResolved(f"DNS knows no IPv4 address of {host}")
+            return names[host]
+
+        office = open_office(
+            ApiSettings.read(environment("ApiFunction", physical)),
+            clock=clock,
+            dice=dice.randbytes,
+            resolver=resolver,
+        )
+        workspace, key = create_workspace_key(
+            aws.client("dynamodb"), tables["ConfigTable"], workspace_name="test", scopes=ALL_SCOPES
+        )
+        yield Installation(
+            tables=tables,
+            queues=queues,
+            clock=clock,
+            network=Network(clock),
+            office=office,
+            settings=DeliverySettings.read(environment("DispatchFunction", physical)),
+            names=names,
+            workspace=workspace,
+            key=key,
+        )
+        aws._client.cache_clear()

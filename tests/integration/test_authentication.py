@@ -1,0 +1,192 @@
+"""Who may do what: API keys, scopes and workspaces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from posthorn import aws
+from posthorn.api_keys import Scope, split
+from posthorn.routes.table import ROUTES
+from posthorn.stores.api_keys import ApiKeys
+
+if TYPE_CHECKING:
+    from posthorn.routes.route import Route
+    from tests.installation import Installation, Reply
+
+PROTECTED = [route for route in ROUTES if route.scope is not None]
+OPEN = [route for route in ROUTES if route.scope is None]
+
+
+def _call(
+    posthorn: Installation, route: Route, key: str, ids: dict[str, str], headers: dict[str, str] | None = None
+) -> Reply:
+    bodies: dict[str, Any] = {
+        "POST /v1/webhooks": {"url": "https://x.example.com/", "events": ["*"]},
+        "PUT /v1/webhooks/{webhookId}": {"description": "changed"},
+        "POST /v1/events": {"event": "CONTACT_CREATED", "data": {}},
+    }
+    path = route.path.format_map(ids)
+    return posthorn.call(route.method, path, bodies.get(route.operation), key=key, headers=headers)
+
+
+def _ids(posthorn: Installation) -> dict[str, str]:
+    return {"webhookId": posthorn.register()["id"], "eventId": posthorn.publish()}
+
+
+@pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
+def test_every_way_to_be_nobody_looks_the_same(posthorn: Installation, route: Route) -> None:
+    """Missing, malformed, unknown, mistyped, revoked and expired keys get the identical 401."""
+    ids = _ids(posthorn)
+    keys = ApiKeys(aws.client("dynamodb"), posthorn.tables["ConfigTable"])
+    revoked = posthorn.new_key(*Scope)
+    parts = split(revoked)
+    assert parts is not None
+    keys.revoke(parts[0], now_ms=posthorn.clock())
+    unknown = "phk_000000000000" + revoked[16:-6]
+    attempts = {
+        "missing": "",
+        "malformed": "hello",
+        "revoked": revoked,
+        "mistyped": posthorn.key[:-1] + ("0" if posthorn.key[-1] != "0" else "1"),
+        "unknown": unknown + "000000",
+        "cut": posthorn.key[:-1],
+        "longer": posthorn.key + "0",
+    }
+
+    replies = {name: _call(posthorn, route, key, ids) for name, key in attempts.items()}
+    replies["basic"] = _call(posthorn, route, "", ids, {"authorization": f"Basic {posthorn.key}"})
+
+    assert {(reply.status, reply.body["code"]) for reply in replies.values()} == {(401, "unauthorized")}
+    assert len({repr((reply.body, reply.headers)) for reply in replies.values()}) == 1
+    assert replies["missing"].headers["www-authenticate"] == "Bearer"
+
+
+def test_a_key_with_another_secret_is_nobody(posthorn: Installation) -> None:
+    """The id of a key is not enough: with another key's secret behind it, the checksum right, it is refused."""
+    from posthorn.api_keys import PREFIX, _checksum
+
+    mine, other = split(posthorn.key), split(posthorn.new_key(*Scope))
+    assert mine is not None
+    assert other is not None
+    forged = PREFIX + mine[0] + other[1]
+
+    assert posthorn.call("GET", "/v1/webhooks", key=forged + _checksum(forged)).status == 401
+
+
+@pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
+@pytest.mark.parametrize("scope", Scope)
+def test_a_route_takes_its_own_scope_and_no_other(posthorn: Installation, route: Route, scope: Scope) -> None:
+    """Every route asks for exactly one scope; a key without it is told which."""
+    ids = _ids(posthorn)
+
+    reply = _call(posthorn, route, posthorn.new_key(scope), ids)
+
+    if scope is route.scope:
+        assert reply.status < 300
+    else:
+        assert (reply.status, reply.body["code"]) == (403, "insufficient_scope")
+        assert f"`{route.scope}`" in reply.body["detail"]
+
+
+def test_the_scopes_are_those_of_the_published_api() -> None:
+    """List and create ask for `api_user`, retrieve, update and delete for `user`, as the published API says."""
+    assert {route.operation: str(route.scope) for route in PROTECTED} == {
+        "GET /v1/webhooks": "api_user",
+        "POST /v1/webhooks": "api_user",
+        "GET /v1/webhooks/{webhookId}": "user",
+        "PUT /v1/webhooks/{webhookId}": "user",
+        "DELETE /v1/webhooks/{webhookId}": "user",
+        "POST /v1/events": "api_user",
+        "GET /v1/events/{eventId}": "user",
+    }
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in PROTECTED if "{" in route.path], ids=lambda route: route.operation
+)
+def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Route) -> None:
+    """Foreign, unknown and nonsensical ids get the identical 404, and the foreign thing stays as it was."""
+    ids = _ids(posthorn)
+    _, other = posthorn.new_workspace()
+    unknown = {name: text[:-3] + "000" for name, text in ids.items()}
+    swapped = {"webhookId": ids["eventId"], "eventId": ids["webhookId"]}
+    nonsense = dict.fromkeys(ids, "..%2F..")
+    before = posthorn.call("GET", f"/v1/webhooks/{ids['webhookId']}").body
+
+    replies = [
+        _call(posthorn, route, other, ids),
+        _call(posthorn, route, posthorn.key, unknown),
+        _call(posthorn, route, posthorn.key, swapped),
+        _call(posthorn, route, posthorn.key, nonsense),
+    ]
+
+    assert {(reply.status, reply.body["code"]) for reply in replies} == {(404, "not_found")}
+    assert len({repr((reply.body, reply.headers)) for reply in replies}) == 1
+    assert posthorn.call("GET", f"/v1/webhooks/{ids['webhookId']}").body == before
+
+
+def test_a_list_shows_only_ones_own(posthorn: Installation) -> None:
+    """Two workspaces with webhooks each see their own and nothing else."""
+    _, other = posthorn.new_workspace()
+    mine = posthorn.register("mine.example.com")
+    theirs = posthorn.call(
+        "POST", "/v1/webhooks", {"url": "https://theirs.example.com/", "events": ["*"]}, key=other
+    ).body["webhook"]
+
+    assert [w["id"] for w in posthorn.call("GET", "/v1/webhooks").body["webhooks"]] == [mine["id"]]
+    assert [w["id"] for w in posthorn.call("GET", "/v1/webhooks", key=other).body["webhooks"]] == [
+        theirs["id"]
+    ]
+
+
+def test_a_revoked_key_stops_working_within_half_a_minute(posthorn: Installation) -> None:
+    """A key that is in use is remembered for 30 seconds at the most, so revoking it works by then."""
+    key = posthorn.new_key(Scope.API_USER)
+    parts = split(key)
+    assert parts is not None
+    assert posthorn.call("GET", "/v1/webhooks", key=key).status == 200
+    ApiKeys(aws.client("dynamodb"), posthorn.tables["ConfigTable"]).revoke(parts[0], now_ms=posthorn.clock())
+
+    posthorn.clock.pass_seconds(30)
+
+    assert posthorn.call("GET", "/v1/webhooks", key=key).status == 401
+
+
+def test_an_expired_key_stops_working_at_once(posthorn: Installation) -> None:
+    """A key with an end works until then and not a moment longer, remembered or not."""
+    from dataclasses import replace
+
+    parts = split(posthorn.key)
+    assert parts is not None
+    keys = ApiKeys(aws.client("dynamodb"), posthorn.tables["ConfigTable"])
+    stored = keys.get(parts[0])
+    assert stored is not None
+    aws.client("dynamodb").delete_item(
+        TableName=posthorn.tables["ConfigTable"], Key={"pk": {"S": f"key#{parts[0]}"}, "sk": {"S": "key"}}
+    )
+    keys.create(replace(stored, valid_until=posthorn.clock() + 5000))
+
+    before = posthorn.call("GET", "/v1/webhooks").status
+    posthorn.clock.pass_seconds(5)
+    after = posthorn.call("GET", "/v1/webhooks").status
+
+    assert (before, after) == (200, 401)
+
+
+def test_no_key_is_stored(posthorn: Installation) -> None:
+    """The table holds a hash of the secret part of a key and never the part itself."""
+    parts = split(posthorn.key)
+    assert parts is not None
+
+    rows = repr(aws.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"])
+
+    assert parts[0] in rows
+    assert parts[1] not in rows
+
+
+@pytest.mark.parametrize("route", OPEN, ids=lambda route: route.operation)
+def test_what_is_open_needs_no_key(posthorn: Installation, route: Route) -> None:
+    """Health and the API's description answer anybody."""
+    assert posthorn.call(route.method, route.path, key="").status == 200

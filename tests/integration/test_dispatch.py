@@ -1,0 +1,360 @@
+"""First attempts: from a batch of stream records to rows, messages and POSTs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from posthorn import aws, dispatch
+from posthorn.clock import now_ms
+from posthorn.errors import Unavailable
+from posthorn.models import DeliveryKey, Failure, Reason, Status
+from tests.network import answers, fails
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.installation import Installation
+    from tests.network import Received
+
+
+def _verified(received: Received, token: str) -> dict[str, Any]:
+    """Verify a delivery with the published library and return its payload."""
+    library = Webhook("whsec_" + base64.b64encode(token.encode()).decode())
+    payload: dict[str, Any] = library.verify(received.body, received.headers)
+    return payload
+
+
+def test_every_matching_webhook_gets_the_event_signed(posthorn: Installation) -> None:
+    """Each endpoint whose pattern covers the type gets one POST, signed with its own token."""
+    wanting = {
+        "exact.example.com": ["CONTACT_CREATED"],
+        "dotted.example.com": ["contact.created"],
+        "all.example.com": ["*"],
+        "prefix.example.com": ["CONTACT_*"],
+        "twice.example.com": ["CONTACT_CREATED", "contact.created", "*"],
+    }
+    not_wanting = {"deleted.example.com": ["CONTACT_DELETED"], "campaign.example.com": ["campaign.*"]}
+    tokens = {
+        host: posthorn.register(host, events=events)["token"]
+        for host, events in {**wanting, **not_wanting}.items()
+    }
+    posthorn.network.receivers = dict.fromkeys(tokens, answers(200))
+    posthorn.clock.now_ms = now_ms()  # the library compares with the time that it really is
+    event_id = posthorn.publish(data={"contact": {"id": "cont_1"}}, created_at="2023-04-16T15:45:00Z")
+
+    failed = posthorn.dispatch()
+
+    assert failed == set()
+    assert sorted(received.host for received in posthorn.network.received) == sorted(wanting)
+    for received in posthorn.network.received:
+        token = tokens[received.host]
+        digest = hmac.new(token.encode(), received.body, hashlib.sha256).hexdigest()
+        assert received.headers["x-smashsend-signature"] == digest
+        assert received.headers["x-zootools-signature"] == digest
+        assert received.headers["user-agent"] == "SMASHSEND-Webhook/1.0"
+        assert received.headers["content-type"] == "application/json"
+        assert received.id == event_id
+        assert _verified(received, token) == {
+            "event": "CONTACT_CREATED",
+            "created_at": "2023-04-16T15:45:00Z",
+            "data": {"contact": {"id": "cont_1"}},
+        }
+
+
+def test_an_event_reaches_nobody_elses_webhooks(posthorn: Installation) -> None:
+    """An event of one workspace is matched with that workspace's endpoints only."""
+    _, other = posthorn.new_workspace()
+    reply = posthorn.call(
+        "POST", "/v1/webhooks", {"url": "https://theirs.example.com/", "events": ["*"]}, key=other
+    )
+    assert reply.status == 201
+    posthorn.publish()
+
+    posthorn.dispatch()
+
+    assert posthorn.network.received == []
+
+
+def test_a_first_try_success_costs_one_write_call_and_no_index(posthorn: Installation) -> None:
+    """Twenty-five successes are one BatchWriteItem, and none of their rows is in an index."""
+    posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    for _ in range(25):
+        posthorn.publish()
+    records, calls = posthorn.stream(), _counted_calls()
+
+    posthorn.dispatch(records)
+
+    counted = sorted(calls)
+
+    assert counted == ["BatchGetItem", "BatchWriteItem", "Decrypt", "Query"]
+    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["DeliveriesTable"])["Items"]
+    assert len(rows) == 25
+    assert not any({"due_shard", "undelivered", "next_attempt_at"} & set(row) for row in rows)
+
+
+def test_records_that_come_again_are_not_sent_again(posthorn: Installation) -> None:
+    """A batch that is delivered twice sends once: what has a row is left alone."""
+    posthorn.register("good.example.com")
+    posthorn.register("bad.example.com")
+    posthorn.network.receivers |= {"good.example.com": answers(200), "bad.example.com": answers(404)}
+    posthorn.publish()
+    records = posthorn.stream()
+
+    posthorn.dispatch(records)
+    posthorn.dispatch(records)
+
+    assert sorted(received.host for received in posthorn.network.received) == [
+        "bad.example.com",
+        "good.example.com",
+    ]
+
+
+def test_a_lost_message_is_sent_again_with_the_record(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When SQS fails after the row was written, the record fails, and its next run sends only the message."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(500)
+    event_id = posthorn.publish()
+    records = posthorn.stream()
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object, **__: object) -> None:
+            raise Unavailable("send_message", "ServiceUnavailable")
+
+        broken.setattr(type(posthorn.dispatcher._queues), "enqueue", fail)
+        first = posthorn.dispatch(records)
+    posthorn.clock.pass_seconds(20)
+
+    second = posthorn.dispatch(records)
+
+    assert first == {records[0]["dynamodb"]["SequenceNumber"]}
+    assert second == set()
+    assert len(posthorn.network.received) == 1
+    (message,) = posthorn.waiting("Retry1MinQueue")
+    assert (message.task["event"], message.task["attempt"], message.delay) == (event_id, 2, 40)
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    assert row is not None
+    assert (row.status, row.attempt) == (Status.RETRYING, 1)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda image: image.pop("data"),
+        lambda image: image.pop("v"),
+        lambda image: image.update(v={"N": "99"}),
+        lambda image: image.update(v={"N": "many"}),
+        lambda image: image.update(data={"B": "!!!"}),
+        lambda image: image.update(data={"B": base64.b64encode(b"not gzip").decode()}),
+        lambda image: image.update(type={"N": "1"}),
+        lambda image: image.update(type={"S": "no such spelling"}),
+        lambda image: image.update(pk={"S": "no-shard"}),
+        lambda image: image.update(sk={"S": "evt_short"}),
+        lambda image: image.clear(),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_malformed_record_is_parked_and_its_neighbours_are_delivered(
+    posthorn: Installation, spoil: Callable[[dict[str, Any]], object], place: int
+) -> None:
+    """A record that makes no sense goes to the dead-letter queue with a reason; the batch goes on."""
+    posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    events = [posthorn.publish(data={"n": number, "secret": "canary"}) for number in range(3)]
+    records = sorted(
+        posthorn.stream(), key=lambda record: events.index(record["dynamodb"]["Keys"]["sk"]["S"])
+    )
+    spoil(records[place]["dynamodb"]["NewImage"])
+
+    failed = posthorn.dispatch(records)
+
+    assert failed == set()
+    assert {received.id for received in posthorn.network.received} == set(events) - {events[place]}
+    (parked,) = posthorn.waiting("DispatchDeadLetterQueue")
+    told = json.loads(parked.body)
+    assert told["reason"]
+    assert told["sequence_number"] == records[place]["dynamodb"]["SequenceNumber"]
+    assert "canary" not in parked.body
+
+
+def test_a_removed_row_is_no_event(posthorn: Installation) -> None:
+    """Records that are not an INSERT are left alone, should the filter ever let them through."""
+    posthorn.register()
+    posthorn.publish()
+    (record,) = posthorn.stream()
+
+    failed = posthorn.dispatch([{**record, "eventName": "REMOVE"}, {**record, "eventName": "MODIFY"}])
+
+    assert failed == set()
+    assert posthorn.network.received == []
+
+
+def test_a_disabled_webhook_gets_a_row_and_no_post(posthorn: Installation) -> None:
+    """What a disabled endpoint misses is on record, so that it can be replayed later."""
+    webhook = posthorn.register()
+    posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
+    event_id = posthorn.publish()
+
+    posthorn.dispatch()
+
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    assert posthorn.network.received == []
+    assert row is not None
+    assert (row.status, row.reason, row.attempt) == (Status.FAILED, Reason.ENDPOINT_DISABLED, 0)
+
+
+def test_gone_disables_the_webhook(posthorn: Installation) -> None:
+    """410 fails the delivery and switches the endpoint off with the reason `gone`."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(410)
+    event_id = posthorn.publish()
+    posthorn.clock.pass_seconds(60)
+
+    posthorn.dispatch()
+
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    shown = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}").body["webhook"]
+    assert row is not None
+    assert (row.status, row.reason) == (Status.FAILED, Reason.REJECTED)
+    assert (shown["enabled"], shown["disabledReason"], shown["disabledAt"]) == (
+        False,
+        "gone",
+        "2023-04-16T15:46:00Z",
+    )
+
+
+def test_what_exceeds_the_inline_limit_is_queued(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fan-out beyond the limit becomes queued rows and messages, grouped by endpoint."""
+    monkeypatch.setattr(dispatch, "INLINE_LIMIT", 2)
+    webhooks = [posthorn.register(f"h{number}.example.com") for number in range(5)]
+    posthorn.network.receivers = {f"h{number}.example.com": answers(200) for number in range(5)}
+    event_id = posthorn.publish()
+
+    failed = posthorn.dispatch()
+
+    rows = [posthorn.row(DeliveryKey(webhook["id"], event_id)) for webhook in webhooks]
+    statuses = [row.status for row in rows if row is not None]
+    messages = posthorn.take("DeliverQueue")
+    assert failed == set()
+    assert len(posthorn.network.received) == 2
+    assert sorted(statuses) == [Status.DELIVERED] * 2 + [Status.QUEUED] * 3
+    assert sorted((m.group or "", m.delay, m.task["attempt"]) for m in messages) == sorted(
+        (row.key.endpoint_id, 0, 1) for row in rows if row is not None and row.status is Status.QUEUED
+    )
+    assert posthorn.deliver(messages) == set()
+    assert len(posthorn.network.received) == 5
+    assert all(
+        row is not None and row.status is Status.DELIVERED
+        for row in (posthorn.row(DeliveryKey(webhook["id"], event_id)) for webhook in webhooks)
+    )
+
+
+def test_without_time_left_everything_is_queued(posthorn: Installation) -> None:
+    """An invocation that has no time for another attempt queues instead of starting one."""
+    posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    posthorn.publish()
+
+    failed = posthorn.dispatch(remaining_ms=15_000)
+
+    assert failed == set()
+    assert posthorn.network.received == []
+    assert [message.task["attempt"] for message in posthorn.waiting("DeliverQueue")] == [1]
+
+
+def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
+    """A signing secret that KMS does not give delays its own endpoint's delivery and no other."""
+    locked, free = posthorn.register("locked.example.com"), posthorn.register("free.example.com")
+    posthorn.network.receivers = {"free.example.com": answers(200), "locked.example.com": answers(200)}
+    _swap_secret(posthorn, locked["id"], free["id"])
+    posthorn.publish()
+
+    failed = posthorn.dispatch()
+
+    assert failed == set()
+    assert [received.host for received in posthorn.network.received] == ["free.example.com"]
+    assert [message.group for message in posthorn.waiting("DeliverQueue")] == [locked["id"]]
+
+
+@pytest.mark.parametrize(
+    ("part", "method"),
+    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_queues", "park")],
+)
+def test_an_outage_fails_the_records_and_loses_nothing(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str
+) -> None:
+    """When DynamoDB or SQS is out, the records are reported, and their next run settles them."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    event_id = posthorn.publish()
+    records = posthorn.stream()
+    if method == "park":
+        records[0]["dynamodb"]["NewImage"].pop("v")
+    with monkeypatch.context() as broken:
+
+        def fail(*_: object, **__: object) -> None:
+            raise Unavailable(method, "ServiceUnavailable")
+
+        broken.setattr(type(getattr(posthorn.dispatcher, part)), method, fail)
+        first = posthorn.dispatch(records)
+
+    second = posthorn.dispatch(records)
+
+    assert first == {records[0]["dynamodb"]["SequenceNumber"]}
+    assert second == set()
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    parked = posthorn.waiting("DispatchDeadLetterQueue")
+    assert (row is not None and row.status is Status.DELIVERED) != (len(parked) == 1)
+
+
+def test_an_event_that_nobody_wants_is_simply_done(posthorn: Installation) -> None:
+    """Without a matching endpoint there is no POST, no row and no failure."""
+    event_id = posthorn.publish()
+
+    assert posthorn.dispatch() == set()
+    assert posthorn.call("GET", f"/v1/events/{event_id}").body["event"]["deliveries"] == []
+
+
+def test_a_receiver_that_never_answers_is_retried(posthorn: Installation) -> None:
+    """A timeout is recorded with its error and waits for the first retry."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = fails(Failure.TIMEOUT)
+    event_id = posthorn.publish()
+
+    posthorn.dispatch()
+
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    assert row is not None
+    assert row.status is Status.RETRYING
+    assert row.attempts[0].outcome.failure is Failure.TIMEOUT
+    assert [message.delay for message in posthorn.waiting("Retry1MinQueue")] == [60]
+
+
+def _swap_secret(posthorn: Installation, webhook_id: str, other_id: str) -> None:
+    """Give a webhook the sealed secret of another one, which KMS opens for that one only."""
+    endpoints = posthorn.office.endpoints
+    mine, other = endpoints.get(posthorn.workspace, webhook_id), endpoints.get(posthorn.workspace, other_id)
+    assert mine is not None
+    assert other is not None
+    assert endpoints.replace(mine, replace(mine, secret=other.secret, revision=mine.revision + 1))
+
+
+def _counted_calls() -> list[str]:
+    """Collect the names of the AWS calls that follow."""
+    calls: list[str] = []
+    for service in ("dynamodb", "sqs", "kms"):
+        events = aws.client(service).meta.events
+        events.register("before-call", lambda model, **_: calls.append(model.name))
+    return calls

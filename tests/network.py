@@ -1,0 +1,85 @@
+"""The network as a table: which receiver answers what. Stands where posthorn.transport.http.Client stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from posthorn.models import Failure, Outcome, Timings
+
+if TYPE_CHECKING:
+    from posthorn.transport.http import Post
+
+INSTANT = Timings(dns=1, connect=2, tls=3, first_byte=4, total=5)
+
+type Receiver = Callable[[Received], Outcome]
+
+
+@dataclass(frozen=True)
+class Received:
+    """One POST as its receiver sees it."""
+
+    host: str
+    at: int  # Unix milliseconds
+    headers: dict[str, str]  # names in lower case
+    body: bytes = field(repr=False)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        payload: dict[str, Any] = json.loads(self.body)
+        return payload
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+def answers(status: int, *, headers: tuple[tuple[str, str], ...] = (), snippet: str = "") -> Receiver:
+    """Make a receiver that always answers this."""
+    return lambda _: Outcome(INSTANT, status=status, address="203.0.113.7", headers=headers, snippet=snippet)
+
+
+def fails(failure: Failure) -> Receiver:
+    """Make a receiver that never answers."""
+    return lambda _: Outcome(INSTANT, failure=failure, error="no answer")
+
+
+def in_turn(*receivers: Receiver) -> Receiver:
+    """Make a receiver that behaves like each of these in turn, and like the last from then on."""
+    waiting = list(receivers)
+
+    def receive(received: Received) -> Outcome:
+        receiver = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return receiver(received)
+
+    return receive
+
+
+class Network:
+    """Every receiver there is, by host, and every POST that reached one."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.receivers: dict[str, Receiver] = {}
+        self.received: list[Received] = []
+        self._clock = clock
+
+    def send[K: Hashable](
+        self,
+        posts: Iterable[tuple[K, Post]],
+        *,
+        deadline: float,  # noqa: ARG002 - the seam's shape; time stands still here
+    ) -> Iterator[tuple[K, Outcome]]:
+        for key, post in posts:
+            received = Received(
+                host=post.target.host,
+                at=self._clock(),
+                headers={name.lower(): value for name, value in post.headers},
+                body=post.body,
+            )
+            self.received.append(received)
+            yield key, self.receivers[received.host](received)
+
+    def at(self, host: str) -> list[Received]:
+        return [received for received in self.received if received.host == host]

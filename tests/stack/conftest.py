@@ -1,0 +1,13 @@
+"""The template under test.
+
+Every test takes it as an argument, so that test_breakages.py can hand in a broken one.
+"""
+
+import pytest
+
+from tests.template import Template, load
+
+
+@pytest.fixture(scope="session")
+def stack() -> Template:
+    return load()

@@ -1,0 +1,292 @@
+"""Every contract of the template, broken on purpose: the test that names it must notice."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from posthorn.errors import PosthornError
+from tests.stack import (
+    test_functions,
+    test_parameters,
+    test_permissions,
+    test_readability,
+    test_settings,
+    test_sources,
+    test_tables,
+)
+from tests.template import Template
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    type Contract = Callable[..., None]
+
+MODULES = (
+    test_functions,
+    test_parameters,
+    test_permissions,
+    test_readability,
+    test_settings,
+    test_sources,
+    test_tables,
+)
+
+# What a contract takes beside the template, for one of its cases.
+GIVEN: dict[Contract, dict[str, Any]] = {
+    test_settings.test_settings_find_what_they_read: {"function": "DispatchFunction"},
+    test_settings.test_nothing_is_given_that_nobody_reads: {"function": "DispatchFunction"},
+    test_settings.test_the_rule_and_the_settings_agree_on_private_targets: {
+        "stage": "prod",
+        "allow": "true",
+        "taken": False,
+    },
+    test_parameters.test_patterns_let_through_what_a_header_can_carry: {
+        "name": "BrandUserAgent",
+        "taken": ["x"],
+        "refused": ["a\r\nHost: b"],
+    },
+}
+
+# Pieces of the template's text, and what to put in their place so that the contract is broken.
+BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
+    # functions
+    test_functions.test_every_handler_is_a_function_of_an_event_and_a_context: [
+        ("posthorn.handlers.api.handler", "posthorn.handlers.api.main")
+    ],
+    test_functions.test_every_module_of_handlers_belongs_to_one_function: [
+        ("posthorn.handlers.deliver.handler", "posthorn.handlers.dispatch.handler")
+    ],
+    test_functions.test_every_function_ships_the_same_code_for_the_python_that_tests_it: [
+        ("Runtime: python3.13", "Runtime: python3.12"),
+        ("      Timeout: 29", "      Runtime: python3.12\n      Timeout: 29"),
+    ],
+    test_functions.test_every_function_logs_json_to_a_group_of_its_own_that_expires: [
+        ("LogGroup: !Ref DispatchLogGroup", "LogGroup: !Ref ApiLogGroup"),
+        ("RetentionInDays: !Ref LogRetentionDays", "RetentionInDays: 3653"),
+        ("LogFormat: JSON", "LogFormat: Text"),
+    ],
+    test_functions.test_the_api_answers_before_api_gateway_gives_up: [("Timeout: 29", "Timeout: 30")],
+    test_functions.test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_makes_one: [
+        ("MaxValue: 15", "MaxValue: 16")
+    ],
+    # environment variables
+    test_settings.test_every_function_has_settings: [("  DeliverFunction:\n", "  SendFunction:\n")],
+    test_settings.test_every_handler_reads_the_settings_of_its_function: [
+        ("posthorn.handlers.api.handler", "posthorn.handlers.deliver.handler")
+    ],
+    test_settings.test_settings_find_what_they_read: [
+        ("          ATTEMPT_DEADLINE: !Ref AttemptDeadline\n", ""),
+        ("          BRAND_ALIAS_HEADER: !Ref BrandAliasHeader\n", ""),
+        ("        STAGE: !Ref Stage\n", ""),
+    ],
+    test_settings.test_nothing_is_given_that_nobody_reads: [
+        ("        STAGE: !Ref Stage\n", "        STAGE: !Ref Stage\n        COLOUR: !Ref Stage\n"),
+        ("        RES_OPTIONS: timeout:1 attempts:2\n", ""),
+    ],
+    test_settings.test_every_value_comes_from_a_parameter_or_a_resource: [
+        ("STAGE: !Ref Stage", "STAGE: prod")
+    ],
+    test_settings.test_an_environment_has_room_to_spare: [
+        ("RES_OPTIONS: timeout:1 attempts:2", f"RES_OPTIONS: {'timeout:1 ' * 200}")
+    ],
+    test_settings.test_the_rule_and_the_settings_agree_on_private_targets: [
+        ("!Equals [!Ref Stage, local]", "!Equals [!Ref Stage, prod]")
+    ],
+    # tables
+    test_tables.test_there_are_three_tables_with_the_keys_that_the_stores_use: [
+        ("AttributeName: sk", "AttributeName: id")
+    ],
+    test_tables.test_indexes_are_those_of_the_design: [
+        ("IndexName: due", "IndexName: waiting"),
+        (
+            "AttributeName: next_attempt_at, AttributeType: N",
+            "AttributeName: next_attempt_at, AttributeType: S",
+        ),
+        ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
+    ],
+    test_tables.test_rows_expire_by_the_attribute_that_the_stores_write: [
+        ("AttributeName: expires_at", "AttributeName: ttl"),
+        ("expires_at, Enabled: true", "expires_at, Enabled: false"),
+    ],
+    test_tables.test_tables_cost_nothing_at_rest_and_can_be_restored: [
+        ("BillingMode: PAY_PER_REQUEST", "BillingMode: PROVISIONED"),
+        ("PointInTimeRecoveryEnabled: true", "PointInTimeRecoveryEnabled: false"),
+    ],
+    test_tables.test_tables_are_encrypted_with_the_stacks_own_key: [
+        ("KMSMasterKeyId: !GetAtt SecretsKey.Arn", "KMSMasterKeyId: alias/aws/dynamodb"),
+        ("EnableKeyRotation: true", "EnableKeyRotation: false"),
+    ],
+    test_tables.test_only_the_events_table_has_a_stream_and_it_carries_the_new_row: [
+        ("StreamViewType: NEW_IMAGE", "StreamViewType: KEYS_ONLY")
+    ],
+    test_tables.test_what_holds_state_outlives_the_stack: [
+        ("    DeletionPolicy: Retain", "    DeletionPolicy: Delete"),
+        ("    UpdateReplacePolicy: Retain\n", ""),
+    ],
+    # sources and queues
+    test_sources.test_the_sources_are_the_outbox_and_four_queues: [
+        ("Queue: !GetAtt Retry15MinQueue.Arn", "Queue: !GetAtt DispatchDeadLetterQueue.Arn")
+    ],
+    test_sources.test_a_failed_record_does_not_take_its_batch_along: [
+        (
+            "            FunctionResponseTypes: [ReportBatchItemFailures]\n            ScalingConfig",
+            "            ScalingConfig",
+        )
+    ],
+    test_sources.test_what_is_given_up_on_is_kept: [
+        (
+            "Destination: !GetAtt DispatchDeadLetterQueue.Arn",
+            "Destination: !GetAtt DeliverDeadLetterQueue.Arn",
+        ),
+        ("      RedrivePolicy: *AfterFiveReceives\n", ""),
+    ],
+    test_sources.test_a_dead_letter_is_kept_longer_than_it_waited: [
+        ("MessageRetentionPeriod: 1209600 # 14 days, longer", "MessageRetentionPeriod: 345600 # as long"),
+        ("MessageRetentionPeriod: 1209600 # 14 days, the longest", "MessageRetentionPeriod: 86400 # one day"),
+    ],
+    test_sources.test_a_message_survives_a_few_throttled_receives: [
+        ("maxReceiveCount: 5", "maxReceiveCount: 3")
+    ],
+    test_sources.test_a_message_stays_hidden_for_six_times_the_functions_timeout: [
+        ("VisibilityTimeout: 180", "VisibilityTimeout: 179")
+    ],
+    test_sources.test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again: [
+        ("Timeout: 30 ", "Timeout: 60 "),
+        ("VisibilityTimeout: 180", "VisibilityTimeout: 40"),
+    ],
+    test_sources.test_half_of_a_dispatch_at_least_is_for_sending: [("Timeout: 60 ", "Timeout: 45 ")],
+    test_sources.test_no_queue_can_take_all_concurrency: [
+        ("MaximumConcurrency: 100", "MaximumConcurrency: 400"),
+        ("            ScalingConfig: {MaximumConcurrency: 100}", "            #"),
+    ],
+    test_sources.test_queues_are_encrypted: [("SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false")],
+    test_sources.test_each_retry_waits_in_its_own_queue_for_its_own_delay: [
+        ("SECOND_RETRY_QUEUE_URL: !Ref Retry5MinQueue", "SECOND_RETRY_QUEUE_URL: !Ref Retry15MinQueue"),
+        ("DelaySeconds: !Ref SecondRetryDelay", "DelaySeconds: !Ref FirstRetryDelay"),
+        ("      VisibilityTimeout: 180", "      DelaySeconds: 5\n      VisibilityTimeout: 180"),
+    ],
+    test_sources.test_the_outbox_is_read_from_its_beginning_and_never_stuck: [
+        ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
+        ("BisectBatchOnFunctionError: true", "BisectBatchOnFunctionError: false"),
+        ("MaximumRetryAttempts: 20", "MaximumRetryAttempts: -1"),
+        ("MaximumRecordAgeInSeconds: 21600", "MaximumRecordAgeInSeconds: 604800"),
+        ("ParallelizationFactor: 10", "ParallelizationFactor: 1"),
+        ("BatchSize: 100", "BatchSize: 1000"),
+    ],
+    test_sources.test_only_new_rows_are_events: [('["INSERT"]', '["INSERT","REMOVE"]')],
+    # permissions
+    test_permissions.test_every_function_may_do_exactly_what_is_listed: [
+        (
+            "Action: [dynamodb:GetItem, dynamodb:PutItem]",
+            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem]",
+        ),
+        (
+            "                  - !GetAtt DispatchDeadLetterQueue.Arn\n",
+            "                  - !GetAtt DeliverDeadLetterQueue.Arn\n",
+        ),
+    ],
+    test_permissions.test_no_role_holds_a_wildcard: [
+        ("Action: sqs:SendMessage", "Action: sqs:Send*"),
+        ("Resource: !GetAtt EventsTable.StreamArn", 'Resource: !Sub "${EventsTable.Arn}/stream/*"'),
+    ],
+    test_permissions.test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on: [
+        ("Role: !GetAtt DeliverRole.Arn", "Role: !GetAtt DispatchRole.Arn"),
+        ("Principal: {Service: lambda.amazonaws.com}", 'Principal: {AWS: "*"}'),
+    ],
+    test_permissions.test_sam_adds_no_role_and_no_managed_policy: [
+        ("      Role: !GetAtt DeliverRole.Arn\n", ""),
+        (
+            "      Description: What DeliverFunction may do.\n",
+            "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess']\n",
+        ),
+    ],
+    test_permissions.test_only_the_api_gateway_of_this_stack_may_call_a_function: [
+        ("      Timeout: 29", "      FunctionUrlConfig: {AuthType: NONE}\n      Timeout: 29")
+    ],
+    test_permissions.test_every_right_has_a_caller: [
+        ("dynamodb:DeleteItem]", "dynamodb:DeleteItem, dynamodb:Scan]")
+    ],
+    test_permissions.test_every_right_on_the_key_hangs_on_the_encryption_context: [
+        (
+            '                    "kms:EncryptionContext:app": posthorn\n',
+            '                    "aws:SourceVpc": vpc\n',
+        )
+    ],
+    test_permissions.test_the_code_sends_the_context_that_the_roles_ask_for: [
+        ('"kms:EncryptionContext:app": posthorn', '"kms:EncryptionContext:app": other')
+    ],
+    test_permissions.test_the_key_policy_is_exactly_this: [
+        ('                "kms:CallerAccount": !Ref AWS::AccountId\n', "")
+    ],
+    test_permissions.test_a_function_may_send_to_every_queue_it_knows: [
+        ("                  - !GetAtt DispatchDeadLetterQueue.Arn\n", "")
+    ],
+    # parameters
+    test_parameters.test_every_parameter_says_what_it_is_for: [
+        ("Description: Seconds between the first attempt and the first retry.", "Description: to do")
+    ],
+    test_parameters.test_every_parameter_has_a_default_and_a_limit: [
+        ("    Default: 10\n", ""),
+        ("    AllowedPattern: ^[a-z][a-z0-9-]{0,15}$\n", ""),
+    ],
+    test_parameters.test_numbers_stay_in_their_range: [
+        ("    Default: 60\n", "    Default: 61\n"),
+        ("    MaxValue: 900 #", "    MaxValue: 901 #"),
+    ],
+    test_parameters.test_choices_are_those_that_the_service_knows: [('Default: "false"', 'Default: "true"')],
+    test_parameters.test_texts_have_the_defaults_that_the_code_has: [
+        ("Default: X-SMASHSEND", "Default: X-Acme")
+    ],
+    test_parameters.test_patterns_let_through_what_a_header_can_carry: [
+        ("AllowedPattern: ^[!-~]([ -~]{0,98}[!-~])?$", "AllowedPattern: ^[^x]*$")
+    ],
+    # what a reader and an operator find
+    test_readability.test_every_resource_says_why_it_is_there: [("  # As DispatchLogGroup.\n", "\n")],
+    test_readability.test_every_number_has_its_reason: [
+        ("Timeout: 29 #", "Timeout: 29\n      #"),
+        ("{MaximumConcurrency: 100} #", "{MaximumConcurrency: 100}\n            #"),
+    ],
+    test_readability.test_nothing_has_a_name_of_its_own: [
+        (
+            "      BillingMode: PAY_PER_REQUEST\n",
+            "      BillingMode: PAY_PER_REQUEST\n      TableName: posthorn\n",
+        ),
+        ("      FailOnWarnings: true\n", "      FailOnWarnings: true\n      Name: posthorn\n"),
+    ],
+    test_readability.test_no_account_no_region_and_no_partition_is_written_out: [
+        ("arn:${AWS::Partition}:iam", "arn:aws:iam"),
+        ("${AWS::AccountId}", "123456789012"),
+        ("execute-api.${AWS::Region}", "execute-api.eu-west-1"),
+        ("${AWS::URLSuffix}", "amazonaws.com"),
+    ],
+    test_readability.test_outputs_name_everything_an_operator_needs: [
+        ("Value: !GetAtt Retry5MinQueue.QueueName", "Value: !Ref Retry5MinQueue")
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("contract", "old", "new"),
+    [(contract, old, new) for contract, pieces in BREAKAGES.items() for old, new in pieces],
+)
+def test_a_broken_template_is_noticed(stack: Template, contract: Contract, old: str, new: str) -> None:
+    """The contract holds for the real template and not for the broken one."""
+    assert old in stack.text
+    given = GIVEN.get(contract, {})
+    contract(stack, **given)
+    with pytest.raises((AssertionError, AttributeError, LookupError, ValueError, PosthornError)):
+        contract(Template(stack.text.replace(old, new)), **given)
+
+
+def test_every_contract_was_broken_at_least_once() -> None:
+    """A test of the template that is added is also broken above."""
+    contracts = {
+        test
+        for module in MODULES
+        for name, test in inspect.getmembers(module, inspect.isfunction)
+        if name.startswith("test_") and "stack" in inspect.signature(test).parameters
+    }
+    assert contracts == BREAKAGES.keys()

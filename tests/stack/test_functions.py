@@ -1,0 +1,68 @@
+"""Functions: their code, their time and their logs."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import posthorn.handlers
+from tests.template import FUNCTION, LOG_GROUP, ROOT, Template, target
+
+API_GATEWAY_SECONDS = 30  # an HTTP API gives up on its integration after that
+
+
+def test_every_handler_is_a_function_of_an_event_and_a_context(stack: Template) -> None:
+    """The handler that the template names exists and can be called as Lambda calls it."""
+    for name, function in stack.of_type(FUNCTION).items():
+        module, _, attribute = function["Handler"].rpartition(".")
+        handler = getattr(importlib.import_module(module), attribute)
+        assert callable(handler), name
+        inspect.signature(handler).bind({}, object())
+
+
+def test_every_module_of_handlers_belongs_to_one_function(stack: Template) -> None:
+    """No handler is written and never deployed, and no two functions share one."""
+    (folder,) = posthorn.handlers.__path__
+    written = [f"posthorn.handlers.{path.stem}.handler" for path in Path(folder).glob("[!_]*.py")]
+    deployed = [function["Handler"] for function in stack.of_type(FUNCTION).values()]
+    assert sorted(deployed) == sorted(written)
+
+
+def test_every_function_ships_the_same_code_for_the_python_that_tests_it(stack: Template) -> None:
+    """Runtime and code come from Globals alone, and the runtime is the project's own Python."""
+    shared = stack.data["Globals"]["Function"]
+    python = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
+    assert shared["Runtime"] == f"python{python}"
+    assert (ROOT / shared["CodeUri"] / "requirements.txt").is_file()
+    for name, function in stack.of_type(FUNCTION).items():
+        own = {"Runtime", "CodeUri", "Architectures", "PackageType", "Layers"} & function.keys()
+        assert not own, name
+
+
+def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Template) -> None:
+    """A log group is one function's or the API's, and keeps nothing longer than the parameter says."""
+    groups = stack.of_type(LOG_GROUP)
+    for name, group in groups.items():
+        assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
+    used: list[str] = []
+    for function in stack.of_type(FUNCTION).values():
+        logging = function["LoggingConfig"]
+        assert logging["LogFormat"] == "JSON"
+        used.append(target(logging["LogGroup"]))
+    access_log = target(stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["DestinationArn"])
+    assert sorted([*used, access_log.removesuffix(".Arn")]) == sorted(groups)
+
+
+def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
+    """ApiFunction ends before the HTTP API's 30 s, so a slow request is our error and not a 503 of AWS."""
+    assert stack.of_type(FUNCTION)["ApiFunction"]["Timeout"] < API_GATEWAY_SECONDS
+
+
+def test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_makes_one(
+    stack: Template,
+) -> None:
+    """Half of the timeout is left for the rows before and after an attempt."""
+    longest = stack.parameters["AttemptDeadline"]["MaxValue"]
+    senders = [name for name in stack.of_type(FUNCTION) if "ATTEMPT_DEADLINE" in stack.variables(name)]
+    assert senders == ["DispatchFunction", "DeliverFunction"]
+    for name in senders:
+        assert stack.of_type(FUNCTION)[name]["Timeout"] >= 2 * longest, name

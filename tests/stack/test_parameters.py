@@ -1,0 +1,105 @@
+"""Parameters: what an operator may set, and what is refused before anything is made."""
+
+import re
+from typing import Any
+
+import pytest
+
+from posthorn.settings import Brand
+from tests.template import Template
+
+# default and the smallest and largest value that is taken
+RANGES: dict[str, tuple[int, int, int]] = {
+    "FirstRetryDelay": (60, 1, 900),
+    "SecondRetryDelay": (300, 1, 900),
+    "ThirdRetryDelay": (900, 1, 900),
+    "AttemptDeadline": (10, 1, 15),
+    "RetentionDays": (30, 1, 365),
+}
+
+CHOICES: dict[str, tuple[Any, list[Any]]] = {
+    "Architecture": ("arm64", ["arm64", "x86_64"]),
+    "LogRetentionDays": (14, [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365]),
+    "AllowPrivateTargets": ("false", ["true", "false"]),
+}
+
+TEXTS = {
+    "Stage": "prod",
+    "BrandHeaderPrefix": Brand().header_prefix,
+    "BrandAliasHeader": Brand().alias_header,
+    "BrandUserAgent": Brand().user_agent,
+}
+
+
+def test_every_parameter_says_what_it_is_for(stack: Template) -> None:
+    """`sam deploy --guided` shows the description, so each parameter has one that is a sentence."""
+    for name, parameter in stack.parameters.items():
+        assert re.fullmatch(r"[A-Z`].{15,}\.", parameter.get("Description", "")), name
+
+
+def test_every_parameter_has_a_default_and_a_limit(stack: Template) -> None:
+    """A deployment needs no answer, and no answer is taken unseen; none is missing from the tables above."""
+    assert stack.parameters.keys() == RANGES.keys() | CHOICES.keys() | TEXTS.keys()
+    for name, parameter in stack.parameters.items():
+        assert "Default" in parameter, name
+        assert {"AllowedValues", "AllowedPattern", "MaxValue"} & parameter.keys(), name
+
+
+def test_numbers_stay_in_their_range(stack: Template) -> None:
+    """Retries come after 1, 5 and 15 minutes, and nothing can be set that SQS or Lambda could not do."""
+    found = {
+        name: (one["Default"], one["MinValue"], one["MaxValue"])
+        for name, one in stack.parameters.items()
+        if "MinValue" in one or "MaxValue" in one
+    }
+    assert found == RANGES
+
+
+def test_choices_are_those_that_the_service_knows(stack: Template) -> None:
+    """Where only certain values make sense, only they are taken."""
+    found = {
+        name: (one["Default"], one["AllowedValues"])
+        for name, one in stack.parameters.items()
+        if "AllowedValues" in one
+    }
+    assert found == CHOICES
+
+
+def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
+    """The brand is the same whether it comes from the template or from the code's own defaults."""
+    found = {name: one["Default"] for name, one in stack.parameters.items() if "AllowedPattern" in one}
+    assert found == TEXTS
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "refused"),
+    [
+        (
+            "Stage",
+            ["prod", "local", "eu-2", "a", "abcdefghijklmnop"],
+            ["", "Prod", "2nd", "-a", "a_b", "abcdefghijklmnopq", "a\n"],
+        ),
+        (
+            "BrandHeaderPrefix",
+            ["X-SMASHSEND", "Acme", "X-" + "a" * 38],
+            ["", "-X", "X Acme", "X:", "X-Ä", "X-" + "a" * 39, "X\r\nY"],
+        ),
+        (
+            "BrandAliasHeader",
+            ["", "X-Zootools-Signature", "a" * 60],
+            ["X Sig", "X-Sig:", "1-Sig", "a" * 61, "X-Sig\n"],
+        ),
+        (
+            "BrandUserAgent",
+            ["SMASHSEND-Webhook/1.0", "x", "Acme Hooks/2 (+https://acme.example)", "a" * 100],
+            ["", " a", "a ", "a\r\nHost: b", "ä", "a" * 101],
+        ),
+    ],
+)
+def test_patterns_let_through_what_a_header_can_carry(
+    stack: Template, name: str, taken: list[str], refused: list[str]
+) -> None:
+    """Text that ends up in a header or in a name can neither break out of it nor be too long."""
+    pattern = re.compile(stack.parameters[name]["AllowedPattern"])
+    assert [text for text in taken if not pattern.fullmatch(text)] == []
+    assert [text for text in refused if pattern.fullmatch(text)] == []

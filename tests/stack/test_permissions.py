@@ -1,0 +1,241 @@
+"""Permissions: who may do what to which resource, complete and exact."""
+
+import ast
+from typing import Any, cast
+
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from posthorn.signing_secrets import Sealer, Unsealer
+from tests.modules import closure, modules
+from tests.template import FUNCTION, KEY, QUEUE, ROLE, Json, Template, target
+
+WRITE_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
+READ_STREAM = (
+    "dynamodb:DescribeStream",
+    "dynamodb:GetRecords",
+    "dynamodb:GetShardIterator",
+    "dynamodb:ListStreams",
+)
+READ_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+CONFIG = "ConfigTable.Arn"
+EVENTS = "EventsTable.Arn"
+DELIVERIES = "DeliveriesTable.Arn"
+WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
+
+ALLOWED: dict[str, dict[str, set[str]]] = {
+    "ApiFunction": {
+        **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
+        "dynamodb:GetItem": {CONFIG, EVENTS},
+        "dynamodb:Query": {CONFIG},
+        "dynamodb:PutItem": {CONFIG, EVENTS},
+        "dynamodb:UpdateItem": {CONFIG},
+        "dynamodb:DeleteItem": {CONFIG},
+        "dynamodb:BatchGetItem": {DELIVERIES},
+        "kms:Encrypt": {"SecretsKey.Arn"},
+        "kms:Decrypt": {"SecretsKey.Arn"},
+    },
+    "DispatchFunction": {
+        **{action: {"DispatchLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: {"EventsTable.StreamArn"} for action in READ_STREAM},
+        "dynamodb:Query": {CONFIG},
+        "dynamodb:UpdateItem": {CONFIG},
+        "dynamodb:BatchGetItem": {DELIVERIES},
+        "dynamodb:BatchWriteItem": {DELIVERIES},
+        "dynamodb:PutItem": {DELIVERIES},
+        "sqs:SendMessage": {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "DispatchDeadLetterQueue.Arn"},
+        "kms:Decrypt": {"SecretsKey.Arn"},
+    },
+    "DeliverFunction": {
+        **{action: {"DeliverLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: set(WORK) for action in READ_QUEUE},
+        "dynamodb:BatchGetItem": {CONFIG, EVENTS},
+        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
+        "sqs:SendMessage": (WORK - {"DeliverQueue.Arn"}) | {"DeliverDeadLetterQueue.Arn"},
+        "kms:Decrypt": {"SecretsKey.Arn"},
+    },
+}
+
+KNOWN_AND_NEVER_SENT_TO = {
+    ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, and after that comes attempt 2",
+    ("DispatchFunction", "Retry15MinQueue"): "as above",
+    ("DeliverFunction", "DeliverQueue"): "only first attempts wait there",
+}
+
+# what Lambda does with the function's role before and after our code runs
+USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
+
+ONLY_FOR_POSTHORN = {"StringEquals": {"kms:EncryptionContext:app": "posthorn"}}
+
+
+def role_of(stack: Template, function: str) -> str:
+    return target(stack.of_type(FUNCTION)[function]["Role"]).removesuffix(".Arn")
+
+
+def statements_of(role: Json) -> list[Json]:
+    return [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+
+
+def listed(value: Any) -> list[Any]:
+    """Return what IAM allows to be one thing or a list of them as a list."""
+    return value if isinstance(value, list) else [value]
+
+
+def rights_of(stack: Template, function: str) -> dict[str, set[str]]:
+    """Return action -> resources of a function's role."""
+    rights: dict[str, set[str]] = {}
+    for statement in statements_of(stack.of_type(ROLE)[role_of(stack, function)]):
+        assert statement["Effect"] == "Allow"
+        assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
+        for action in listed(statement["Action"]):
+            rights.setdefault(action, set()).update(map(target, listed(statement["Resource"])))
+    return rights
+
+
+def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
+    """The roles and the table above say the same, so a new right is a decision and no side effect."""
+    assert {name: rights_of(stack, name) for name in stack.of_type(FUNCTION)} == ALLOWED
+
+
+def test_no_role_holds_a_wildcard(stack: Template) -> None:
+    """No action and no resource of a role contains a star, neither as written nor as translated."""
+    for roles in (stack.of_type(ROLE), stack.translated_of_type(ROLE)):
+        for name, role in roles.items():
+            for statement in statements_of(role):
+                assert "*" not in repr(listed(statement["Action"]) + listed(statement["Resource"])), name
+
+
+def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: Template) -> None:
+    """Roles and functions match one to one, and nobody but the Lambda service can assume one."""
+    assert sorted(role_of(stack, name) for name in stack.of_type(FUNCTION)) == sorted(stack.of_type(ROLE))
+    for name, role in stack.of_type(ROLE).items():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert statement == {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }, name
+
+
+def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
+    """What is written is all there is: the translation makes no role, and attaches nothing to ours."""
+    translated = stack.translated_of_type(ROLE)
+    assert translated.keys() == stack.of_type(ROLE).keys()
+    for name, role in translated.items():
+        assert not role.get("ManagedPolicyArns"), name
+        assert [policy["PolicyName"] for policy in role["Policies"]] == [
+            policy["PolicyName"] for policy in stack.of_type(ROLE)[name]["Policies"]
+        ]
+    kinds = {resource["Type"] for resource in stack.translated["Resources"].values()}
+    assert {kind for kind in kinds if kind.startswith("AWS::IAM::")} == {ROLE}
+
+
+def test_only_the_api_gateway_of_this_stack_may_call_a_function(stack: Template) -> None:
+    """One permission exists, for ApiFunction, and its source is our API."""
+    (permission,) = stack.translated_of_type("AWS::Lambda::Permission").values()
+    assert target(permission["FunctionName"]) == "ApiFunction"
+    assert permission["Action"] == "lambda:InvokeFunction"
+    assert permission["Principal"] == "apigateway.amazonaws.com"
+    arn, values = permission["SourceArn"]["Fn::Sub"]
+    assert arn.endswith(":${AWS::AccountId}:${__ApiId__}/${__Stage__}/*")
+    assert values["__ApiId__"] == {"Ref": "HttpApi"}
+    assert stack.translated_of_type("AWS::Lambda::Url") == {}
+
+
+def test_every_right_has_a_caller(stack: Template) -> None:
+    """Each action is called by name in the code that the function loads, or belongs to Lambda itself."""
+    for name, function in stack.of_type(FUNCTION).items():
+        called = {
+            node.attr
+            for module in closure(function["Handler"].rpartition(".")[0])
+            for node in ast.walk(modules()[module].tree)
+            if isinstance(node, ast.Attribute)
+        }
+        actions = rights_of(stack, name).keys() - USED_BY_LAMBDA
+        assert [one for one in actions if xform_name(one.partition(":")[2]) not in called] == [], name
+
+
+class GuardedKms:
+    """A KMS that allows what a role's condition allows, and whose ciphertext is the plaintext."""
+
+    def __init__(self, condition: Json) -> None:
+        self._condition = condition
+
+    def encrypt(self, **request: Any) -> Json:
+        self._check("Encrypt", request["EncryptionContext"])
+        return {"CiphertextBlob": request["Plaintext"]}
+
+    def decrypt(self, **request: Any) -> Json:
+        self._check("Decrypt", request["EncryptionContext"])
+        return {"Plaintext": request["CiphertextBlob"]}
+
+    def _check(self, operation: str, context: dict[str, str]) -> None:
+        for name, wanted in self._condition["StringEquals"].items():
+            if context.get(name.removeprefix("kms:EncryptionContext:")) != wanted:
+                raise ClientError({"Error": {"Code": "AccessDeniedException"}}, operation)
+
+
+def test_every_right_on_the_key_hangs_on_the_encryption_context(stack: Template) -> None:
+    """A function cannot use the key for anything but what Posthorn itself has sealed."""
+    for name, role in stack.of_type(ROLE).items():
+        statements = [one for one in statements_of(role) if "kms:" in repr(one["Action"])]
+        assert [one.get("Condition") for one in statements] == [ONLY_FOR_POSTHORN], name
+
+
+def test_the_code_sends_the_context_that_the_roles_ask_for(stack: Template) -> None:
+    """What one role's condition lets be sealed, the same condition lets be opened."""
+    for role in stack.of_type(ROLE).values():
+        (condition,) = (one["Condition"] for one in statements_of(role) if "Condition" in one)
+        kms = cast("Any", GuardedKms(condition))
+        sealed = Sealer(kms, "key").seal_system(b"secret", "test")
+        assert Unsealer(kms).open_system(sealed, "test") == b"secret"
+        assert Sealer(kms, "key").seal("secret", workspace="w", endpoint_id="e", version=1).version == 1
+
+
+def test_the_key_policy_is_exactly_this(stack: Template) -> None:
+    """The account decides through IAM, and DynamoDB uses the key for its tables; nobody else is named."""
+    assert stack.of_type(KEY)["SecretsKey"]["KeyPolicy"] == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "AccountDecides",
+                "Effect": "Allow",
+                "Principal": {"AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "ThroughTheTables",
+                "Effect": "Allow",
+                "Principal": {"AWS": "*"},
+                "Action": [
+                    "kms:Encrypt",
+                    "kms:Decrypt",
+                    "kms:ReEncrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:CreateGrant",
+                    "kms:DescribeKey",
+                ],
+                "Resource": "*",
+                "Condition": {
+                    "StringEquals": {
+                        "kms:CallerAccount": {"Ref": "AWS::AccountId"},
+                        "kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com"},
+                    }
+                },
+            },
+        ],
+    }
+
+
+def test_a_function_may_send_to_every_queue_it_knows(stack: Template) -> None:
+    """A queue URL in an environment comes with the right to send there, or with a reason why not."""
+    without = {
+        (function, queue)
+        for function in stack.of_type(FUNCTION)
+        for value in stack.variables(function).values()
+        if isinstance(value, dict) and (queue := target(value)) in stack.of_type(QUEUE)
+        if f"{queue}.Arn" not in rights_of(stack, function).get("sqs:SendMessage", set())
+    }
+    assert without == KNOWN_AND_NEVER_SENT_TO.keys()

@@ -1,0 +1,69 @@
+"""What a reader and an operator find: reasons in the text, names in the outputs."""
+
+import re
+from itertools import pairwise
+
+from tests.template import PSEUDO_PARAMETERS, QUEUE, TABLE, Template
+
+NAMELESS = {"AWS::Serverless::HttpApi": "Name"}  # every other type calls it `<Type>Name`
+
+
+def lines_of(stack: Template, section: str) -> list[str]:
+    """Return the lines of one top-level section of the template."""
+    lines = stack.text.splitlines()
+    start = lines.index(f"{section}:") + 1
+    end = next((n for n in range(start, len(lines)) if re.match(r"\w", lines[n])), len(lines))
+    return lines[start:end]
+
+
+def test_every_resource_says_why_it_is_there(stack: Template) -> None:
+    """The line above each resource is a comment that is a sentence."""
+    lines = lines_of(stack, "Resources")
+    starts = {line.strip(" :"): n for n, line in enumerate(lines) if re.fullmatch(r"  \w+:", line)}
+    assert starts.keys() == stack.resources.keys()
+    for name, n in starts.items():
+        assert re.fullmatch(r"  # [A-Z].{10,}\.", lines[n - 1]), name
+
+
+def test_every_number_has_its_reason(stack: Template) -> None:
+    """A number in a resource has a comment behind it or on the line above."""
+    lines = lines_of(stack, "Resources")
+    bare = [
+        line.strip()
+        for before, line in pairwise(lines)
+        if re.search(r":\s+\d+\s*[,}]*\s*$", line) and not before.strip().startswith("#")
+    ]
+    assert bare == []
+
+
+def test_nothing_has_a_name_of_its_own(stack: Template) -> None:
+    """CloudFormation makes every name, so two stages fit into an account and replacing is possible."""
+    for name, resource in stack.resources.items():
+        kind = resource["Type"]
+        forbidden = NAMELESS.get(kind, kind.rpartition("::")[2] + "Name")
+        assert forbidden not in resource["Properties"], name
+
+
+def test_no_account_no_region_and_no_partition_is_written_out(stack: Template) -> None:
+    """The template works in every account, every region, and in the partitions of China and GovCloud."""
+    text = "\n".join(line.partition(" # ")[0] for line in stack.text.splitlines())
+    assert not re.search(r"arn:aws", text)
+    assert not re.search(r"\b\d{12}\b", text)
+    assert not re.search(r"\b(us|eu|ap|sa|ca|me|af|il)-[a-z]+-\d\b", text)
+    assert PSEUDO_PARAMETERS["AWS::URLSuffix"] not in re.sub(
+        r"(lambda|dynamodb\.\$\{AWS::Region\})\.amazonaws\.com", "", text
+    )
+
+
+def test_outputs_name_everything_an_operator_needs(stack: Template) -> None:
+    """The API's URL, every table, every queue and the key can be looked up by whoever runs a command."""
+    values = {name: output["Value"] for name, output in stack.data["Outputs"].items()}
+    expected = {
+        "ApiUrl": {"Fn::Sub": "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
+        "SecretsKeyArn": {"Fn::GetAtt": ["SecretsKey", "Arn"]},
+    }
+    expected |= {f"{name}Name": {"Ref": name} for name in stack.of_type(TABLE)}
+    expected |= {f"{name}Name": {"Fn::GetAtt": [name, "QueueName"]} for name in stack.of_type(QUEUE)}
+    assert values == expected
+    for name, output in stack.data["Outputs"].items():
+        assert re.fullmatch(r"[A-Z].{10,}\.", output["Description"]), name

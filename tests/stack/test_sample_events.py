@@ -1,0 +1,78 @@
+"""The sample events for `sam local invoke`: each is what its function would really get."""
+
+import hashlib
+import json
+
+import pytest
+
+from posthorn.api_keys import mint, split
+from posthorn.ids import EVENT, WEBHOOK, WORKSPACE, is_id
+from posthorn.models import DeliveryKey
+from posthorn.queues import read_task
+from posthorn.stores.events import from_item
+from tests.template import FUNCTION, ROOT, Json, Template
+
+EVENTS = ROOT / "infra" / "events"
+API_SAMPLES = ["api-create-webhook", "api-publish-event"]
+
+# forty zero bytes instead of random ones: a key that is well-formed and that nobody can mistake for a secret
+SAMPLE_KEY = mint(bytes(40))
+
+
+def sample(name: str) -> Json:
+    event: Json = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return event
+
+
+def test_there_is_a_sample_for_every_function(stack: Template) -> None:
+    """A file is named after the module of the handler that takes it, and what it shows."""
+    handlers = {function["Handler"].split(".")[2] for function in stack.of_type(FUNCTION).values()}
+    assert {path.stem.partition("-")[0] for path in EVENTS.glob("*.json")} == handlers
+
+
+@pytest.mark.parametrize("name", API_SAMPLES)
+def test_a_request_has_the_shape_of_an_http_api(name: str) -> None:
+    """API samples are payload format 2.0 for the default route, with lower-case headers and a JSON body."""
+    event = sample(name)
+    http = event["requestContext"]["http"]
+    assert event["version"] == "2.0"
+    assert event["routeKey"] == event["requestContext"]["routeKey"] == "$default"
+    assert (http["method"], http["path"]) == ("POST", event["rawPath"])
+    assert event["isBase64Encoded"] is False
+    assert all(header == header.lower() for header in event["headers"])
+    assert isinstance(json.loads(event["body"]), dict)
+    assert event["headers"]["content-length"] == str(len(event["body"].encode()))
+
+
+@pytest.mark.parametrize("name", API_SAMPLES)
+def test_a_request_carries_a_key_that_is_well_formed_and_no_secret(name: str) -> None:
+    """Whoever tries a sample puts this one key into the table; its checksum is right, so it is looked up."""
+    assert sample(name)["headers"]["authorization"] == f"Bearer {SAMPLE_KEY}"
+    assert split(SAMPLE_KEY)
+
+
+def test_a_stream_record_holds_a_row_that_can_be_read() -> None:
+    """The record is an INSERT of an event under its own key, as the mapping's filter lets it through."""
+    (record,) = sample("dispatch-insert")["Records"]
+    image = record["dynamodb"]["NewImage"]
+    assert record["eventName"] == "INSERT"
+    assert record["dynamodb"]["Keys"] == {name: image[name] for name in ("pk", "sk")}
+    event = from_item(image)
+    assert is_id(event.id, EVENT)
+    assert is_id(event.channel, WORKSPACE)
+    assert event.channel == event.workspace
+    assert json.loads(event.data) == json.loads(sample("api-publish-event")["body"])["data"]
+
+
+def test_a_message_asks_for_the_attempt_that_its_queue_is_for() -> None:
+    """The message is attempt 2 of the sample event at a webhook, from the first retry queue."""
+    (message,) = sample("deliver-retry")["Records"]
+    (record,) = sample("dispatch-insert")["Records"]
+    event = from_item(record["dynamodb"]["NewImage"])
+    task = read_task(message["body"])
+    assert is_id(task.key.endpoint_id, WEBHOOK)
+    assert task.key == DeliveryKey(task.key.endpoint_id, event.id)
+    assert (task.channel, task.generation, task.attempt) == (event.channel, 1, 2)
+    assert "-Retry1MinQueue-" in message["eventSourceARN"]
+    assert message["attributes"]["MessageGroupId"] == task.key.endpoint_id
+    assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,165 @@
+"""Environment variables: what the template gives a function and what its settings read, both ways."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from typing import get_type_hints
+
+import pytest
+
+from posthorn.errors import SettingsError
+from posthorn.settings import (
+    LOCAL_STAGE,
+    ApiSettings,
+    DeliverySettings,
+    api_settings,
+    delivery_settings,
+)
+from posthorn.telemetry import log
+from tests.modules import modules
+from tests.template import FUNCTION, KEY, QUEUE, TABLE, Template, resolve
+
+SETTINGS: dict[str, type[ApiSettings | DeliverySettings]] = {
+    "ApiFunction": ApiSettings,
+    "DispatchFunction": DeliverySettings,
+    "DeliverFunction": DeliverySettings,
+}
+
+READ_BY_OTHERS = {
+    "RES_OPTIONS": "the C library's resolver, which getaddrinfo asks, bounds a lookup by it",
+    "POWERTOOLS_SERVICE_NAME": "Powertools writes it into every log line",
+}
+
+
+class Recorder(Mapping[str, str]):
+    """An environment that remembers which names it was asked for."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self._variables[name]
+
+    def __iter__(self) -> Iterator[str]:
+        raise AssertionError("settings are read by name, not by looking around")
+
+    def __len__(self) -> int:
+        raise AssertionError("settings are read by name, not by looking around")
+
+
+def variables_of(stack: Template, function: str, **parameters: str) -> dict[str, str]:
+    """Return what the function finds in its environment, every resource under a made-up name."""
+    known = stack.defaults | parameters
+    for kind in (TABLE, QUEUE, KEY):
+        for name in stack.of_type(kind):
+            known |= {name: f"physical-{name}", f"{name}.Arn": f"arn-of-{name}"}
+    return {name: str(resolve(value, known)) for name, value in stack.variables(function).items()}
+
+
+def names_read(stack: Template, function: str) -> set[str]:
+    """Return every name that the function's settings ask for, on either side of their one condition."""
+    names: set[str] = set()
+    for parameters in ({}, {"Stage": LOCAL_STAGE, "AllowPrivateTargets": "true"}):
+        recorder = Recorder(variables_of(stack, function, **parameters))
+        SETTINGS[function].read(recorder)
+        names |= recorder.names
+    return names
+
+
+def test_every_function_has_settings(stack: Template) -> None:
+    """A function that is added to the template is added to the table above, too."""
+    assert SETTINGS.keys() == stack.of_type(FUNCTION).keys()
+
+
+def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> None:
+    """The table above is no invention: a handler calls the reader of these settings, and no other's."""
+    readers = {
+        get_type_hints(reader)["return"]: reader.__name__ for reader in (api_settings, delivery_settings)
+    }
+    for name, function in stack.of_type(FUNCTION).items():
+        handler = modules()[function["Handler"].rpartition(".")[0]]
+        names = {node.id for node in ast.walk(handler.tree) if isinstance(node, ast.Name)}
+        assert names & set(readers.values()) == {readers[SETTINGS[name]]}, name
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+def test_settings_find_what_they_read(stack: Template, function: str) -> None:
+    """The template gives a function every variable that its settings ask for."""
+    missing = names_read(stack, function) - stack.variables(function).keys()
+    assert not missing
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+def test_nothing_is_given_that_nobody_reads(stack: Template, function: str) -> None:
+    """Every variable is read by the function's settings or, for a written reason, by somebody else."""
+    unread = stack.variables(function).keys() - names_read(stack, function)
+    assert unread == READ_BY_OTHERS.keys()
+
+
+def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> None:
+    """No installation's own name is written out, except for what other people's code reads."""
+    for function in stack.of_type(FUNCTION):
+        for name, value in stack.variables(function).items():
+            assert isinstance(value, str) == (name in READ_BY_OTHERS), (function, name)
+
+
+def test_an_environment_has_room_to_spare(stack: Template) -> None:
+    """Names of the greatest length AWS makes stay below the 4 KB that Lambda allows an environment."""
+    queue_url = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/" + "q" * 80
+    for function in stack.of_type(FUNCTION):
+        size = 0
+        for name, value in variables_of(stack, function).items():
+            size += len(name) + (len(queue_url) if value.startswith(("physical-", "arn-of-")) else len(value))
+        assert size < 4096 * 3 / 4, function
+
+
+def test_powertools_takes_the_service_name_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable above is no decoration: it decides what log lines say."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "another-name")
+    assert log.__wrapped__().service == "another-name"
+
+
+@pytest.mark.parametrize(
+    ("stage", "allow", "taken"),
+    [
+        ("prod", "false", True),
+        ("local", "false", True),
+        ("local", "true", True),
+        ("prod", "true", False),
+        ("localhost", "true", False),
+    ],
+)
+def test_the_rule_and_the_settings_agree_on_private_targets(
+    stack: Template, stage: str, allow: str, taken: bool
+) -> None:
+    """CloudFormation refuses a stack, and its functions would refuse to start, for the same parameters."""
+    parameters = {"Stage": stage, "AllowPrivateTargets": allow}
+    assert _rules_hold(stack, parameters) == taken
+    for function, settings in SETTINGS.items():
+        variables = variables_of(stack, function, **parameters)
+        if taken:
+            assert settings.read(variables).store.allow_private_targets == (allow == "true")
+        else:
+            with pytest.raises(SettingsError, match="ALLOW_PRIVATE_TARGETS"):
+                settings.read(variables)
+
+
+def _rules_hold(stack: Template, parameters: Mapping[str, str]) -> bool:
+    """Evaluate the template's Rules as CloudFormation does before it makes anything."""
+    for rule in stack.translated["Rules"].values():
+        if _holds(rule.get("RuleCondition", True), parameters):
+            for assertion in rule["Assertions"]:
+                if not _holds(assertion["Assert"], parameters):
+                    return False
+    return True
+
+
+def _holds(expression: object, parameters: Mapping[str, str]) -> bool:
+    match expression:
+        case bool():
+            return expression
+        case {"Fn::Equals": [left, right]}:
+            return bool(resolve(left, parameters) == resolve(right, parameters))
+        case _:
+            raise AssertionError(f"not a rule function that is used here: {expression!r}")

@@ -1,0 +1,147 @@
+"""Event sources and queues: what happens to work that is late, slow or broken."""
+
+import json
+
+from posthorn.deliver import LEASE_MARGIN_MS
+from posthorn.dispatch import MARGIN_MS
+from posthorn.schedule import MAX_DELAY
+from posthorn.settings import DeliverySettings
+from tests.stack.test_settings import variables_of
+from tests.template import FUNCTION, MAPPING, QUEUE, Json, Template, resolve, target
+
+STREAM_RETENTION = 86_400  # DynamoDB keeps stream records for a day
+
+
+def mappings_of(stack: Template) -> dict[str, Json]:
+    """Return every event source mapping as SAM makes it, by `Function.Source`, both logical ids in it."""
+    found = {}
+    for mapping in stack.translated_of_type(MAPPING).values():
+        function = target(mapping["FunctionName"])
+        source = target(mapping["EventSourceArn"])
+        found[f"{function}.{source}"] = {**mapping, "function": function, "source": source.partition(".")[0]}
+    return found
+
+
+def dead_letter_queue_of(stack: Template, mapping: Json) -> str:
+    """Return the logical id of the queue that takes what a source gives up on."""
+    if queue := stack.of_type(QUEUE).get(mapping["source"]):
+        destination = queue["RedrivePolicy"]["deadLetterTargetArn"]
+    else:
+        destination = mapping["DestinationConfig"]["OnFailure"]["Destination"]
+    return target(destination).removesuffix(".Arn")
+
+
+def test_the_sources_are_the_outbox_and_four_queues(stack: Template) -> None:
+    """DispatchFunction reads the stream, DeliverFunction every queue of work, nobody a dead letter."""
+    assert sorted(mappings_of(stack)) == [
+        "DeliverFunction.DeliverQueue.Arn",
+        "DeliverFunction.Retry15MinQueue.Arn",
+        "DeliverFunction.Retry1MinQueue.Arn",
+        "DeliverFunction.Retry5MinQueue.Arn",
+        "DispatchFunction.EventsTable.StreamArn",
+    ]
+
+
+def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
+    """Every source lets its function name the records that failed."""
+    for name, mapping in mappings_of(stack).items():
+        assert mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"], name
+
+
+def test_what_is_given_up_on_is_kept(stack: Template) -> None:
+    """Every source has a dead-letter queue in the template, and it is the one the function parks in, too."""
+    for name, mapping in mappings_of(stack).items():
+        dead_letters = dead_letter_queue_of(stack, mapping)
+        assert dead_letters in stack.of_type(QUEUE), name
+        assert dead_letters == target(stack.variables(mapping["function"])["PARKING_QUEUE_URL"]), name
+
+
+def test_a_dead_letter_is_kept_longer_than_it_waited(stack: Template) -> None:
+    """A message keeps its age when it moves, so a dead-letter queue must keep it longer than its source."""
+    queues = stack.of_type(QUEUE)
+    for name, mapping in mappings_of(stack).items():
+        source = queues.get(mapping["source"])
+        kept = source["MessageRetentionPeriod"] if source else STREAM_RETENTION
+        assert queues[dead_letter_queue_of(stack, mapping)]["MessageRetentionPeriod"] > kept, name
+
+
+def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
+    """AWS asks for at least five receives before a message that Lambda reads is a dead letter."""
+    for mapping in mappings_of(stack).values():
+        if source := stack.of_type(QUEUE).get(mapping["source"]):
+            assert source["RedrivePolicy"]["maxReceiveCount"] >= 5
+
+
+def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Template) -> None:
+    """AWS asks for it, so that a message is not seen again while Lambda still retries its batch."""
+    for name, mapping in mappings_of(stack).items():
+        if source := stack.of_type(QUEUE).get(mapping["source"]):
+            timeout = stack.of_type(FUNCTION)[mapping["function"]]["Timeout"]
+            window = mapping.get("MaximumBatchingWindowInSeconds", 0)
+            assert source["VisibilityTimeout"] >= 6 * timeout + window, name
+
+
+def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(stack: Template) -> None:
+    """Whatever the deadline, nobody else can claim a delivery that a function may still be sending."""
+    timeout = stack.of_type(FUNCTION)["DeliverFunction"]["Timeout"]
+    deadline = stack.parameters["AttemptDeadline"]
+    assert deadline["MinValue"] + LEASE_MARGIN_MS / 1000 >= timeout
+    for mapping in mappings_of(stack).values():
+        if source := stack.of_type(QUEUE).get(mapping["source"]):
+            assert deadline["MaxValue"] + LEASE_MARGIN_MS / 1000 < source["VisibilityTimeout"]
+
+
+def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
+    """With the longest deadline, too, new attempts are begun in the first half of DispatchFunction's time."""
+    reserve = stack.parameters["AttemptDeadline"]["MaxValue"] + MARGIN_MS / 1000
+    assert reserve <= stack.of_type(FUNCTION)["DispatchFunction"]["Timeout"] / 2
+
+
+def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
+    """Every queue is bounded, and together they leave half of a new account's 1,000 to everything else."""
+    bounds = [
+        mapping["ScalingConfig"]["MaximumConcurrency"]
+        for mapping in mappings_of(stack).values()
+        if mapping["function"] == "DeliverFunction"
+    ]
+    assert len(bounds) == 4
+    assert sum(bounds) <= 500
+
+
+def test_queues_are_encrypted(stack: Template) -> None:
+    """Every queue is encrypted at rest, by SQS's own key: messages hold ids only."""
+    for name, queue in stack.of_type(QUEUE).items():
+        assert queue["SqsManagedSseEnabled"] is True, name
+
+
+def test_each_retry_waits_in_its_own_queue_for_its_own_delay(stack: Template) -> None:
+    """The queue before attempt 2, 3 or 4 delays by the parameter that the code is told for that attempt."""
+    queues = stack.of_type(QUEUE)
+    for function in ("DispatchFunction", "DeliverFunction"):
+        settings = DeliverySettings.read(variables_of(stack, function))
+        names = [url.removeprefix("physical-") for url in settings.retry_queue_urls]
+        assert names == ["Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue"]
+        delays = [int(resolve(queues[name]["DelaySeconds"], stack.defaults)) for name in names]
+        assert delays == list(settings.retry_delays) == [60, 300, 900]
+    waiting = {name for name, queue in queues.items() if "DelaySeconds" in queue}
+    assert waiting == {"Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue"}
+    assert stack.parameters["ThirdRetryDelay"]["MaxValue"] == MAX_DELAY
+
+
+def test_the_outbox_is_read_from_its_beginning_and_never_stuck(stack: Template) -> None:
+    """The mapping misses nothing at its creation, halves a failing batch, and gives up within a day."""
+    mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
+    assert mapping["StartingPosition"] == "TRIM_HORIZON"
+    assert mapping["BisectBatchOnFunctionError"] is True
+    assert 1 <= mapping["MaximumRetryAttempts"] <= 100  # without a bound one record holds its shard for a day
+    assert 3600 <= mapping["MaximumRecordAgeInSeconds"] <= STREAM_RETENTION / 2
+    assert 1 < mapping["ParallelizationFactor"] <= 10
+    assert mapping["BatchSize"] <= 100  # what one BatchGetItem can look up
+    assert "TumblingWindowInSeconds" not in mapping  # would keep state between batches
+
+
+def test_only_new_rows_are_events(stack: Template) -> None:
+    """The filter lets inserts through and nothing else: expiry removes rows, and that is no event."""
+    mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
+    patterns = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
+    assert patterns == [{"eventName": ["INSERT"]}]

@@ -1,0 +1,86 @@
+"""Tables, and whatever else must outlive the stack."""
+
+from posthorn.stores import tables
+from tests.template import KEY, QUEUE, TABLE, Json, Template, target
+
+type Index = tuple[list[tuple[str, str, str]], str]
+
+
+def keys_of(table: Json, schema: list[Json]) -> list[tuple[str, str, str]]:
+    """Return (attribute, HASH or RANGE, type) for every part of a key."""
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    return [(key["AttributeName"], key["KeyType"], types[key["AttributeName"]]) for key in schema]
+
+
+def indexes_of(table: Json) -> dict[str, Index]:
+    return {
+        index["IndexName"]: (keys_of(table, index["KeySchema"]), index["Projection"]["ProjectionType"])
+        for index in table.get("GlobalSecondaryIndexes", [])
+    }
+
+
+def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Template) -> None:
+    """Every table has the partition and the sort key whose names the code knows, both of them text."""
+    assert list(stack.of_type(TABLE)) == ["ConfigTable", "EventsTable", "DeliveriesTable"]
+    for name, table in stack.of_type(TABLE).items():
+        expected = [(tables.PK, "HASH", "S"), (tables.SK, "RANGE", "S")]
+        assert keys_of(table, table["KeySchema"]) == expected, name
+
+
+def test_indexes_are_those_of_the_design(stack: Template) -> None:
+    """Indexes and their attributes bear the stores' names, and none copies more than is read from it."""
+    key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
+    due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
+    undelivered = [(tables.UNDELIVERED, "HASH", "S"), (tables.SK, "RANGE", "S")]
+    assert {name: indexes_of(table) for name, table in stack.of_type(TABLE).items()} == {
+        "ConfigTable": {tables.KEYS_INDEX: (key_rows, "ALL")},
+        "EventsTable": {},
+        "DeliveriesTable": {
+            tables.DUE_INDEX: (due, "KEYS_ONLY"),
+            tables.UNDELIVERED_INDEX: (undelivered, "KEYS_ONLY"),
+        },
+    }
+
+
+def test_rows_expire_by_the_attribute_that_the_stores_write(stack: Template) -> None:
+    """TTL watches the attribute that the code fills; watching another, it would keep everything for ever."""
+    for name, table in stack.of_type(TABLE).items():
+        assert table["TimeToLiveSpecification"] == {"AttributeName": tables.TTL, "Enabled": True}, name
+
+
+def test_tables_cost_nothing_at_rest_and_can_be_restored(stack: Template) -> None:
+    """Tables are on demand and have point-in-time recovery."""
+    for name, table in stack.of_type(TABLE).items():
+        assert table["BillingMode"] == "PAY_PER_REQUEST", name
+        assert "ProvisionedThroughput" not in table, name
+        assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}, name
+
+
+def test_tables_are_encrypted_with_the_stacks_own_key(stack: Template) -> None:
+    """Tables use the key that the operator owns, and the key is rotated every year."""
+    for name, table in stack.of_type(TABLE).items():
+        encryption = table["SSESpecification"]
+        assert encryption["SSEEnabled"] is True, name
+        assert encryption["SSEType"] == "KMS", name
+        assert target(encryption["KMSMasterKeyId"]) == "SecretsKey.Arn", name
+    assert stack.of_type(KEY)["SecretsKey"]["EnableKeyRotation"] is True
+
+
+def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Template) -> None:
+    """DispatchFunction reads the event from the stream record, so the record must hold the new image."""
+    streams = {name: table.get("StreamSpecification") for name, table in stack.of_type(TABLE).items()}
+    assert streams == {
+        "ConfigTable": None,
+        "EventsTable": {"StreamViewType": "NEW_IMAGE"},
+        "DeliveriesTable": None,
+    }
+
+
+def test_what_holds_state_outlives_the_stack(stack: Template) -> None:
+    """Neither deleting the stack nor replacing a resource takes a table, a queue or the key along."""
+    stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
+    assert len(stateful) == 10
+    for name in stateful:
+        resource = stack.resources[name]
+        assert resource.get("DeletionPolicy") == "Retain", name
+        assert resource.get("UpdateReplacePolicy") == "Retain", name

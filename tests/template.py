@@ -1,0 +1,139 @@
+"""template.yaml as data: what the contract tests read and what tests/aws.py builds from."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+from samtranslator.yaml_helper import yaml_parse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+API: Final = "AWS::Serverless::HttpApi"
+FUNCTION: Final = "AWS::Serverless::Function"
+KEY: Final = "AWS::KMS::Key"
+LOG_GROUP: Final = "AWS::Logs::LogGroup"
+MAPPING: Final = "AWS::Lambda::EventSourceMapping"  # only in the translation
+QUEUE: Final = "AWS::SQS::Queue"
+ROLE: Final = "AWS::IAM::Role"
+TABLE: Final = "AWS::DynamoDB::Table"
+
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "123456789012"  # moto's
+PSEUDO_PARAMETERS: Final = {
+    "AWS::AccountId": ACCOUNT,
+    "AWS::Partition": "aws",
+    "AWS::Region": REGION,
+    "AWS::StackName": "posthorn",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+
+type Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Template:
+    """The template from its text: read, and translated as CloudFormation would get it."""
+
+    text: str
+
+    @cached_property
+    def data(self) -> Json:
+        """The template as written: `!Ref x` is `{"Ref": "x"}`, `!GetAtt x.y` `{"Fn::GetAtt": ["x", "y"]}`."""
+        data: Json = yaml_parse(self.text)
+        return data
+
+    @cached_property
+    def translated(self) -> Json:
+        """The template after SAM's transform, which needs neither network nor credentials."""
+        # imported here, since the tests that only want tables should not pay for it
+        from samtranslator.translator.transform import transform
+
+        data = yaml_parse(self.text)
+        # `sam package` puts the uploaded code's place here
+        data["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
+        with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
+            translated: Json = transform(data, {}, _NoManagedPolicies())
+        return translated
+
+    @property
+    def parameters(self) -> dict[str, Json]:
+        parameters: dict[str, Json] = self.data["Parameters"]
+        return parameters
+
+    @property
+    def resources(self) -> dict[str, Json]:
+        resources: dict[str, Json] = self.data["Resources"]
+        return resources
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """Every parameter at its default, as CloudFormation passes it: as text."""
+        return {name: str(parameter["Default"]) for name, parameter in self.parameters.items()}
+
+    def of_type(self, kind: str) -> dict[str, Json]:
+        """Return the properties of every resource of one type, by logical id."""
+        return _of_type(self.resources, kind)
+
+    def translated_of_type(self, kind: str) -> dict[str, Json]:
+        """Return the properties of every resource of one type in the translation, by logical id."""
+        return _of_type(self.translated["Resources"], kind)
+
+    def variables(self, function: str) -> Json:
+        """Return a function's environment as written, Globals included."""
+        everybody: Json = self.data["Globals"]["Function"]["Environment"]["Variables"]
+        own: Json = self.resources[function]["Properties"]["Environment"]["Variables"]
+        return everybody | own
+
+
+class _NoManagedPolicies:
+    """Stands where SAM would ask IAM for the ARNs of AWS's own policies."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+@lru_cache(maxsize=1)
+def load() -> Template:
+    """Read template.yaml once for everybody; nobody changes what is inside."""
+    return Template((ROOT / "template.yaml").read_text(encoding="utf-8"))
+
+
+def resolve(value: Any, known: Mapping[str, str]) -> Any:
+    """Replace Ref, GetAtt and Sub by what `known` says; a GetAtt is looked up as `"Logical.Attribute"`."""
+    match value:
+        case {"Ref": name}:
+            return known[name]
+        case {"Fn::GetAtt": [name, attribute]}:
+            return known[f"{name}.{attribute}"]
+        case {"Fn::Sub": str() as text}:
+            return re.sub(r"\$\{([^}]+)\}", lambda hit: known[hit[1]], text)
+        case dict():
+            return {key: resolve(child, known) for key, child in value.items()}
+        case list():
+            return [resolve(child, known) for child in value]
+        case _:
+            return value
+
+
+def target(value: Any) -> str:
+    """Return what a Ref or GetAtt points at: `"Logical"` or `"Logical.Attribute"`."""
+    match value:
+        case {"Ref": str() as name}:
+            return name
+        case {"Fn::GetAtt": [str() as name, str() as attribute]}:
+            return f"{name}.{attribute}"
+        case _:
+            raise AssertionError(f"neither Ref nor GetAtt: {value!r}")
+
+
+def _of_type(resources: dict[str, Json], kind: str) -> dict[str, Json]:
+    return {name: found["Properties"] for name, found in resources.items() if found["Type"] == kind}

@@ -1,0 +1,255 @@
+"""What the source may look like: who imports whom, what is loaded when, and what nobody writes."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.modules import Module, imported_modules, modules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# From the top down. What stands in a line imports from the lines below it and, where it is a package,
+# from itself; those who share a line know nothing of each other.
+LAYERS = (
+    ("handlers",),
+    ("routes",),
+    ("assembly",),
+    ("dispatch", "deliver"),
+    ("delivery",),
+    ("telemetry",),
+    ("wire", "transport", "stores", "queues", "signing_secrets"),
+    ("aws", "schedule", "matching", "api_keys", "catalogue"),
+    ("models", "settings"),
+    ("errors", "ids", "clock"),
+)
+LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
+
+LINES = 250
+
+# What the path of an event must not load: each is dear at a cold start and of no use there.
+NOT_WITHOUT_THE_API = ("pydantic", "aws_lambda_powertools.event_handler", "asyncio", "posthorn.routes")
+
+NETWORK = (
+    "pycurl",
+    "socket",
+    "ssl",
+    "urllib3",
+    "urllib.request",
+    "requests",
+    "http.client",
+    "httpx",
+    "aiohttp",
+)
+ADDRESS_FLAGS = {"is_private", "is_global", "is_loopback", "is_link_local", "is_reserved", "is_multicast"}
+
+
+def place_of(name: str) -> str:
+    """Return the part of a module's name that stands in the table: `posthorn.stores.events` -> `stores`."""
+    return name.partition(".")[2].partition(".")[0]
+
+
+def upward(module: Module) -> Iterator[str]:
+    """Yield what a module imports from its own line or from above it."""
+    place = place_of(module.name)
+    for name in imported_modules(module):
+        other = place_of(name) if "." in name else place
+        if other != place and LEVELS[other] <= LEVELS[place]:
+            yield name
+
+
+def test_every_module_has_its_place() -> None:
+    """A module that is added is also put into the table of layers."""
+    places = {place_of(name) for name in modules() if name != "posthorn"}
+    assert places == LEVELS.keys()
+
+
+@pytest.mark.parametrize("name", [name for name in modules() if name != "posthorn"])
+def test_imports_point_one_way(name: str) -> None:
+    """No module imports from its own layer or from one above it, not even for types."""
+    assert list(upward(modules()[name])) == []
+
+
+def test_nothing_imports_a_handler() -> None:
+    """Handlers are where Lambda enters; no code is reached through them."""
+    importers = [name for name, module in modules().items() if _imports_handlers(module)]
+    assert importers == []
+
+
+def test_no_two_modules_need_each_other() -> None:
+    """At runtime the modules can be loaded in one order, from the bottom up."""
+    graph = {name: imported_modules(module, at_runtime=True) for name, module in modules().items()}
+    TopologicalSorter(graph).prepare()  # raises CycleError with the cycle in it
+
+
+@pytest.mark.parametrize("handler", ["dispatch", "deliver"])
+def test_the_path_of_an_event_loads_nothing_of_the_api(handler: str) -> None:
+    """A cold start of a delivering function does not pay for pydantic, the router, asyncio or a route."""
+    loaded = _python(
+        f"import sys, posthorn.handlers.{handler}",
+        f"print([name for name in sys.modules if name.startswith({NOT_WITHOUT_THE_API!r})])",
+    )
+    assert loaded == "[]"
+
+
+def test_importing_makes_no_client() -> None:
+    """Clients are made on first use, so importing needs no region and comes before moto stands in."""
+    made = _python(
+        "import importlib, botocore.session",
+        "made = []",
+        "botocore.session.Session.create_client = lambda *args, **options: made.append(args)",
+        f"[importlib.import_module(name) for name in {sorted(modules())!r}]",
+        "print(made)",
+    )
+    assert made == "[]"
+
+
+def imports_network(module: Module) -> Iterator[int]:
+    if place_of(module.name) != "transport":
+        yield from (one.line for one in module.imports if any(one.is_of(name) for name in NETWORK))
+
+
+def asks_an_address_flag(module: Module) -> Iterator[int]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and node.attr in ADDRESS_FLAGS:
+            yield node.lineno
+
+
+def trusts_any_certificate(module: Module) -> Iterator[int]:
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.keyword(arg="verify", value=ast.Constant(value=False)):
+                yield node.lineno
+            case ast.Call(args=[ast.Attribute(attr=option), ast.Constant(value=value)]) if (
+                option.startswith("SSL_VERIFY") and not value
+            ):
+                yield node.lineno
+            case ast.Attribute(attr="CERT_NONE" | "_create_unverified_context"):
+                yield node.lineno
+
+
+def reads_environment(module: Module) -> Iterator[int]:
+    if module.name != "posthorn.settings":
+        yield from _environment_in(module.tree)
+        yield from (
+            one.line for one in module.imports if one.of in {"os.environ", "os.environb", "os.getenv"}
+        )
+
+
+def reads_environment_at_import(module: Module) -> Iterator[int]:
+    """Look at whatever runs at import: all but the bodies of functions."""
+    later = (
+        line
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for statement in (node.body if isinstance(node.body, list) else [node.body])
+        for line in _environment_in(statement)
+    )
+    yield from set(_environment_in(module.tree)) - set(later)
+
+
+def imports_boto(module: Module) -> Iterator[int]:
+    if module.name != "posthorn.aws":
+        yield from (one.line for one in module.imports if one.is_of("boto3") or one.is_of("botocore"))
+
+
+def prints(module: Module) -> Iterator[int]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print":
+            yield node.lineno
+
+
+def is_too_long(module: Module) -> Iterator[int]:
+    if len(module.source.splitlines()) > LINES:
+        yield len(module.source.splitlines())
+
+
+# each rule with a piece of code that breaks it
+RULES: dict[Callable[[Module], Iterator[int]], tuple[str, ...]] = {
+    imports_network: (
+        "import pycurl",
+        "from socket import getaddrinfo",
+        "def f():\n    import urllib3.util",
+        "from http.client import HTTPSConnection",
+        "from http import client",
+    ),
+    asks_an_address_flag: ("ok = ip_address(text).is_global", "no = address.is_private"),
+    trusts_any_certificate: (
+        "session.post(url, verify=False)",
+        "curl.setopt(pycurl.SSL_VERIFYPEER, 0)",
+        "curl.setopt(curl.SSL_VERIFYHOST, False)",
+        "context.verify_mode = ssl.CERT_NONE",
+    ),
+    reads_environment: (
+        "import os\nstage = os.environ['STAGE']",
+        "def f():\n    return os.getenv('STAGE')",
+        "from os import environ",
+    ),
+    reads_environment_at_import: (
+        "import os\nstage = os.environ.get('STAGE')",
+        "def f(stage=os.environ['STAGE']): ...",
+        "class Stage:\n    name = os.getenv('STAGE')",
+    ),
+    imports_boto: ("import boto3", "from botocore.exceptions import ClientError"),
+    prints: ("print('here')",),
+    is_too_long: ("x = 1\n" * (LINES + 1),),
+}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_nobody_breaks_a_rule(rule: Callable[[Module], Iterator[int]]) -> None:
+    """No module does what the rule's name says."""
+    assert {name: lines for name, module in modules().items() if (lines := list(rule(module)))} == {}
+
+
+@pytest.mark.parametrize(
+    ("rule", "source"),
+    [(rule, source) for rule, sources in RULES.items() for source in sources],
+    ids=lambda value: value.__name__ if callable(value) else None,
+)
+def test_each_rule_notices_who_breaks_it(rule: Callable[[Module], Iterator[int]], source: str) -> None:
+    """A module that breaks the rule is found, so the test above can fail."""
+    assert list(rule(Module("posthorn.stores.broken", source)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from posthorn.routes import problems",
+        "from posthorn.queues import Queues",
+        "if TYPE_CHECKING:\n    from posthorn.delivery import Job",
+        "def f():\n    from posthorn.transport.addresses import Policy",
+    ],
+)
+def test_the_layers_notice_an_import_that_points_up(source: str) -> None:
+    """A store that knew a route, a neighbour or a delivery would be found."""
+    assert list(upward(Module("posthorn.stores.broken", source)))
+
+
+@pytest.mark.parametrize("source", ["from posthorn import handlers", "import posthorn.handlers.api"])
+def test_an_import_of_a_handler_is_noticed(source: str) -> None:
+    """Both spellings of the import are found."""
+    assert _imports_handlers(Module("posthorn.handlers.broken", source))
+
+
+def _imports_handlers(module: Module) -> bool:
+    return any(one.is_of("posthorn.handlers") for one in module.imports)
+
+
+def _environment_in(tree: ast.AST) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}:
+            yield node.lineno
+
+
+def _python(*lines: str) -> str:
+    """Run lines in an interpreter that has loaded nothing yet; return what it prints."""
+    return subprocess.run(  # noqa: S603 - the lines are ours
+        [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True, timeout=60
+    ).stdout.strip()
