@@ -1,0 +1,1 @@
+"""`make demo`: register two webhooks, publish two events, and watch them arrive, one of them at the fourth try."""

@@ -1,0 +1,38 @@
+"""What a customer's code would do: call the API with a key."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class UnexpectedAnswer(Exception):
+    """The API answered something else than the demo says it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API of a running stack."""
+
+    url: str
+    key: str = field(repr=False)
+
+    def call(self, method: str, path: str, body: Any = None, *, expect: int) -> Any:
+        """Call the API and return the answer's content."""
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"authorization": f"Bearer {self.key}", "content-type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                status, content = answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            status, content = error.code, json.load(error)
+        if status != expect:
+            raise UnexpectedAnswer(f"{method} {path} answered {status}, not {expect}: {content}")
+        return content

@@ -1,0 +1,124 @@
+"""The receivers of the demo: two small web servers on this machine that check every signature."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, Final
+
+from standardwebhooks import Webhook, WebhookVerificationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+PATH: Final = "/webhooks"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One POST as its receiver saw it."""
+
+    receiver: str
+    at: float  # on the monotonic clock
+    event_id: str
+    event: str
+    attempt: int  # counted by the receiver
+    payload: dict[str, Any] = field(repr=False)
+    published_check: bool  # the example that the published API prints
+    library_check: bool  # the `standardwebhooks` package
+    answer: int
+
+
+class Receiver:
+    """A web server that gives the answers it was told to, and the last of them from then on."""
+
+    def __init__(self, name: str, answers: Sequence[int], report: Callable[[Arrival], object]) -> None:
+        self.name = name
+        self.token = ""  # known once the webhook is registered
+        self._answers = answers
+        self._report = report
+        self._seen: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}{PATH}"
+
+    def receive(self, headers: Any, body: bytes) -> int:
+        """Check a POST, report it, and return the status to answer."""
+        event_id = headers.get("webhook-id", "")
+        with self._lock:
+            self._seen[event_id] += 1
+            attempt = self._seen[event_id]
+        payload = json.loads(body)
+        arrival = Arrival(
+            receiver=self.name,
+            at=time.monotonic(),
+            event_id=event_id,
+            event=payload["event"],
+            attempt=attempt,
+            payload=payload,
+            published_check=_published_check(payload, headers, self.token),
+            library_check=_library_check(body, headers, self.token),
+            answer=self._answers[min(attempt, len(self._answers)) - 1],
+        )
+        self._report(arrival)
+        return arrival.answer
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                self.send_response(receiver.receive(self.headers, body))
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass  # the timeline says it better
+
+        return Handler
+
+
+@contextmanager
+def listening(*receivers: Receiver) -> Iterator[None]:
+    """Let receivers listen for the length of the block."""
+    threads = [threading.Thread(target=receiver.server.serve_forever) for receiver in receivers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for receiver in receivers:
+            receiver.server.shutdown()
+            receiver.server.server_close()
+        for thread in threads:
+            thread.join()
+
+
+def _published_check(payload: dict[str, Any], headers: Any, token: str) -> bool:
+    """Verify as the published example does: the parsed body written anew, and the older header."""
+    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False)  # as JSON.stringify would
+    digest = hmac.new(token.encode(), text.encode(), hashlib.sha256).hexdigest()
+    given = headers.get("x-zootools-signature", "")
+    current = headers.get("x-smashsend-signature", "")
+    return hmac.compare_digest(digest, given) and hmac.compare_digest(digest, current)
+
+
+def _library_check(body: bytes, headers: Any, token: str) -> bool:
+    library = Webhook("whsec_" + base64.b64encode(token.encode()).decode())
+    try:
+        library.verify(body, {name.lower(): value for name, value in headers.items()})
+    except WebhookVerificationError:
+        return False
+    return True

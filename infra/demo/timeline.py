@@ -1,0 +1,48 @@
+"""What the demo shows: a line for whatever happens, when it happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from infra.demo.receivers import Arrival
+
+_COLOURS: Final = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
+
+
+class Timeline:
+    """Lines with the seconds since the beginning; safe to write to from the receivers' threads."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._lock = threading.Lock()
+        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+    def say(self, who: str, what: str, *, at: float | None = None) -> None:
+        elapsed = (time.monotonic() if at is None else at) - self._start
+        with self._lock:
+            print(f"{self.paint(f'{elapsed:6.1f} s', 'dim')}  {who:<9}{what}", flush=True)
+
+    def arrived(self, arrival: Arrival, wait: int | None) -> None:
+        """Show a POST that arrived; `wait` is what the schedule says is to follow it, if anything."""
+        checks = (
+            f"{self._tick(arrival.published_check)} published example"
+            f"  {self._tick(arrival.library_check)} standardwebhooks"
+        )
+        if arrival.answer < 300:
+            answer = self.paint(f"answers {arrival.answer}", "green")
+        else:
+            answer = self.paint(f"answers {arrival.answer}", "yellow")
+            answer += f", next attempt in {wait} s" if wait is not None else ""
+        what = f"← {arrival.event}, attempt {arrival.attempt}"
+        self.say(arrival.receiver, f"{what:<44}{checks}  {answer}", at=arrival.at)
+
+    def paint(self, text: str, colour: str) -> str:
+        return f"\033[{_COLOURS[colour]}m{text}\033[0m" if self._colour else text
+
+    def _tick(self, good: bool) -> str:
+        return self.paint("✓", "green") if good else self.paint("✗", "red")
