@@ -1,0 +1,151 @@
+# Every target works from a fresh clone: what it needs is made below .venv first.
+PYTHON ?= python3.13
+BIN := .venv/bin
+UV := $(BIN)/uv
+LOCKS := infra/requirements
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export UV_NO_CONFIG := 1
+export UV_PYTHON_DOWNLOADS := never
+# Trust what the machine trusts, as pip does
+export UV_SYSTEM_CERTS := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# A finished environment carries a stamp; a lock newer than the stamp makes the environment again.
+DEV := .venv/.made
+SAM := .venv/sam/.made
+EMULATOR := .venv/emulator/.made
+LAMBDA := .venv/lambda/.made
+CHECKOV := .venv/checkov/.made
+STACK := $(DEV) $(SAM) $(EMULATOR) $(LAMBDA)
+
+RECEIVERS := tests/receivers
+NODE := $(patsubst %/package-lock.json,%/node_modules/.made,$(wildcard $(RECEIVERS)/package-lock.json))
+
+# Key=Value pairs for the template, for example: make local PARAMETERS="FirstRetryDelay=5 AttemptDeadline=3"
+PARAMETERS ?=
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## /\1	/p' $(MAKEFILE_LIST) | while IFS='	' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+
+# ---- Environments ----------------------------------------------------------------------------------------
+
+setup: $(STACK) $(CHECKOV) $(NODE) ## make every environment; other targets make the ones they need
+
+$(UV): $(LOCKS)/uv.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on PATH; Python 3.13 is all that is needed (or say make PYTHON=...)" >&2; exit 1; }
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --require-hashes -r $<
+	@touch $@
+
+$(DEV): $(UV) $(LOCKS)/dev.txt pyproject.toml
+	@echo "installing the development tools"
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes $(LOCKS)/uv.txt $(LOCKS)/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Each of these pins libraries that contradict another's, so each lives alone.
+.venv/%/.made: $(LOCKS)/%.txt $(UV)
+	@echo "installing $* into .venv/$*"
+	@$(UV) venv --quiet --clear --python $(BIN)/python .venv/$*
+	@$(UV) pip sync --quiet --python .venv/$*/bin/python --require-hashes $<
+	@touch $@
+
+%/node_modules/.made: %/package-lock.json
+	@echo "installing the Node packages of $*"
+	@command -v npm >/dev/null || { echo "npm is not on PATH; the tests have receivers written in JavaScript" >&2; exit 1; }
+	@cd $* && npm ci --silent --no-audit --no-fund
+	@mkdir -p $(@D)
+	@touch $@
+
+# ---- Locks -----------------------------------------------------------------------------------------------
+
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-annotate --no-header
+GROUPS := lambda emulator sam checkov
+PACKAGES := functions/requirements.txt $(LOCKS)/uv.txt $(LOCKS)/dev.txt $(GROUPS:%=$(LOCKS)/%.txt)
+
+# $(call compile,options) says how each lock is compiled; $$lock is its file, $$out where it goes.
+define compile
+	case $$lock in \
+	functions/requirements.txt) $(COMPILE) $(1) pyproject.toml --output-file $$out ;; \
+	$(LOCKS)/dev.txt) $(COMPILE) $(1) pyproject.toml --group dev --output-file $$out ;; \
+	$(LOCKS)/uv.txt) printf 'pip\nuv\n' | $(COMPILE) $(1) - --output-file $$out ;; \
+	*) $(COMPILE) $(1) --group $$(basename $$lock .txt) --output-file $$out ;; \
+	esac
+endef
+
+UPGRADE ?=
+
+lock: $(UV) ## bring the locks in line with pyproject.toml; with UPGRADE=--upgrade to the newest versions
+	@for lock in $(PACKAGES); do \
+		echo "compiling $$lock"; out=$$lock; \
+		$(call compile,--generate-hashes $(UPGRADE)) || exit 1; \
+	done
+
+# Versions that are locked are preferred, so only a change of pyproject.toml makes a difference. Hashes are left
+# out: an index may add a file to a version at any time, and pip and uv check them on installing anyway.
+lock-check: $(UV) ## fail when a lock is not what pyproject.toml yields
+	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; for lock in $(PACKAGES); do \
+		out=$$fresh/$$(basename $$lock); cp $$lock $$out; \
+		$(call compile,) || exit 1; \
+		sed -e '/^ *--hash=/d' -e 's/ \\$$//' $$lock | diff -u --label $$lock --label "$$lock from pyproject.toml" - $$out || \
+		{ echo "$$lock is not what pyproject.toml yields: run make lock" >&2; exit 1; }; \
+	done
+
+# ---- The stack -------------------------------------------------------------------------------------------
+
+MACHINE := $(subst amd64,x86_64,$(subst aarch64,arm64,$(shell uname -m)))
+
+build: $(DEV) $(SAM) ## sam build for this machine's processor, into .aws-sam
+	@SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam build --parameter-overrides Architecture=$(MACHINE)
+
+local: $(STACK) ## the whole stack on this machine, without Docker or AWS; Ctrl-C ends it
+	@exec $(BIN)/python -m infra.local $(PARAMETERS)
+
+demo: $(STACK) ## a tour: register, publish, deliver signed, fail, retry
+	@exec $(BIN)/python -m infra.demo
+
+# ---- Generated files -------------------------------------------------------------------------------------
+
+openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes
+	@$(BIN)/python -m infra.openapi
+
+diagram: $(DEV) ## draw docs/flow.svg
+	@$(BIN)/python -m infra.diagram
+
+# ---- Checks ----------------------------------------------------------------------------------------------
+
+test: test-lint test-unit test-integration test-stack test-e2e ## every check, in stages; fails when one fails
+	@echo "== all stages passed"
+
+lint: $(DEV) ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+test-lint: headline-lint lint
+test-unit: headline-unit $(DEV) $(NODE)
+	@$(BIN)/pytest tests/unit
+test-integration: headline-integration $(DEV) $(NODE)
+	@$(BIN)/pytest tests/integration
+test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV)
+	@$(BIN)/pytest tests/stack
+test-e2e: headline-e2e $(STACK) $(NODE)
+	@$(BIN)/pytest tests/e2e
+
+headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
+headline-unit: ; @echo "== unit: pure logic, no network (seconds)"
+headline-integration: ; @echo "== integration: functions against mocked AWS and loopback receivers (a minute)"
+headline-stack: ; @echo "== stack: the locks and the template, read as data (a minute)"
+headline-e2e: ; @echo "== e2e: the deployed stack on this machine (the longest stage, minutes)"
+
+clean: ## remove everything that was made here
+	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules
+	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help setup lock lock-check build local demo openapi diagram test lint clean
+.PHONY: test-lint test-unit test-integration test-stack test-e2e
+.PHONY: headline-lint headline-unit headline-integration headline-stack headline-e2e

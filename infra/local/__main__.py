@@ -1,0 +1,56 @@
+"""`make local`: the stack stays up until Ctrl-C. Arguments are template parameters, as `FirstRetryDelay=5`."""
+
+import os
+import select
+import sys
+
+from infra.local.errors import LocalStackError, StartFailed
+from infra.local.places import STATE
+from infra.local.stack import Stack, running_stack
+
+_SCOPES = ("api_user", "user", "admin", "partner")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the stack; return the exit status."""
+    parameters = dict(argument.split("=", 1) for argument in arguments)
+    try:
+        with running_stack(parameters) as stack:
+            print(_welcome(stack, _api_key(stack)), flush=True)
+            _stay(stack)
+    except LocalStackError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _api_key(stack: Stack) -> str:
+    from infra.cli.access import create_workspace_key  # only needed once all is up
+
+    _, api_key = create_workspace_key(
+        stack.client("dynamodb"), stack.outputs["ConfigTableName"], workspace_name="local", scopes=_SCOPES
+    )
+    return api_key
+
+
+def _welcome(stack: Stack, api_key: str) -> str:
+    return f"""
+Posthorn answers at {stack.api_url}
+  API key   {api_key}
+  try       curl -H 'Authorization: Bearer {api_key}' {stack.api_url}/v1/webhooks
+  logs      {STATE}/emulator.log shows what the functions write
+  AWS CLI   . {STATE}/env makes it use this account
+  stop      Ctrl-C here, or kill {os.getpid()}"""
+
+
+def _stay(stack: Stack) -> None:
+    """Wait for a signal; return only by an exception."""
+    emulator = os.pidfd_open(stack.emulator)
+    select.select([emulator], [], [])
+    raise StartFailed(f"the emulator ended by itself, see {STATE}/emulator.log")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+"""What the emulator's own Python runs: MiniStack, made to fit in three places.
+
+Nothing of this package may be imported here; it is another environment. Arguments: the Python that runs functions.
+"""
+
+import importlib
+import json
+import os
+import signal
+import sys
+import threading
+from typing import Any
+
+iam_actions: Any = importlib.import_module("ministack.core.iam_actions")
+_request_context = iam_actions.request_tag_context
+
+
+def with_encryption_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+    """Add the condition keys `kms:EncryptionContext:<name>`, which MiniStack's IAM does not know.
+
+    Without them each statement that asks for one denies, and the template's do.
+    """
+    keys: dict[str, Any] = _request_context(service, action, body, params)
+    if service != "kms":
+        return keys
+    context = json.loads(body or b"{}").get("EncryptionContext", {})
+    return keys | {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
+
+
+def end_with_parent() -> None:
+    """End the whole process group once the one who started it is gone, even if it was killed."""
+    sys.stdin.buffer.read()
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    # MiniStack runs functions with its own Python and so with its own packages; Lambda has boto3 and no more
+    sys.executable = sys.argv.pop(1)
+    iam_actions.request_tag_context = with_encryption_context
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    importlib.import_module("ministack.app").main()
