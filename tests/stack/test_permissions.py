@@ -33,6 +33,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {CONFIG},
         "dynamodb:DeleteItem": {CONFIG},
         "dynamodb:BatchGetItem": {DELIVERIES},
+        "dynamodb:BatchWriteItem": {EVENTS},
         "kms:Encrypt": {"SecretsKey.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
     },
