@@ -1,0 +1,284 @@
+"""The main job on the real artifact: register, publish, receive signed, see it retried."""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import json
+import threading
+from contextlib import closing
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+import standardwebhooks
+import svix.webhooks
+
+from infra.cli.access import create_workspace_key
+from tests.e2e.conftest import SCALED
+from tests.e2e.customer import Customer, awaited
+from tests.receivers.node import NodeReceiver, node_receiver
+from tests.receivers.recorder import Recorded, always, in_turn, recording
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.local.stack import Stack
+
+TOKEN: Final = "wht_canary-token-that-nobody-may-log"
+SECRET: Final = "whsec_" + base64.b64encode(TOKEN.encode()).decode()
+DELAYS: Final = [int(SCALED[name]) for name in ("FirstRetryDelay", "SecondRetryDelay", "ThirdRetryDelay")]
+# everything that makes JSON differ between two languages
+ODD: Final = (
+    '{"b":1,"10":"ten","2":"two","nested":{"list":[1,2.5,{"deep":null}],"empty":{},"none":[]},'
+    '"name":"Zoë Ünal 日本語 😀 \\u2028 \\" \\\\ \\/ \\n","floats":[1.0,1e21,0.1,-0.0,5e-324,1e-7,100]}'
+)
+
+
+@pytest.fixture(scope="module")
+def customer(stack: Stack) -> Customer:
+    _, key = create_workspace_key(
+        stack.client("dynamodb"),
+        stack.outputs["ConfigTableName"],
+        workspace_name="e2e",
+        scopes=["api_user", "user"],
+    )
+    return Customer(stack.api_url, key)
+
+
+@pytest.fixture
+def lone_customer(stack: Stack) -> Customer:
+    """Make a workspace in which nobody else listens."""
+    _, key = create_workspace_key(
+        stack.client("dynamodb"),
+        stack.outputs["ConfigTableName"],
+        workspace_name="e2e",
+        scopes=["api_user", "user"],
+    )
+    return Customer(stack.api_url, key)
+
+
+@pytest.fixture(scope="module")
+def npm_libraries() -> Iterator[NodeReceiver]:
+    """Run the two published verifiers of the npm registry."""
+    with node_receiver("standard.js", env={"WEBHOOK_SECRET": SECRET}) as receiver:
+        yield receiver
+
+
+def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
+    address = urlsplit(url)
+    with closing(http.client.HTTPConnection(address.netloc, timeout=30)) as connection:
+        connection.request("POST", address.path or "/", body, headers)
+        return connection.getresponse().status
+
+
+def _verify(delivery: Recorded, npm_libraries: NodeReceiver) -> None:
+    """Check a delivery with all four published libraries, and that they refuse it when one byte is changed."""
+    tampered = delivery.body.replace(b"CONTACT", b"KONTACT")
+    assert tampered != delivery.body
+    for library in (standardwebhooks.Webhook(SECRET), svix.webhooks.Webhook(SECRET)):
+        library.verify(delivery.body, delivery.headers)
+        with pytest.raises(
+            (standardwebhooks.WebhookVerificationError, svix.webhooks.WebhookVerificationError)
+        ):
+            library.verify(tampered, delivery.headers)
+    kept = {
+        name: value
+        for name, value in delivery.headers.items()
+        if name.startswith(("webhook-", "content-type"))
+    }
+    assert _post(npm_libraries.url, delivery.body, kept) == 200
+    assert _post(npm_libraries.url, tampered, kept) == 401
+
+
+def test_the_published_receiver_accepts_a_real_delivery(lone_customer: Customer) -> None:
+    """The published Express example, run by Node, answers 200 to odd data and 401 to the same data tampered with."""
+    with (
+        node_receiver("smashsend.js", env={"WEBHOOK_TOKEN": TOKEN}) as receiver,
+        recording(always(200)) as copy,
+    ):
+        lone_customer.register(f"{receiver.url}/webhooks/zootools", token=TOKEN)
+        lone_customer.register(copy.url, token=TOKEN)
+        status, body = lone_customer.call(
+            "POST", "/v1/events", b'{"event":"CONTACT_CREATED","data":' + ODD.encode() + b"}"
+        )
+        assert status == 202, body
+
+        deliveries = lone_customer.settled(body["event"]["id"], deliveries=2)
+
+        assert [delivery["attempts"][-1]["status"] for delivery in deliveries] == [200, 200]
+        (delivery,) = copy.recorded
+        tampered = delivery.body.replace(b"CONTACT_CREATED", b"CONTACT_DELETED")
+        assert _post(f"{receiver.url}/webhooks/zootools", delivery.body, delivery.headers) == 200
+        assert _post(f"{receiver.url}/webhooks/zootools", tampered, delivery.headers) == 401
+
+
+def test_a_delivery_is_retried_on_schedule_and_verified_each_time(
+    customer: Customer, npm_libraries: NodeReceiver
+) -> None:
+    """500, 503, 500 and 200 make four attempts through the three real queues, each verified by four libraries."""
+    with recording(in_turn(500, 503, 500, 200)) as receiver:
+        webhook = customer.register(receiver.url, token=TOKEN)
+        event_id = customer.publish({"contact": {"name": "Zoë"}})
+
+        (delivery,) = customer.settled(event_id)
+
+        attempts = receiver.recorded
+        customer.call("DELETE", f"/v1/webhooks/{webhook['id']}")
+    assert delivery["webhookId"] == webhook["id"]
+    assert delivery["status"] == "delivered"
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [500, 503, 500, 200]
+    gaps = [later.at - earlier.at for earlier, later in pairwise(attempts)]
+    assert len(gaps) == 3
+    assert all(gap >= delay for gap, delay in zip(gaps, DELAYS, strict=True))
+    assert {attempt.id for attempt in attempts} == {event_id}
+    assert len({attempt.body for attempt in attempts}) == 1
+    assert len({attempt.headers["webhook-signature"] for attempt in attempts}) == 4
+    for attempt in attempts:
+        _verify(attempt, npm_libraries)
+
+
+def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(customer: Customer) -> None:
+    """A receiver that never answers counts as one that fails: four attempts, then exhausted."""
+    over = threading.Event()
+
+    def hang(_: Recorded) -> int:
+        over.wait()
+        return 200
+
+    with recording(hang) as receiver:
+        webhook = customer.register(receiver.url)
+        event_id = customer.publish()
+        (delivery,) = customer.settled(event_id)
+        over.set()
+        customer.call("DELETE", f"/v1/webhooks/{webhook['id']}")
+
+    assert (delivery["status"], delivery["reason"]) == ("failed", "exhausted")
+    assert [attempt["failure"] for attempt in delivery["attempts"]] == ["timeout"] * 4
+    assert len(receiver.recorded) == 4
+
+
+@pytest.mark.parametrize(("status", "reason"), [(404, "rejected"), (307, "redirected"), (410, "rejected")])
+def test_what_is_final_is_not_tried_again(lone_customer: Customer, status: int, reason: str) -> None:
+    """4xx and 3xx end a delivery at its first attempt, and 410 disables the webhook."""
+    with recording(always(status)) as receiver:
+        webhook = lone_customer.register(receiver.url)
+        (delivery,) = lone_customer.settled(lone_customer.publish())
+
+    _, body = lone_customer.call("GET", f"/v1/webhooks/{webhook['id']}")
+    assert (delivery["status"], delivery["reason"]) == ("failed", reason)
+    assert len(receiver.recorded) == 1
+    assert body["webhook"]["enabled"] is (status != 410)
+    assert body["webhook"].get("disabledReason") == ("gone" if status == 410 else None)
+
+
+def test_a_batch_reaches_every_receiver_once(lone_customer: Customer) -> None:
+    """A hundred events published together arrive at three receivers, each once, though one of them is slow."""
+    slow = threading.Event()
+
+    def think(_: Recorded) -> int:
+        slow.wait(0.5)  # never set: half a second, each time
+        return 200
+
+    with recording(always(200)) as first, recording(always(204)) as second, recording(think) as third:
+        for receiver in (first, second, third):
+            lone_customer.register(receiver.url)
+        events = [{"event": "CONTACT_UPDATED", "data": {"n": number}} for number in range(100)]
+        status, body = lone_customer.call("POST", "/v1/events", {"events": events})
+        assert status == 202, body
+        published = {event["id"] for event in body["events"]}
+
+        arrived = [receiver.wait_for(100) for receiver in (first, second, third)]
+        settled = [lone_customer.settled(event_id, deliveries=3) for event_id in sorted(published)]
+
+    assert all({one.id for one in deliveries} == published for deliveries in arrived)
+    assert {delivery["status"] for deliveries in settled for delivery in deliveries} == {"delivered"}
+    assert [len(receiver.recorded) for receiver in (first, second, third)] == [100, 100, 100]
+
+
+def test_a_malformed_record_is_parked_and_its_neighbour_is_delivered(
+    stack: Stack, lone_customer: Customer
+) -> None:
+    """A row that is no event ends in the dead-letter queue with a reason, and the stream goes on."""
+    table = stack.outputs["EventsTableName"]
+    stack.client("dynamodb").put_item(
+        TableName=table,
+        Item={"pk": {"S": "nobody#0"}, "sk": {"S": "nonsense"}, "data": {"S": "canary-payload"}},
+    )
+    with recording(always(200)) as receiver:
+        lone_customer.register(receiver.url)
+        (delivery,) = lone_customer.settled(lone_customer.publish())
+
+    parked = _parked(stack, "DispatchDeadLetterQueueName", "nonsense")
+    assert delivery["status"] == "delivered"
+    assert parked["kind"] == "stream-record"
+    assert parked["reason"]
+
+
+def test_a_malformed_message_is_parked_with_its_reason(stack: Stack) -> None:
+    """A message that nobody understands ends in the dead-letter queue, as it was and with a reason."""
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName=stack.outputs["DeliverQueueName"])["QueueUrl"]
+
+    sqs.send_message(QueueUrl=url, MessageBody="not for you")
+
+    parked = _parked(stack, "DeliverDeadLetterQueueName", "not for you")
+    assert (parked["kind"], parked["body"]) == ("message", "not for you")
+    assert parked["reason"] == "the message is not JSON"
+
+
+def test_bad_requests_get_their_answers_over_http(customer: Customer) -> None:
+    """What the gateway passes on is answered as in the tests without one."""
+    good = {"event": "CONTACT_CREATED", "data": {}}
+    answers = {
+        "no key": customer.call("POST", "/v1/events", good, key="nobody"),
+        "broken": customer.call("POST", "/v1/events", b"{"),
+        "too much": customer.call("POST", "/v1/events", b'{"data": "' + b"x" * 10_000_000 + b'"}'),
+        "unknown": customer.call("GET", "/v1/webhooks/wh_00000000000000000000000000"),
+        "private": customer.call("POST", "/v1/webhooks", {"url": "gopher://x/", "events": ["*"]}),
+    }
+
+    assert {name: status for name, (status, _) in answers.items()} == {
+        "no key": 401,
+        "broken": 400,
+        "too much": 413,
+        "unknown": 404,
+        "private": 422,
+    }
+    assert all(body["status"] == status for status, body in answers.values())
+
+
+def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer) -> None:
+    """After all of the above, no log holds a token, a key, the path of a URL or anything that was published."""
+    with recording(always(200)) as receiver:
+        lone_customer.register(f"{receiver.url}/canary-path?canary=query", token=TOKEN)
+        lone_customer.settled(lone_customer.publish({"canary-payload": "canary-payload"}))
+    groups = ("ApiLogGroup", "DispatchLogGroup", "DeliverLogGroup")
+
+    def logged() -> list[str] | None:
+        lines = [line for group in groups for line in stack.log_lines(group)]
+        return lines if any(lone_customer_event in line for line in lines) else None
+
+    lone_customer_event = receiver.recorded[0].id
+    lines = "\n".join(awaited(logged))
+
+    assert "canary" not in lines
+    assert lone_customer.key not in lines
+    assert '"message":"attempt"' in lines.replace(" ", "")
+
+
+def _parked(stack: Stack, output: str, needle: str) -> dict[str, Any]:
+    """Return what was parked and holds the needle, as soon as it is there."""
+    sqs = stack.client("sqs")
+    url = sqs.get_queue_url(QueueName=stack.outputs[output])["QueueUrl"]
+
+    def ask() -> dict[str, Any] | None:
+        messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for message in messages:
+            if needle in message["Body"]:
+                found: dict[str, Any] = json.loads(message["Body"])
+                return found
+        return None
+
+    return awaited(ask)

@@ -1,0 +1,75 @@
+"""The commands of the README, run as they are printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from infra.local.places import REPOSITORY
+
+if TYPE_CHECKING:
+    from infra.local.stack import Stack
+
+README: Final = (REPOSITORY / "README.md").read_text("utf-8")
+_BLOCK: Final = re.compile(r"(?:<!-- run: (?P<kind>\w+) -->\n)?```sh\n(?P<command>.*?)```", re.DOTALL)
+COMMANDS: Final = [(block["kind"], block["command"]) for block in _BLOCK.finditer(README)]
+ELSEWHERE: Final = {
+    "make demo": "tests/e2e/test_demo.py",
+    "make test": "CI",
+    "export ": "values of the reader's own",
+    "# needs AWS": "AWS",
+    "# needs Docker": "Docker",
+}
+
+
+def _run(command: str, stack: Stack, **variables: str) -> str:
+    environment = {**os.environ, **stack.account.environment(), **variables}
+    done = subprocess.run(  # noqa: S602 - the README's own words
+        command, shell=True, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_newcomer_gets_from_the_first_key_to_the_first_event(stack: Stack) -> None:
+    """Key, webhook, event, its deliveries and revocation: each command works as it is printed."""
+    create, revoke = [command for kind, command in COMMANDS if kind == "cli"]
+    register, publish, look = [command for kind, command in COMMANDS if kind == "api"]
+
+    printed = _run(create, stack)
+    key = re.search(r"phk_\w{50}", printed)
+    assert key is not None
+    known = {"API_URL": stack.api_url, "API_KEY": key[0]}
+    webhook = json.loads(_run(register, stack, **known))["webhook"]
+    event = json.loads(_run(publish, stack, **known))["event"]
+    seen = json.loads(_run(look, stack, **known, EVENT_ID=event["id"]))["event"]
+    revoked = _run(revoke, stack, KEY_ID=key[0][4:16])
+
+    assert webhook["token"].startswith("wht_")
+    assert seen["data"] == {"contact": {"id": "cont_123456789"}}
+    assert revoked == f"revoked {key[0][4:16]}\n"
+
+
+@pytest.mark.parametrize("command", [command for kind, command in COMMANDS if kind is None])
+def test_every_other_command_says_why_it_is_not_run_here(command: str) -> None:
+    """A command without a marker is run by another test, or says that it needs AWS or Docker."""
+    assert any(mark in command for mark in ELSEWHERE)
+
+
+def test_the_make_targets_exist() -> None:
+    """Every `make` target that the README names is in the Makefile."""
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text("utf-8"), re.MULTILINE))
+
+    assert set(re.findall(r"make ([a-z-]+)`", README)) <= targets
+    assert {"demo", "test"} <= targets
+
+
+def test_the_map_of_the_tree_is_true() -> None:
+    """Every path that the README names is there."""
+    for path in re.findall(r"`((?:functions|infra|tests|docs)/[\w./-]*)`", README):
+        assert (REPOSITORY / path).exists(), path

@@ -1,0 +1,122 @@
+"""A receiver that keeps every POST as it came, and answers as a test tells it to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE: Final = 60.0
+"""Seconds to wait for a delivery, even on a busy machine."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One POST, byte for byte."""
+
+    path: str
+    headers: dict[str, str]  # names in lower case
+    body: bytes = field(repr=False)
+    at: float  # on the monotonic clock
+
+    @property
+    def id(self) -> str:
+        return self.headers["webhook-id"]
+
+
+type Answer = Callable[[Recorded], int]
+"""Gives the status for a POST; may take its time."""
+
+
+class Recorder:
+    """A web server on loopback and what came to it."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._recorded: list[Recorded] = []
+        self._arrived = threading.Condition()
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True  # one of them may still be thinking when the test is over
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+
+    @property
+    def recorded(self) -> list[Recorded]:
+        with self._arrived:
+            return list(self._recorded)
+
+    def wait_for(self, count: int) -> list[Recorded]:
+        """Return what has arrived as soon as it is `count` POSTs or more."""
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: len(self._recorded) >= count, timeout=PATIENCE):
+                raise AssertionError(f"{len(self._recorded)} of {count} deliveries after {PATIENCE:.0f} s")
+            return list(self._recorded)
+
+    def _keep(self, recorded: Recorded) -> None:
+        with self._arrived:
+            self._recorded.append(recorded)
+            self._arrived.notify_all()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        recorder = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                recorded = Recorded(
+                    path=self.path,
+                    headers={name.lower(): value for name, value in self.headers.items()},
+                    body=self.rfile.read(int(self.headers["content-length"])),
+                    at=time.monotonic(),
+                )
+                recorder._keep(recorded)
+                status = recorder._answer(recorded)
+                try:
+                    self.send_response(status)
+                    self.send_header("content-length", "0")
+                    self.end_headers()
+                except OSError:
+                    pass  # whoever waited for it has given up
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+@contextmanager
+def recording(answer: Answer) -> Iterator[Recorder]:
+    """Run a recorder for the length of the block."""
+    recorder = Recorder(answer)
+    thread = threading.Thread(target=recorder.server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield recorder
+    finally:
+        recorder.server.shutdown()
+        recorder.server.server_close()
+        thread.join()
+
+
+def always(status: int) -> Answer:
+    return lambda _: status
+
+
+def in_turn(*statuses: int) -> Answer:
+    """Give each event these answers in turn, and the last of them from then on."""
+    seen: dict[str, int] = {}
+    lock = threading.Lock()
+
+    def answer(recorded: Recorded) -> int:
+        with lock:
+            turn = seen[recorded.id] = seen.get(recorded.id, -1) + 1
+        return statuses[min(turn, len(statuses) - 1)]
+
+    return answer
