@@ -108,12 +108,12 @@ def _box(box: Box) -> str:
     return (
         f'<rect x="{box.x}" y="{box.y}" width="{box.width}" height="{box.height}" rx="6"'
         f' fill="{_FILLS[box.kind]}" stroke="{_LINE}"/>'
-        + _text(middle, box.y + box.height // 2 - 3, box.name, _INK, 14, "600")
+        + _text(middle, box.y + box.height // 2 - 3, box.name, _INK, 14, weight="600")
         + _text(middle, box.y + box.height // 2 + 15, box.says, _SOFT, 12)
     )
 
 
-def _text(x: int, y: int, text: str, colour: str, size: int, weight: str = "400") -> str:
+def _text(x: int, y: int, text: str, colour: str, size: int, *, weight: str = "400") -> str:
     return (
         f'<text x="{x}" y="{y}" text-anchor="middle" font-size="{size}" font-weight="{weight}"'
         f' fill="{colour}">{escape(text, quote=False)}</text>'

@@ -6,7 +6,7 @@ import base64
 import http.client
 import json
 import threading
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,16 +17,17 @@ import svix.webhooks
 
 from infra.cli.access import create_workspace_key
 from tests.e2e.conftest import SCALED
-from tests.e2e.customer import Customer, awaited
+from tests.e2e.customer import TOKEN, Customer, awaited
 from tests.receivers.node import NodeReceiver, node_receiver
-from tests.receivers.recorder import Recorded, always, in_turn, recording
+from tests.receivers.recorder import Answer, Recorded, Recorder, always, in_turn, recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from infra.local.stack import Stack
 
-TOKEN: Final = "wht_canary-token-that-nobody-may-log"
+type Receiving = Callable[[Answer], AbstractContextManager[Recorder]]
+
 SECRET: Final = "whsec_" + base64.b64encode(TOKEN.encode()).decode()
 DELAYS: Final = [int(SCALED[name]) for name in ("FirstRetryDelay", "SecondRetryDelay", "ThirdRetryDelay")]
 # everything that makes JSON differ between two languages
@@ -66,6 +67,20 @@ def npm_libraries() -> Iterator[NodeReceiver]:
         yield receiver
 
 
+@pytest.fixture
+def receiving(npm_libraries: NodeReceiver) -> Receiving:
+    """Give receivers that check, when they close, whatever came to them: every delivery of the run is verified."""
+
+    @contextmanager
+    def verified(answer: Answer) -> Iterator[Recorder]:
+        with recording(answer) as recorder:
+            yield recorder
+        for delivery in recorder.recorded:
+            _verify(delivery, npm_libraries)
+
+    return verified
+
+
 def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
     address = urlsplit(url)
     with closing(http.client.HTTPConnection(address.netloc, timeout=30)) as connection:
@@ -92,14 +107,16 @@ def _verify(delivery: Recorded, npm_libraries: NodeReceiver) -> None:
     assert _post(npm_libraries.url, tampered, kept) == 401
 
 
-def test_the_published_receiver_accepts_a_real_delivery(lone_customer: Customer) -> None:
+def test_the_published_receiver_accepts_a_real_delivery(
+    lone_customer: Customer, receiving: Receiving
+) -> None:
     """The published Express example, run by Node, answers 200 to odd data and 401 to the same data tampered with."""
     with (
         node_receiver("smashsend.js", env={"WEBHOOK_TOKEN": TOKEN}) as receiver,
-        recording(always(200)) as copy,
+        receiving(always(200)) as copy,
     ):
-        lone_customer.register(f"{receiver.url}/webhooks/zootools", token=TOKEN)
-        lone_customer.register(copy.url, token=TOKEN)
+        lone_customer.register(f"{receiver.url}/webhooks/zootools")
+        lone_customer.register(copy.url)
         status, body = lone_customer.call(
             "POST", "/v1/events", b'{"event":"CONTACT_CREATED","data":' + ODD.encode() + b"}"
         )
@@ -115,11 +132,11 @@ def test_the_published_receiver_accepts_a_real_delivery(lone_customer: Customer)
 
 
 def test_a_delivery_is_retried_on_schedule_and_verified_each_time(
-    customer: Customer, npm_libraries: NodeReceiver
+    customer: Customer, receiving: Receiving
 ) -> None:
     """500, 503, 500 and 200 make four attempts through the three real queues, each verified by four libraries."""
-    with recording(in_turn(500, 503, 500, 200)) as receiver:
-        webhook = customer.register(receiver.url, token=TOKEN)
+    with receiving(in_turn(500, 503, 500, 200)) as receiver:
+        webhook = customer.register(receiver.url)
         event_id = customer.publish({"contact": {"name": "Zoë"}})
 
         (delivery,) = customer.settled(event_id)
@@ -135,11 +152,11 @@ def test_a_delivery_is_retried_on_schedule_and_verified_each_time(
     assert {attempt.id for attempt in attempts} == {event_id}
     assert len({attempt.body for attempt in attempts}) == 1
     assert len({attempt.headers["webhook-signature"] for attempt in attempts}) == 4
-    for attempt in attempts:
-        _verify(attempt, npm_libraries)
 
 
-def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(customer: Customer) -> None:
+def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(
+    customer: Customer, receiving: Receiving
+) -> None:
     """A receiver that never answers counts as one that fails: four attempts, then exhausted."""
     over = threading.Event()
 
@@ -147,7 +164,7 @@ def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(customer
         over.wait()
         return 200
 
-    with recording(hang) as receiver:
+    with receiving(hang) as receiver:
         webhook = customer.register(receiver.url)
         event_id = customer.publish()
         (delivery,) = customer.settled(event_id)
@@ -160,9 +177,11 @@ def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(customer
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "rejected"), (307, "redirected"), (410, "rejected")])
-def test_what_is_final_is_not_tried_again(lone_customer: Customer, status: int, reason: str) -> None:
+def test_what_is_final_is_not_tried_again(
+    lone_customer: Customer, status: int, reason: str, receiving: Receiving
+) -> None:
     """4xx and 3xx end a delivery at its first attempt, and 410 disables the webhook."""
-    with recording(always(status)) as receiver:
+    with receiving(always(status)) as receiver:
         webhook = lone_customer.register(receiver.url)
         (delivery,) = lone_customer.settled(lone_customer.publish())
 
@@ -173,7 +192,7 @@ def test_what_is_final_is_not_tried_again(lone_customer: Customer, status: int, 
     assert body["webhook"].get("disabledReason") == ("gone" if status == 410 else None)
 
 
-def test_a_batch_reaches_every_receiver_once(lone_customer: Customer) -> None:
+def test_a_batch_reaches_every_receiver_once(lone_customer: Customer, receiving: Receiving) -> None:
     """A hundred events published together arrive at three receivers, each once, though one of them is slow."""
     slow = threading.Event()
 
@@ -181,7 +200,7 @@ def test_a_batch_reaches_every_receiver_once(lone_customer: Customer) -> None:
         slow.wait(0.5)  # never set: half a second, each time
         return 200
 
-    with recording(always(200)) as first, recording(always(204)) as second, recording(think) as third:
+    with receiving(always(200)) as first, receiving(always(204)) as second, receiving(think) as third:
         for receiver in (first, second, third):
             lone_customer.register(receiver.url)
         events = [{"event": "CONTACT_UPDATED", "data": {"n": number}} for number in range(100)]
@@ -198,7 +217,7 @@ def test_a_batch_reaches_every_receiver_once(lone_customer: Customer) -> None:
 
 
 def test_a_malformed_record_is_parked_and_its_neighbour_is_delivered(
-    stack: Stack, lone_customer: Customer
+    stack: Stack, lone_customer: Customer, receiving: Receiving
 ) -> None:
     """A row that is no event ends in the dead-letter queue with a reason, and the stream goes on."""
     table = stack.outputs["EventsTableName"]
@@ -206,7 +225,7 @@ def test_a_malformed_record_is_parked_and_its_neighbour_is_delivered(
         TableName=table,
         Item={"pk": {"S": "nobody#0"}, "sk": {"S": "nonsense"}, "data": {"S": "canary-payload"}},
     )
-    with recording(always(200)) as receiver:
+    with receiving(always(200)) as receiver:
         lone_customer.register(receiver.url)
         (delivery,) = lone_customer.settled(lone_customer.publish())
 
@@ -249,10 +268,10 @@ def test_bad_requests_get_their_answers_over_http(customer: Customer) -> None:
     assert all(body["status"] == status for status, body in answers.values())
 
 
-def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer) -> None:
+def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiving: Receiving) -> None:
     """After all of the above, no log holds a token, a key, the path of a URL or anything that was published."""
-    with recording(always(200)) as receiver:
-        lone_customer.register(f"{receiver.url}/canary-path?canary=query", token=TOKEN)
+    with receiving(always(200)) as receiver:
+        lone_customer.register(f"{receiver.url}/canary-path?canary=query")
         lone_customer.settled(lone_customer.publish({"canary-payload": "canary-payload"}))
     groups = ("ApiLogGroup", "DispatchLogGroup", "DeliverLogGroup")
 

@@ -148,7 +148,7 @@ with running_emulator(state) as emulator:
     print(emulator.account.endpoint_url, flush=True)
     sys.stdin.read()
 """
-    with subprocess.Popen(  # noqa: S603  # the lines above
+    with subprocess.Popen(  # the lines above
         [sys.executable, "-c", run], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as runner:
         assert runner.stdout is not None

@@ -55,7 +55,7 @@ def node_receiver(script: str, *, env: Mapping[str, str]) -> Iterator[NodeReceiv
             )
     reports: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
     log: list[str] = []
-    with subprocess.Popen(  # noqa: S603 - a script of ours
+    with subprocess.Popen(
         [node, str(HERE / script)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
