@@ -7,41 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn import matching
 from posthorn.api_keys import Scope
 from posthorn.catalogue import built_in
 from posthorn.clock import rfc3339
-from posthorn.errors import NameNotResolved, RefusedEventType, RefusedTarget
-from posthorn.ids import WEBHOOK, is_id
+from posthorn.ids import WEBHOOK
 from posthorn.models import DisabledReason, Endpoint, Wire
-from posthorn.routes import bodies, cursors, idempotent
-from posthorn.routes.problems import FieldError, Problem, invalid, not_found
+from posthorn.routes import bodies, endpoints
+from posthorn.routes.endpoints import EventNames, Secret, Url
 from posthorn.routes.route import Answer, Request, Route
-from posthorn.transport.addresses import parse_target
-from posthorn.transport.names import resolve
-from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from posthorn.routes.office import Office
 
-MAX_EVENTS: Final = 100
-LOOKUP_SECONDS: Final = 2.0
-"""Time for the lookup at registration; a name that has no answer yet is checked again at every attempt."""
-
 _TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the part that everybody may know
-_CHANGES_AT_ONCE: Final = 5
+_WHAT: Final = "webhook"
 
-type Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-type EventNames = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
-# no control characters: a token is pasted into consoles and environment files
-type Token = Annotated[
-    str,
-    StringConstraints(
-        min_length=MIN_SECRET_LENGTH, max_length=MAX_SECRET_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"
-    ),
-]
 type Description = Annotated[str, StringConstraints(max_length=500)]
 
 
@@ -50,7 +30,7 @@ class NewWebhook(bodies.Body):
 
     url: Url
     events: EventNames
-    token: Token | None = None
+    token: Secret | None = None
     enabled: bool = True
     description: Description | None = None
     retry_rate_limited: bool = False
@@ -61,80 +41,75 @@ class WebhookChange(bodies.Body):
 
     url: Url = ""
     events: EventNames = Field(default_factory=list[str])
-    token: Token = ""
+    token: Secret = ""
     enabled: bool = True
     description: Description | None = None
     retry_rate_limited: bool = False
 
 
 def list_webhooks(office: Office, request: Request) -> Answer:
-    limit, after = cursors.read_limit(request), office.cursors.read(request)
-    page, last = office.endpoints.page(request.workspace, after=after, limit=limit)
+    page, cursor = endpoints.page(office, request, request.workspace)
     content: dict[str, Any] = {"webhooks": [_shown(webhook) for webhook in page]}
-    if last is not None:
-        content["nextCursor"] = office.cursors.write(request, last)
+    if cursor is not None:
+        content["nextCursor"] = cursor
     return Answer(content)
 
 
 def create_webhook(office: Office, request: Request) -> Answer:
     wanted = bodies.validate(NewWebhook, bodies.parse(request))
-    _check_events(wanted.events)
-    url = _vetted(office, wanted.url)
-    decision = idempotent.decide(office, request, [office.new_id(WEBHOOK)])
-    webhook_id = decision.ids[0]
-    if not decision.is_new and (webhook := office.endpoints.get(request.workspace, webhook_id)):
-        return Answer({"webhook": _shown_with_token(office, webhook)}, 201)
-    if decision.is_done:
-        raise Problem(
-            409, "idempotency_key_reused", "The webhook made under this Idempotency-Key was deleted."
+    endpoints.check_events(wanted.events, built_in(), "/events")
+    url = endpoints.vetted(office, wanted.url, "/url")
+    workspace = request.workspace
+
+    def build(webhook_id: str, now_ms: int) -> Endpoint:
+        token = wanted.token or _TOKEN_PREFIX + office.dice(32).hex()
+        return Endpoint(
+            id=webhook_id,
+            channel=workspace,
+            workspace=workspace,
+            wire=Wire.SMASHSEND,
+            url=url,
+            events=tuple(wanted.events),
+            secret=endpoints.sealed(office, token, workspace=workspace, endpoint_id=webhook_id),
+            created_at=now_ms,
+            enabled=wanted.enabled,
+            disabled_reason=None if wanted.enabled else DisabledReason.MANUAL,
+            disabled_at=None if wanted.enabled else now_ms,
+            description=wanted.description,
+            retry_rate_limited=wanted.retry_rate_limited,
         )
-    token = wanted.token or _new_token(office)
-    webhook = Endpoint(
-        id=webhook_id,
-        channel=request.workspace,
-        workspace=request.workspace,
-        wire=Wire.SMASHSEND,
-        url=url,
-        events=tuple(wanted.events),
-        secret=office.sealer.seal(token, workspace=request.workspace, endpoint_id=webhook_id, version=1),
-        created_at=decision.decided_at,
-        enabled=wanted.enabled,
-        disabled_reason=None if wanted.enabled else DisabledReason.MANUAL,
-        disabled_at=None if wanted.enabled else decision.decided_at,
-        description=wanted.description,
-        retry_rate_limited=wanted.retry_rate_limited,
-    )
-    if not office.endpoints.create(webhook):  # a repetition of this request was faster
-        webhook = _get(office, request, webhook_id)
-        token = office.unsealer.secret_of(webhook).decode()
-    idempotent.finish(office, request, decision)
-    return Answer({"webhook": _shown(webhook, token)}, 201)
+
+    webhook = endpoints.create(office, request, prefix=WEBHOOK, channel=workspace, build=build)
+    return Answer({"webhook": _shown_with_token(office, webhook)}, 201)
 
 
 def retrieve_webhook(office: Office, request: Request) -> Answer:
-    return Answer({"webhook": _shown_with_token(office, _get(office, request, request.path["webhookId"]))})
+    webhook = endpoints.find(office, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
+    return Answer({"webhook": _shown_with_token(office, webhook)})
 
 
 def update_webhook(office: Office, request: Request) -> Answer:
     change = bodies.validate(WebhookChange, bodies.parse(request))
     webhook_id = request.path["webhookId"]
-    _get(office, request, webhook_id)  # what is not there is 404, whatever the change
+    # what is not there is 404, whatever the change
+    endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
     if "events" in change.model_fields_set:
-        _check_events(change.events)
+        endpoints.check_events(change.events, built_in(), "/events")
     if "url" in change.model_fields_set:
-        change = change.model_copy(update={"url": _vetted(office, change.url)})
-    for _ in range(_CHANGES_AT_ONCE):
-        old = _get(office, request, webhook_id)
-        new = _changed(office, old, change)
-        if office.endpoints.replace(old, new):
-            return Answer({"webhook": _shown_with_token(office, new)})
-    raise Problem(409, "concurrent_changes", "Others are changing this webhook right now; try again.")
+        change = change.model_copy(update={"url": endpoints.vetted(office, change.url, "/url")})
+    webhook = endpoints.update(
+        office,
+        request.workspace,
+        webhook_id,
+        prefix=WEBHOOK,
+        what=_WHAT,
+        change=lambda old: _changed(office, old, change),
+    )
+    return Answer({"webhook": _shown_with_token(office, webhook)})
 
 
 def delete_webhook(office: Office, request: Request) -> Answer:
-    webhook_id = request.path["webhookId"]
-    if not is_id(webhook_id, WEBHOOK) or not office.endpoints.delete(request.workspace, webhook_id):
-        raise not_found("webhook")
+    endpoints.delete(office, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
     return Answer({"deleted": True})
 
 
@@ -145,13 +120,6 @@ ROUTES: Final = (
     Route("PUT", "/v1/webhooks/{webhookId}", Scope.USER, update_webhook, "Update a webhook", WebhookChange),
     Route("DELETE", "/v1/webhooks/{webhookId}", Scope.USER, delete_webhook, "Delete a webhook"),
 )
-
-
-def _get(office: Office, request: Request, webhook_id: str) -> Endpoint:
-    webhook = office.endpoints.get(request.workspace, webhook_id) if is_id(webhook_id, WEBHOOK) else None
-    if webhook is None:
-        raise not_found("webhook")
-    return webhook
 
 
 def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
@@ -172,41 +140,15 @@ def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
     elif "enabled" in given and old.enabled:
         new = replace(new, enabled=False, disabled_reason=DisabledReason.MANUAL, disabled_at=office.clock())
     if "token" in given:
-        version = old.secret.version + 1
-        sealed = office.sealer.seal(
-            change.token, workspace=old.workspace, endpoint_id=old.id, version=version
+        secret = endpoints.sealed(
+            office,
+            change.token,
+            workspace=old.workspace,
+            endpoint_id=old.id,
+            version=old.secret.version + 1,
         )
-        new = replace(new, secret=sealed)
+        new = replace(new, secret=secret)
     return new
-
-
-def _check_events(patterns: Sequence[str]) -> None:
-    errors: list[FieldError] = []
-    code = ""
-    for index, pattern in enumerate(patterns):
-        try:
-            matching.check_subscribed(pattern, built_in())
-        except RefusedEventType as refusal:
-            errors.append(FieldError(bodies.pointer(["events", index]), refusal.detail))
-            code = code or refusal.code
-    if errors:
-        raise invalid(errors, code)
-
-
-def _vetted(office: Office, url: str) -> str:
-    """Return the URL as it is stored, if deliveries may go there."""
-    try:
-        target = parse_target(url, office.policy)
-        resolve(target, office.policy, timeout=LOOKUP_SECONDS, resolver=office.resolver)
-    except RefusedTarget as refusal:
-        raise invalid([FieldError("/url", refusal.detail)], refusal.code) from refusal
-    except NameNotResolved:
-        pass  # it may not be in DNS yet
-    return target.url
-
-
-def _new_token(office: Office) -> str:
-    return _TOKEN_PREFIX + office.dice(32).hex()
 
 
 def _shown_with_token(office: Office, webhook: Endpoint) -> dict[str, Any]:

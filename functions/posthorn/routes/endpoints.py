@@ -1,0 +1,135 @@
+"""What webhooks and event destinations have in common: both are endpoints, behind two faces."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field, StringConstraints
+
+from posthorn import matching
+from posthorn.errors import NameNotResolved, RefusedEventType, RefusedTarget
+from posthorn.ids import is_id
+from posthorn.routes import cursors, idempotent
+from posthorn.routes.bodies import pointer
+from posthorn.routes.problems import FieldError, Problem, invalid, not_found
+from posthorn.transport.addresses import parse_target
+from posthorn.transport.names import resolve
+from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from posthorn.models import Endpoint, SealedSecret
+    from posthorn.routes.office import Office
+    from posthorn.routes.route import Request
+
+MAX_EVENTS: Final = 100
+LOOKUP_SECONDS: Final = 2.0
+"""Time for the lookup at registration; a name that has no answer yet is checked again at every attempt."""
+
+_CHANGES_AT_ONCE: Final = 5
+
+type Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
+type EventNames = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
+# no control characters: a secret is pasted into consoles and environment files
+type Secret = Annotated[
+    str,
+    StringConstraints(
+        min_length=MIN_SECRET_LENGTH, max_length=MAX_SECRET_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"
+    ),
+]
+
+
+def check_events(patterns: Sequence[str], known: Collection[str], at: str) -> None:
+    """Refuse patterns that could match nothing; `at` is the JSON pointer of their list."""
+    errors: list[FieldError] = []
+    code = ""
+    for index, pattern in enumerate(patterns):
+        try:
+            matching.check_subscribed(pattern, known)
+        except RefusedEventType as refusal:
+            errors.append(FieldError(at + pointer([index]), refusal.detail))
+            code = code or refusal.code
+    if errors:
+        raise invalid(errors, code)
+
+
+def vetted(office: Office, url: str, at: str) -> str:
+    """Return a URL as it is stored, if deliveries may go there; `at` is its JSON pointer."""
+    try:
+        target = parse_target(url, office.policy)
+        resolve(target, office.policy, timeout=LOOKUP_SECONDS, resolver=office.resolver)
+    except RefusedTarget as refusal:
+        raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
+    except NameNotResolved:
+        pass  # it may not be in DNS yet
+    return target.url
+
+
+def sealed(
+    office: Office, secret: str, *, workspace: str, endpoint_id: str, version: int = 1
+) -> SealedSecret:
+    """Encrypt a signing secret for the endpoint it belongs to."""
+    return office.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)
+
+
+def page(office: Office, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
+    """Return the endpoints that a list request asks for, and the cursor of the next page."""
+    limit, after = cursors.read_limit(request), office.cursors.read(request)
+    found, last = office.endpoints.page(channel, after=after, limit=limit)
+    return found, None if last is None else office.cursors.write(request, last)
+
+
+def find(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> Endpoint:
+    """Return an endpoint of a channel, or raise the 404 that calls it `what`."""
+    endpoint = office.endpoints.get(channel, endpoint_id) if is_id(endpoint_id, prefix) else None
+    if endpoint is None:
+        raise not_found(what)
+    return endpoint
+
+
+def create(
+    office: Office, request: Request, *, prefix: str, channel: str, build: Callable[[str, int], Endpoint]
+) -> Endpoint:
+    """Make an endpoint, once per idempotency key; `build` is given its id and the time.
+
+    Returns the endpoint as it is: a repetition finds what the first request made.
+    """
+    decision = idempotent.decide(office, request, [office.new_id(prefix)])
+    endpoint_id = decision.ids[0]
+    if not decision.is_new and (endpoint := office.endpoints.get(channel, endpoint_id)):
+        return endpoint
+    if decision.is_done:
+        raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key was deleted.")
+    endpoint = build(endpoint_id, decision.decided_at)
+    if not office.endpoints.create(endpoint):  # a repetition of this request was faster
+        found = office.endpoints.get(channel, endpoint_id)
+        if found is None:
+            raise not_found()
+        endpoint = found
+    idempotent.finish(office, request, decision)
+    return endpoint
+
+
+def update(
+    office: Office,
+    channel: str,
+    endpoint_id: str,
+    *,
+    prefix: str,
+    what: str,
+    change: Callable[[Endpoint], Endpoint],
+) -> Endpoint:
+    """Change an endpoint, over whatever others change in the meantime."""
+    for _ in range(_CHANGES_AT_ONCE):
+        old = find(office, channel, endpoint_id, prefix=prefix, what=what)
+        new = change(old)
+        if office.endpoints.replace(old, new):
+            return new
+    raise Problem(409, "concurrent_changes", f"Others are changing this {what} right now; try again.")
+
+
+def delete(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:
+    """Remove an endpoint, or raise the 404 that calls it `what`."""
+    if not is_id(endpoint_id, prefix) or not office.endpoints.delete(channel, endpoint_id):
+        raise not_found(what)
