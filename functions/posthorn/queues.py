@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from posthorn.settings import DeliverySettings
 
 MESSAGE_VERSION: Final = 1
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +103,8 @@ class Queues:
 
 def _text(found: dict[str, Any], name: str) -> str:
     value = found.get(name)
-    if not isinstance(value, str) or not value:
-        raise Malformed(f"{name} is missing or not text")
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Malformed(f"{name} is missing or no id")
     return value
 
 

@@ -59,8 +59,8 @@ def _retry_after(outcome: Outcome, now_ms: int) -> int:
 
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return max(0, -(-(int(moment.timestamp() * 1000) - now_ms) // 1000))
+    except (ValueError, OverflowError):  # receivers write all kinds of things
         return 0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0, -(-(int(moment.timestamp() * 1000) - now_ms) // 1000))

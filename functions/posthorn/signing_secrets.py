@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -46,19 +47,22 @@ class Unsealer:
     def __init__(self, kms: KMSClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._kms = kms
         self._clock = clock
-        self._known: dict[tuple[str, bytes], tuple[float, bytes]] = {}
+        self._known: dict[tuple[str | bytes, ...], tuple[float, bytes]] = {}
+        self._lock = threading.Lock()
 
     def secret_of(self, endpoint: Endpoint) -> bytes:
         """Return the endpoint's signing secret; `Unavailable` when KMS does not give it."""
-        cache_key = (endpoint.id, endpoint.secret.ciphertext)
-        known = self._known.get(cache_key)
+        context = _endpoint_context(endpoint.workspace, endpoint.id, endpoint.secret.version)
+        # what KMS binds a secret to is what it is remembered by
+        remembered_by = (*context.values(), endpoint.secret.ciphertext)
+        known = self._known.get(remembered_by)
         if known is not None and known[0] > self._clock():
             return known[1]
-        context = _endpoint_context(endpoint.workspace, endpoint.id, endpoint.secret.version)
         secret = self._decrypt(endpoint.secret.ciphertext, context)
-        while len(self._known) >= _CACHE_ENTRIES:
-            self._known.pop(next(iter(self._known)), None)
-        self._known[cache_key] = (self._clock() + _CACHE_SECONDS, secret)
+        with self._lock:  # many endpoints are asked for at once
+            while len(self._known) >= _CACHE_ENTRIES:
+                del self._known[next(iter(self._known))]
+            self._known[remembered_by] = (self._clock() + _CACHE_SECONDS, secret)
         return secret
 
     def open_system(self, sealed: bytes, purpose: str) -> bytes:

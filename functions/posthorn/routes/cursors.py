@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING, Final
 
 from posthorn.routes.problems import FieldError, Problem
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MAX_LIMIT: Final = 100
 
 _TAG_BYTES: Final = 16
+_LIMIT: Final = re.compile("[1-9][0-9]{0,2}")
 
 
 class Cursors:
@@ -72,7 +74,7 @@ class Cursors:
 def read_limit(request: Request) -> int:
     """Return how many entries a list may have, 1 to 100."""
     text = request.query.get("limit", str(MAX_LIMIT))
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:4]) <= MAX_LIMIT):
+    if not (_LIMIT.fullmatch(text) and int(text) <= MAX_LIMIT):
         detail = f"`limit` is a whole number from 1 to {MAX_LIMIT}."
         raise Problem(400, "invalid_limit", detail, errors=[FieldError("/limit", detail)])
     return int(text)

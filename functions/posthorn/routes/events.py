@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, StringConstraints
 
 from posthorn import matching
 from posthorn.api_keys import Scope
@@ -37,14 +37,14 @@ class NewEvent(bodies.Body):
     """An event to be published."""
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
-    data: dict[str, JsonValue]
+    data: dict[str, Any]
     created_at: Annotated[str, StringConstraints(max_length=64)] | None = None
 
 
 class NewEvents(bodies.Body):
     """Up to a hundred events to be published together."""
 
-    events: Annotated[list[dict[str, JsonValue]], Field(min_length=1, max_length=MAX_BATCH)]
+    events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 def publish(office: Office, request: Request) -> Answer:

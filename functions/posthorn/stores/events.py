@@ -123,7 +123,7 @@ def _pack(data: str) -> dict[str, Any]:
 
 
 def _unpack(item: Mapping[str, Any]) -> str:
-    if "S" in item.get("data", {}):
+    if items.is_text(item, "data"):
         return items.text(item, "data")
     unpacker = zlib.decompressobj(wbits=_GZIP)
     try:

@@ -29,6 +29,11 @@ def text(item: Mapping[str, Any], name: str) -> str:
     return value
 
 
+def is_text(item: Mapping[str, Any], name: str) -> bool:
+    value = item.get(name)
+    return isinstance(value, dict) and "S" in value
+
+
 def number(item: Mapping[str, Any], name: str) -> int:
     value = _value(item, name, "N")
     try:
