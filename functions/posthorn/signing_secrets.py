@@ -54,7 +54,7 @@ class Unsealer:
         """Return the endpoint's signing secret; `Unavailable` when KMS does not give it."""
         context = _endpoint_context(endpoint.workspace, endpoint.id, endpoint.secret.version)
         # what KMS binds a secret to is what it is remembered by
-        remembered_by = (*context.values(), endpoint.secret.ciphertext)
+        remembered_by: tuple[str | bytes, ...] = (*context.values(), endpoint.secret.ciphertext)
         known = self._known.get(remembered_by)
         if known is not None and known[0] > self._clock():
             return known[1]

@@ -53,7 +53,7 @@ def run(tool: Path, *arguments: str, home: Path) -> subprocess.CompletedProcess[
         "HTTP_PROXY": NOWHERE,
         "HTTPS_PROXY": NOWHERE,
     }
-    return subprocess.run(  # noqa: S603 - the tools are ours to choose
+    return subprocess.run(
         [str(tool), *arguments],
         check=False,
         capture_output=True,

@@ -250,6 +250,6 @@ def _environment_in(tree: ast.AST) -> Iterator[int]:
 
 def _python(*lines: str) -> str:
     """Run lines in an interpreter that has loaded nothing yet; return what it prints."""
-    return subprocess.run(  # noqa: S603 - the lines are ours
+    return subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True, timeout=60
     ).stdout.strip()

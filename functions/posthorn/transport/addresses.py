@@ -15,10 +15,27 @@ MAX_URL_LENGTH: Final = 2048
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 PUBLIC_PORTS: Final = (443, 8443)
 
-# Top-level names that are not on the public internet: RFC 6761 and its kin, and what private networks make up.
+# Top-level names that are not on the public internet.
 _RESERVED: Final = frozenset(
-    "alt arpa corp example home internal intranet invalid lan local localdomain localhost mail onion private svc test"
-    .split()
+    {
+        "alt",  # RFC 9476
+        "arpa",  # reverse trees, and home.arpa of RFC 8375
+        "corp",  # refused by ICANN for good, as home and mail
+        "example",  # RFC 6761, as invalid, localhost and test
+        "home",
+        "internal",  # reserved by ICANN for private use
+        "intranet",
+        "invalid",
+        "lan",
+        "local",  # RFC 6762
+        "localdomain",
+        "localhost",
+        "mail",
+        "onion",  # RFC 7686
+        "private",
+        "svc",  # Kubernetes
+        "test",
+    }
 )
 _FORBIDDEN: Final = re.compile(r"[\x00-\x20\x7f\\^`{|}<>\"]")
 _PORT: Final = re.compile(r"[1-9][0-9]{0,4}")
@@ -107,7 +124,8 @@ def _check_characters(url: str) -> None:
         )
     if _FORBIDDEN.search(url):
         raise RefusedTarget(
-            'webhook URLs have no spaces, control characters or any of \\ ^ ` { | } < > "', code="url_characters"
+            'webhook URLs have no spaces, control characters or any of \\ ^ ` { | } < > "',
+            code="url_characters",
         )
     if "#" in url:
         raise RefusedTarget("webhook URLs have no fragment (#)", code="url_fragment")
@@ -159,10 +177,14 @@ def _check_name(name: str, policy: Policy) -> None:
     if name.endswith("."):
         raise _bad_host("leave out the dot at the end of the host")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise _bad_host("a host is made of labels of up to 63 letters, digits and hyphens, with a dot between them")
+        raise _bad_host(
+            "a host is made of labels of up to 63 letters, digits and hyphens, with a dot between them"
+        )
     # C libraries and browsers read 127.1, 0x7f.1 and 2130706433 as addresses. No top-level name starts like that.
     if not labels[-1][0].isalpha():
-        raise _bad_host("the host is no name (its last label starts with no letter) and no address of four numbers")
+        raise _bad_host(
+            "the host is no name (its last label starts with no letter) and no address of four numbers"
+        )
     if any(label.startswith("xn--") and not _is_punycode(label[4:]) for label in labels):
         raise _bad_host("an xn-- label of the host cannot be decoded")
     if policy.allow_private:
@@ -175,8 +197,7 @@ def _check_name(name: str, policy: Policy) -> None:
 
 def _is_punycode(text: str) -> bool:
     try:
-        decoded = text.encode("ascii").decode("punycode")
-        return not decoded.isascii() and decoded.encode("punycode") == text.encode("ascii")
+        return text.encode("ascii").decode("punycode").encode("punycode") == text.encode("ascii")
     except UnicodeError:
         return False
 

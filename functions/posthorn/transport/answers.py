@@ -1,15 +1,27 @@
-"""What a receiver answered, cut down to what the log keeps. All of it is a stranger's text."""
+"""What a receiver answers, read within bounds and cut down to what the log keeps. All of it is a stranger's text."""
 
 import codecs
-from collections.abc import Iterable
 from typing import Final
 
+MAX_BODY_BYTES: Final = 16 * 1024
+MAX_HEADER_BYTES: Final = 32 * 1024  # with status lines, interim (1xx) answers and trailers
 SNIPPET_BYTES: Final = 1024
 VALUE_CHARACTERS: Final = 256
 
 _KEPT: Final = frozenset(
-    b"cf-ray content-length content-type date location request-id retry-after server via x-amzn-requestid x-request-id"
-    .split()
+    {
+        b"cf-ray",
+        b"content-length",
+        b"content-type",
+        b"date",
+        b"location",
+        b"request-id",
+        b"retry-after",
+        b"server",
+        b"via",
+        b"x-amzn-requestid",
+        b"x-request-id",
+    }
 )
 
 _REPLACEMENT: Final = "\ufffd"
@@ -23,25 +35,68 @@ _HARMLESS: Final[dict[int, str | None]] = {
 }
 _ONE_LINE: Final[dict[int, str | None]] = {**_HARMLESS, ord("\n"): _REPLACEMENT}
 
-
-def kept_headers(lines: Iterable[bytes]) -> tuple[tuple[str, str], ...]:
-    """Pick the headers worth keeping from the header lines of an answer, without its status line and trailers.
-
-    Names in lower case, each once, values cut.
-    """
-    kept: dict[str, str] = {}
-    for line in lines:
-        name, _, value = line.partition(b":")
-        if (key := name.lower()) in _KEPT and (known := key.decode()) not in kept:
-            kept[known] = _harmless(value.strip().decode("utf-8", "replace")[:VALUE_CHARACTERS], _ONE_LINE)
-    return tuple(kept.items())
+STOP: Final = 0
+"""What a callback returns to end the transfer; libcurl reports it as E_WRITE_ERROR."""
 
 
-def snippet(body: bytes) -> str:
-    """Show the first kilobyte of a body as text that is safe to print."""
-    # Not final: a character that the cut went through is left out instead of shown broken.
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    return _harmless(decoder.decode(body[:SNIPPET_BYTES], final=len(body) <= SNIPPET_BYTES), _HARMLESS)
+class Answer:
+    """An answer while it comes in. The two `read_` methods are libcurl's callbacks."""
+
+    def __init__(self) -> None:
+        self.header_bytes = 0
+        self._in_head = False
+        self._lines: list[bytes] = []
+        self._body = bytearray()
+        self._body_bytes = 0
+
+    @property
+    def has_overlong_headers(self) -> bool:
+        return self.header_bytes > MAX_HEADER_BYTES
+
+    @property
+    def has_enough_body(self) -> bool:
+        return self._body_bytes >= MAX_BODY_BYTES
+
+    @property
+    def has_whole_head(self) -> bool:
+        """Whether the head ended with its blank line; libcurl is content if the connection closes within it."""
+        return self.header_bytes > 0 and not self._in_head
+
+    def read_header(self, line: bytes) -> int | None:
+        self.header_bytes += len(line)
+        if self.has_overlong_headers:
+            return STOP
+        if line.startswith(b"HTTP/"):
+            self._lines.clear()  # what came before was an interim answer
+            self._in_head = True
+        elif line in (b"\r\n", b"\n"):
+            self._in_head = False  # trailers may follow the body
+        elif self._in_head:
+            self._lines.append(line)
+        return None
+
+    def read_body(self, part: bytes) -> int | None:
+        self._body += part[: SNIPPET_BYTES + 1 - len(self._body)]
+        self._body_bytes += len(part)
+        return STOP if self.has_enough_body else None
+
+    def kept_headers(self) -> tuple[tuple[str, str], ...]:
+        """Return the headers worth keeping: names in lower case and each once, values cut."""
+        kept: dict[str, str] = {}
+        for line in self._lines:
+            name, _, value = line.partition(b":")
+            if (key := name.lower()) in _KEPT and (known := key.decode()) not in kept:
+                kept[known] = _harmless(
+                    value.strip().decode("utf-8", "replace")[:VALUE_CHARACTERS], _ONE_LINE
+                )
+        return tuple(kept.items())
+
+    def snippet(self) -> str:
+        """Return the first kilobyte of the body as text that is safe to print."""
+        # Not final: a character that the cut went through is left out instead of shown broken.
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        whole = len(self._body) <= SNIPPET_BYTES
+        return _harmless(decoder.decode(bytes(self._body[:SNIPPET_BYTES]), final=whole), _HARMLESS)
 
 
 def _harmless(text: str, table: dict[int, str | None]) -> str:

@@ -13,35 +13,22 @@ What libcurl 8.23 does, tried, and what follows from it:
 """
 
 import hashlib
-import re
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
 import pycurl
 
 from posthorn.models import Failure, Outcome, Timings
-from posthorn.transport.addresses import Policy, Target, rule_against
-from posthorn.transport.answers import SNIPPET_BYTES, kept_headers, snippet
-from posthorn.transport.faults import Circumstances, failure_of, sentence_for
+from posthorn.transport.addresses import Policy, rule_against
+from posthorn.transport.answers import Answer
+from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, sentence_for
+from posthorn.transport.posts import Post
 
-MAX_BODY_BYTES: Final = 16 * 1024
-MAX_HEADER_BYTES: Final = 32 * 1024  # with status lines and interim (1xx) answers
-MAX_DIALLED: Final = 4  # addresses tried per attempt
-
+MAX_DIALLED: Final = 3  # addresses per attempt: libcurl tries the next after 200 ms, beside those that hang
 IDLE_SECONDS: Final = 60  # a frozen function comes back to dead connections; and NATs forget after 350 s
 LIFETIME_SECONDS: Final = 300  # then the certificate and the address are looked at anew
-
-# A name without a value keeps libcurl's own header out.
-_FIXED_HEADERS: Final = ("Accept: */*", "Accept-Encoding: identity", "Content-Type:", "Expect:", "User-Agent:")
-_OURS: Final = frozenset(
-    "accept accept-encoding connection content-length expect host proxy-connection te trailer transfer-encoding upgrade"
-    .split()
-)
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
-_VALUE: Final = re.compile(r"[ -~]*")
 
 type OpenSocket = Callable[[pycurl.CurlSockAddr], socket.socket]
 
@@ -49,22 +36,6 @@ type OpenSocket = Callable[[pycurl.CurlSockAddr], socket.socket]
 def open_socket(peer: pycurl.CurlSockAddr) -> socket.socket:
     """Make the socket for a vetted peer; libcurl connects it."""
     return socket.socket(peer.family, peer.socktype, peer.protocol)
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """A request that is ready to go."""
-
-    target: Target
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    body: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        for name, value in self.headers:
-            if not _NAME.fullmatch(name) or name.lower() in _OURS:
-                raise ValueError(f"not a header that may be set: {name!r}")
-            if not _VALUE.fullmatch(value):
-                raise ValueError(f"the value of header {name} is not printable ASCII")
 
 
 class Exchange:
@@ -80,7 +51,15 @@ class Exchange:
         self._open_socket = open_socket
         self._configure(ca_file)
 
-    def begin(self, post: Post, addresses: tuple[str, ...], *, started_at: float, resolved_at: float, deadline: float) -> None:
+    def begin(
+        self,
+        post: Post,
+        addresses: tuple[str, ...],
+        *,
+        started_at: float,
+        resolved_at: float,
+        deadline: float,
+    ) -> None:
         """Set the handle up for a POST to one of these addresses, all of them vetted.
 
         The times are on the monotonic clock; `deadline` is in seconds from `started_at`.
@@ -91,10 +70,7 @@ class Exchange:
         self._deadline = deadline
         self._dns = resolved_at - started_at
         self._before = now - started_at
-        self._lines: list[bytes] = []
-        self._header_bytes = 0
-        self._body = bytearray()
-        self._body_bytes = 0
+        answer = self._answer = Answer()
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
@@ -104,11 +80,12 @@ class Exchange:
         # With "+" the pin is dropped after a minute, else the cache would grow with every set of addresses.
         dialled = ",".join(map(_bracketed, addresses[:MAX_DIALLED]))
         curl.setopt(pycurl.RESOLVE, [f"+{label}:{port}:{dialled}"])
-        # "Name;" is libcurl's way to send a header without a value.
-        own = [f"{name}: {value}" if value.strip() else f"{name};" for name, value in post.headers]
-        curl.setopt(pycurl.HTTPHEADER, [*_FIXED_HEADERS, *own])
+        curl.setopt(pycurl.HTTPHEADER, post.header_lines())
         curl.setopt(pycurl.POSTFIELDS, post.body)
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, int((started_at + deadline - now) * 1000)))  # 0 would mean for ever
+        curl.setopt(pycurl.HEADERFUNCTION, answer.read_header)
+        curl.setopt(pycurl.WRITEFUNCTION, answer.read_body)
+        left = round((started_at + deadline - now) * 1000)
+        curl.setopt(pycurl.TIMEOUT_MS, max(1, left))  # 0 would mean for ever
 
     def end(self, code: int) -> Outcome:
         """Say what came of it, from the CURLcode that libcurl ended the transfer with."""
@@ -121,16 +98,20 @@ class Exchange:
             failure=failure,
             error=error,
             address=self.curl.getinfo(pycurl.PRIMARY_IP) or self._dialled,
-            headers=kept_headers(self._lines),
-            snippet=snippet(bytes(self._body)),
+            headers=self._answer.kept_headers(),
+            snippet=self._answer.snippet(),
         )
 
     def _verdict(self, code: int, *, answered: bool) -> tuple[Failure | None, str | None]:
-        if code == pycurl.E_WRITE_ERROR and self._body_bytes >= MAX_BODY_BYTES:
-            return None, None  # we had read enough
-        if code == pycurl.E_WRITE_ERROR and self._header_bytes > MAX_HEADER_BYTES:
-            return Failure.NETWORK, f"the headers of the answer are over {MAX_HEADER_BYTES // 1024} KB"
-        if code == pycurl.E_OK and answered:
+        if code == pycurl.E_WRITE_ERROR and self._answer.has_overlong_headers:
+            code = E_TOO_LARGE
+        elif code == pycurl.E_WRITE_ERROR and self._answer.has_enough_body:
+            code = pycurl.E_OK
+        elif code == pycurl.E_OK and not answered:
+            code = pycurl.E_FTP_WEIRD_SERVER_REPLY  # 101, which libcurl takes for final
+        elif code == pycurl.E_OK and not self._answer.has_whole_head:
+            code = pycurl.E_PARTIAL_FILE
+        if code == pycurl.E_OK:
             return None, None
         if code == pycurl.E_COULDNT_CONNECT and self._blocked:
             return Failure.BLOCKED_ADDRESS, f"{self._target.host} leads to an address that is not public"
@@ -164,7 +145,7 @@ class Exchange:
         plain = self._target.scheme == "http"
         tls = ended(pycurl.APPCONNECT_TIME_T, skipped=self._reused() or plain, before=connect)
         # libcurl gives a first byte to transfers that failed without one, too.
-        first_byte = ended(pycurl.STARTTRANSFER_TIME_T, skipped=not self._header_bytes, before=0)
+        first_byte = ended(pycurl.STARTTRANSFER_TIME_T, skipped=not self._answer.header_bytes, before=0)
         return Timings(
             dns=dns,
             connect=connect,
@@ -194,8 +175,6 @@ class Exchange:
             (pycurl.MAXLIFETIME_CONN, LIFETIME_SECONDS),
             (pycurl.RESOLVER_START_FUNCTION, lambda *_: 1),
             (pycurl.OPENSOCKETFUNCTION, self._open),
-            (pycurl.HEADERFUNCTION, self._read_header),
-            (pycurl.WRITEFUNCTION, self._read_body),
         ):
             self.curl.setopt(option, value)
 
@@ -209,24 +188,6 @@ class Exchange:
             return _Lent(self._open_socket(peer))
         except OSError:
             return pycurl.SOCKET_BAD
-
-    def _read_header(self, line: bytes) -> int | None:
-        self._header_bytes += len(line)
-        if self._header_bytes > MAX_HEADER_BYTES:
-            return 0
-        if line.startswith(b"HTTP/"):
-            self._lines.clear()  # what came before was an interim answer
-            self._in_head = True
-        elif line == b"\r\n":
-            self._in_head = False  # trailers may follow the body
-        elif self._in_head:
-            self._lines.append(line)
-        return None
-
-    def _read_body(self, part: bytes) -> int | None:
-        self._body += part[: SNIPPET_BYTES + 1 - len(self._body)]
-        self._body_bytes += len(part)
-        return 0 if self._body_bytes >= MAX_BODY_BYTES else None
 
 
 class _Lent:

@@ -11,6 +11,9 @@ import pycurl
 
 from posthorn.models import Failure
 
+E_TOO_LARGE: Final = 100
+"""CURLE_TOO_LARGE, which pycurl does not name: a header line of 100 KB."""
+
 # Every code not listed is a broken connection or something that is not HTTP.
 _KINDS: Final = {
     pycurl.E_OPERATION_TIMEDOUT: Failure.TIMEOUT,
@@ -40,6 +43,7 @@ _SENTENCES: Final = {
     pycurl.E_FTP_WEIRD_SERVER_REPLY: "the answer is not HTTP/1.1",  # an old name: it is for HTTP as well
     pycurl.E_BAD_CONTENT_ENCODING: "the answer has a transfer encoding that was not asked for",
     pycurl.E_ABORTED_BY_CALLBACK: "the host name could not be pinned to its address",
+    E_TOO_LARGE: "the headers of the answer are too large",
     # Ours to fix: the trust store, memory, options.
     pycurl.E_SSL_CACERT_BADFILE: "the attempt could not be made, and the fault is on our side",
     pycurl.E_OUT_OF_MEMORY: "the attempt could not be made, and the fault is on our side",
@@ -47,15 +51,17 @@ _SENTENCES: Final = {
     pycurl.E_BAD_FUNCTION_ARGUMENT: "the attempt could not be made, and the fault is on our side",
 }
 
-_CONNECT_SENTENCES: Final = {
+_SYSTEM_SENTENCES: Final = {
     errno.ECONNREFUSED: "connection refused",
-    errno.ECONNRESET: "connection reset",
+    errno.ECONNRESET: "connection reset by the receiver",
     errno.EHOSTUNREACH: "the receiver's network cannot be reached",
     errno.ENETUNREACH: "the receiver's network cannot be reached",
     errno.EADDRNOTAVAIL: "the receiver's network cannot be reached",
 }
 
-# OpenSSL's X509_V_ERR_* (x509_vfy.h), which libcurl reports as the result of the verification.
+# OpenSSL's X509_V_ERR_* (x509_vfy.h), which libcurl reports as the result of the verification. It compares the name
+# itself, before it looks at that result, and then leaves the 1 it started with.
+_NAME_MISMATCH: Final = (0, 1)
 _CERTIFICATE_SENTENCES: Final = {
     9: "the certificate is not valid yet",
     10: "the certificate has expired",
@@ -76,7 +82,7 @@ class Circumstances:
     connected: bool = False
     secured: bool = False  # TLS is up, or not needed
     answered: bool = False  # a status line came
-    system_error: int = 0  # errno of the failed connect
+    system_error: int = 0  # errno
     certificate_error: int = 0  # X509_V_ERR_*
 
 
@@ -91,13 +97,15 @@ def sentence_for(code: int, at: Circumstances) -> str:
         case Failure.TIMEOUT:
             return f"{_missing(at)} within {at.deadline:g} s"
         case Failure.CONNECT:
-            return _CONNECT_SENTENCES.get(at.system_error, "no connection could be made")
+            return _SYSTEM_SENTENCES.get(at.system_error, "no connection could be made")
         case Failure.TLS if code == pycurl.E_PEER_FAILED_VERIFICATION:
-            if at.certificate_error == 0:  # the chain is fine, so it was the name
+            if at.certificate_error in _NAME_MISMATCH:
                 return f"the certificate is not valid for {at.host}"
             return _CERTIFICATE_SENTENCES.get(at.certificate_error, "the certificate is not trusted")
         case Failure.TLS:
             return "TLS handshake failed"
+        case Failure.NETWORK if code in (pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR):
+            return _SYSTEM_SENTENCES.get(at.system_error, _SENTENCES[code])
         case _:
             return _SENTENCES.get(code, "the connection broke")
 

@@ -2,19 +2,22 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import certifi
-import pycurl
 
 from posthorn.errors import NameNotResolved, RefusedTarget
 from posthorn.models import Failure, Outcome, Timings
 from posthorn.transport.addresses import Policy
-from posthorn.transport.exchange import Exchange, OpenSocket, Post, open_socket
+from posthorn.transport.exchange import Exchange, OpenSocket, open_socket
 from posthorn.transport.loop import Loop
 from posthorn.transport.names import Lookup, Lookups, Resolver, system_resolver, vet
+from posthorn.transport.posts import Post
+
+if TYPE_CHECKING:
+    import pycurl
 
 __all__ = ["Client", "Post"]
 
@@ -48,7 +51,7 @@ class Client:
         self._loop = Loop(max_connections=max_in_flight)
         self._sending = False
 
-    def send[K](self, posts: Iterable[tuple[K, Post]], *, deadline: float) -> Iterator[tuple[K, Outcome]]:
+    def send[K](self, posts: Iterable[tuple[K, Post]], *, deadline: float) -> Generator[tuple[K, Outcome]]:
         """Make all POSTs, yielding each outcome as it comes, under the key that was given with the POST.
 
         `posts` is taken from only when there is room, so it may sign at the last moment and may end early. `deadline`
@@ -128,7 +131,9 @@ class _Batch[K]:
         self._exchanges = exchanges
         self._policy = policy
         self._deadline = deadline
-        self._resolving: dict[_Attempt[K], tuple[Lookup, Callable[[], None]]] = {}  # the one that waits longest is first
+        self._resolving: dict[
+            _Attempt[K], tuple[Lookup, Callable[[], None]]
+        ] = {}  # the one that waits longest is first
         self._resolved: deque[_Attempt[K]] = deque()  # filled by other threads
         self._exchanging: dict[pycurl.Curl, tuple[_Attempt[K], Exchange]] = {}
         self._ended: list[tuple[K, Outcome]] = []
@@ -161,7 +166,9 @@ class _Batch[K]:
             if attempt in self._resolving:  # else it was too late
                 lookup, _ = self._resolving.pop(attempt)
                 self._connect(attempt, lookup.answers, lookup.finished_at or time.monotonic())
-        while self._resolving and self._expires_at(attempt := next(iter(self._resolving))) <= time.monotonic():
+        while (
+            self._resolving and self._expires_at(attempt := next(iter(self._resolving))) <= time.monotonic()
+        ):
             lookup, done = self._resolving.pop(attempt)
             self._lookups.cancel(lookup, done)
             self._connect(attempt, lookup.answers, time.monotonic())
@@ -178,7 +185,9 @@ class _Batch[K]:
         self._resolving.clear()
         self._exchanging.clear()
 
-    def _connect(self, attempt: _Attempt[K], answers: Callable[[], Iterable[str]], resolved_at: float) -> None:
+    def _connect(
+        self, attempt: _Attempt[K], answers: Callable[[], Iterable[str]], resolved_at: float
+    ) -> None:
         post, started_at = attempt.post, attempt.started_at
         try:
             addresses = vet(post.target, answers(), self._policy)
@@ -188,7 +197,9 @@ class _Batch[K]:
             self._fail(attempt, Failure.DNS, str(unknown), resolved_at)
         else:
             exchange = self._exchanges.take()
-            exchange.begin(post, addresses, started_at=started_at, resolved_at=resolved_at, deadline=self._deadline)
+            exchange.begin(
+                post, addresses, started_at=started_at, resolved_at=resolved_at, deadline=self._deadline
+            )
             self._exchanging[exchange.curl] = attempt, exchange
             self._loop.add(exchange.curl)
 

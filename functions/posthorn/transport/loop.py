@@ -33,6 +33,7 @@ class Loop:
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
+        self._waking = False
         self._poll.register(self._woken, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections)
@@ -47,9 +48,11 @@ class Loop:
         self._multi.remove_handle(curl)
 
     def wake(self) -> None:
-        """End the wait of `turn`. The one thing here that other threads may do."""
-        with suppress(OSError):  # full, so it will wake up anyway; or closed
-            self._waker.send(b"\0")
+        """End the wait of `turn`, or the next one. The one thing here that other threads may do."""
+        if not self._waking:
+            self._waking = True
+            with suppress(OSError):  # closed by now
+                self._waker.send(b"\0")
 
     def turn(self, timeout: float) -> list[tuple[pycurl.Curl, int]]:
         """Wait until something happens, for `timeout` seconds at most; return the transfers that ended, with CURLcode."""
@@ -58,7 +61,8 @@ class Loop:
         # Rounded up: a timer that is not due yet would be asked for again and again.
         for descriptor, happened in self._poll.poll(math.ceil(timeout * 1000)):
             if descriptor == self._woken.fileno():
-                self._woken.recv(4096)
+                self._woken.recv(64)
+                self._waking = False  # before the caller looks at what it was woken for
             else:
                 self._multi.socket_action(descriptor, _mask(happened))
         if self._due is not None and self._due <= time.monotonic():

@@ -1,0 +1,54 @@
+"""Unit tests reach nothing: loopback is the only network, and the AWS credentials are made up."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, settings
+from pytest_socket import socket_allow_hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOOPBACK: Final = ("127.0.0.1", "::1")
+
+# how long an example takes says something about the machine only
+settings.register_profile("posthorn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("posthorn")
+
+
+def pytest_runtest_setup() -> None:
+    socket_allow_hosts(list(LOOPBACK))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_lookups() -> Iterator[None]:
+    """Let no name go out to a DNS server; pytest-socket sees connections only."""
+    look_up = socket.getaddrinfo
+
+    def local(host: Any, *args: Any, **kwargs: Any) -> Any:
+        if host is not None and host not in {*LOOPBACK, "localhost"}:
+            raise AssertionError(f"a unit test looked up {host!r}; give it a resolver of its own")
+        return look_up(host, *args, **kwargs)
+
+    with mock.patch.object(socket, "getaddrinfo", local):
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _made_up_credentials() -> Iterator[None]:
+    """Give moto what boto3 asks for, so that nothing looks for the real ones."""
+    made_up = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_SESSION_TOKEN": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with mock.patch.dict(os.environ, made_up):
+        os.environ.pop("AWS_PROFILE", None)
+        yield

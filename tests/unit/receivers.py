@@ -1,0 +1,195 @@
+"""Webhook receivers on loopback: good ones, slow ones, broken ones and hostile ones.
+
+A receiver plays one script per connection. What it waits for, it awaits; when nothing comes for a while it gives up, so
+that a client which waits for ever makes a test fail and not hang.
+"""
+
+import datetime as dt
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Self
+
+import trustme
+
+GIVE_UP = 20.0  # seconds
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came over the wire."""
+
+    line: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def all(self, name: str) -> list[str]:
+        return [value for key, value in self.headers if key.lower() == name.lower()]
+
+
+class Connection:
+    """The receiver's end of a connection."""
+
+    def __init__(self, wire: socket.socket, receiver: "Receiver") -> None:
+        self._wire = wire
+        self._receiver = receiver
+        self._unread = b""
+
+    def head(self) -> bytes:
+        """Read up to the blank line; empty at the end of the connection."""
+        while b"\r\n\r\n" not in self._unread:
+            if not (data := self._wire.recv(65536)):
+                return b""
+            self._unread += data
+        head, self._unread = self._unread.split(b"\r\n\r\n", 1)
+        return head
+
+    def request(self) -> Request | None:
+        """Read a whole request and note it; None at the end of the connection."""
+        if not (head := self.head()):
+            return None
+        line, *lines = head.decode("latin-1").split("\r\n")
+        headers = tuple((name, value.strip()) for name, _, value in (text.partition(":") for text in lines))
+        length = int(next(value for name, value in headers if name.lower() == "content-length"))
+        while len(self._unread) < length:
+            self._unread += self._wire.recv(65536)
+        request = Request(line, headers, self._unread[:length])
+        self._unread = self._unread[length:]
+        self._receiver.requests.append(request)
+        return request
+
+    def send(self, data: bytes) -> None:
+        self._wire.sendall(data)
+
+    def drip(self, parts: Iterable[bytes]) -> None:
+        """Send one part after the other, slowly, until they end or the client goes."""
+        for part in parts:
+            self.send(part)
+            if self._receiver.closing.wait(0.02):
+                return
+
+    def await_close(self) -> None:
+        """Do nothing until the client goes."""
+        while self._wire.recv(65536):
+            pass
+        self._receiver.gone.set()
+
+    def await_end(self) -> None:
+        """Do nothing, not even read, until the test is over."""
+        self._receiver.closing.wait(GIVE_UP)
+
+    def reset(self) -> None:
+        """Break the connection: the client gets a RST."""
+        self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._wire.close()
+
+
+def tls_server(
+    authority: trustme.CA, *names: str, start: dt.datetime | None = None, end: dt.datetime | None = None
+) -> ssl.SSLContext:
+    """Return the TLS side of a receiver whose certificate names these hosts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(*names, not_before=start, not_after=end).configure_cert(context)
+    return context
+
+
+type Script = Callable[[Connection], None]
+
+
+def answering(answer: bytes) -> Script:
+    """Answer every request of a connection with these bytes."""
+
+    def script(connection: Connection) -> None:
+        while connection.request() is not None:
+            connection.send(answer)
+
+    return script
+
+
+def answering_once(answer: bytes) -> Script:
+    """Answer one request, then close."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(answer)
+
+    return script
+
+
+def hanging(connection: Connection) -> None:
+    """Read the request and never answer."""
+    connection.request()
+    connection.await_close()
+
+
+class Receiver:
+    """A server on loopback, running from `with` to the end of its block."""
+
+    def __init__(
+        self, script: Script, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+    ) -> None:
+        self.requests: list[Request] = []
+        self.connections = 0
+        self.closing = threading.Event()
+        self.gone = threading.Event()  # a client that was awaited has gone
+        self.address = address
+        self._script = script
+        self._tls = tls
+        self._listener = socket.create_server((address, port), backlog=256)
+        self.port: int = self._listener.getsockname()[1]
+        self._threads: list[threading.Thread] = []
+        self._open: set[socket.socket] = set()
+
+    def url(self, host: str | None = None, path: str = "/hook") -> str:
+        return f"{'https' if self._tls else 'http'}://{host or self.address}:{self.port}{path}"
+
+    def __enter__(self) -> Self:
+        self._spawn(self._accept)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
+        for wire in tuple(self._open):
+            with suppress(OSError):
+                wire.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _spawn(self, target: Callable[..., None], *args: object) -> None:
+        thread = threading.Thread(target=target, args=args, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self.closing.is_set():
+            try:
+                wire, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.add(wire)
+            self._spawn(self._serve, wire)
+
+    def _serve(self, wire: socket.socket) -> None:
+        wire.settimeout(GIVE_UP)
+        with suppress(OSError):  # the client went, or wants nothing of our certificate
+            if self._tls is None:
+                self._script(Connection(wire, self))
+            else:
+                # Wrapping moves the descriptor to a new socket, so that is the one to shut down later.
+                with self._tls.wrap_socket(wire, server_side=True, do_handshake_on_connect=False) as secure:
+                    self._open.add(secure)
+                    secure.do_handshake()
+                    self._script(Connection(secure, self))
+                    self._open.discard(secure)
+        self._open.discard(wire)
+        wire.close()

@@ -1,0 +1,190 @@
+"""The environment: everything is checked when it is read, and a complaint names the variable, never its value."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthorn.errors import SettingsError
+from posthorn.settings import ApiSettings, Brand, DeliverySettings, Store, api_settings, delivery_settings
+
+STORE: Final = {
+    "CONFIG_TABLE": "config",
+    "EVENTS_TABLE": "events",
+    "DELIVERIES_TABLE": "deliveries",
+    "RETENTION_DAYS": "30",
+    "ALLOW_PRIVATE_TARGETS": "false",
+    "STAGE": "prod",
+}
+API: Final = {**STORE, "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1"}
+DELIVERY: Final = {
+    **STORE,
+    "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
+    "FIRST_RETRY_QUEUE_URL": "https://sqs.example/first",
+    "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
+    "THIRD_RETRY_QUEUE_URL": "https://sqs.example/third",
+    "FIRST_RETRY_DELAY": "60",
+    "SECOND_RETRY_DELAY": "300",
+    "THIRD_RETRY_DELAY": "900",
+    "PARKING_QUEUE_URL": "https://sqs.example/parking",
+    "ATTEMPT_DEADLINE": "10",
+    "BRAND_HEADER_PREFIX": "X-SMASHSEND",
+    "BRAND_ALIAS_HEADER": "X-Zootools-Signature",
+    "BRAND_USER_AGENT": "SMASHSEND-Webhook/1.0",
+}
+NUMBERS: Final = frozenset(
+    {"RETENTION_DAYS", "FIRST_RETRY_DELAY", "SECOND_RETRY_DELAY", "THIRD_RETRY_DELAY", "ATTEMPT_DEADLINE"}
+)
+OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER"})
+
+COMPLAINTS: Final = frozenset(
+    {"is not set", "is not a whole number", "is neither true nor false", "is for STAGE local only"}
+)
+
+KINDS: Final[list[tuple[Any, dict[str, str]]]] = [(ApiSettings, API), (DeliverySettings, DELIVERY)]
+REQUIRED: Final = [
+    pytest.param(kind, env, name, id=f"{kind.__name__} {name}")
+    for kind, env in KINDS
+    for name in env
+    if name not in OPTIONAL
+]
+NUMERIC: Final = [
+    pytest.param(kind, env, name, id=f"{kind.__name__} {name}")
+    for kind, env in KINDS
+    for name in env
+    if name in NUMBERS
+]
+
+
+def complaint(kind: Any, env: dict[str, str]) -> str:
+    with pytest.raises(SettingsError) as refused:
+        kind.read(env)
+    return str(refused.value)
+
+
+def test_the_settings_of_the_api() -> None:
+    """Every value arrives where it belongs."""
+    assert ApiSettings.read(API) == ApiSettings(
+        store=Store(
+            config_table="config",
+            events_table="events",
+            deliveries_table="deliveries",
+            retention_days=30,
+            allow_private_targets=False,
+        ),
+        secrets_key="arn:aws:kms:us-east-1:123456789012:key/1",
+    )
+
+
+def test_the_settings_of_the_delivering_functions() -> None:
+    """Queues and delays come in the order of the retries."""
+    assert DeliverySettings.read(DELIVERY) == DeliverySettings(
+        store=ApiSettings.read(API).store,
+        deliver_queue_url="https://sqs.example/deliver",
+        retry_queue_urls=(
+            "https://sqs.example/first",
+            "https://sqs.example/second",
+            "https://sqs.example/third",
+        ),
+        retry_delays=(60, 300, 900),
+        parking_queue_url="https://sqs.example/parking",
+        attempt_deadline=10.0,
+        brand=Brand("X-SMASHSEND", "X-Zootools-Signature", "SMASHSEND-Webhook/1.0"),
+    )
+
+
+@pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)
+def test_a_missing_variable_is_named(kind: Any, env: dict[str, str], name: str) -> None:
+    """A function that lacks a variable says at its start which one."""
+    assert complaint(kind, {key: value for key, value in env.items() if key != name}) == f"{name} is not set"
+
+
+@pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)
+def test_an_empty_variable_is_a_missing_one(kind: Any, env: dict[str, str], name: str) -> None:
+    """CloudFormation passes an empty parameter as an empty variable."""
+    assert complaint(kind, {**env, name: ""}) == f"{name} is not set"
+
+
+@pytest.mark.parametrize(
+    "value", ["ten", "1.5", "-1", "+1", " 1", "1 ", "1\n", "1_000", "0x10", "1e3", "\u0661", "\u00b2", "None"]
+)
+@pytest.mark.parametrize(("kind", "env", "name"), NUMERIC)
+def test_a_garbled_number_is_named(kind: Any, env: dict[str, str], name: str, value: str) -> None:
+    """Only plain digits are a number; what was there instead is not repeated."""
+    assert complaint(kind, {**env, name: value}) == f"{name} is not a whole number"
+
+
+@pytest.mark.parametrize("value", ["True", "FALSE", "yes", "no", "1", "0", " true", "on", "null"])
+@pytest.mark.parametrize(("kind", "env"), KINDS)
+def test_a_garbled_switch_is_named(kind: Any, env: dict[str, str], value: str) -> None:
+    """The one switch that opens the guard is either `true` or `false`, nothing else is guessed at."""
+    message = complaint(kind, {**env, "ALLOW_PRIVATE_TARGETS": value, "STAGE": "local"})
+    assert message == "ALLOW_PRIVATE_TARGETS is neither true nor false"
+
+
+@pytest.mark.parametrize("stage", ["prod", "dev", "Local", "LOCAL", "local ", "localhost", "alocal"])
+@pytest.mark.parametrize(("kind", "env"), KINDS)
+def test_private_targets_are_refused_outside_the_local_stage(
+    kind: Any, env: dict[str, str], stage: str
+) -> None:
+    """A deployment in an account never reaches into private networks, even if its template was bent."""
+    message = complaint(kind, {**env, "ALLOW_PRIVATE_TARGETS": "true", "STAGE": stage})
+    assert message == "ALLOW_PRIVATE_TARGETS is for STAGE local only"
+
+
+@pytest.mark.parametrize(("kind", "env"), KINDS)
+def test_private_targets_are_refused_without_a_stage(kind: Any, env: dict[str, str]) -> None:
+    """Not to know the stage is not to be local."""
+    bare = {name: value for name, value in env.items() if name != "STAGE"}
+    assert complaint(kind, {**bare, "ALLOW_PRIVATE_TARGETS": "true"}) == "STAGE is not set"
+
+
+@pytest.mark.parametrize(("kind", "env"), KINDS)
+def test_private_targets_are_possible_in_the_local_stage(kind: Any, env: dict[str, str]) -> None:
+    """On a developer's machine receivers are on loopback."""
+    assert kind.read({**env, "ALLOW_PRIVATE_TARGETS": "true", "STAGE": "local"}).store.allow_private_targets
+
+
+@pytest.mark.parametrize(
+    "env", [{**DELIVERY, "BRAND_ALIAS_HEADER": ""}, {**DELIVERY}], ids=["empty", "absent"]
+)
+def test_the_alias_header_may_be_left_out(env: dict[str, str]) -> None:
+    """An installation without a past has no older header to serve."""
+    if env["BRAND_ALIAS_HEADER"]:
+        del env["BRAND_ALIAS_HEADER"]
+    assert DeliverySettings.read(env).brand.alias_header == ""
+
+
+def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a function never changes while it lives."""
+    for read, kind, env in (
+        (api_settings, ApiSettings, API),
+        (delivery_settings, DeliverySettings, DELIVERY),
+    ):
+        read.cache_clear()
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        assert read() == kind.read(env)
+        monkeypatch.setenv("EVENTS_TABLE", "another")
+        assert read().store.events_table == "events"
+        read.cache_clear()
+
+
+@given(
+    env=st.dictionaries(
+        st.sampled_from(sorted(DELIVERY | API)),
+        st.text(max_size=8) | st.sampled_from(["true", "60", "local"]),
+    )
+)
+def test_every_environment_is_read_or_refused(env: dict[str, str]) -> None:
+    """Nothing but a SettingsError comes out of a broken environment, and it repeats none of the values."""
+    for kind, complete in KINDS:
+        try:
+            kind.read({**complete, **env})
+        except SettingsError as refused:
+            name, _, what = str(refused).partition(" ")
+            assert name in complete
+            assert what in COMPLAINTS
