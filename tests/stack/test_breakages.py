@@ -180,8 +180,8 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     # permissions
     test_permissions.test_every_function_may_do_exactly_what_is_listed: [
         (
-            "Action: [dynamodb:GetItem, dynamodb:PutItem]",
-            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:DeleteItem]",
+            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:BatchWriteItem]",
+            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:BatchWriteItem, dynamodb:DeleteItem]",
         ),
         (
             "                  - !GetAtt DispatchDeadLetterQueue.Arn\n",
