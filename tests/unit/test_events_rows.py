@@ -104,6 +104,7 @@ def test_the_largest_event_fits_into_a_row() -> None:
 
 def test_data_of_exactly_the_largest_size_is_read() -> None:
     """The limit is inside."""
+    assert MAX_DATA == 256 * 1024
     data = f'{{"a":"{"x" * (MAX_DATA - 8)}"}}'
     assert len(data) == MAX_DATA
     event = replace(EVENT, data=data)

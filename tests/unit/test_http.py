@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import certifi
 import pycurl
 import pytest
 import trustme
@@ -23,6 +24,7 @@ from posthorn.transport.addresses import Policy, Target, parse_target
 from posthorn.transport.exchange import Exchange, open_socket
 from posthorn.transport.faults import Circumstances, failure_of, sentence_for
 from posthorn.transport.http import Client, Post
+from posthorn.transport.names import Lookups
 from tests.unit.receivers import (
     GIVE_UP,
     OK,
@@ -507,15 +509,17 @@ class TestTls:
         assert outcome.error is not None
         assert outcome.error.startswith("the certificate is not trusted")
 
-    def test_the_default_roots_are_the_public_ones(self, authority: trustme.CA) -> None:
-        """Without a file of its own the client trusts certifi's authorities, so not this one."""
-        client = Client(policy=PRIVATE, resolver=lambda _: ["127.0.0.1"])
-        with Receiver(answering(OK), tls=tls_server(authority, "hooks.acme.com")) as receiver:
-            outcome = send(client, post_to(receiver.url("hooks.acme.com")))
-        client.close()
-        assert outcome.failure is Failure.TLS
-        assert outcome.error is not None
-        assert outcome.error.startswith("the certificate is not trusted")
+    def test_the_default_roots_are_those_of_certifi(
+        self, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Without a file of its own the client trusts the authorities that certifi lists, and no others."""
+        for roots, failure in ((certifi.where(), Failure.TLS), (ca_file, None)):
+            monkeypatch.setattr(certifi, "where", lambda roots=roots: roots)
+            client = Client(policy=PRIVATE, resolver=lambda _: ["127.0.0.1"])
+            with Receiver(answering(OK), tls=tls_server(authority, "hooks.acme.com")) as receiver:
+                outcome = send(client, post_to(receiver.url("hooks.acme.com")))
+            client.close()
+            assert outcome.failure is failure
 
     def test_old_tls_is_refused(self, client: Client, authority: trustme.CA) -> None:
         """TLS 1.2 is the least."""
@@ -667,19 +671,38 @@ class TestGuard:
 
 class TestConnections:
     def test_a_connection_is_kept(self, client: Client, authority: trustme.CA) -> None:
-        """The second POST to a receiver spares the handshake; its phases end as soon as they begin."""
+        """The second POST to a receiver spares the handshake."""
         with Receiver(answering(OK), tls=tls_server(authority, "hooks.acme.com")) as receiver:
             post = post_to(receiver.url("hooks.acme.com"))
             send(client, post)
-            outcome = send(client, post)
+            assert send(client, post).address == "127.0.0.1"
             assert (len(receiver.requests), receiver.connections) == (2, 1)
-        assert outcome.address == "127.0.0.1"
-        assert (
-            outcome.timings.dns
-            == outcome.timings.connect
-            == outcome.timings.tls
-            <= outcome.timings.first_byte
-        )
+
+    def test_times_count_from_the_start_of_the_attempt(self, ca_file: str) -> None:
+        """What went before the exchange is in every time; on a kept connection, connecting and TLS end with DNS."""
+        exchange = Exchange(PRIVATE, ca_file=ca_file, open_socket=open_socket)
+        with Receiver(answering(OK)) as receiver:
+            post = post_to(receiver.url())
+            times = []
+            for _ in range(2):
+                now = time.monotonic()
+                exchange.begin(post, ("127.0.0.1",), started_at=now - 9, resolved_at=now - 5, deadline=LONG)
+                exchange.curl.perform()
+                times.append(exchange.end(pycurl.E_OK).timings)
+            assert receiver.connections == 1
+        exchange.curl.close()
+        fresh, kept = times
+        assert (fresh.dns, kept.dns, kept.connect, kept.tls) == (4000, 4000, 4000, 4000)
+        assert 9000 <= fresh.connect == fresh.tls <= fresh.first_byte <= fresh.total
+        assert 9000 <= kept.first_byte <= kept.total
+
+    def test_a_closed_connection_is_not_watched(self, client: Client) -> None:
+        """What is closed wakes nobody up any more; else every later wait would end at once and burn the CPU."""
+        with Receiver(
+            answering_once(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        ) as receiver:
+            assert send(client, post_to(receiver.url())).status == 200
+        assert client._loop._poll.poll(0) == []
 
     def test_the_order_of_dns_does_not_cost_connections(
         self, client: Client, resolved: dict[str, Sequence[str]]
@@ -815,6 +838,37 @@ class TestSending:
             "DNS gave no answer for tarpit.acme.com in time",
         )
 
+    def test_an_answer_of_dns_that_comes_too_late(
+        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An attempt that ended at its deadline stays ended when its lookup comes back after all."""
+        monkeypatch.setattr(Lookups, "cancel", lambda *_: None)  # as if it came back just then
+        seen, answered = threading.Event(), threading.Event()
+
+        def resolver(_: str) -> list[str]:
+            seen.wait(GIVE_UP)
+            answered.set()
+            return ["127.0.0.1"]
+
+        def posts(url: str) -> Iterator[tuple[str, Post]]:
+            yield "tarpit", post_to("http://tarpit.acme.com/")
+            while not seen.wait(0.01):
+                yield "filler", post_to(url)
+            answered.wait(GIVE_UP)
+            for _ in range(20):
+                yield "filler", post_to(url)
+
+        client = Client(policy=PRIVATE, resolver=resolver, ca_file=ca_file)
+        outcomes: list[tuple[str, int | None]] = []
+        with Receiver(answering(OK)) as receiver:
+            for key, outcome in client.send(posts(receiver.url()), deadline=1.0):
+                outcomes.append((key, outcome.status))
+                if key == "tarpit":
+                    seen.set()
+        client.close()
+        assert outcomes.count(("tarpit", None)) == 1
+        assert set(outcomes) == {("tarpit", None), ("filler", 200)}
+
     def test_the_lookup_counts_towards_the_deadline(self, ca_file: str) -> None:
         """What DNS has used up of the deadline, the receiver does not get on top."""
         exchange = Exchange(PRIVATE, ca_file=ca_file, open_socket=open_socket)
@@ -873,11 +927,10 @@ class TestSending:
 
         def posts() -> Iterator[tuple[str, Post]]:
             yield "early", post_to(receiver.url())
-            for _ in range(1000):
-                if arrived.wait(0.01):
+            for _ in range(100):  # fewer than there is room for, so nothing else lets the client get on
+                if arrived.wait(0.05):
                     break
                 yield "filler", post_to(other.url())
-            yield "late", post_to(other.url())
             assert arrived.is_set()
 
         with Receiver(script) as receiver, Receiver(answering(OK)) as other:

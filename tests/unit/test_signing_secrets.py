@@ -137,6 +137,19 @@ def test_a_system_secret_opens_for_its_purpose_only(kms: Kms) -> None:
         kms.unsealer.open_system(kms.endpoint().secret.ciphertext, "cursors")
 
 
+def test_what_a_secret_is_bound_to_never_changes(kms: Kms) -> None:
+    """Every stored secret and the roles' policies rest on these very names: other ones would open nothing."""
+    sealed = kms.endpoint(version=3).secret.ciphertext
+    context = {"app": "posthorn", "workspace": "wksp_1", "endpoint": "wh_1", "version": "3"}
+    opened = kms.client.decrypt(CiphertextBlob=sealed, EncryptionContext=context)
+    assert opened["Plaintext"] == TOKEN.encode()
+    opened = kms.client.decrypt(
+        CiphertextBlob=kms.sealer.seal_system(b"key", "cursors"),
+        EncryptionContext={"app": "posthorn", "purpose": "cursors"},
+    )
+    assert opened["Plaintext"] == b"key"
+
+
 def test_a_secret_is_remembered_for_five_minutes(kms: Kms) -> None:
     """An outage of KMS shorter than that goes unnoticed; a longer one does not."""
     endpoint = kms.endpoint()

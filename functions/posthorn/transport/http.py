@@ -88,7 +88,6 @@ class Client:
         """Close all connections and let the lookup threads end."""
         self._lookups.close()
         self._loop.close()
-        self._exchanges.close()
 
 
 class _Attempt[K]:
@@ -114,10 +113,6 @@ class _Exchanges:
 
     def give_back(self, exchange: Exchange) -> None:
         self._spare.append(exchange)
-
-    def close(self) -> None:
-        while self._spare:
-            self._spare.pop().curl.close()
 
 
 class _Batch[K]:
