@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic.json_schema import models_json_schema
 
 from posthorn.catalogue import built_in
-from posthorn.models import DisabledReason, Failure, Reason, Status
+from posthorn.email_types import EMAIL_TYPES, EmailType
+from posthorn.models import DisabledReason, Failure, Reason, Status, Suppression
+from posthorn.routes.configuration_sets import PATH as SETS
+from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.events import NewEvent, NewEvents
 from posthorn.routes.route import Route
 from posthorn.routes.table import ROUTES
@@ -24,6 +27,10 @@ TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "opena
 
 _JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
+_STANDARD_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
+_RECEIVER_ANSWERS: Final = {
+    "2XX": {"description": "Taken. Anything else is not: 5xx is tried again, 4xx is not."}
+}
 _TIME: Final = {"type": "string", "format": "date-time"}
 
 
@@ -41,7 +48,10 @@ def document() -> dict[str, Any]:
         },
         "security": [{"apiKey": []}],
         "paths": paths,
-        "webhooks": {name: {"post": _delivery(name)} for name in built_in()},
+        "webhooks": {
+            **{name: {"post": _delivery(name)} for name in built_in()},
+            **{f"email.{one.name}": {"post": _email_delivery(one)} for one in EMAIL_TYPES},
+        },
         "components": {
             "securitySchemes": {
                 "apiKey": {"type": "http", "scheme": "bearer", "description": "An API key, `phk_…`."}
@@ -118,8 +128,10 @@ def _problems(route: Route) -> list[int]:
         codes.add(400)
     if route.body is not None:
         codes |= {400, 409, 413, 422}
-    if "{" in route.path:
-        codes.add(404)
+    if route.operation == f"DELETE {SETS}/{{configSetId}}":
+        codes.add(409)
+    if "{" in route.path or route.operation.endswith("/email/send"):
+        codes.add(404)  # what a path or a name refers to
     return sorted(codes)
 
 
@@ -127,10 +139,25 @@ def _problem(status: int) -> dict[str, Any]:
     return {"description": _PROBLEMS[status], "content": {_PROBLEM: {"schema": _ref("Problem")}}}
 
 
+def _email_delivery(email_type: EmailType) -> dict[str, Any]:
+    headers = ("Event", "Signature", "Timestamp", "Delivery-ID")
+    return {
+        "summary": f"A mail's event: {email_type.event_type}",
+        "operationId": f"receive_email_{email_type.name}",
+        "security": [],
+        "parameters": [
+            {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+            for name in (*_STANDARD_HEADERS, *(f"X-Splashify-{header}" for header in headers))
+        ],
+        "requestBody": {"required": True, "content": {_JSON: {"schema": _ref("EmailEvent")}}},
+        "responses": _RECEIVER_ANSWERS,
+    }
+
+
 def _delivery(name: str) -> dict[str, Any]:
     event_type = built_in()[name]
     example = {"event": name, "created_at": "2023-04-16T15:45:00Z", "data": event_type.example}
-    headers = ("webhook-id", "webhook-timestamp", "webhook-signature", "X-SMASHSEND-Signature")
+    headers = (*_STANDARD_HEADERS, "X-SMASHSEND-Signature")
     return {
         "summary": event_type.description,
         "operationId": f"receive_{name.lower()}",
@@ -198,6 +225,35 @@ _ANSWERS: Final[dict[str, Any]] = {
             "error": {"type": ["string", "null"]},
         },
     ),
+    "ConfigurationSet": _object(
+        {
+            "config_set_id": _TEXT,
+            "name": _TEXT,
+            "suppression_options": {"type": "string", "enum": list(Suppression)},
+            "created_at": _TIME,
+        }
+    ),
+    "EventDestination": _object(
+        {
+            "destination_id": _TEXT,
+            "name": _TEXT,
+            "destination_type": {"const": "WEBHOOK"},
+            "webhook_url": _TEXT,
+            "matching_event_types": {"type": "array", "items": _TEXT},
+            "enabled": {"type": "boolean"},
+            "created_at": _TIME,
+        },
+        {
+            "disabled_reason": {"type": "string", "enum": list(DisabledReason)},
+            "disabled_at": _TIME,
+        },
+    ),
+    "EmailEvent": {
+        "type": "object",
+        "description": "SES's event JSON; the third key is named after the event.",
+        "properties": {"eventType": _TEXT, "mail": {"type": "object"}},
+        "required": ["eventType", "mail"],
+    },
     "Payload": _object({"event": _TEXT, "created_at": _TIME, "data": {"type": "object"}}),
     "Problem": _object(
         {
@@ -229,10 +285,36 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         },
     ),
     "GET /v1/events/{eventId}": ("200", _object({"event": _ref("Event")})),
+    f"GET {SETS}": (
+        "200",
+        _object(
+            {"configuration_sets": {"type": "array", "items": _ref("ConfigurationSet")}},
+            {"next_cursor": _TEXT},
+        ),
+    ),
+    f"POST {SETS}": ("201", _ref("ConfigurationSet")),
+    f"GET {SETS}/{{configSetId}}": ("200", _ref("ConfigurationSet")),
+    f"PATCH {SETS}/{{configSetId}}": ("200", _ref("ConfigurationSet")),
+    f"DELETE {SETS}/{{configSetId}}": ("200", _object({"deleted": {"const": True}})),
+    f"GET {DESTINATIONS}": (
+        "200",
+        _object(
+            {"event_destinations": {"type": "array", "items": _ref("EventDestination")}},
+            {"next_cursor": _TEXT},
+        ),
+    ),
+    f"POST {DESTINATIONS}": ("201", _ref("EventDestination")),
+    f"GET {DESTINATIONS}/{{destinationId}}": ("200", _ref("EventDestination")),
+    f"PATCH {DESTINATIONS}/{{destinationId}}": ("200", _ref("EventDestination")),
+    f"DELETE {DESTINATIONS}/{{destinationId}}": ("200", _object({"deleted": {"const": True}})),
+    "POST /api/v1/partner/email/send": (
+        "202",
+        _object({"message_id": {"type": "string", "format": "uuid"}}),
+    ),
     "GET /health": ("200", _object({"status": {"const": "ok"}})),
     "GET /openapi.json": ("200", {"type": "object"}),
 }
-_LISTS: Final = frozenset({"GET /v1/webhooks"})
+_LISTS: Final = frozenset({"GET /v1/webhooks", f"GET {SETS}", f"GET {DESTINATIONS}"})
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",

@@ -9,7 +9,7 @@ from posthorn.clock import now_ms
 from posthorn.deliver import Deliverer
 from posthorn.delivery import Sender
 from posthorn.dispatch import Dispatcher
-from posthorn.queues import Queues
+from posthorn.queues import Parking, Queues
 from posthorn.signing_secrets import Unsealer
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
@@ -37,6 +37,7 @@ def dispatcher(
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
         Queues(client("sqs"), settings),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
+        parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
     )
@@ -52,6 +53,7 @@ def deliverer(
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
         Queues(client("sqs"), settings),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
+        parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
     )

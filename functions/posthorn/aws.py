@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
 CALLS_AT_ONCE: Final = 16
@@ -25,6 +27,10 @@ def client(service: Literal["dynamodb"]) -> DynamoDBClient: ...
 def client(service: Literal["kms"]) -> KMSClient: ...
 @overload
 def client(service: Literal["sqs"]) -> SQSClient: ...
+@overload
+def client(service: Literal["sns"]) -> SNSClient: ...
+@overload
+def client(service: Literal["sesv2"]) -> SESV2Client: ...
 def client(service: str) -> Any:
     """Return the process's client for a service, made on first use and safe to share between threads."""
     return _client(service)
@@ -35,12 +41,14 @@ def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
+    # a mail whose sending got no answer may be on its way: nothing of SES's is tried twice by itself
+    sends_mail = service == "sesv2"
     return cast("Any", boto3).client(
         service,
         config=Config(
             connect_timeout=2,
-            read_timeout=5,  # none of the calls made here takes longer on a good day
-            retries={"mode": "standard", "max_attempts": 3},
+            read_timeout=20 if sends_mail else 5,  # no other call made here takes longer on a good day
+            retries={"mode": "standard", "total_max_attempts": 1 if sends_mail else 3},
             max_pool_connections=CALLS_AT_ONCE,
             tcp_keepalive=True,
         ),
@@ -55,15 +63,29 @@ def threads() -> ThreadPoolExecutor:
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Call a client's method and raise `ConditionFailed` or `Unavailable` for whatever it raises."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import (
+        BotoCoreError,
+        ClientError,
+        ConnectTimeoutError,
+        EndpointConnectionError,
+    )
 
     name = operation.__name__
     try:
         return operation(*args, **kwargs)
     except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "Unknown")
-        if code == "ConditionalCheckFailedException":
-            raise ConditionFailed(name, code, found=cast("Any", error.response).get("Item")) from error
-        raise Unavailable(name, code) from error
+        response = cast("Any", error.response)
+        code = response.get("Error", {}).get("Code", "Unknown")
+        if code == "ConditionalCheckFailedException" or _lost_condition(response):
+            raise ConditionFailed(name, code, found=response.get("Item")) from error
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        raise Unavailable(name, code, refused=status < 500) from error
     except BotoCoreError as error:
-        raise Unavailable(name, type(error).__name__) from error
+        never_sent = isinstance(error, (ConnectTimeoutError, EndpointConnectionError))
+        raise Unavailable(name, type(error).__name__, refused=never_sent) from error
+
+
+def _lost_condition(response: Any) -> bool:
+    """Tell whether a transaction was cancelled by a condition, and by nothing that could pass by itself."""
+    reasons = {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
+    return "ConditionalCheckFailed" in reasons and reasons <= {"ConditionalCheckFailed", "None"}

@@ -12,14 +12,14 @@ from posthorn.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.models import Reason, Status
 from posthorn.queues import Task, read_task
 from posthorn.stores.deliveries import read_found
-from posthorn.telemetry import attempted, log
+from posthorn.telemetry import attempted, log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from posthorn.delivery import Made, Sender
     from posthorn.models import Delivery, Endpoint, Event
-    from posthorn.queues import Queues
+    from posthorn.queues import Parking, Queues
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
     from posthorn.stores.events import Events
@@ -49,6 +49,7 @@ class Deliverer:
         queues: Queues,
         sender: Sender,
         *,
+        parking: Parking,
         clock: Callable[[], int],
         attempt_deadline_ms: int,
     ) -> None:
@@ -56,6 +57,7 @@ class Deliverer:
         self._events = events
         self._deliveries = deliveries
         self._queues = queues
+        self._parking = parking
         self._sender = sender
         self._clock = clock
         self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
@@ -92,7 +94,7 @@ class Deliverer:
                 if (one := claim.result()) is not None:
                     claimed.append(one)
             except Unavailable as error:
-                _log_outage(error)
+                outage(error)
                 failed.add(message_id)
         return claimed
 
@@ -138,7 +140,7 @@ class Deliverer:
         try:
             events, endpoints = self._read(claimed)
         except Unavailable as error:
-            _log_outage(error)
+            outage(error)
             failed.update(claim.message_id for claim in claimed)
             return []
         except Malformed as error:
@@ -196,15 +198,11 @@ class Deliverer:
 
     def _park(self, message_id: str, body: str, reason: str) -> None:
         log().error("parked a message", extra={"message_id": message_id, "reason": reason})
-        self._queues.park({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
+        self._parking.park({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
 
     def _await(self, message_id: str, effect: Future[None], failed: set[str]) -> None:
         try:
             effect.result()
         except Unavailable as error:
-            _log_outage(error)
+            outage(error)
             failed.add(message_id)
-
-
-def _log_outage(error: Unavailable) -> None:
-    log().error("to be tried again", extra={"operation": error.operation, "code": error.code})

@@ -12,6 +12,7 @@ from posthorn.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Ti
 from posthorn.schedule import Step, next_step
 from posthorn.transport.addresses import Policy, Target, parse_target
 from posthorn.transport.http import Post
+from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, headers_of
 
 if TYPE_CHECKING:
@@ -73,14 +74,15 @@ class Sender:
 
     def unseal(self, endpoints: Iterable[Endpoint]) -> Secrets:
         """Return the signing secrets of those endpoints whose secrets KMS gives."""
-        asked: dict[str, Future[bytes]] = {
-            endpoint.id: threads().submit(self._unsealer.secret_of, endpoint)
+        now = self._clock()
+        asked: dict[str, Future[tuple[bytes, ...]]] = {
+            endpoint.id: threads().submit(self._unsealer.secrets_of, endpoint, now_ms=now)
             for endpoint in {endpoint.id: endpoint for endpoint in endpoints}.values()
         }
         secrets: dict[str, tuple[bytes, ...]] = {}
         for endpoint_id, answer in asked.items():
             try:
-                secrets[endpoint_id] = (answer.result(),)
+                secrets[endpoint_id] = answer.result()
             except Unavailable:
                 continue
         return secrets
@@ -110,14 +112,16 @@ class Sender:
             if last is None or last[0] != which:  # one body for all endpoints of an event
                 last = (which, body_of(job.endpoint.wire, job.event))
             body, now = last[1], self._clock()
-            headers = headers_of(
-                job.endpoint.wire,
-                job.event,
-                body,
-                secrets[job.endpoint.id],
-                now_ms=now,
-                brand=self._settings.brand,
+            envelope = Envelope(
+                event=job.event,
+                body=body,
+                secrets=secrets[job.endpoint.id],
+                sent_at=now,
+                endpoint_id=job.endpoint.id,
+                generation=job.generation,
+                attempt=job.attempt,
             )
+            headers = headers_of(job.endpoint.wire, envelope, self._settings.brand)
             yield (job, target, now), Post(target, headers, body)
 
     def _made(self, job: Job, outcome: Outcome, started_at: int, target: Target | None) -> Made:

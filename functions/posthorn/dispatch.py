@@ -13,14 +13,15 @@ from posthorn.matching import listeners
 from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.queues import Task
 from posthorn.stores import batches, events
-from posthorn.telemetry import attempted, log
+from posthorn.telemetry import attempted, log, outage
+from posthorn.wire import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from posthorn.delivery import Made, Sender
     from posthorn.models import DeliveryKey, Endpoint, Event
-    from posthorn.queues import Queues
+    from posthorn.queues import Parking, Queues
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
 
@@ -51,12 +52,14 @@ class Dispatcher:
         queues: Queues,
         sender: Sender,
         *,
+        parking: Parking,
         clock: Callable[[], int],
         attempt_deadline_ms: int,
     ) -> None:
         self._endpoints = endpoints
         self._deliveries = deliveries
         self._queues = queues
+        self._parking = parking
         self._sender = sender
         self._clock = clock
         self._reserve_ms = attempt_deadline_ms + MARGIN_MS
@@ -116,6 +119,8 @@ class Dispatcher:
         for sequence, event in batch.events.items():
             try:
                 wanted = listeners(asked[event.channel].result(), event.type)
+                for wire in {endpoint.wire for endpoint in wanted}:
+                    formats.check(wire, event)
             except Unavailable:
                 batch.failed.add(sequence)
                 continue
@@ -192,7 +197,7 @@ class Dispatcher:
         """Keep a record's keys and the reason; the event itself stays in its table."""
         log().error("parked a stream record", extra={"sequence_number": sequence, "reason": reason})
         what = {"kind": "stream-record", "sequence_number": sequence, "keys": stream.get("Keys")}
-        batch.effects.append(((sequence,), threads().submit(self._queues.park, what, reason=reason)))
+        batch.effects.append(((sequence,), threads().submit(self._parking.park, what, reason=reason)))
 
     def _after[**P](
         self,
@@ -211,7 +216,7 @@ class Dispatcher:
             try:
                 effect.result()
             except Unavailable as error:
-                log().error("to be tried again", extra={"operation": error.operation, "code": error.code})
+                outage(error)
                 batch.failed.update(sequences)
 
 

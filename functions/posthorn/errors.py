@@ -5,7 +5,8 @@ PosthornError
 ├── Refused                  somebody's input is not taken; says why in words meant for them
 │   ├── RefusedJson          not JSON, or JSON that would not survive JavaScript
 │   ├── RefusedEventType     no such event type
-│   └── RefusedTarget        a URL or an address that deliveries may not go to
+│   ├── RefusedTarget        a URL or an address that deliveries may not go to
+│   └── RejectedMail         a mail that the backend will never take
 ├── Malformed                a stream record or queue message that will never make sense: parked
 ├── NameNotResolved          DNS has no usable answer for a receiver's name
 └── Unavailable              an AWS service did not do its part: the same work is tried again
@@ -49,6 +50,10 @@ class RefusedTarget(Refused):
     """A URL or an address that deliveries may not go to."""
 
 
+class RejectedMail(Refused):
+    """A mail that the backend will never take, as it is."""
+
+
 class Malformed(PosthornError):
     """A stream record or queue message that will never make sense, however often it is tried."""
 
@@ -60,13 +65,15 @@ class NameNotResolved(PosthornError):
 class Unavailable(PosthornError):
     """An AWS service did not do its part.
 
-    `operation` is the API call, `code` the service's own error code.
+    `operation` is the API call, `code` the service's own error code. `refused` tells that the service
+    answered that it did nothing; without an answer, or with a 5xx, nobody knows.
     """
 
-    def __init__(self, operation: str, code: str) -> None:
+    def __init__(self, operation: str, code: str, *, refused: bool = False) -> None:
         super().__init__(f"{operation}: {code}")
         self.operation = operation
         self.code = code
+        self.refused = refused
 
 
 class ConditionFailed(Unavailable):
@@ -76,5 +83,5 @@ class ConditionFailed(Unavailable):
     """
 
     def __init__(self, operation: str, code: str, found: Mapping[str, Any] | None = None) -> None:
-        super().__init__(operation, code)
+        super().__init__(operation, code, refused=True)
         self.found = found

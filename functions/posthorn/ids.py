@@ -9,6 +9,8 @@ from typing import Final
 WORKSPACE: Final = "wksp"
 WEBHOOK: Final = "wh"
 EVENT: Final = "evt"
+CONFIGURATION_SET: Final = "cs"
+DESTINATION: Final = "ed"
 
 EVENT_SHARDS: Final = 8
 """Partitions that one channel's events are spread over: 8,000 writes a second at 1 KB."""

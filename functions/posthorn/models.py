@@ -12,6 +12,7 @@ class Wire(StrEnum):
     """How a delivery looks to its receiver."""
 
     SMASHSEND = "smashsend"
+    SPLASHIFY = "splashify"
 
 
 class Status(StrEnum):
@@ -47,6 +48,15 @@ class DisabledReason(StrEnum):
     GONE = "gone"  # the receiver answered 410
 
 
+class Suppression(StrEnum):
+    """Whose addresses a configuration set no longer sends to."""
+
+    NONE = "NONE"
+    BOUNCE = "BOUNCE"
+    COMPLAINT = "COMPLAINT"
+    BOUNCE_AND_COMPLAINT = "BOUNCE_AND_COMPLAINT"
+
+
 class Failure(StrEnum):
     """What kept an attempt from getting an answer."""
 
@@ -67,6 +77,14 @@ class SealedSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class PreviousSecret:
+    """The signing secret before the current one; it signs beside it until then."""
+
+    sealed: SealedSecret = field(repr=False)
+    until: int  # Unix milliseconds
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """A URL that listens to a channel."""
 
@@ -83,6 +101,8 @@ class Endpoint:
     disabled_at: int | None = None
     description: str | None = None
     retry_rate_limited: bool = False
+    name: str | None = None
+    previous_secret: PreviousSecret | None = field(default=None, repr=False)
     revision: int = 1  # one more with every change; a change is written only over the one it was made from
 
 
@@ -155,3 +175,23 @@ class Delivery:
     reason: Reason | None = None
     next_attempt_at: int | None = None  # only while the status is open
     attempts: tuple[Attempt, ...] = ()
+
+
+class SetState(StrEnum):
+    """Whether a configuration set and what it needs at the backend are both there."""
+
+    CREATING = "creating"
+    READY = "ready"
+    DELETING = "deleting"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSet:
+    """A logical group of mails; the channel of their events."""
+
+    id: str
+    workspace: str
+    name: str
+    suppression: Suppression
+    created_at: int
+    state: SetState = SetState.READY

@@ -70,7 +70,7 @@ def read_task(body: str) -> Task:
 
 
 class Queues:
-    """Where attempts wait, and where what cannot be understood is kept."""
+    """Where attempts wait."""
 
     def __init__(self, sqs: SQSClient, settings: DeliverySettings) -> None:
         self._sqs = sqs
@@ -92,11 +92,19 @@ class Queues:
             MessageGroupId=task.key.endpoint_id,
         )
 
+
+class Parking:
+    """A function's dead-letter queue, where what it cannot understand is kept."""
+
+    def __init__(self, sqs: SQSClient, queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
     def park(self, what: dict[str, Any], *, reason: str) -> None:
-        """Keep what cannot be understood in the dead-letter queue, with the reason."""
+        """Keep what cannot be understood, with the reason."""
         call(
             self._sqs.send_message,
-            QueueUrl=self._settings.parking_queue_url,
+            QueueUrl=self._queue_url,
             MessageBody=json.dumps({"v": MESSAGE_VERSION, "reason": reason, **what}),
         )
 

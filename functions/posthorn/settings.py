@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from typing import Self
 
@@ -13,11 +14,13 @@ LOCAL_STAGE = "local"
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """How webhooks introduce themselves."""
+    """How deliveries introduce themselves: those of webhooks, and those of event destinations."""
 
     header_prefix: str = "X-SMASHSEND"
     alias_header: str = "X-Zootools-Signature"  # empty: no second signature header
     user_agent: str = "SMASHSEND-Webhook/1.0"
+    email_header_prefix: str = "X-Splashify"
+    email_user_agent: str = "Splashify-Pro-Webhook/1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +47,44 @@ class Store:
         )
 
 
+class EmailBackend(StrEnum):
+    """What sends mail."""
+
+    SES = "ses"
+    SIMULATOR = "simulator"
+
+
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     """What ApiFunction reads."""
 
     store: Store
+    stage: str
     secrets_key: str  # ARN of the KMS key
+    email_backend: EmailBackend
+    feedback_topic: str  # ARN of the SNS topic that the events of mails go to
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        return cls(store=Store.read(env), secrets_key=_text(env, "SECRETS_KEY"))
+        return cls(
+            store=Store.read(env),
+            stage=_text(env, "STAGE"),
+            secrets_key=_text(env, "SECRETS_KEY"),
+            email_backend=_one_of(env, "EMAIL_BACKEND", EmailBackend),
+            feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackSettings:
+    """What FeedbackFunction reads."""
+
+    store: Store
+    parking_queue_url: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(store=Store.read(env), parking_queue_url=_text(env, "PARKING_QUEUE_URL"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +120,8 @@ class DeliverySettings:
                 header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
                 alias_header=env.get("BRAND_ALIAS_HEADER", ""),
                 user_agent=_text(env, "BRAND_USER_AGENT"),
+                email_header_prefix=_text(env, "EMAIL_BRAND_HEADER_PREFIX"),
+                email_user_agent=_text(env, "EMAIL_BRAND_USER_AGENT"),
             ),
         )
 
@@ -105,6 +138,12 @@ def delivery_settings() -> DeliverySettings:
     return DeliverySettings.read(os.environ)
 
 
+@lru_cache(maxsize=1)
+def feedback_settings() -> FeedbackSettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return FeedbackSettings.read(os.environ)
+
+
 def _text(env: Mapping[str, str], name: str) -> str:
     if not (value := env.get(name, "")):
         raise SettingsError(f"{name} is not set")
@@ -116,6 +155,14 @@ def _number(env: Mapping[str, str], name: str) -> int:
     if not value.isascii() or not value.isdigit():
         raise SettingsError(f"{name} is not a whole number")
     return int(value)
+
+
+def _one_of[E: StrEnum](env: Mapping[str, str], name: str, choices: type[E]) -> E:
+    value = _text(env, name)
+    try:
+        return choices(value)
+    except ValueError as error:
+        raise SettingsError(f"{name} is none of {', '.join(choices)}") from error
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

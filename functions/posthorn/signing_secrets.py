@@ -51,14 +51,24 @@ class Unsealer:
         self._lock = threading.Lock()
 
     def secret_of(self, endpoint: Endpoint) -> bytes:
-        """Return the endpoint's signing secret; `Unavailable` when KMS does not give it."""
-        context = _endpoint_context(endpoint.workspace, endpoint.id, endpoint.secret.version)
+        """Return the endpoint's current signing secret; `Unavailable` when KMS does not give it."""
+        return self._open(endpoint, endpoint.secret)
+
+    def secrets_of(self, endpoint: Endpoint, *, now_ms: int) -> tuple[bytes, ...]:
+        """Return the secrets to sign with at a moment, newest first: the previous one only until it expires."""
+        previous = endpoint.previous_secret
+        if previous is None or previous.until <= now_ms:
+            return (self.secret_of(endpoint),)
+        return self.secret_of(endpoint), self._open(endpoint, previous.sealed)
+
+    def _open(self, endpoint: Endpoint, sealed: SealedSecret) -> bytes:
+        context = _endpoint_context(endpoint.workspace, endpoint.id, sealed.version)
         # what KMS binds a secret to is what it is remembered by
-        remembered_by: tuple[str | bytes, ...] = (*context.values(), endpoint.secret.ciphertext)
+        remembered_by: tuple[str | bytes, ...] = (*context.values(), sealed.ciphertext)
         known = self._known.get(remembered_by)
         if known is not None and known[0] > self._clock():
             return known[1]
-        secret = self._decrypt(endpoint.secret.ciphertext, context)
+        secret = self._decrypt(sealed.ciphertext, context)
         with self._lock:  # many endpoints are asked for at once
             while len(self._known) >= _CACHE_ENTRIES:
                 del self._known[next(iter(self._known))]

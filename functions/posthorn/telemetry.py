@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
+    from posthorn.errors import Unavailable
     from posthorn.models import Attempt, Delivery
     from posthorn.transport.addresses import Target
 
@@ -21,6 +22,11 @@ def log() -> Logger:
     from aws_lambda_powertools import Logger
 
     return Logger(utc=True, location=None)  # where in the code costs bytes in every line
+
+
+def outage(error: Unavailable) -> None:
+    """Write the one line of work that an outage of AWS put off."""
+    log().error("to be tried again", extra={"operation": error.operation, "code": error.code})
 
 
 def attempted(delivery: Delivery, attempt: Attempt, target: Target | None) -> None:

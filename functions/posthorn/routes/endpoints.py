@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
@@ -9,6 +10,7 @@ from pydantic import Field, StringConstraints
 from posthorn import matching
 from posthorn.errors import NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.ids import is_id
+from posthorn.models import DisabledReason
 from posthorn.routes import cursors, idempotent
 from posthorn.routes.bodies import pointer
 from posthorn.routes.problems import FieldError, Problem, invalid, not_found
@@ -71,6 +73,15 @@ def sealed(
 ) -> SealedSecret:
     """Encrypt a signing secret for the endpoint it belongs to."""
     return office.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)
+
+
+def switched(endpoint: Endpoint, *, on: bool, now_ms: int) -> Endpoint:
+    """Return an endpoint switched on or off by hand; off stays off for the reason and since the time it has."""
+    if on:
+        return replace(endpoint, enabled=True, disabled_reason=None, disabled_at=None)
+    if not endpoint.enabled:
+        return endpoint
+    return replace(endpoint, enabled=False, disabled_reason=DisabledReason.MANUAL, disabled_at=now_ms)
 
 
 def page(office: Office, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:

@@ -39,6 +39,12 @@ def finish(office: Office, request: Request, decision: Decision) -> None:
         office.idempotency.finish(request.workspace, request.operation, key)
 
 
+def forget(office: Office, request: Request) -> None:
+    """Free the request's key, since nothing came of what was decided."""
+    if (key := _key(request)) is not None:
+        office.idempotency.forget(request.workspace, request.operation, key)
+
+
 def _key(request: Request) -> str | None:
     key = request.headers.get("idempotency-key")
     if key is not None and not _SHAPE.fullmatch(key):

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from posthorn.aws import client
 from posthorn.clock import now_ms
+from posthorn.email.ses import SesBackend
+from posthorn.email.simulator import SimulatorBackend
 from posthorn.ids import new_id
 from posthorn.routes.authentication import Keyring
 from posthorn.routes.cursors import Cursors
+from posthorn.settings import EmailBackend
 from posthorn.signing_secrets import Sealer, Unsealer
 from posthorn.stores.api_keys import ApiKeys
+from posthorn.stores.configuration_sets import ConfigurationSets
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
@@ -24,6 +28,7 @@ from posthorn.transport.names import system_resolver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posthorn.email.mail import Backend
     from posthorn.settings import ApiSettings
     from posthorn.transport.names import Resolver
 
@@ -34,9 +39,11 @@ class Office:
 
     keyring: Keyring
     endpoints: Endpoints
+    configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
     idempotency: Idempotency
+    email: Backend
     cursors: Cursors
     sealer: Sealer
     unsealer: Unsealer
@@ -64,9 +71,11 @@ def open_office(
     return Office(
         keyring=Keyring(ApiKeys(dynamodb, store.config_table), clock=clock),
         endpoints=Endpoints(dynamodb, store.config_table),
+        configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
         deliveries=Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days),
         idempotency=Idempotency(dynamodb, store.config_table),
+        email=_backend(settings, clock, dice),
         cursors=Cursors(System(dynamodb, store.config_table), sealer, unsealer, dice=dice),
         sealer=sealer,
         unsealer=unsealer,
@@ -75,3 +84,11 @@ def open_office(
         clock=clock,
         dice=dice,
     )
+
+
+def _backend(settings: ApiSettings, clock: Callable[[], int], dice: Callable[[int], bytes]) -> Backend:
+    topic = settings.feedback_topic
+    if settings.email_backend is EmailBackend.SES:
+        # installations share an account's names, and roles are bound to their own
+        return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
+    return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, dice=dice)

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from posthorn.routes import events, service, webhooks
+from posthorn.routes import configuration_sets, email, event_destinations, events, service, webhooks
 from posthorn.routes.route import Route
 
-ROUTES: Final[tuple[Route, ...]] = (*webhooks.ROUTES, *events.ROUTES, *service.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *webhooks.ROUTES,
+    *events.ROUTES,
+    *configuration_sets.ROUTES,
+    *event_destinations.ROUTES,
+    *email.ROUTES,
+    *service.ROUTES,
+)

@@ -135,10 +135,8 @@ def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
             change.retry_rate_limited if "retry_rate_limited" in given else old.retry_rate_limited
         ),
     )
-    if "enabled" in given and change.enabled:
-        new = replace(new, enabled=True, disabled_reason=None, disabled_at=None)
-    elif "enabled" in given and old.enabled:
-        new = replace(new, enabled=False, disabled_reason=DisabledReason.MANUAL, disabled_at=office.clock())
+    if "enabled" in given:
+        new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
     if "token" in given:
         secret = endpoints.sealed(
             office,

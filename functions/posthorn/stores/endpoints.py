@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws import call
 from posthorn.errors import ConditionFailed, Malformed
-from posthorn.models import DisabledReason, Endpoint, SealedSecret, Wire
+from posthorn.models import DisabledReason, Endpoint, PreviousSecret, SealedSecret, Wire
 from posthorn.stores import batches, items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK
@@ -156,6 +156,12 @@ def _to_item(endpoint: Endpoint) -> Item:
         "retry_rate_limited": {"BOOL": endpoint.retry_rate_limited},
         "revision": n(endpoint.revision),
     }
+    if endpoint.name is not None:
+        item["name"] = s(endpoint.name)
+    if endpoint.previous_secret is not None:
+        item["previous_secret"] = {"B": endpoint.previous_secret.sealed.ciphertext}
+        item["previous_version"] = n(endpoint.previous_secret.sealed.version)
+        item["previous_until"] = n(endpoint.previous_secret.until)
     if endpoint.description is not None:
         item["description"] = s(endpoint.description)
     if endpoint.disabled_reason is not None:
@@ -182,7 +188,16 @@ def _from_item(item: Item) -> Endpoint:
             disabled_at=items.optional_number(item, "disabled_at"),
             description=items.optional_text(item, "description"),
             retry_rate_limited=items.flag(item, "retry_rate_limited", default=False),
+            name=items.optional_text(item, "name"),
+            previous_secret=_previous_secret(item),
             revision=items.number(item, "revision"),
         )
     except ValueError as error:
         raise Malformed("an endpoint's row holds a word that is not known") from error
+
+
+def _previous_secret(item: Item) -> PreviousSecret | None:
+    if "previous_secret" not in item:
+        return None
+    sealed = SealedSecret(items.binary(item, "previous_secret"), items.number(item, "previous_version"))
+    return PreviousSecret(sealed, until=items.number(item, "previous_until"))

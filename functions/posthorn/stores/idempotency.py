@@ -88,6 +88,10 @@ class Idempotency:
             ExpressionAttributeValues={":yes": {"BOOL": True}},
         )
 
+    def forget(self, workspace: str, operation: str, key: str) -> None:
+        """Free a key whose request came to nothing."""
+        call(self._dynamodb.delete_item, TableName=self._table, Key=_key(workspace, operation, key))
+
 
 def _key(workspace: str, operation: str, key: str) -> Item:
     digest = hashlib.sha256(f"{operation}\n{key}".encode()).hexdigest()

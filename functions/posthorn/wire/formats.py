@@ -1,23 +1,35 @@
 """Which wire format makes what: the one table that knows them all."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from posthorn.models import Event, Wire
 from posthorn.settings import Brand
-from posthorn.wire import smashsend
+from posthorn.wire import smashsend, splashify
+from posthorn.wire.envelope import Envelope
+
+type Headers = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
     """How one wire format turns an event into a body, and an attempt into headers."""
 
+    check: Callable[[Event], object]
     body: Callable[[Event], bytes]
-    headers: Callable[..., tuple[tuple[str, str], ...]]
+    headers: Callable[[Envelope, Brand], Headers]
 
 
-_FORMATS: Final = {Wire.SMASHSEND: Format(body=smashsend.body, headers=smashsend.headers)}
+_FORMATS: Final = {
+    Wire.SMASHSEND: Format(lambda _: None, smashsend.body, smashsend.headers),
+    Wire.SPLASHIFY: Format(splashify.event_type, splashify.body, splashify.headers),
+}
+
+
+def check(wire: Wire, event: Event) -> None:
+    """Raise `Malformed` for an event that a wire format could not carry."""
+    _FORMATS[wire].check(event)
 
 
 def body_of(wire: Wire, event: Event) -> bytes:
@@ -25,8 +37,6 @@ def body_of(wire: Wire, event: Event) -> bytes:
     return _FORMATS[wire].body(event)
 
 
-def headers_of(
-    wire: Wire, event: Event, payload: bytes, secrets: Sequence[bytes], *, now_ms: int, brand: Brand
-) -> tuple[tuple[str, str], ...]:
-    """Return the headers of one attempt in a wire format; `secrets` newest first."""
-    return _FORMATS[wire].headers(event, payload, secrets, now_ms=now_ms, brand=brand)
+def headers_of(wire: Wire, envelope: Envelope, brand: Brand) -> Headers:
+    """Return the headers of one attempt in a wire format."""
+    return _FORMATS[wire].headers(envelope, brand)

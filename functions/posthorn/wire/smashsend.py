@@ -1,10 +1,9 @@
 """What a webhook receives: `{event, created_at, data}` and its headers."""
 
-from collections.abc import Sequence
-
 from posthorn.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.ecmascript import stringify
+from posthorn.wire.envelope import Envelope
 from posthorn.wire.signing import hex_digest, standard_headers
 
 
@@ -13,16 +12,19 @@ def body(event: Event) -> bytes:
     return f'{{"event":{stringify(event.type)},"created_at":{stringify(event.created_at)},"data":{event.data}}}'.encode()
 
 
-def headers(
-    event: Event, payload: bytes, secrets: Sequence[bytes], *, now_ms: int, brand: Brand
-) -> tuple[tuple[str, str], ...]:
-    """Return the headers of one attempt; `secrets` newest first, of which the brand headers use the newest."""
-    signature = hex_digest(secrets[0], payload)
+def headers(envelope: Envelope, brand: Brand) -> tuple[tuple[str, str], ...]:
+    """Return the headers of one attempt; those of the brand use the newest secret."""
+    signature = hex_digest(envelope.secrets[0], envelope.body)
     alias = ((brand.alias_header, signature),) if brand.alias_header else ()
     return (
         ("Content-Type", "application/json"),
         ("User-Agent", brand.user_agent),
         (f"{brand.header_prefix}-Signature", signature),
         *alias,
-        *standard_headers(secrets, message_id=event.id, timestamp=now_ms // 1000, body=payload),
+        *standard_headers(
+            envelope.secrets,
+            message_id=envelope.event.id,
+            timestamp=envelope.timestamp,
+            body=envelope.body,
+        ),
     )

@@ -1,0 +1,1 @@
+"""Sending mail, and the sets of configuration that mail is sent with."""

@@ -1,0 +1,18 @@
+"""The tags a mail carries, which come back with every event about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posthorn.email_types import MESSAGE_TAG, OWN_TAGS, SET_TAG, WORKSPACE_TAG
+
+if TYPE_CHECKING:
+    from posthorn.email.mail import Mail
+
+
+def tags_of(mail: Mail) -> dict[str, str]:
+    """Return the caller's tags and our own; none of the caller's can pass for one of ours."""
+    own = {MESSAGE_TAG: mail.message_id, WORKSPACE_TAG: mail.workspace}
+    if mail.configuration_set is not None:
+        own[SET_TAG] = mail.configuration_set
+    return {name: value for name, value in mail.tags if name not in OWN_TAGS} | own

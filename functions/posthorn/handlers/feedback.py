@@ -1,0 +1,23 @@
+"""FeedbackFunction: messages of the FeedbackQueue in, events of mails out."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from posthorn.feedback import Feedback, open_feedback
+from posthorn.settings import feedback_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@lru_cache(maxsize=1)
+def feedback() -> Feedback:
+    return open_feedback(feedback_settings())
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
+    """Answer with the ids of the messages that are to come again."""
+    failed = feedback().take(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}

@@ -1,0 +1,192 @@
+"""`/api/v1/partner/email/configuration-sets`: groups of mails whose events have destinations of their own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from posthorn.api_keys import Scope
+from posthorn.clock import rfc3339
+from posthorn.ids import CONFIGURATION_SET, is_id
+from posthorn.models import ConfigurationSet, SetState, Suppression
+from posthorn.routes import bodies, cursors, idempotent
+from posthorn.routes.problems import Problem, not_found
+from posthorn.routes.route import Answer, Request, Route
+
+if TYPE_CHECKING:
+    from posthorn.routes.office import Office
+
+PATH: Final = "/api/v1/partner/email/configuration-sets"
+
+type SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+# strict models take no text for an enumeration unless told to
+type SuppressionOptions = Annotated[Suppression, Field(strict=False)]
+
+
+class NewConfigurationSet(bodies.Body):
+    """What a configuration set is made from."""
+
+    name: SetName
+    suppression_options: SuppressionOptions = Suppression.BOUNCE_AND_COMPLAINT
+
+
+class ConfigurationSetChange(bodies.Body):
+    """What is to change; whatever is absent stays."""
+
+    name: SetName = ""
+    suppression_options: SuppressionOptions = Suppression.NONE
+
+
+def list_configuration_sets(office: Office, request: Request) -> Answer:
+    limit, after = cursors.read_limit(request), office.cursors.read(request)
+    page, last = office.configuration_sets.page(request.workspace, after=after, limit=limit)
+    shown = [_shown(one) for one in page if one.state is SetState.READY]
+    content: dict[str, Any] = {"configuration_sets": shown}
+    if last is not None:
+        content["next_cursor"] = office.cursors.write(request, last)
+    return Answer(content)
+
+
+def create_configuration_set(office: Office, request: Request) -> Answer:
+    """Make a set, then what it needs at the backend; whatever breaks off in between is completed by the next try."""
+    wanted = bodies.validate(NewConfigurationSet, bodies.parse(request))
+    decision = idempotent.decide(office, request, [office.new_id(CONFIGURATION_SET)])
+    if decision.is_done:
+        return Answer(_shown(find(office, request.workspace, decision.ids[0])), 201)
+    made = ConfigurationSet(
+        id=decision.ids[0],
+        workspace=request.workspace,
+        name=wanted.name,
+        suppression=wanted.suppression_options,
+        created_at=decision.decided_at,
+        state=SetState.CREATING,
+    )
+    if not office.configuration_sets.create(made):
+        made = _unfinished(office, made)
+    office.email.create_set(made.id, made.suppression)
+    ready = made if made.state is SetState.READY else office.configuration_sets.move(made, SetState.READY)
+    idempotent.finish(office, request, decision)
+    return Answer(_shown(ready or find(office, request.workspace, made.id)), 201)
+
+
+def retrieve_configuration_set(office: Office, request: Request) -> Answer:
+    return Answer(_shown(find(office, request.workspace, request.path["configSetId"])))
+
+
+def change_configuration_set(office: Office, request: Request) -> Answer:
+    change = bodies.validate(ConfigurationSetChange, bodies.parse(request))
+    given = change.model_fields_set
+    old = find(office, request.workspace, request.path["configSetId"])
+    new = replace(
+        old,
+        name=change.name if "name" in given else old.name,
+        suppression=change.suppression_options if "suppression_options" in given else old.suppression,
+    )
+    if new != old:
+        if new.suppression is not old.suppression:
+            # the backend first: if the row then fails, the same change can be made again
+            office.email.change_set(new.id, new.suppression)
+        if not office.configuration_sets.change(old, new):
+            raise _taken(new.name) if new.name != old.name else _concurrent()
+    return Answer(_shown(new))
+
+
+def delete_configuration_set(office: Office, request: Request) -> Answer:
+    """Remove a set with its destinations; a delete that broke off is completed by the next."""
+    set_id = request.path["configSetId"]
+    one = _get(office, request.workspace, set_id)
+    if one is None:
+        raise not_found("configuration set")
+    if one.state is not SetState.DELETING:
+        moved = office.configuration_sets.move(one, SetState.DELETING)
+        if moved is None:
+            raise _concurrent()
+        one = moved
+    for endpoint in office.endpoints.of_channel(set_id):
+        office.endpoints.delete(set_id, endpoint.id)
+    office.email.delete_set(set_id)
+    office.configuration_sets.remove(one)
+    return Answer({"deleted": True})
+
+
+def find(office: Office, workspace: str, set_id: str) -> ConfigurationSet:
+    """Return a set that is in use, or raise the 404."""
+    one = _get(office, workspace, set_id)
+    if one is None or one.state is not SetState.READY:
+        raise not_found("configuration set")
+    return one
+
+
+ROUTES: Final = (
+    Route("GET", PATH, Scope.PARTNER, list_configuration_sets, "List configuration sets"),
+    Route(
+        "POST",
+        PATH,
+        Scope.PARTNER,
+        create_configuration_set,
+        "Create a configuration set",
+        NewConfigurationSet,
+    ),
+    Route(
+        "GET",
+        f"{PATH}/{{configSetId}}",
+        Scope.PARTNER,
+        retrieve_configuration_set,
+        "Retrieve a configuration set",
+    ),
+    Route(
+        "PATCH",
+        f"{PATH}/{{configSetId}}",
+        Scope.PARTNER,
+        change_configuration_set,
+        "Change a configuration set",
+        ConfigurationSetChange,
+    ),
+    Route(
+        "DELETE",
+        f"{PATH}/{{configSetId}}",
+        Scope.PARTNER,
+        delete_configuration_set,
+        "Delete a configuration set and its event destinations",
+    ),
+)
+
+
+def _get(office: Office, workspace: str, set_id: str) -> ConfigurationSet | None:
+    return office.configuration_sets.get(workspace, set_id) if is_id(set_id, CONFIGURATION_SET) else None
+
+
+def _unfinished(office: Office, wanted: ConfigurationSet) -> ConfigurationSet:
+    """Return the set that an earlier try left unfinished under this id or name, or refuse the name."""
+    found = office.configuration_sets.by_name(wanted.workspace, wanted.name)
+    if found is None:
+        raise _concurrent()  # deleted just now
+    if found.id == wanted.id:
+        return found  # a repetition of this very request
+    if found.state is not SetState.CREATING:
+        raise _taken(wanted.name)
+    adopted = replace(found, suppression=wanted.suppression)
+    if not office.configuration_sets.change(found, adopted):
+        raise _concurrent()
+    return adopted
+
+
+def _taken(name: str) -> Problem:
+    return Problem(409, "name_taken", f"There is a configuration set called {name} already.")
+
+
+def _concurrent() -> Problem:
+    return Problem(
+        409, "concurrent_changes", "Others are changing this configuration set right now; try again."
+    )
+
+
+def _shown(one: ConfigurationSet) -> dict[str, Any]:
+    return {
+        "config_set_id": one.id,
+        "name": one.name,
+        "suppression_options": one.suppression,
+        "created_at": rfc3339(one.created_at),
+    }
