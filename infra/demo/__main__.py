@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import queue
 import sys
-import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from infra.cli.access import create_workspace_key
+from infra.demo import mails, webhooks
 from infra.demo.api import Api, UnexpectedAnswer
-from infra.demo.receivers import Arrival, Receiver, listening
-from infra.demo.timeline import Timeline
+from infra.demo.play import Surprise
 from infra.local.errors import LocalStackError
 from infra.local.places import STATE
 from infra.local.stack import running_stack
@@ -18,45 +16,12 @@ from infra.local.stack import running_stack
 if TYPE_CHECKING:
     from infra.local.stack import Stack
 
-DELAYS: Final = (3, 5, 8)
-"""Seconds; they stand for 1, 5 and 15 minutes."""
 PARAMETERS: Final = {
-    "FirstRetryDelay": str(DELAYS[0]),
-    "SecondRetryDelay": str(DELAYS[1]),
-    "ThirdRetryDelay": str(DELAYS[2]),
+    "FirstRetryDelay": str(webhooks.DELAYS[0]),
+    "SecondRetryDelay": str(webhooks.DELAYS[1]),
+    "ThirdRetryDelay": str(webhooks.DELAYS[2]),
     "AttemptDeadline": "5",
 }
-PATIENCE: Final = 60.0
-"""Seconds to wait for the next thing to happen."""
-
-STEADY_ANSWERS: Final = (200,)
-MOODY_ANSWERS: Final = (500, 503, 500, 200)
-
-# The examples of the published API, as printed there.
-CONTACT_CREATED: Final[dict[str, Any]] = {
-    "event": "CONTACT_CREATED",
-    "created_at": "2023-04-16T15:45:00Z",
-    "data": {
-        "contact": {
-            "id": "cont_123456789",
-            "email": "newcontact@example.com",
-            "name": "New Contact",
-            "createdAt": "2023-04-16T15:45:00Z",
-        }
-    },
-}
-TEAM_MEMBER_JOINED: Final[dict[str, Any]] = {
-    "event": "WORKSPACE_TEAM_MEMBER_JOINED",
-    "created_at": "2023-04-16T16:30:00Z",
-    "data": {
-        "workspace": {"id": "wksp_123456789", "name": "My Workspace"},
-        "user": {"id": "usr_987654321", "email": "teammember@example.com", "name": "Team Member"},
-    },
-}
-
-
-class Surprise(Exception):
-    """Something went otherwise than the demo says it does."""
 
 
 def main() -> int:
@@ -80,107 +45,15 @@ def _show(stack: Stack) -> None:
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="demo",
-        scopes=("api_user", "user"),
+        scopes=("api_user", "user", "partner"),
     )
     api = Api(stack.api_url, key)
-    arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
-    steady = Receiver("steady", STEADY_ANSWERS, arrivals.put)
-    moody = Receiver("moody", MOODY_ANSWERS, arrivals.put)
-    print()
-    with listening(steady, moody):
-        timeline = Timeline()
-        webhooks = {
-            steady.name: _register(
-                api, timeline, steady, ["CONTACT_CREATED", "WORKSPACE_TEAM_MEMBER_JOINED"]
-            ),
-            # the other spelling of CONTACT_CREATED
-            moody.name: _register(api, timeline, moody, ["contact.created"]),
-        }
-        published = {}
-        for event in (CONTACT_CREATED, TEAM_MEMBER_JOINED):
-            answer = api.call("POST", "/v1/events", event, expect=202)
-            published[answer["event"]["id"]] = event
-            timeline.say("you", f"POST /v1/events    {event['event']} is {answer['event']['id']}")
-        expected = len(STEADY_ANSWERS) * 2 + len(MOODY_ANSWERS)
-        _watch(arrivals, timeline, published, expected)
-    _read_back(api, timeline, webhooks, published)
-
-
-def _register(api: Api, timeline: Timeline, receiver: Receiver, events: list[str]) -> str:
-    webhook = api.call("POST", "/v1/webhooks", {"url": receiver.url, "events": events}, expect=201)["webhook"]
-    receiver.token = webhook["token"]
-    timeline.say("you", f"POST /v1/webhooks  {receiver.name} wants {', '.join(events)}")
-    webhook_id: str = webhook["id"]
-    return webhook_id
-
-
-def _watch(
-    arrivals: queue.SimpleQueue[Arrival],
-    timeline: Timeline,
-    published: dict[str, dict[str, Any]],
-    expected: int,
-) -> None:
-    """Show every POST as it arrives, and check it against what was published and against the schedule."""
-    last: dict[tuple[str, str], float] = {}
-    for _ in range(expected):
-        try:
-            arrival = arrivals.get(timeout=PATIENCE)
-        except queue.Empty:
-            raise Surprise(f"nothing arrived for {PATIENCE:.0f} s") from None
-        failed = arrival.answer >= 300
-        timeline.arrived(arrival, DELAYS[arrival.attempt - 1] if failed else None)
-        if not (arrival.published_check and arrival.library_check):
-            raise Surprise(f"a signature at {arrival.receiver} does not fit")
-        if arrival.payload != published.get(arrival.event_id):
-            raise Surprise(f"{arrival.receiver} got something that was not published")
-        key = (arrival.receiver, arrival.event_id)
-        if arrival.attempt > 1 and arrival.at - last[key] < DELAYS[arrival.attempt - 2]:
-            raise Surprise(f"attempt {arrival.attempt} at {arrival.receiver} came too early")
-        last[key] = arrival.at
-
-
-def _read_back(
-    api: Api, timeline: Timeline, webhooks: dict[str, str], published: dict[str, dict[str, Any]]
-) -> None:
-    """Show where every delivery stands, as the API tells it, and check that it is what was seen."""
-    print()
-    names = {webhook_id: name for name, webhook_id in webhooks.items()}
-    wanted = {
-        (CONTACT_CREATED["event"], "steady"): list(STEADY_ANSWERS),
-        (CONTACT_CREATED["event"], "moody"): list(MOODY_ANSWERS),
-        (TEAM_MEMBER_JOINED["event"], "steady"): list(STEADY_ANSWERS),
-    }
-    found: dict[tuple[str, str], list[int]] = {}
-    for event_id, event in published.items():
-        for delivery in _settled(api, event_id):
-            name = names[delivery["webhookId"]]
-            statuses = [attempt["status"] for attempt in delivery["attempts"]]
-            found[event["event"], name] = statuses
-            state = timeline.paint(delivery["status"], "green")
-            timeline.say(
-                "you",
-                f"GET /v1/events/…    {event['event']} at {name}: {state}"
-                f" after {len(statuses)} attempt{'s' * (len(statuses) > 1)}"
-                f" ({', '.join(map(str, statuses))})",
-            )
-            if delivery["status"] != "delivered":
-                raise Surprise(f"{event['event']} at {name} is {delivery['status']}")
-    if found != wanted:
-        raise Surprise(f"the API tells of {found}, but {wanted} is what happened")
-
-
-def _settled(api: Api, event_id: str) -> list[dict[str, Any]]:
-    """Return an event's deliveries once none of them is open; the last row is written after its answer."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        deliveries: list[dict[str, Any]] = api.call("GET", f"/v1/events/{event_id}", expect=200)["event"][
-            "deliveries"
-        ]
-        if deliveries and all(delivery["status"] in {"delivered", "failed"} for delivery in deliveries):
-            return deliveries
-        if time.monotonic() > deadline:
-            raise Surprise(f"the deliveries of {event_id} did not settle: {deliveries}")
-        time.sleep(0.2)
+    print("\nFirst act: webhooks. One receiver answers at once, the other at the fourth attempt.\n")
+    webhooks.play(api)
+    print(
+        "\nSecond act: mails. Three calls, then three mails; the backend is the simulator, nothing is sent.\n"
+    )
+    mails.play(api)
 
 
 if __name__ == "__main__":

@@ -29,20 +29,27 @@ class Timeline:
 
     def arrived(self, arrival: Arrival, wait: int | None) -> None:
         """Show a POST that arrived; `wait` is what the schedule says is to follow it, if anything."""
-        checks = (
-            f"{self._tick(arrival.published_check)} published example"
-            f"  {self._tick(arrival.library_check)} standardwebhooks"
-        )
         if arrival.answer < 300:
             answer = self.paint(f"answers {arrival.answer}", "green")
         else:
             answer = self.paint(f"answers {arrival.answer}", "yellow")
             answer += f", next attempt in {wait} s" if wait is not None else ""
         what = f"← {arrival.event}, attempt {arrival.attempt}"
-        self.say(arrival.receiver, f"{what:<44}{checks}  {answer}", at=arrival.at)
+        self.say(arrival.receiver, f"{what:<44}{self._checks(arrival)}  {answer}", at=arrival.at)
+
+    def told(self, arrival: Arrival, address: str) -> None:
+        """Show what was told about a mail."""
+        what = f"← {arrival.event:<10} {address}"
+        self.say(arrival.receiver, f"{what:<48}{self._checks(arrival)}", at=arrival.at)
 
     def paint(self, text: str, colour: str) -> str:
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if self._colour else text
+
+    def _checks(self, arrival: Arrival) -> str:
+        return (
+            f"{self._tick(arrival.published_check)} published example"
+            f"  {self._tick(arrival.library_check)} standardwebhooks"
+        )
 
     def _tick(self, good: bool) -> str:
         return self.paint("✓", "green") if good else self.paint("✗", "red")

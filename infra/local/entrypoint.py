@@ -1,4 +1,4 @@
-"""What the emulator's own Python runs: MiniStack, made to fit in three places.
+"""What the emulator's own Python runs: MiniStack, made to fit in four places.
 
 Nothing of this package may be imported here; it is another environment. Arguments: the Python that runs functions.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 iam_actions: Any = importlib.import_module("ministack.core.iam_actions")
 _request_context = iam_actions.request_tag_context
+_action_of = iam_actions.extract_iam_action
 
 
 def with_encryption_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
@@ -27,6 +28,12 @@ def with_encryption_context(service: str, action: str, body: bytes, params: dict
     return keys | {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
 
 
+def with_publish_batch(*arguments: Any, **named: Any) -> Any:
+    """Take PublishBatch for what it is on AWS: allowed by whoever allows `sns:Publish`."""
+    action = _action_of(*arguments, **named)
+    return "sns:Publish" if action == "sns:PublishBatch" else action
+
+
 def end_with_parent() -> None:
     """End the whole process group once the one who started it is gone, even if it was killed."""
     sys.stdin.buffer.read()
@@ -37,5 +44,6 @@ if __name__ == "__main__":
     # MiniStack runs functions with its own Python and so with its own packages; Lambda has boto3 and no more
     sys.executable = sys.argv.pop(1)
     iam_actions.request_tag_context = with_encryption_context
+    iam_actions.extract_iam_action = with_publish_batch
     threading.Thread(target=end_with_parent, daemon=True).start()
     importlib.import_module("ministack.app").main()
