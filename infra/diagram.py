@@ -10,7 +10,7 @@ from typing import Final
 
 TARGET: Final = Path(__file__).parent.parent / "docs" / "flow.svg"
 
-_WIDTH, _HEIGHT = 1000, 440
+_WIDTH, _HEIGHT = 1000, 536
 _INK, _SOFT, _LINE = "#1f2430", "#5b6472", "#8a94a6"
 _FILLS: Final = {
     "outside": "#ffffff",
@@ -49,40 +49,60 @@ class Box:
         return self.x + self.width // 2, self.y + self.height
 
 
-SAAS: Final = Box("Your SaaS", "publishes events", "outside", 20, 50)
-API: Final = Box("ApiFunction", "checks, accepts", "function", 215, 50)
-EVENTS: Final = Box("EventsTable", "written once", "table", 410, 50)
-DISPATCH: Final = Box("DispatchFunction", "match, sign, POST", "function", 605, 50)
-RECEIVERS: Final = Box("Receivers", "your customers' URLs", "outside", 830, 130)
-DELIVERIES: Final = Box("DeliveriesTable", "every attempt of both", "table", 830, 290)
-DELIVER: Final = Box("DeliverFunction", "the same attempt", "function", 605, 230)
+SAAS: Final = Box("Your SaaS", "publishes events", "outside", 20, 146)
+API: Final = Box("ApiFunction", "checks, accepts", "function", 215, 146)
+EVENTS: Final = Box("EventsTable", "written once", "table", 410, 146)
+DISPATCH: Final = Box("DispatchFunction", "match, sign, POST", "function", 605, 146)
+RECEIVERS: Final = Box("Receivers", "your customers' URLs", "outside", 830, 226)
+DELIVERIES: Final = Box("DeliveriesTable", "every attempt of both", "table", 830, 386)
+DELIVER: Final = Box("DeliverFunction", "the same attempt", "function", 605, 326)
 QUEUES: Final = (
-    Box("DeliverQueue", "no wait: overflow", "queue", 215, 180, height=46),
-    Box("Retry1MinQueue", "before attempt 2", "queue", 215, 238, height=46),
-    Box("Retry5MinQueue", "before attempt 3", "queue", 215, 296, height=46),
-    Box("Retry15MinQueue", "before attempt 4", "queue", 215, 354, height=46),
+    Box("DeliverQueue", "no wait: overflow", "queue", 215, 276, height=46),
+    Box("Retry1MinQueue", "before attempt 2", "queue", 215, 334, height=46),
+    Box("Retry5MinQueue", "before attempt 3", "queue", 215, 392, height=46),
+    Box("Retry15MinQueue", "before attempt 4", "queue", 215, 450, height=46),
 )
+
+
+SES: Final = Box("SES", "tells about mails", "outside", 20, 26)
+FEEDBACK_QUEUE: Final = Box("FeedbackQueue", "through SNS", "queue", 215, 26)
+FEEDBACK: Final = Box("FeedbackFunction", "cleans, accepts", "function", 410, 26)
 
 
 def render() -> str:
     """Return the picture's text."""
-    boxes = (SAAS, API, EVENTS, DISPATCH, RECEIVERS, DELIVERIES, DELIVER, *QUEUES)
+    boxes = (
+        SES,
+        FEEDBACK_QUEUE,
+        FEEDBACK,
+        SAAS,
+        API,
+        EVENTS,
+        DISPATCH,
+        RECEIVERS,
+        DELIVERIES,
+        DELIVER,
+        *QUEUES,
+    )
     join_x, queue_x = 480, 190
     lines = [
+        _arrow([SES.right, FEEDBACK_QUEUE.left]),
+        _arrow([FEEDBACK_QUEUE.right, FEEDBACK.left]),
+        _arrow([FEEDBACK.bottom, EVENTS.top]),
         _arrow([SAAS.right, API.left], "POST /v1/events"),
         _arrow([API.right, EVENTS.left], "put"),
         _arrow([EVENTS.right, DISPATCH.left], "stream"),
-        _arrow([DISPATCH.right, (790, 79), (790, 150), (830, 150)], "attempt 1", at=(798, 98)),
-        _arrow([DELIVER.right, (790, 259), (790, 168), (830, 168)], "2, 3, 4", at=(798, 222)),
-        _arrow([(680, 288), (680, 319), (830, 319)], "row", at=(752, 312)),
+        _arrow([DISPATCH.right, (790, 175), (790, 246), (830, 246)], "attempt 1", at=(798, 194)),
+        _arrow([DELIVER.right, (790, 355), (790, 264), (830, 264)], "2, 3, 4", at=(798, 318)),
+        _arrow([(680, 384), (680, 415), (830, 415)], "row", at=(752, 408)),
         *(_line([queue.right, (join_x, queue.right[1])]) for queue in QUEUES),
         _line([(join_x, QUEUES[0].right[1]), (join_x, QUEUES[-1].right[1])]),
-        _arrow([(join_x, 259), DELIVER.left]),
-        _line([DISPATCH.bottom, (683, 150), (queue_x, 150), (queue_x, QUEUES[-1].left[1])]),
+        _arrow([(join_x, 355), DELIVER.left]),
+        _line([DISPATCH.bottom, (683, 246), (queue_x, 246), (queue_x, QUEUES[-1].left[1])]),
         *(_arrow([(queue_x, queue.left[1]), queue.left]) for queue in QUEUES),
-        _line([(640, 288), (640, 420), (queue_x, 420), (queue_x, QUEUES[-1].left[1])]),
-        _text(430, 144, "no answer, 5xx, no room", _SOFT, 12),
-        _text(430, 413, "no answer or 5xx again", _SOFT, 12),
+        _line([(640, 384), (640, 516), (queue_x, 516), (queue_x, QUEUES[-1].left[1])]),
+        _text(430, 240, "no answer, 5xx, no room", _SOFT, 12),
+        _text(430, 509, "no answer or 5xx again", _SOFT, 12),
     ]
     return "\n".join(
         [
