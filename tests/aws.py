@@ -1,4 +1,4 @@
-"""Tables, queues and the key in moto, made from template.yaml, so that no test works on a shape of its own.
+"""Tables, queues, topics and the key in moto, made from template.yaml, so that no test works on a shape of its own.
 
 Every function returns logical id -> physical name, and physical names differ from logical ones,
 so code that confuses the two fails here as it would on AWS.
@@ -15,7 +15,9 @@ from tests.template import (
     PSEUDO_PARAMETERS,
     QUEUE,
     REGION,
+    SUBSCRIPTION,
     TABLE,
+    TOPIC,
     Json,
     load,
     resolve,
@@ -26,9 +28,18 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sqs import SQSClient
 
-__all__ = ["ACCOUNT", "REGION", "create_key", "create_queues", "create_tables", "environment"]
+__all__ = [
+    "ACCOUNT",
+    "REGION",
+    "create_key",
+    "create_queues",
+    "create_tables",
+    "create_topics",
+    "environment",
+]
 
 _TABLE_FIELDS = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
 _QUEUE_ATTRIBUTES = ("DelaySeconds", "VisibilityTimeout", "MessageRetentionPeriod")
@@ -67,6 +78,26 @@ def create_queues(client: SQSClient) -> dict[str, str]:
     return urls
 
 
+def create_topics(client: SNSClient) -> dict[str, str]:
+    """Create every topic and subscribe its queue, which is there already; return logical id -> topic ARN."""
+    arns = {
+        logical_id: client.create_topic(Name=_physical(logical_id))["TopicArn"]
+        for logical_id in load().of_type(TOPIC)
+    }
+    known = {
+        f"{name}.Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{_physical(name)}" for name in load().of_type(QUEUE)
+    }
+    for subscription in load().of_type(SUBSCRIPTION).values():
+        wanted = resolve(subscription, arns | known)
+        client.subscribe(
+            TopicArn=wanted["TopicArn"],
+            Protocol=wanted["Protocol"],
+            Endpoint=wanted["Endpoint"],
+            Attributes={"RawMessageDelivery": json.dumps(wanted["RawMessageDelivery"])},
+        )
+    return arns
+
+
 def create_key(client: KMSClient) -> str:
     """Create the key of the signing secrets; return its ARN."""
     (properties,) = load().of_type(KEY).values()
@@ -77,8 +108,8 @@ def create_key(client: KMSClient) -> str:
 def environment(function: str, physical: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the template gives a function, every parameter at its default.
 
-    `physical` holds what the three functions above returned: table names, queue URLs, and the key's ARN
-    as `"SecretsKey.Arn"`. A parameter named in it too, such as `"Stage"`, leaves its default.
+    `physical` holds what the functions above returned: table names, queue URLs, topic ARNs, and the key's
+    ARN as `"SecretsKey.Arn"`. A parameter named in it too, such as `"Stage"`, leaves its default.
     """
     known = load().defaults | PSEUDO_PARAMETERS | dict(physical)
     return {name: str(resolve(value, known)) for name, value in load().variables(function).items()}

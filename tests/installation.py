@@ -1,4 +1,4 @@
-"""A whole installation in moto: tables, queues and key of the template, the real API, dispatcher and deliverer.
+"""A whole installation in moto: what the template has, and the real API, dispatcher, deliverer and feedback.
 
 Time stands still until a test moves it, and the network is a table of receivers.
 """
@@ -24,12 +24,13 @@ from infra.cli.access import create_key, create_workspace_key
 from posthorn import assembly, aws
 from posthorn.api_keys import Scope
 from posthorn.errors import NameNotResolved
+from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
 from posthorn.routes.office import open_office
-from posthorn.settings import ApiSettings, DeliverySettings
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings
 from posthorn.stores.deliveries import Deliveries
 from tests.aws import create_key as create_kms_key
-from tests.aws import create_queues, create_tables, environment
+from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.network import Network
 from tests.template import ACCOUNT, REGION
 
@@ -91,10 +92,12 @@ class Installation:
 
     tables: Mapping[str, str]
     queues: Mapping[str, str]
+    topics: Mapping[str, str]
     clock: Clock
     network: Network
     office: Office
     settings: DeliverySettings
+    feedback: Feedback
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -148,6 +151,10 @@ class Installation:
             headers={name.lower(): value for name, value in answer["headers"].items()},
             body=json.loads(answer["body"]),
         )
+
+    def new_id(self) -> str:
+        """Return text that nothing else is called."""
+        return self.office.new_id("test")
 
     def new_key(self, *scopes: str, workspace: str | None = None) -> str:
         table = self.tables["ConfigTable"]
@@ -228,6 +235,10 @@ class Installation:
         """Pass messages to the deliverer; returns what it reports as failed."""
         return self.deliverer.deliver([message.record() for message in messages])
 
+    def notify(self, messages: list[Waiting]) -> set[str]:
+        """Pass messages to the feedback; returns what it reports as failed."""
+        return self.feedback.take([message.record() for message in messages])
+
     def _messages(self, queue: str) -> list[Any]:
         name = self.queues[queue].rsplit("/", 1)[1]
         messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
@@ -265,10 +276,13 @@ def running(**parameters: str) -> Iterator[Installation]:
     with mock.patch.dict(os.environ, credentials), mock_aws(), _atomic_calls():
         aws._client.cache_clear()
         tables, queues = create_tables(boto3.client("dynamodb")), create_queues(boto3.client("sqs"))
+        topics = create_topics(boto3.client("sns"))
         physical = {
             **tables,
             **queues,
+            **topics,
             "SecretsKey.Arn": create_kms_key(boto3.client("kms")),
+            "EmailBackend": "simulator",
             **parameters,
         }
         clock = Clock()
@@ -292,10 +306,14 @@ def running(**parameters: str) -> Iterator[Installation]:
         yield Installation(
             tables=tables,
             queues=queues,
+            topics=topics,
             clock=clock,
             network=Network(clock),
             office=office,
             settings=DeliverySettings.read(environment("DispatchFunction", physical)),
+            feedback=open_feedback(
+                FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
+            ),
             names=names,
             workspace=workspace,
             key=key,

@@ -23,8 +23,12 @@ KEY: Final = "AWS::KMS::Key"
 LOG_GROUP: Final = "AWS::Logs::LogGroup"
 MAPPING: Final = "AWS::Lambda::EventSourceMapping"  # only in the translation
 QUEUE: Final = "AWS::SQS::Queue"
+QUEUE_POLICY: Final = "AWS::SQS::QueuePolicy"
 ROLE: Final = "AWS::IAM::Role"
+SUBSCRIPTION: Final = "AWS::SNS::Subscription"
 TABLE: Final = "AWS::DynamoDB::Table"
+TOPIC: Final = "AWS::SNS::Topic"
+TOPIC_POLICY: Final = "AWS::SNS::TopicPolicy"
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"  # moto's
@@ -114,6 +118,8 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
             return known[name]
         case {"Fn::GetAtt": [name, attribute]}:
             return known[f"{name}.{attribute}"]
+        case {"Fn::If": [str() as condition, then, otherwise]}:
+            return resolve(then if holds(load().data["Conditions"][condition], known) else otherwise, known)
         case {"Fn::Sub": str() as text}:
             return re.sub(r"\$\{([^}]+)\}", lambda hit: known[hit[1]], text)
         case dict():
@@ -122,6 +128,19 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
             return [resolve(child, known) for child in value]
         case _:
             return value
+
+
+def holds(condition: Any, known: Mapping[str, str]) -> bool:
+    """Evaluate a condition of the template."""
+    match condition:
+        case {"Fn::Equals": [left, right]}:
+            return bool(resolve(left, known) == resolve(right, known))
+        case {"Fn::And": list() as all_of}:
+            return all(holds(one, known) for one in all_of)
+        case {"Fn::Or": list() as any_of}:
+            return any(holds(one, known) for one in any_of)
+        case _:
+            raise AssertionError(f"not a condition: {condition!r}")
 
 
 def target(value: Any) -> str:

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import base64
-import http.client
 import json
 import threading
-from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 import pytest
-import standardwebhooks
-import svix.webhooks
 
 from infra.cli.access import create_workspace_key
 from tests.e2e.conftest import SCALED
 from tests.e2e.customer import TOKEN, Customer, awaited
-from tests.receivers.node import NodeReceiver, node_receiver
-from tests.receivers.recorder import Answer, Recorded, Recorder, always, in_turn, recording
+from tests.e2e.verification import post
+from tests.receivers.node import node_receiver
+from tests.receivers.recorder import Recorded, always, in_turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from infra.local.stack import Stack
+    from tests.e2e.verification import Receiving
 
-type Receiving = Callable[[Answer], AbstractContextManager[Recorder]]
-
-SECRET: Final = "whsec_" + base64.b64encode(TOKEN.encode()).decode()
 DELAYS: Final = [int(SCALED[name]) for name in ("FirstRetryDelay", "SecondRetryDelay", "ThirdRetryDelay")]
 # everything that makes JSON differ between two languages
 ODD: Final = (
@@ -60,53 +51,6 @@ def lone_customer(stack: Stack) -> Customer:
     return Customer(stack.api_url, key)
 
 
-@pytest.fixture(scope="module")
-def npm_libraries() -> Iterator[NodeReceiver]:
-    """Run the two published verifiers of the npm registry."""
-    with node_receiver("standard.js", env={"WEBHOOK_SECRET": SECRET}) as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def receiving(npm_libraries: NodeReceiver) -> Receiving:
-    """Give receivers that check, when they close, whatever came to them: every delivery of the run is verified."""
-
-    @contextmanager
-    def verified(answer: Answer) -> Iterator[Recorder]:
-        with recording(answer) as recorder:
-            yield recorder
-        for delivery in recorder.recorded:
-            _verify(delivery, npm_libraries)
-
-    return verified
-
-
-def _post(url: str, body: bytes, headers: dict[str, str]) -> int:
-    address = urlsplit(url)
-    with closing(http.client.HTTPConnection(address.netloc, timeout=30)) as connection:
-        connection.request("POST", address.path or "/", body, headers)
-        return connection.getresponse().status
-
-
-def _verify(delivery: Recorded, npm_libraries: NodeReceiver) -> None:
-    """Check a delivery with all four published libraries, and that they refuse it when one byte is changed."""
-    tampered = delivery.body.replace(b"CONTACT", b"KONTACT")
-    assert tampered != delivery.body
-    for library in (standardwebhooks.Webhook(SECRET), svix.webhooks.Webhook(SECRET)):
-        library.verify(delivery.body, delivery.headers)
-        with pytest.raises(
-            (standardwebhooks.WebhookVerificationError, svix.webhooks.WebhookVerificationError)
-        ):
-            library.verify(tampered, delivery.headers)
-    kept = {
-        name: value
-        for name, value in delivery.headers.items()
-        if name.startswith(("webhook-", "content-type"))
-    }
-    assert _post(npm_libraries.url, delivery.body, kept) == 200
-    assert _post(npm_libraries.url, tampered, kept) == 401
-
-
 def test_the_published_receiver_accepts_a_real_delivery(
     lone_customer: Customer, receiving: Receiving
 ) -> None:
@@ -127,8 +71,8 @@ def test_the_published_receiver_accepts_a_real_delivery(
         assert [delivery["attempts"][-1]["status"] for delivery in deliveries] == [200, 200]
         (delivery,) = copy.recorded
         tampered = delivery.body.replace(b"CONTACT_CREATED", b"CONTACT_DELETED")
-        assert _post(f"{receiver.url}/webhooks/zootools", delivery.body, delivery.headers) == 200
-        assert _post(f"{receiver.url}/webhooks/zootools", tampered, delivery.headers) == 401
+        assert post(f"{receiver.url}/webhooks/zootools", delivery.body, delivery.headers) == 200
+        assert post(f"{receiver.url}/webhooks/zootools", tampered, delivery.headers) == 401
 
 
 def test_a_delivery_is_retried_on_schedule_and_verified_each_time(

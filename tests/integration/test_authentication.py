@@ -8,15 +8,34 @@ import pytest
 
 from posthorn import aws
 from posthorn.api_keys import Scope, split
+from posthorn.routes.configuration_sets import PATH as SETS
+from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.table import ROUTES
 from posthorn.stores.api_keys import ApiKeys
+from tests.installation import running
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from posthorn.routes.route import Route
     from tests.installation import Installation, Reply
 
+DESTINATION: dict[str, Any] = {
+    "name": "production-webhook",
+    "destination_type": "WEBHOOK",
+    "webhook_url": "https://yourapp.com/webhooks/splashify",
+    "webhook_secret": "your-shared-secret-32-chars",
+    "matching_event_types": ["send"],
+}
 PROTECTED = [route for route in ROUTES if route.scope is not None]
 OPEN = [route for route in ROUTES if route.scope is None]
+
+
+@pytest.fixture(scope="module")
+def posthorn() -> Iterator[Installation]:
+    """One installation for all: every test makes what it works with."""
+    with running() as installation:
+        yield installation
 
 
 def _call(
@@ -26,13 +45,30 @@ def _call(
         "POST /v1/webhooks": {"url": "https://x.example.com/", "events": ["*"]},
         "PUT /v1/webhooks/{webhookId}": {"description": "changed"},
         "POST /v1/events": {"event": "CONTACT_CREATED", "data": {}},
+        f"POST {SETS}": {"name": posthorn.new_id()},
+        f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
+        f"POST {DESTINATIONS}": DESTINATION,
+        f"PATCH {DESTINATIONS}/{{destinationId}}": {"name": "changed"},
+        "POST /api/v1/partner/email/send": {
+            "from": "hello@yourcompany.com",
+            "to": ["customer@example.com"],
+            "subject": "Welcome",
+            "text_body": "Hi",
+        },
     }
     path = route.path.format_map(ids)
     return posthorn.call(route.method, path, bodies.get(route.operation), key=key, headers=headers)
 
 
 def _ids(posthorn: Installation) -> dict[str, str]:
-    return {"webhookId": posthorn.register()["id"], "eventId": posthorn.publish()}
+    set_id = posthorn.call("POST", SETS, {"name": posthorn.new_id()}).body["config_set_id"]
+    destination = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION).body
+    return {
+        "webhookId": posthorn.register()["id"],
+        "eventId": posthorn.publish(),
+        "configSetId": set_id,
+        "destinationId": destination["destination_id"],
+    }
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
@@ -91,7 +127,7 @@ def test_a_route_takes_its_own_scope_and_no_other(posthorn: Installation, route:
 
 
 def test_the_scopes_are_those_of_the_published_api() -> None:
-    """List and create ask for `api_user`, retrieve, update and delete for `user`, as the published API says."""
+    """Webhooks ask for `api_user` and `user` as the published API says, and everything about mails for `partner`."""
     assert {route.operation: str(route.scope) for route in PROTECTED} == {
         "GET /v1/webhooks": "api_user",
         "POST /v1/webhooks": "api_user",
@@ -100,7 +136,13 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "DELETE /v1/webhooks/{webhookId}": "user",
         "POST /v1/events": "api_user",
         "GET /v1/events/{eventId}": "user",
+        **{
+            route.operation: "partner"
+            for route in PROTECTED
+            if route.path.startswith("/api/v1/partner/email/")
+        },
     }
+    assert sum(route.scope is Scope.PARTNER for route in PROTECTED) == 11
 
 
 @pytest.mark.parametrize(
@@ -111,9 +153,9 @@ def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Ro
     ids = _ids(posthorn)
     _, other = posthorn.new_workspace()
     unknown = {name: text[:-3] + "000" for name, text in ids.items()}
-    swapped = {"webhookId": ids["eventId"], "eventId": ids["webhookId"]}
+    swapped = dict(zip(ids, [*list(ids.values())[1:], ids["webhookId"]], strict=True))
     nonsense = dict.fromkeys(ids, "..%2F..")
-    before = posthorn.call("GET", f"/v1/webhooks/{ids['webhookId']}").body
+    before = _mine(posthorn, ids)
 
     replies = [
         _call(posthorn, route, other, ids),
@@ -124,21 +166,43 @@ def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Ro
 
     assert {(reply.status, reply.body["code"]) for reply in replies} == {(404, "not_found")}
     assert len({repr((reply.body, reply.headers)) for reply in replies}) == 1
-    assert posthorn.call("GET", f"/v1/webhooks/{ids['webhookId']}").body == before
+    assert _mine(posthorn, ids) == before
+
+
+def test_a_destination_is_found_under_its_own_set_only(posthorn: Installation) -> None:
+    """Two sets of one workspace do not see each other's destinations."""
+    ids = _ids(posthorn)
+    other = posthorn.call("POST", SETS, {"name": posthorn.new_id()}).body["config_set_id"]
+    path = DESTINATIONS.format(configSetId=other)
+
+    assert posthorn.call("GET", path).body == {"event_destinations": []}
+    for method, body in (("GET", None), ("PATCH", {"name": "changed"}), ("DELETE", None)):
+        assert posthorn.call(method, f"{path}/{ids['destinationId']}", body).status == 404
+
+
+def _mine(posthorn: Installation, ids: dict[str, str]) -> list[Any]:
+    """Return everything that another workspace might have changed."""
+    paths = [
+        "/v1/webhooks/{webhookId}",
+        f"{SETS}/{{configSetId}}",
+        f"{DESTINATIONS}/{{destinationId}}",
+    ]
+    return [posthorn.call("GET", path.format_map(ids)).body for path in paths]
 
 
 def test_a_list_shows_only_ones_own(posthorn: Installation) -> None:
     """Two workspaces with webhooks each see their own and nothing else."""
-    _, other = posthorn.new_workspace()
-    mine = posthorn.register("mine.example.com")
-    theirs = posthorn.call(
-        "POST", "/v1/webhooks", {"url": "https://theirs.example.com/", "events": ["*"]}, key=other
-    ).body["webhook"]
-
-    assert [w["id"] for w in posthorn.call("GET", "/v1/webhooks").body["webhooks"]] == [mine["id"]]
-    assert [w["id"] for w in posthorn.call("GET", "/v1/webhooks", key=other).body["webhooks"]] == [
-        theirs["id"]
+    keys = [posthorn.new_workspace()[1] for _ in range(2)]
+    made = [
+        posthorn.call(
+            "POST", "/v1/webhooks", {"url": f"https://h{n}.example.com/", "events": ["*"]}, key=key
+        ).body["webhook"]["id"]
+        for n, key in enumerate(keys)
     ]
+
+    listed = [posthorn.call("GET", "/v1/webhooks", key=key).body["webhooks"] for key in keys]
+
+    assert [[webhook["id"] for webhook in webhooks] for webhooks in listed] == [[one] for one in made]
 
 
 def test_a_revoked_key_stops_working_within_half_a_minute(posthorn: Installation) -> None:
@@ -156,21 +220,19 @@ def test_a_revoked_key_stops_working_within_half_a_minute(posthorn: Installation
 
 def test_an_expired_key_stops_working_at_once(posthorn: Installation) -> None:
     """A key with an end works until then and not a moment longer, remembered or not."""
-    from dataclasses import replace
-
-    parts = split(posthorn.key)
+    key = posthorn.new_key(Scope.API_USER)
+    parts = split(key)
     assert parts is not None
-    keys = ApiKeys(aws.client("dynamodb"), posthorn.tables["ConfigTable"])
-    stored = keys.get(parts[0])
-    assert stored is not None
-    aws.client("dynamodb").delete_item(
-        TableName=posthorn.tables["ConfigTable"], Key={"pk": {"S": f"key#{parts[0]}"}, "sk": {"S": "key"}}
+    aws.client("dynamodb").update_item(
+        TableName=posthorn.tables["ConfigTable"],
+        Key={"pk": {"S": f"key#{parts[0]}"}, "sk": {"S": "key"}},
+        UpdateExpression="SET valid_until = :end",
+        ExpressionAttributeValues={":end": {"N": str(posthorn.clock() + 5000)}},
     )
-    keys.create(replace(stored, valid_until=posthorn.clock() + 5000))
 
-    before = posthorn.call("GET", "/v1/webhooks").status
+    before = posthorn.call("GET", "/v1/webhooks", key=key).status
     posthorn.clock.pass_seconds(5)
-    after = posthorn.call("GET", "/v1/webhooks").status
+    after = posthorn.call("GET", "/v1/webhooks", key=key).status
 
     assert (before, after) == (200, 401)
 

@@ -290,7 +290,7 @@ def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize(
     ("part", "method"),
-    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_queues", "park")],
+    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_parking", "park")],
 )
 def test_an_outage_fails_the_records_and_loses_nothing(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str

@@ -18,6 +18,7 @@ from posthorn.models import Event, Wire
 from posthorn.settings import Brand
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import parse, stringify
+from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, headers_of
 from tests import json_texts
 from tests.receivers.node import node_receiver
@@ -69,11 +70,16 @@ def delivery(
         created_at="2023-04-16T15:45:00Z",
     )
     body = body_of(Wire.SMASHSEND, event)
-    secrets = [token.encode() for token in tokens or (TOKEN,)]
-    now_ms = (int(time.time()) - age) * 1000
-    return Delivery(
-        dict(headers_of(Wire.SMASHSEND, event, body, secrets, now_ms=now_ms, brand=Brand())), body
+    envelope = Envelope(
+        event=event,
+        body=body,
+        secrets=tuple(token.encode() for token in tokens or (TOKEN,)),
+        sent_at=(int(time.time()) - age) * 1000,
+        endpoint_id="wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+        generation=1,
+        attempt=1,
     )
+    return Delivery(dict(headers_of(Wire.SMASHSEND, envelope, Brand())), body)
 
 
 class Line:

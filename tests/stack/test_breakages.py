@@ -16,6 +16,7 @@ from tests.stack import (
     test_settings,
     test_sources,
     test_tables,
+    test_topics,
 )
 from tests.template import Template
 
@@ -32,6 +33,7 @@ MODULES = (
     test_settings,
     test_sources,
     test_tables,
+    test_topics,
 )
 
 # What a contract takes beside the template, for one of its cases.
@@ -42,6 +44,11 @@ GIVEN: dict[Contract, dict[str, Any]] = {
         "stage": "prod",
         "allow": "true",
         "taken": False,
+    },
+    test_settings.test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local: {
+        "stage": "prod",
+        "backend": "by-stage",
+        "is_simulated": False,
     },
     test_parameters.test_patterns_let_through_what_a_header_can_carry: {
         "name": "BrandUserAgent",
@@ -93,7 +100,11 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("RES_OPTIONS: timeout:1 attempts:2", f"RES_OPTIONS: {'timeout:1 ' * 200}")
     ],
     test_settings.test_the_rule_and_the_settings_agree_on_private_targets: [
-        ("!Equals [!Ref Stage, local]", "!Equals [!Ref Stage, prod]")
+        ("- Assert: !Equals [!Ref Stage, local]", "- Assert: !Equals [!Ref Stage, prod]")
+    ],
+    test_settings.test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local: [
+        ("by-stage], !Equals [!Ref Stage, local]", "by-stage], !Equals [!Ref Stage, prod]"),
+        ("!If [SimulatedMail, simulator, ses]", "!If [SimulatedMail, ses, simulator]"),
     ],
     # tables
     test_tables.test_there_are_three_tables_with_the_keys_that_the_stores_use: [
@@ -127,7 +138,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("    UpdateReplacePolicy: Retain\n", ""),
     ],
     # sources and queues
-    test_sources.test_the_sources_are_the_outbox_and_four_queues: [
+    test_sources.test_the_sources_are_the_outbox_and_five_queues: [
         ("Queue: !GetAtt Retry15MinQueue.Arn", "Queue: !GetAtt DispatchDeadLetterQueue.Arn")
     ],
     test_sources.test_a_failed_record_does_not_take_its_batch_along: [
@@ -142,6 +153,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
             "Destination: !GetAtt DeliverDeadLetterQueue.Arn",
         ),
         ("      RedrivePolicy: *AfterFiveReceives\n", ""),
+        ("PARKING_QUEUE_URL: !Ref FeedbackDeadLetterQueue", "PARKING_QUEUE_URL: !Ref DeliverDeadLetterQueue"),
     ],
     test_sources.test_a_dead_letter_is_kept_longer_than_it_waited: [
         ("MessageRetentionPeriod: 1209600 # 14 days, longer", "MessageRetentionPeriod: 345600 # as long"),
@@ -191,6 +203,11 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     test_permissions.test_no_role_holds_a_wildcard: [
         ("Action: sqs:SendMessage", "Action: sqs:Send*"),
         ("Resource: !GetAtt EventsTable.StreamArn", 'Resource: !Sub "${EventsTable.Arn}/stream/*"'),
+        (":configuration-set/posthorn-${Stage}-*", ":configuration-set/*"),
+        (":identity/*", ":identity/example.com"),
+    ],
+    test_permissions.test_the_sets_that_may_be_changed_are_those_that_the_backend_names: [
+        (":configuration-set/posthorn-${Stage}-*", ":configuration-set/*")
     ],
     test_permissions.test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on: [
         ("Role: !GetAtt DeliverRole.Arn", "Role: !GetAtt DispatchRole.Arn"),
@@ -207,7 +224,11 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("      Timeout: 29", "      FunctionUrlConfig: {AuthType: NONE}\n      Timeout: 29")
     ],
     test_permissions.test_every_right_has_a_caller: [
-        ("dynamodb:DeleteItem]", "dynamodb:DeleteItem, dynamodb:Scan]")
+        ("dynamodb:DeleteItem]", "dynamodb:DeleteItem, dynamodb:Scan]"),
+        (
+            "Action: sns:Publish\n                Resource: !Ref FeedbackTopic\n              # Decrypt",
+            "Action: sns:Subscribe\n                Resource: !Ref FeedbackTopic\n              # Decrypt",
+        ),
     ],
     test_permissions.test_every_right_on_the_key_hangs_on_the_encryption_context: [
         (
@@ -263,7 +284,25 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("${AWS::URLSuffix}", "amazonaws.com"),
     ],
     test_readability.test_outputs_name_everything_an_operator_needs: [
-        ("Value: !GetAtt Retry5MinQueue.QueueName", "Value: !Ref Retry5MinQueue")
+        ("Value: !GetAtt Retry5MinQueue.QueueName", "Value: !Ref Retry5MinQueue"),
+        ("Value: !Ref FeedbackTopic", "Value: !GetAtt FeedbackTopic.TopicName"),
+    ],
+    # the topic
+    test_topics.test_only_ses_may_publish_and_only_for_our_sets: [
+        (
+            '                "aws:SourceAccount": !Ref AWS::AccountId\n',
+            '                "aws:PrincipalIsAWSService": "true"\n',
+        ),
+        ("              ArnLike:\n", "              ArnNotLike:\n"),
+        ("Principal: {Service: ses.amazonaws.com}", 'Principal: "*"'),
+    ],
+    test_topics.test_only_the_topic_may_send_to_the_queue: [
+        ('                "aws:SourceArn": !Ref FeedbackTopic\n', '                "aws:SourceArn": "*"\n'),
+        ("Queues: [!Ref FeedbackQueue]", "Queues: [!Ref DeliverQueue]"),
+    ],
+    test_topics.test_the_topic_leads_to_the_queue_as_it_is: [
+        ("RawMessageDelivery: true", "RawMessageDelivery: false"),
+        ("Endpoint: !GetAtt FeedbackQueue.Arn", "Endpoint: !GetAtt DeliverQueue.Arn"),
     ],
 }
 

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.template import FUNCTION, KEY, LOG_GROUP, QUEUE, REGION, ROOT, Template
+from tests.template import FUNCTION, KEY, LOG_GROUP, QUEUE, REGION, ROOT, TOPIC, Template
 
 if TYPE_CHECKING:
     from tests.template import Json
 
 # Checks that fail for every resource of a type, each with the reason why it may.
 SKIPPED = {
-    # It looks for a KMS key only. The queues are encrypted by SQS itself, and messages hold ids, no content.
+    # It looks for a KMS key only. SQS encrypts the queues itself. Messages hold ids, and those about mails what
+    # SES tells of them; into a queue under a key of ours, SNS could only send if the key let it in.
     "CKV_AWS_27": QUEUE,
+    # A topic keeps a message only until its queue has it, and a key of ours would have to let in SES and SNS.
+    "CKV_AWS_26": TOPIC,
     # DynamoDB's statement names any principal, as AWS's own key for DynamoDB does; two conditions bind it to
     # this account and to that service.
     "CKV_AWS_33": KEY,

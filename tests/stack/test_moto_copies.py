@@ -5,9 +5,17 @@ import json
 import boto3
 from moto import mock_aws
 
-from posthorn.settings import ApiSettings, DeliverySettings
-from tests.aws import ACCOUNT, REGION, create_key, create_queues, create_tables, environment
-from tests.template import QUEUE, TABLE, Template
+from posthorn.settings import ApiSettings, DeliverySettings, EmailBackend, FeedbackSettings
+from tests.aws import (
+    ACCOUNT,
+    REGION,
+    create_key,
+    create_queues,
+    create_tables,
+    create_topics,
+    environment,
+)
+from tests.template import QUEUE, TABLE, TOPIC, Template
 
 
 @mock_aws
@@ -46,21 +54,43 @@ def test_queues_are_made_as_the_template_says(stack: Template) -> None:
         "Retry5MinQueue": 300,
         "Retry15MinQueue": 900,
     }
-    for name in ("DeliverQueue", *(name for name, delay in delays.items() if delay)):
+    work = ("DeliverQueue", *(name for name, delay in delays.items() if delay))
+    dead_letters = dict.fromkeys(work, "DeliverDeadLetterQueue") | {
+        "FeedbackQueue": "FeedbackDeadLetterQueue"
+    }
+    for name, dead_letter in dead_letters.items():
         redrive = json.loads(attributes[name]["RedrivePolicy"])
-        assert redrive["deadLetterTargetArn"] == attributes["DeliverDeadLetterQueue"]["QueueArn"]
+        assert redrive["deadLetterTargetArn"] == attributes[dead_letter]["QueueArn"]
         assert attributes[name]["VisibilityTimeout"] == "180"
 
 
 @mock_aws
+def test_topics_lead_where_the_template_says(stack: Template) -> None:
+    """What is published to the topic lies on its queue, word for word."""
+    sqs, sns = boto3.client("sqs", REGION), boto3.client("sns", REGION)
+    urls = create_queues(sqs)
+    arns = create_topics(sns)
+    assert arns.keys() == stack.of_type(TOPIC).keys()
+    sns.publish(TopicArn=arns["FeedbackTopic"], Message='{"eventType": "Send"}')
+    (message,) = sqs.receive_message(QueueUrl=urls["FeedbackQueue"])["Messages"]
+    assert message["Body"] == '{"eventType": "Send"}'
+
+
+@mock_aws
 def test_an_environment_makes_settings() -> None:
-    """Settings can be read from what the three functions return, and a parameter can be set."""
+    """Settings can be read from what the functions above return, and a parameter can be set."""
     physical = create_tables(boto3.client("dynamodb", REGION)) | create_queues(boto3.client("sqs", REGION))
+    physical |= create_topics(boto3.client("sns", REGION))
     physical["SecretsKey.Arn"] = key = create_key(boto3.client("kms", REGION))
     assert key.startswith(f"arn:aws:kms:{REGION}:{ACCOUNT}:key/")
-    assert ApiSettings.read(environment("ApiFunction", physical)).secrets_key == key
+    api = ApiSettings.read(environment("ApiFunction", physical))
+    assert (api.secrets_key, api.email_backend) == (key, EmailBackend.SES)
+    assert api.feedback_topic == physical["FeedbackTopic"]
+    feedback = FeedbackSettings.read(environment("FeedbackFunction", physical))
+    assert feedback.parking_queue_url == physical["FeedbackDeadLetterQueue"]
     local = physical | {"Stage": "local", "AllowPrivateTargets": "true", "SecondRetryDelay": "3"}
     settings = DeliverySettings.read(environment("DeliverFunction", local))
     assert settings.store.allow_private_targets
     assert settings.retry_delays == (60, 3, 900)
     assert settings.parking_queue_url == physical["DeliverDeadLetterQueue"]
+    assert ApiSettings.read(environment("ApiFunction", local)).email_backend is EmailBackend.SIMULATOR

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from posthorn.settings import Brand
+from posthorn.settings import Brand, EmailBackend
 from tests.template import Template
 
 # default and the smallest and largest value that is taken
@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[int, int, int]] = {
 CHOICES: dict[str, tuple[Any, list[Any]]] = {
     "Architecture": ("arm64", ["arm64", "x86_64"]),
     "LogRetentionDays": (14, [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365]),
+    "EmailBackend": ("by-stage", ["by-stage", *EmailBackend]),
     "AllowPrivateTargets": ("false", ["true", "false"]),
 }
 
@@ -28,6 +29,8 @@ TEXTS = {
     "BrandHeaderPrefix": Brand().header_prefix,
     "BrandAliasHeader": Brand().alias_header,
     "BrandUserAgent": Brand().user_agent,
+    "EmailBrandHeaderPrefix": Brand().email_header_prefix,
+    "EmailBrandUserAgent": Brand().email_user_agent,
 }
 
 
@@ -92,6 +95,16 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
         (
             "BrandUserAgent",
             ["SMASHSEND-Webhook/1.0", "x", "Acme Hooks/2 (+https://acme.example)", "a" * 100],
+            ["", " a", "a ", "a\r\nHost: b", "ä", "a" * 101],
+        ),
+        (
+            "EmailBrandHeaderPrefix",
+            ["X-Splashify", "Acme", "X-" + "a" * 38],
+            ["", "-X", "X Acme", "X:", "X-Ä", "X-" + "a" * 39, "X\r\nY"],
+        ),
+        (
+            "EmailBrandUserAgent",
+            ["Splashify-Pro-Webhook/1.0", "x", "a" * 100],
             ["", " a", "a ", "a\r\nHost: b", "ä", "a" * 101],
         ),
     ],

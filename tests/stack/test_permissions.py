@@ -6,6 +6,7 @@ from typing import Any, cast
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
+from posthorn.email.ses import PREFIX
 from posthorn.signing_secrets import Sealer, Unsealer
 from tests.modules import closure, modules
 from tests.template import FUNCTION, KEY, QUEUE, ROLE, Json, Template, target
@@ -24,6 +25,16 @@ EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
 
+_SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
+SETS = f"{_SES}:configuration-set/posthorn-${{Stage}}-*"
+IDENTITIES = f"{_SES}:identity/*"
+
+# The only resources with a star in them, and why each cannot be named.
+WILDCARDS = {
+    SETS: "sets are made while the stack runs; their names begin with the prefix that the backend gives them",
+    IDENTITIES: "operators verify senders when they like, and SES refuses those that are not",
+}
+
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
@@ -36,6 +47,18 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:BatchWriteItem": {EVENTS},
         "kms:Encrypt": {"SecretsKey.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
+        "ses:CreateConfigurationSet": {SETS},
+        "ses:CreateConfigurationSetEventDestination": {SETS},
+        "ses:DeleteConfigurationSet": {SETS},
+        "ses:PutConfigurationSetSuppressionOptions": {SETS},
+        "ses:SendEmail": {SETS, IDENTITIES},
+        "sns:Publish": {"FeedbackTopic"},
+    },
+    "FeedbackFunction": {
+        **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: {"FeedbackQueue.Arn"} for action in READ_QUEUE},
+        "dynamodb:PutItem": {EVENTS},
+        "sqs:SendMessage": {"FeedbackDeadLetterQueue.Arn"},
     },
     "DispatchFunction": {
         **{action: {"DispatchLogGroup.Arn"} for action in WRITE_LOG},
@@ -64,6 +87,9 @@ KNOWN_AND_NEVER_SENT_TO = {
     ("DeliverFunction", "DeliverQueue"): "only first attempts wait there",
 }
 
+# rights whose name is not that of the call
+CALLED_AS = {"sns:Publish": "publish_batch"}
+
 # what Lambda does with the function's role before and after our code runs
 USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
 
@@ -90,8 +116,17 @@ def rights_of(stack: Template, function: str) -> dict[str, set[str]]:
         assert statement["Effect"] == "Allow"
         assert statement.keys() <= {"Sid", "Effect", "Action", "Resource", "Condition"}
         for action in listed(statement["Action"]):
-            rights.setdefault(action, set()).update(map(target, listed(statement["Resource"])))
+            rights.setdefault(action, set()).update(map(resource_of, listed(statement["Resource"])))
     return rights
+
+
+def resource_of(value: Any) -> str:
+    """Return what a Ref or GetAtt points at, and an ARN that is put together as it is written."""
+    match value:
+        case {"Fn::Sub": str() as text}:
+            return text
+        case _:
+            return target(value)
 
 
 def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
@@ -100,11 +135,20 @@ def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
 
 
 def test_no_role_holds_a_wildcard(stack: Template) -> None:
-    """No action and no resource of a role contains a star, neither as written nor as translated."""
+    """No action of a role contains a star, and no resource but those above, as written and as translated."""
     for roles in (stack.of_type(ROLE), stack.translated_of_type(ROLE)):
+        found = set()
         for name, role in roles.items():
             for statement in statements_of(role):
-                assert "*" not in repr(listed(statement["Action"]) + listed(statement["Resource"])), name
+                assert "*" not in repr(listed(statement["Action"])), name
+                found |= {one for one in map(resource_of, listed(statement["Resource"])) if "*" in one}
+        assert found == WILDCARDS.keys()
+
+
+def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Template) -> None:
+    """The wildcard covers the names that the backend makes, and begins with all of its prefix."""
+    assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-")
+    assert rights_of(stack, "ApiFunction")["ses:DeleteConfigurationSet"] == {SETS}
 
 
 def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: Template) -> None:
@@ -154,7 +198,8 @@ def test_every_right_has_a_caller(stack: Template) -> None:
             if isinstance(node, ast.Attribute)
         }
         actions = rights_of(stack, name).keys() - USED_BY_LAMBDA
-        assert [one for one in actions if xform_name(one.partition(":")[2]) not in called] == [], name
+        calls = {one: CALLED_AS.get(one, xform_name(one.partition(":")[2])) for one in actions}
+        assert {action: call for action, call in calls.items() if call not in called} == {}, name
 
 
 class GuardedKms:
@@ -177,17 +222,27 @@ class GuardedKms:
                 raise ClientError({"Error": {"Code": "AccessDeniedException"}}, operation)
 
 
+def users_of_the_key(stack: Template) -> dict[str, list[Json]]:
+    """Return role -> statements for every role that may do something with a key."""
+    found = {
+        name: [one for one in statements_of(role) if "kms:" in repr(one["Action"])]
+        for name, role in stack.of_type(ROLE).items()
+    }
+    return {name: statements for name, statements in found.items() if statements}
+
+
 def test_every_right_on_the_key_hangs_on_the_encryption_context(stack: Template) -> None:
     """A function cannot use the key for anything but what Posthorn itself has sealed."""
-    for name, role in stack.of_type(ROLE).items():
-        statements = [one for one in statements_of(role) if "kms:" in repr(one["Action"])]
+    users = users_of_the_key(stack)
+    assert users.keys() == {"ApiRole", "DispatchRole", "DeliverRole"}
+    for name, statements in users.items():
         assert [one.get("Condition") for one in statements] == [ONLY_FOR_POSTHORN], name
 
 
 def test_the_code_sends_the_context_that_the_roles_ask_for(stack: Template) -> None:
     """What one role's condition lets be sealed, the same condition lets be opened."""
-    for role in stack.of_type(ROLE).values():
-        (condition,) = (one["Condition"] for one in statements_of(role) if "Condition" in one)
+    for statements in users_of_the_key(stack).values():
+        (condition,) = (one["Condition"] for one in statements)
         kms = cast("Any", GuardedKms(condition))
         sealed = Sealer(kms, "key").seal_system(b"secret", "test")
         assert Unsealer(kms).open_system(sealed, "test") == b"secret"
@@ -236,7 +291,7 @@ def test_a_function_may_send_to_every_queue_it_knows(stack: Template) -> None:
         (function, queue)
         for function in stack.of_type(FUNCTION)
         for value in stack.variables(function).values()
-        if isinstance(value, dict) and (queue := target(value)) in stack.of_type(QUEUE)
+        if isinstance(value, dict) and (queue := value.get("Ref")) in stack.of_type(QUEUE)
         if f"{queue}.Arn" not in rights_of(stack, function).get("sqs:SendMessage", set())
     }
     assert without == KNOWN_AND_NEVER_SENT_TO.keys()

@@ -3,7 +3,7 @@
 import re
 from itertools import pairwise
 
-from tests.template import PSEUDO_PARAMETERS, QUEUE, TABLE, Template
+from tests.template import PSEUDO_PARAMETERS, QUEUE, TABLE, TOPIC, Template
 
 NAMELESS = {"AWS::Serverless::HttpApi": "Name"}  # every other type calls it `<Type>Name`
 
@@ -51,12 +51,12 @@ def test_no_account_no_region_and_no_partition_is_written_out(stack: Template) -
     assert not re.search(r"\b\d{12}\b", text)
     assert not re.search(r"\b(us|eu|ap|sa|ca|me|af|il)-[a-z]+-\d\b", text)
     assert PSEUDO_PARAMETERS["AWS::URLSuffix"] not in re.sub(
-        r"(lambda|dynamodb\.\$\{AWS::Region\})\.amazonaws\.com", "", text
+        r"(lambda|ses|sns|dynamodb\.\$\{AWS::Region\})\.amazonaws\.com", "", text
     )
 
 
 def test_outputs_name_everything_an_operator_needs(stack: Template) -> None:
-    """The API's URL, every table, every queue and the key can be looked up by whoever runs a command."""
+    """The API's URL, every table, queue and topic and the key can be looked up by whoever runs a command."""
     values = {name: output["Value"] for name, output in stack.data["Outputs"].items()}
     expected = {
         "ApiUrl": {"Fn::Sub": "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
@@ -64,6 +64,7 @@ def test_outputs_name_everything_an_operator_needs(stack: Template) -> None:
     }
     expected |= {f"{name}Name": {"Ref": name} for name in stack.of_type(TABLE)}
     expected |= {f"{name}Name": {"Fn::GetAtt": [name, "QueueName"]} for name in stack.of_type(QUEUE)}
+    expected |= {f"{name}Arn": {"Ref": name} for name in stack.of_type(TOPIC)}
     assert values == expected
     for name, output in stack.data["Outputs"].items():
         assert re.fullmatch(r"[A-Z].{10,}\.", output["Description"]), name

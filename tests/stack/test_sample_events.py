@@ -6,7 +6,9 @@ import json
 import pytest
 
 from posthorn.api_keys import mint, split
-from posthorn.ids import EVENT, WEBHOOK, WORKSPACE, is_id
+from posthorn.email.events import event_of
+from posthorn.email.sns import unwrap
+from posthorn.ids import CONFIGURATION_SET, EVENT, WEBHOOK, WORKSPACE, is_id
 from posthorn.models import DeliveryKey
 from posthorn.queues import read_task
 from posthorn.stores.events import from_item
@@ -75,4 +77,18 @@ def test_a_message_asks_for_the_attempt_that_its_queue_is_for() -> None:
     assert (task.channel, task.generation, task.attempt) == (event.channel, 1, 2)
     assert "-Retry1MinQueue-" in message["eventSourceARN"]
     assert message["attributes"]["MessageGroupId"] == task.key.endpoint_id
+    assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()
+
+
+def test_a_notification_tells_of_a_mail_of_ours() -> None:
+    """The message is SES's own JSON, raw from the topic, about a bounce of a mail in the sample's workspace."""
+    (message,) = sample("feedback-bounce")["Records"]
+    (record,) = sample("dispatch-insert")["Records"]
+    told = unwrap(message["body"])
+    assert isinstance(told, dict)
+    event = event_of(told)
+    assert event.type == "bounce"
+    assert is_id(event.channel, CONFIGURATION_SET)
+    assert event.workspace == from_item(record["dynamodb"]["NewImage"]).workspace
+    assert "-FeedbackQueue-" in message["eventSourceARN"]
     assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()

@@ -11,15 +11,19 @@ from posthorn.settings import (
     LOCAL_STAGE,
     ApiSettings,
     DeliverySettings,
+    EmailBackend,
+    FeedbackSettings,
     api_settings,
     delivery_settings,
+    feedback_settings,
 )
 from posthorn.telemetry import log
 from tests.modules import modules
-from tests.template import FUNCTION, KEY, QUEUE, TABLE, Template, resolve
+from tests.template import FUNCTION, KEY, QUEUE, TABLE, TOPIC, Template, holds, resolve
 
-SETTINGS: dict[str, type[ApiSettings | DeliverySettings]] = {
+SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings]] = {
     "ApiFunction": ApiSettings,
+    "FeedbackFunction": FeedbackSettings,
     "DispatchFunction": DeliverySettings,
     "DeliverFunction": DeliverySettings,
 }
@@ -51,7 +55,7 @@ class Recorder(Mapping[str, str]):
 def variables_of(stack: Template, function: str, **parameters: str) -> dict[str, str]:
     """Return what the function finds in its environment, every resource under a made-up name."""
     known = stack.defaults | parameters
-    for kind in (TABLE, QUEUE, KEY):
+    for kind in (TABLE, QUEUE, KEY, TOPIC):
         for name in stack.of_type(kind):
             known |= {name: f"physical-{name}", f"{name}.Arn": f"arn-of-{name}"}
     return {name: str(resolve(value, known)) for name, value in stack.variables(function).items()}
@@ -75,7 +79,8 @@ def test_every_function_has_settings(stack: Template) -> None:
 def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> None:
     """The table above is no invention: a handler calls the reader of these settings, and no other's."""
     readers = {
-        get_type_hints(reader)["return"]: reader.__name__ for reader in (api_settings, delivery_settings)
+        get_type_hints(reader)["return"]: reader.__name__
+        for reader in (api_settings, delivery_settings, feedback_settings)
     }
     for name, function in stack.of_type(FUNCTION).items():
         handler = modules()[function["Handler"].rpartition(".")[0]]
@@ -145,21 +150,31 @@ def test_the_rule_and_the_settings_agree_on_private_targets(
                 settings.read(variables)
 
 
+@pytest.mark.parametrize(
+    ("stage", "backend", "is_simulated"),
+    [
+        ("prod", "by-stage", False),
+        ("local", "by-stage", True),
+        ("localhost", "by-stage", False),
+        ("local", "ses", False),
+        ("prod", "simulator", True),
+    ],
+)
+def test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local(
+    stack: Template, stage: str, backend: str, is_simulated: bool
+) -> None:
+    """A trial on one's own machine sends no mail, and an installation for customers does, by default."""
+    variable = stack.variables("ApiFunction")["EMAIL_BACKEND"]
+    assert variable == {"Fn::If": ["SimulatedMail", EmailBackend.SIMULATOR, EmailBackend.SES]}
+    condition = stack.data["Conditions"]["SimulatedMail"]
+    assert holds(condition, {"Stage": stage, "EmailBackend": backend}) == is_simulated
+
+
 def _rules_hold(stack: Template, parameters: Mapping[str, str]) -> bool:
     """Evaluate the template's Rules as CloudFormation does before it makes anything."""
-    for rule in stack.translated["Rules"].values():
-        if _holds(rule.get("RuleCondition", True), parameters):
-            for assertion in rule["Assertions"]:
-                if not _holds(assertion["Assert"], parameters):
-                    return False
-    return True
-
-
-def _holds(expression: object, parameters: Mapping[str, str]) -> bool:
-    match expression:
-        case bool():
-            return expression
-        case {"Fn::Equals": [left, right]}:
-            return bool(resolve(left, parameters) == resolve(right, parameters))
-        case _:
-            raise AssertionError(f"not a rule function that is used here: {expression!r}")
+    return all(
+        holds(assertion["Assert"], parameters)
+        for rule in stack.translated["Rules"].values()
+        if "RuleCondition" not in rule or holds(rule["RuleCondition"], parameters)
+        for assertion in rule["Assertions"]
+    )

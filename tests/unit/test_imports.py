@@ -21,10 +21,11 @@ LAYERS = (
     ("handlers",),
     ("routes",),
     ("assembly",),
-    ("dispatch", "deliver"),
+    ("dispatch", "deliver", "feedback"),
     ("delivery",),
     ("telemetry",),
-    ("wire", "transport", "stores", "queues", "signing_secrets"),
+    ("email",),
+    ("wire", "transport", "stores", "queues", "signing_secrets", "email_types"),
     ("aws", "schedule", "matching", "api_keys", "catalogue"),
     ("models", "settings"),
     ("errors", "ids", "clock"),
@@ -35,6 +36,9 @@ LINES = 250
 
 # What the path of an event must not load: each is dear at a cold start and of no use there.
 NOT_WITHOUT_THE_API = ("pydantic", "aws_lambda_powertools.event_handler", "asyncio", "posthorn.routes")
+
+# What a function that sends nothing must not load.
+NOT_WITHOUT_SENDING = ("pycurl", "posthorn.transport", "posthorn.assembly", "posthorn.signing_secrets")
 
 NETWORK = (
     "pycurl",
@@ -88,14 +92,16 @@ def test_no_two_modules_need_each_other() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError with the cycle in it
 
 
-@pytest.mark.parametrize("handler", ["dispatch", "deliver"])
+@pytest.mark.parametrize("handler", ["dispatch", "deliver", "feedback"])
 def test_the_path_of_an_event_loads_nothing_of_the_api(handler: str) -> None:
-    """A cold start of a delivering function does not pay for pydantic, the router, asyncio or a route."""
-    loaded = _python(
-        f"import sys, posthorn.handlers.{handler}",
-        f"print([name for name in sys.modules if name.startswith({NOT_WITHOUT_THE_API!r})])",
-    )
-    assert loaded == "[]"
+    """A cold start of a function behind the API does not pay for pydantic, the router, asyncio or a route."""
+    assert _loaded_by(handler, NOT_WITHOUT_THE_API) == "[]"
+
+
+def test_feedback_loads_nothing_that_sends() -> None:
+    """FeedbackFunction reads and writes rows; the HTTP client and whatever it needs stay where they are used."""
+    assert _loaded_by("feedback", NOT_WITHOUT_SENDING) == "[]"
+    assert _loaded_by("deliver", NOT_WITHOUT_SENDING) != "[]"
 
 
 def test_importing_makes_no_client() -> None:
@@ -246,6 +252,13 @@ def _environment_in(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "environb", "getenv"}:
             yield node.lineno
+
+
+def _loaded_by(handler: str, names: tuple[str, ...]) -> str:
+    return _python(
+        f"import sys, posthorn.handlers.{handler}",
+        f"print([name for name in sys.modules if name.startswith({names!r})])",
+    )
 
 
 def _python(*lines: str) -> str:

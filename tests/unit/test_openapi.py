@@ -16,6 +16,7 @@ from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped
 from infra import openapi
 from posthorn.api_keys import Scope
 from posthorn.catalogue import built_in
+from posthorn.email_types import EMAIL_TYPES
 from posthorn.models import (
     Attempt,
     Delivery,
@@ -284,7 +285,8 @@ def test_a_route_with_a_body_describes_it(route: Route) -> None:
 @pytest.mark.parametrize("name", REQUEST_MODELS)
 def test_every_field_of_a_request_is_described_and_no_other(name: str) -> None:
     """The description has the fields of the model, tells which are required, and refuses unknown ones as it does."""
-    schema, fields = document()["components"]["schemas"][name], REQUEST_MODELS[name].model_fields
+    schema = document()["components"]["schemas"][name]
+    fields = {field.alias or key: field for key, field in REQUEST_MODELS[name].model_fields.items()}
     assert schema["properties"].keys() == fields.keys()
     assert set(schema.get("required", [])) == {key for key, field in fields.items() if field.is_required()}
     assert schema["additionalProperties"] is False
@@ -398,10 +400,22 @@ def test_a_problem_fits_its_description() -> None:
 
 def test_every_event_type_is_described_for_receivers() -> None:
     """The section for receivers has every type of the catalogue, with an example of its payload."""
-    assert list(document()["webhooks"]) == list(built_in())
-    for name, item in document()["webhooks"].items():
+    described = document()["webhooks"]
+    assert list(described) == [*built_in(), *(f"email.{one.name}" for one in EMAIL_TYPES)]
+    for name in built_in():
+        item = described[name]
         media = item["post"]["requestBody"]["content"]["application/json"]
         check(media["example"], media["schema"])
         assert media["example"]["event"] == name
         assert media["example"]["data"] == built_in()[name].example
         assert item["post"]["security"] == []
+
+
+def test_every_event_of_a_mail_is_described_for_receivers() -> None:
+    """Each has the six published headers' own four, and the payload of SES."""
+    for one in EMAIL_TYPES:
+        operation = document()["webhooks"][f"email.{one.name}"]["post"]
+        names = {parameter["name"] for parameter in operation["parameters"]}
+        assert names >= {f"X-Splashify-{name}" for name in ("Event", "Signature", "Timestamp", "Delivery-ID")}
+        assert operation["requestBody"]["content"]["application/json"]["schema"] == component("EmailEvent")
+        assert operation["security"] == []

@@ -16,7 +16,7 @@ from moto.sqs.models import sqs_backends
 from posthorn.errors import Malformed, Unavailable
 from posthorn.ids import EVENT, WEBHOOK, new_id
 from posthorn.models import DeliveryKey
-from posthorn.queues import Queues, Task, read_task, write_task
+from posthorn.queues import Parking, Queues, Task, read_task, write_task
 from posthorn.settings import DeliverySettings
 from tests.aws import ACCOUNT, REGION, create_queues, environment
 
@@ -263,7 +263,8 @@ def test_the_messages_of_one_endpoint_are_one_group(sqs: Sqs) -> None:
 
 def test_what_is_parked_says_why(sqs: Sqs) -> None:
     """Operators find the reason beside what could not be understood."""
-    sqs.queues.park({"kind": "message", "body": "{"}, reason="the message is not JSON")
+    parking = Parking(sqs.client, sqs.urls["DispatchDeadLetterQueue"])
+    parking.park({"kind": "message", "body": "{"}, reason="the message is not JSON")
     queue, message = sqs.only()
     assert queue == "DispatchDeadLetterQueue"
     assert json.loads(message.body) == {

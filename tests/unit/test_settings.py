@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthorn.errors import SettingsError
-from posthorn.settings import ApiSettings, Brand, DeliverySettings, Store, api_settings, delivery_settings
+from posthorn.settings import (
+    ApiSettings,
+    Brand,
+    DeliverySettings,
+    EmailBackend,
+    FeedbackSettings,
+    Store,
+    api_settings,
+    delivery_settings,
+    feedback_settings,
+)
 
 STORE: Final = {
     "CONFIG_TABLE": "config",
@@ -19,7 +29,14 @@ STORE: Final = {
     "ALLOW_PRIVATE_TARGETS": "false",
     "STAGE": "prod",
 }
-API: Final = {**STORE, "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1"}
+TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:feedback"
+API: Final = {
+    **STORE,
+    "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
+    "EMAIL_BACKEND": "ses",
+    "FEEDBACK_TOPIC_ARN": TOPIC,
+}
+FEEDBACK: Final = {**STORE, "PARKING_QUEUE_URL": "https://sqs.example/parking"}
 DELIVERY: Final = {
     **STORE,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
@@ -34,6 +51,8 @@ DELIVERY: Final = {
     "BRAND_HEADER_PREFIX": "X-SMASHSEND",
     "BRAND_ALIAS_HEADER": "X-Zootools-Signature",
     "BRAND_USER_AGENT": "SMASHSEND-Webhook/1.0",
+    "EMAIL_BRAND_HEADER_PREFIX": "X-Splashify",
+    "EMAIL_BRAND_USER_AGENT": "Splashify-Pro-Webhook/1.0",
 }
 NUMBERS: Final = frozenset(
     {"RETENTION_DAYS", "FIRST_RETRY_DELAY", "SECOND_RETRY_DELAY", "THIRD_RETRY_DELAY", "ATTEMPT_DEADLINE"}
@@ -41,10 +60,20 @@ NUMBERS: Final = frozenset(
 OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER"})
 
 COMPLAINTS: Final = frozenset(
-    {"is not set", "is not a whole number", "is neither true nor false", "is for STAGE local only"}
+    {
+        "is not set",
+        "is not a whole number",
+        "is neither true nor false",
+        "is for STAGE local only",
+        "is none of ses, simulator",
+    }
 )
 
-KINDS: Final[list[tuple[Any, dict[str, str]]]] = [(ApiSettings, API), (DeliverySettings, DELIVERY)]
+KINDS: Final[list[tuple[Any, dict[str, str]]]] = [
+    (ApiSettings, API),
+    (DeliverySettings, DELIVERY),
+    (FeedbackSettings, FEEDBACK),
+]
 REQUIRED: Final = [
     pytest.param(kind, env, name, id=f"{kind.__name__} {name}")
     for kind, env in KINDS
@@ -75,7 +104,24 @@ def test_the_settings_of_the_api() -> None:
             retention_days=30,
             allow_private_targets=False,
         ),
+        stage="prod",
         secrets_key="arn:aws:kms:us-east-1:123456789012:key/1",
+        email_backend=EmailBackend.SES,
+        feedback_topic=TOPIC,
+    )
+
+
+def test_the_settings_of_the_feedback() -> None:
+    """It needs the tables, and a place for what makes no sense."""
+    assert FeedbackSettings.read(FEEDBACK) == FeedbackSettings(
+        store=ApiSettings.read(API).store, parking_queue_url="https://sqs.example/parking"
+    )
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    """A backend that there is none of stops the function at its start, and the text names those there are."""
+    assert (
+        complaint(ApiSettings, {**API, "EMAIL_BACKEND": "smtp"}) == "EMAIL_BACKEND is none of ses, simulator"
     )
 
 
@@ -92,7 +138,13 @@ def test_the_settings_of_the_delivering_functions() -> None:
         retry_delays=(60, 300, 900),
         parking_queue_url="https://sqs.example/parking",
         attempt_deadline=10.0,
-        brand=Brand("X-SMASHSEND", "X-Zootools-Signature", "SMASHSEND-Webhook/1.0"),
+        brand=Brand(
+            "X-SMASHSEND",
+            "X-Zootools-Signature",
+            "SMASHSEND-Webhook/1.0",
+            "X-Splashify",
+            "Splashify-Pro-Webhook/1.0",
+        ),
     )
 
 
@@ -163,6 +215,7 @@ def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -
     for read, kind, env in (
         (api_settings, ApiSettings, API),
         (delivery_settings, DeliverySettings, DELIVERY),
+        (feedback_settings, FeedbackSettings, FEEDBACK),
     ):
         read.cache_clear()
         for name, value in env.items():

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from posthorn.models import Event, Wire
 from posthorn.settings import Brand
 from posthorn.wire.ecmascript import parse, stringify
+from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, headers_of
 from posthorn.wire.signing import standard_headers
 from tests import json_texts
@@ -60,8 +61,16 @@ TEAM_MEMBER_JOINED: Final[dict[str, Any]] = {
 def headers(
     *secrets: bytes, event: Event = EVENT, brand: Brand = BRAND, now_ms: int = NOW_MS
 ) -> tuple[tuple[str, str], ...]:
-    payload = body_of(Wire.SMASHSEND, event)
-    return headers_of(Wire.SMASHSEND, event, payload, secrets or (TOKEN,), now_ms=now_ms, brand=brand)
+    envelope = Envelope(
+        event=event,
+        body=body_of(Wire.SMASHSEND, event),
+        secrets=secrets or (TOKEN,),
+        sent_at=now_ms,
+        endpoint_id="wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+        generation=1,
+        attempt=1,
+    )
+    return headers_of(Wire.SMASHSEND, envelope, brand)
 
 
 def hmac_hex(secret: bytes, payload: bytes) -> str:

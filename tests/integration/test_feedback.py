@@ -1,0 +1,317 @@
+"""From a message on the FeedbackQueue to an event: once, whole, and without taking its neighbours along."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from posthorn import aws, settings
+from posthorn.errors import Unavailable
+from posthorn.handlers import feedback as feedback_handler
+from posthorn.stores.events import Events, from_item
+from posthorn.telemetry import log
+from tests import ses_examples as ses
+from tests.aws import environment
+from tests.installation import Waiting
+from tests.network import answers
+from tests.ses_consumer import consume
+from tests.ses_examples import NAMES, enveloped, expected_of, parts, replaced
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from posthorn.models import Event
+    from tests.installation import Installation
+
+VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
+
+
+@pytest.fixture
+def log_lines() -> Iterator[io.StringIO]:
+    """Collect what is logged."""
+    handler = log().registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    lines = io.StringIO()
+    before = handler.setStream(lines)
+    yield lines
+    handler.setStream(before)
+
+
+def message(told: Any, number: int = 0) -> Waiting:
+    """Return a message of the FeedbackQueue; what is not text is sent as JSON."""
+    body = told if isinstance(told, str) else json.dumps(told)
+    return Waiting(body=body, delay=0, group=None, id=f"message-{number}")
+
+
+def events(posthorn: Installation) -> list[Event]:
+    """Return every event there is, in the order of their ids."""
+    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    return sorted(map(from_item, rows), key=lambda event: event.id)
+
+
+def parked(posthorn: Installation) -> list[dict[str, Any]]:
+    return [json.loads(one.body) for one in posthorn.waiting("FeedbackDeadLetterQueue")]
+
+
+# ---- the examples
+
+
+@pytest.mark.parametrize("envelope", [str, enveloped], ids=["raw", "wrapped"])
+def test_every_example_becomes_an_event(posthorn: Installation, envelope: Any) -> None:
+    """All ten in one batch, raw or wrapped: each is stored, field by field, under its configuration set."""
+    told = {name: ses.example(name) for name in NAMES}
+    batch = [message(envelope(json.dumps(one)), number) for number, one in enumerate(told.values())]
+
+    assert posthorn.notify(batch) == set()
+
+    stored = {json.loads(event.data)["eventType"]: event for event in events(posthorn)}
+    assert len(stored) == 10
+    for name, one in told.items():
+        event = stored[one["eventType"]]
+        assert parts(json.loads(event.data)) == expected_of(name, one)
+        assert (event.channel, event.workspace) == (ses.SET_ID, ses.WORKSPACE)
+    assert parked(posthorn) == []
+
+
+def test_an_event_is_found_under_its_set(posthorn: Installation) -> None:
+    """What is written can be read by channel and id, as the API and the deliverer read it."""
+    posthorn.notify([message(ses.example("bounce"))])
+    (event,) = events(posthorn)
+    store = Events(aws.client("dynamodb"), posthorn.tables["EventsTable"], retention_days=30)
+    assert store.get(ses.SET_ID, event.id) == event
+
+
+def test_from_the_topic_to_the_receiver(posthorn: Installation) -> None:
+    """Published by SES, an example goes through topic, queue, feedback and dispatch to a receiver, unchanged."""
+    sets = "/api/v1/partner/email/configuration-sets"
+    created = posthorn.call("POST", sets, {"name": "production", "suppression_options": "NONE"}).body
+    set_id = created["config_set_id"]
+    destination = {
+        "name": "all",
+        "destination_type": "WEBHOOK",
+        "webhook_url": "https://hooks.example.com/ses",
+        "webhook_secret": "your-shared-secret-32-chars-long",
+        "matching_event_types": ["*"],
+    }
+    reply = posthorn.call("POST", f"{sets}/{set_id}/event-destinations", destination)
+    assert reply.status == 201, reply
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    told = {}
+    for name in NAMES:
+        one = replaced(ses.example(name), "mail/tags/posthorn-set", [set_id])
+        one = replaced(one, "mail/tags/posthorn-workspace", [posthorn.workspace])
+        told[one["eventType"]] = (name, one)
+        aws.client("sns").publish(TopicArn=posthorn.topics["FeedbackTopic"], Message=json.dumps(one))
+
+    waiting = posthorn.take("FeedbackQueue")
+    assert [json.loads(one.body)["eventType"] for one in waiting] == list(told)
+    assert posthorn.notify(waiting) == set()
+    assert posthorn.dispatch() == set()
+
+    assert len(posthorn.network.received) == 10
+    for received in posthorn.network.received:
+        name, one = told.pop(received.headers["x-splashify-event"])
+        assert parts(received.payload) == expected_of(name, one)
+        assert consume(received.body.decode()).details == consume(json.dumps(one)).details
+
+
+# ---- once
+
+
+def test_the_same_notification_twice_is_one_event(posthorn: Installation) -> None:
+    """In one batch, in the next one, raw and wrapped: it is accepted once, and stays as it was accepted."""
+    text = json.dumps(ses.example("bounce"))
+    assert posthorn.notify([message(text, 1), message(text, 2), message(enveloped(text), 3)]) == set()
+    (first,) = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+
+    posthorn.clock.pass_seconds(3600)
+    assert posthorn.notify([message(text, 4)]) == set()
+    assert posthorn.notify([message(enveloped(text), 5)]) == set()
+
+    assert aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"] == [first]
+    assert parked(posthorn) == []
+
+
+def test_the_same_notification_at_many_functions_at_once_is_one_event(posthorn: Installation) -> None:
+    """However many invocations hold a copy of it at the same time, one event comes of it."""
+    batch = [message(ses.example("click"), number) for number in range(10)]
+    failed: list[set[str]] = []
+    start = threading.Barrier(4)
+
+    def invoke() -> None:
+        start.wait()
+        failed.append(posthorn.notify(batch))
+
+    invocations = [threading.Thread(target=invoke) for _ in range(4)]
+    for invocation in invocations:
+        invocation.start()
+    for invocation in invocations:
+        invocation.join()
+
+    assert failed == [set()] * 4
+    assert len(events(posthorn)) == 1
+
+
+def test_two_recipients_are_two_events(posthorn: Installation) -> None:
+    """SES tells of each recipient by itself, at the same millisecond if need be."""
+    told = ses.example("delivery")
+    other = replaced(told, "delivery/recipients", ["another@example.com"])
+
+    assert posthorn.notify([message(told, 1), message(other, 2)]) == set()
+
+    recipients = [json.loads(event.data)["delivery"]["recipients"] for event in events(posthorn)]
+    assert sorted(recipients) == [["another@example.com"], ["recipient@example.com"]]
+
+
+def test_events_that_are_told_out_of_order_are_in_the_order_of_their_time(posthorn: Installation) -> None:
+    """A delivery may be told before its send and a click before its delivery; ids go by when it happened."""
+    mail = ses.example("send")["mail"]
+    moments = {"Send": "10:00:00", "Delivery": "10:00:01", "Open": "10:05:00", "Click": "10:05:01"}
+    told = [
+        {
+            "eventType": event_type,
+            "mail": {**mail, "timestamp": f"2026-05-03T{moments['Send']}.000Z"},
+            event_type.lower(): {} if event_type == "Send" else {"timestamp": f"2026-05-03T{moment}.000Z"},
+        }
+        for event_type, moment in moments.items()
+    ]
+    for one in reversed(told):
+        assert posthorn.notify([message(one)]) == set()
+
+    assert [json.loads(event.data)["eventType"] for event in events(posthorn)] == list(moments)
+
+
+# ---- what is no event
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "[" * 100_000,
+        '{"eventType":"Send"}',
+        '{"s":"\ud83d"}',
+        json.dumps(replaced(ses.example("send"), "mail/tags/posthorn-set", ["cs_x"])),
+        json.dumps(ses.example("send") | {"big": "x" * 300_000}),
+    ],
+    ids=lambda body: ascii(body[:20]),
+)
+def test_a_malformed_message_is_parked_and_its_neighbours_become_events(
+    posthorn: Installation, body: str, place: int
+) -> None:
+    """What makes no sense lies in the dead-letter queue, whole and with the reason, and nothing waits for it."""
+    batch = [message(ses.example("send"), 1), message(ses.example("open"), 2)]
+    batch.insert(place, Waiting(body=body, delay=0, group=None, id="odd"))
+
+    assert posthorn.notify(batch) == set()
+
+    assert sorted(event.type for event in events(posthorn)) == ["open", "send"]
+    (told,) = parked(posthorn)
+    assert (told["kind"], told["message_id"], told["body"]) == ("notification", "odd", body)
+    assert told["reason"]
+
+
+def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
+    posthorn: Installation, log_lines: io.StringIO
+) -> None:
+    """The log has the message's id and the reason; the addresses stay in the queue."""
+    posthorn.notify([message(replaced(ses.example("bounce"), "mail/tags/posthorn-set", ["cs_x"]))])
+
+    (line,) = map(json.loads, log_lines.getvalue().splitlines())
+    assert line["message_id"] == "message-0"
+    assert line["reason"] == parked(posthorn)[0]["reason"]
+    assert "posthorn-set" in line["reason"]
+    assert "@" not in log_lines.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("body", "notice"),
+    [
+        (VALIDATION, "TopicValidation"),
+        (enveloped(VALIDATION), "TopicValidation"),
+        (enveloped("Confirm", "SubscriptionConfirmation"), "SubscriptionConfirmation"),
+        (enveloped("Confirm", "UnsubscribeConfirmation"), "UnsubscribeConfirmation"),
+    ],
+    ids=["raw", "wrapped", "subscribed", "unsubscribed"],
+)
+def test_what_is_about_the_topic_is_acknowledged_and_logged(
+    posthorn: Installation, log_lines: io.StringIO, body: str, notice: str
+) -> None:
+    """A new configuration set or subscription raises no alarm, and the mail beside it becomes an event."""
+    assert posthorn.notify([message(body, 1), message(ses.example("send"), 2)]) == set()
+
+    assert [event.type for event in events(posthorn)] == ["send"]
+    assert parked(posthorn) == []
+    (line,) = map(json.loads, log_lines.getvalue().splitlines())
+    assert (line["level"], line["message_id"], line["notice"]) == ("INFO", "message-1", notice)
+
+
+# ---- outages
+
+
+def test_an_outage_of_dynamodb_brings_back_what_it_hit(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the messages whose events were not written come again, and then they are written."""
+    batch = [message(ses.example(name), number) for number, name in enumerate(NAMES)]
+    accept = Events.accept
+
+    def fail_for_bounces(self: Events, accepted: list[Event], *, now_ms: int) -> None:
+        if accepted[0].type == "bounce":
+            raise Unavailable("put_item", "ProvisionedThroughputExceededException")
+        accept(self, accepted, now_ms=now_ms)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Events, "accept", fail_for_bounces)
+        failed = posthorn.notify(batch)
+    before = len(events(posthorn))
+    again = posthorn.notify([one for one in batch if one.id in failed])
+
+    assert (failed, before, again) == ({f"message-{NAMES.index('bounce')}"}, 9, set())
+    assert len(events(posthorn)) == 10
+
+
+def test_what_cannot_be_parked_comes_again(posthorn: Installation) -> None:
+    """A message that is neither an event nor parked is not acknowledged; its neighbour is."""
+    sqs = aws.client("sqs")
+    url = posthorn.queues["FeedbackDeadLetterQueue"]
+    sqs.delete_queue(QueueUrl=url)
+    batch = [message("odd", 1), message(ses.example("send"), 2)]
+
+    assert posthorn.notify(batch) == {"message-1"}
+
+    assert [event.type for event in events(posthorn)] == ["send"]
+    sqs.create_queue(QueueName=url.rsplit("/", 1)[1])
+    assert posthorn.notify(batch) == set()
+    assert [told["message_id"] for told in parked(posthorn)] == ["message-1"]
+
+
+# ---- the handler
+
+
+def test_the_handler_answers_with_what_is_to_come_again(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FeedbackFunction works with its own environment, and reports the failed messages of its batch by id."""
+    physical = {**posthorn.tables, **posthorn.queues}
+    for name, value in environment("FeedbackFunction", physical).items():
+        monkeypatch.setenv(name, value)
+    caches = (settings.feedback_settings, feedback_handler.feedback)
+    for cache in caches:
+        cache.cache_clear()
+    aws.client("sqs").delete_queue(QueueUrl=posthorn.queues["FeedbackDeadLetterQueue"])
+    batch = [message("odd", 2), message(ses.example("send"), 1), message("also odd", 0)]
+
+    answer = feedback_handler.handler({"Records": [one.record() for one in batch]}, object())
+
+    for cache in caches:
+        cache.cache_clear()
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "message-0"}, {"itemIdentifier": "message-2"}]}
+    assert [event.type for event in events(posthorn)] == ["send"]

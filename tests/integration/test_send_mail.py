@@ -1,0 +1,173 @@
+"""`/api/v1/partner/email/send`: what is taken, what is refused, and that nothing is sent twice."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from posthorn.errors import RejectedMail, Unavailable
+
+if TYPE_CHECKING:
+    from tests.installation import Installation
+
+SEND: Final = "/api/v1/partner/email/send"
+MAIL: Final[dict[str, Any]] = {
+    "from": "Hello <hello@yourcompany.com>",
+    "to": ["customer@example.com"],
+    "subject": "Welcome",
+    "text_body": "canary-body",
+    "configuration_set_name": "production",
+}
+
+
+@pytest.fixture(autouse=True)
+def production(posthorn: Installation) -> None:
+    reply = posthorn.call("POST", "/api/v1/partner/email/configuration-sets", {"name": "production"})
+    assert reply.status == 201
+
+
+def _published(posthorn: Installation) -> list[dict[str, Any]]:
+    return [json.loads(message.body) for message in posthorn.waiting("FeedbackQueue")]
+
+
+def test_without_a_set_the_mail_is_sent_and_nothing_is_told(posthorn: Installation) -> None:
+    """A mail without a configuration set is accepted and makes no events."""
+    mail = {name: value for name, value in MAIL.items() if name != "configuration_set_name"}
+
+    assert posthorn.call("POST", SEND, mail).status == 202
+    assert _published(posthorn) == []
+
+
+def test_an_unknown_set_sends_nothing(posthorn: Installation) -> None:
+    """A set that does not exist, or is somebody else's, is 404, and nothing is sent."""
+    _, other = posthorn.new_workspace()
+
+    unknown = posthorn.call("POST", SEND, {**MAIL, "configuration_set_name": "nobodys"})
+    foreign = posthorn.call("POST", SEND, MAIL, key=other)
+
+    assert (unknown.status, unknown.body["code"]) == (404, "unknown_configuration_set")
+    assert (foreign.status, foreign.body["code"]) == (404, "unknown_configuration_set")
+    assert _published(posthorn) == []
+
+
+def test_a_repeated_send_sends_once(posthorn: Installation) -> None:
+    """The same Idempotency-Key gives the same message id and sends no second mail."""
+    key = {"idempotency-key": "welcome-4711"}
+
+    first = posthorn.call("POST", SEND, MAIL, headers=key)
+    second = posthorn.call("POST", SEND, MAIL, headers=key)
+    other = posthorn.call("POST", SEND, {**MAIL, "subject": "Bye"}, headers=key)
+
+    assert first.status == 202
+    assert second.body == first.body
+    assert (other.status, other.body["code"]) == (409, "idempotency_key_reused")
+    assert [one["eventType"] for one in _published(posthorn)] == ["Send", "Delivery"]
+
+
+def test_a_send_whose_end_nobody_knows_is_not_repeated(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the backend gives no answer, the mail may be on its way: the same key does not send again."""
+    key = {"idempotency-key": "welcome-4711"}
+    with monkeypatch.context() as broken:
+        _backend_raises(broken, posthorn, Unavailable("send_email", "ReadTimeoutError"))
+        first = posthorn.call("POST", SEND, MAIL, headers=key)
+
+    at_once = posthorn.call("POST", SEND, MAIL, headers=key)
+    posthorn.clock.pass_seconds(31)
+    later = posthorn.call("POST", SEND, MAIL, headers=key)
+
+    assert first.status == 503
+    assert (at_once.status, at_once.body["code"]) == (409, "in_progress")
+    assert (later.status, later.body["code"]) == (409, "outcome_unknown")
+    assert _published(posthorn) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (RejectedMail("The sender is not verified.", code="sender_not_verified"), 422),
+        (Unavailable("send_email", "TooManyRequestsException", refused=True), 503),
+    ],
+)
+def test_a_send_that_was_refused_can_be_repeated(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    """When the backend says that it sent nothing, the same key may try again."""
+    key = {"idempotency-key": "welcome-4711"}
+    with monkeypatch.context() as broken:
+        _backend_raises(broken, posthorn, error)
+        first = posthorn.call("POST", SEND, MAIL, headers=key)
+
+    second = posthorn.call("POST", SEND, MAIL, headers=key)
+
+    assert first.status == status
+    assert second.status == 202
+    assert len(_published(posthorn)) == 2
+
+
+def _backend_raises(broken: pytest.MonkeyPatch, posthorn: Installation, error: Exception) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    broken.setattr(type(posthorn.office.email), "send", fail)
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer"),
+    [
+        ({"from": "nobody"}, "/from"),
+        ({"from": "a@b.c\r\nBcc: x@y.z"}, "/from"),
+        ({"from": None}, "/from"),
+        ({"to": []}, "/to"),
+        ({"to": ["customer@example.com"] * 51}, "/to"),
+        ({"to": ["a@example.com"] * 30, "cc": ["b@example.com"] * 21}, "/to"),
+        ({"to": ["customer@example.com", "nobody"]}, "/to/1"),
+        ({"to": "customer@example.com"}, "/to"),
+        ({"cc": ["nobody"]}, "/cc/0"),
+        ({"bcc": [1]}, "/bcc/0"),
+        ({"reply_to": ["no one"]}, "/reply_to/0"),
+        ({"subject": "a\r\nBcc: x@y.z"}, "/subject"),
+        ({"subject": None}, "/subject"),
+        ({"text_body": None}, "/html_body"),
+        ({"html_body": 1}, "/html_body"),
+        ({"headers": {"X-Ok": "a\nb"}}, "/headers/X-Ok"),
+        ({"headers": {f"X-{n}": "x" for n in range(16)}}, "/headers"),
+        ({"headers": []}, "/headers"),
+        ({"tags": {"campaign": "with space"}}, "/tags/campaign"),
+        ({"tags": {"posthorn-message": "x"}}, "/tags/posthorn-message"),
+        ({"configuration_set_name": "with space"}, "/configuration_set_name"),
+        ({"sender": "a@b.c"}, "/sender"),
+        ({"template": "x"}, "/template"),
+    ],
+)
+def test_a_mail_that_cannot_be(posthorn: Installation, change: dict[str, Any], pointer: str) -> None:
+    """Bad input points at the culprit, repeats nothing of the mail, and sends nothing."""
+    reply = posthorn.call("POST", SEND, {**MAIL, **change})
+
+    assert reply.status == 422, reply
+    assert [error["pointer"] for error in reply.body["errors"]] == [pointer]
+    assert "canary" not in json.dumps(reply.body)
+    assert _published(posthorn) == []
+
+
+def test_everything_a_mail_may_have_is_taken(posthorn: Installation) -> None:
+    """All optional fields together are accepted, and the caller's tags come back with the events."""
+    reply = posthorn.call(
+        "POST",
+        SEND,
+        {
+            **MAIL,
+            "cc": ["cc@example.com"],
+            "bcc": ["bcc@example.com"],
+            "reply_to": ["Support <support@yourcompany.com>"],
+            "html_body": "<p>Ünal 😀</p>",
+            "headers": {"X-Campaign": "spring", "List-Unsubscribe": "<https://example.com/u>"},
+            "tags": {"campaign": "spring_2026"},
+        },
+    )
+
+    assert reply.status == 202, reply
+    assert all(one["mail"]["tags"]["campaign"] == ["spring_2026"] for one in _published(posthorn))

@@ -1,0 +1,52 @@
+"""The topic that the events of mails come over: who may publish to it, and where it leads."""
+
+from tests.template import QUEUE_POLICY, SUBSCRIPTION, TOPIC, TOPIC_POLICY, Template
+
+
+def test_only_ses_may_publish_and_only_for_our_sets(stack: Template) -> None:
+    """Nobody's SES but this account's, and there no set but ours, can make events for customers."""
+    assert list(stack.of_type(TOPIC)) == ["FeedbackTopic"]
+    (policy,) = stack.of_type(TOPIC_POLICY).values()
+    assert policy["Topics"] == [{"Ref": "FeedbackTopic"}]
+    sets = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/posthorn-${Stage}-*"
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "EventsOfMails",
+            "Effect": "Allow",
+            "Principal": {"Service": "ses.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": {"Ref": "FeedbackTopic"},
+            "Condition": {
+                "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+                "ArnLike": {"aws:SourceArn": {"Fn::Sub": sets}},
+            },
+        }
+    ]
+
+
+def test_only_the_topic_may_send_to_the_queue(stack: Template) -> None:
+    """The queue is open to SNS, and there to this one topic; no other queue has a policy at all."""
+    (policy,) = stack.of_type(QUEUE_POLICY).values()
+    assert policy["Queues"] == [{"Ref": "FeedbackQueue"}]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "FromTheTopic",
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": {"Fn::GetAtt": ["FeedbackQueue", "Arn"]},
+            "Condition": {"ArnEquals": {"aws:SourceArn": {"Ref": "FeedbackTopic"}}},
+        }
+    ]
+
+
+def test_the_topic_leads_to_the_queue_as_it_is(stack: Template) -> None:
+    """Raw delivery: a message is SES's own JSON, and half as long as in an envelope."""
+    assert stack.of_type(SUBSCRIPTION) == {
+        "FeedbackSubscription": {
+            "TopicArn": {"Ref": "FeedbackTopic"},
+            "Protocol": "sqs",
+            "Endpoint": {"Fn::GetAtt": ["FeedbackQueue", "Arn"]},
+            "RawMessageDelivery": True,
+        }
+    }
