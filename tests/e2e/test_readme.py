@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from infra.cli.access import create_workspace_key
 from infra.local.places import REPOSITORY
 
 if TYPE_CHECKING:
@@ -53,6 +54,25 @@ def test_a_newcomer_gets_from_the_first_key_to_the_first_event(stack: Stack) -> 
     assert webhook["token"].startswith("wht_")
     assert seen["data"] == {"contact": {"id": "cont_123456789"}}
     assert revoked == f"revoked {key[0][4:16]}\n"
+
+
+def test_a_newcomer_sends_a_first_mail(stack: Stack) -> None:
+    """Set, destination and mail: each command works as it is printed."""
+    make_set, make_destination, send = [command for kind, command in COMMANDS if kind == "mail"]
+    _, key = create_workspace_key(
+        stack.client("dynamodb"),
+        stack.outputs["ConfigTableName"],
+        workspace_name="readme",
+        scopes=["partner"],
+    )
+    known = {"API_URL": stack.api_url, "API_KEY": key}
+
+    set_id = json.loads(_run(make_set, stack, **known))["config_set_id"]
+    destination = json.loads(_run(make_destination, stack, **known, CONFIG_SET_ID=set_id))
+    sent = json.loads(_run(send, stack, **known))
+
+    assert destination["webhook_url"] == "https://yourapp.com/webhooks/splashify"
+    assert list(sent) == ["message_id"]
 
 
 @pytest.mark.parametrize("command", [command for kind, command in COMMANDS if kind is None])
