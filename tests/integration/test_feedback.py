@@ -86,6 +86,13 @@ def test_an_event_is_found_under_its_set(posthorn: Installation) -> None:
     assert store.get(ses.SET_ID, event.id) == event
 
 
+def test_an_event_is_kept_from_when_it_was_told(posthorn: Installation) -> None:
+    """What SES tells late is kept as long as anything else, not from when it happened."""
+    posthorn.notify([message(ses.example("bounce"))])
+    (row,) = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    assert row["expires_at"]["N"] == str(posthorn.clock() // 1000 + 30 * 86_400)
+
+
 def test_from_the_topic_to_the_receiver(posthorn: Installation) -> None:
     """Published by SES, an example goes through topic, queue, feedback and dispatch to a receiver, unchanged."""
     sets = "/api/v1/partner/email/configuration-sets"

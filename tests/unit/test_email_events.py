@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
+from datetime import datetime
 from typing import Any, Final
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from posthorn.email.events import event_of
 from posthorn.email_types import EMAIL_TYPES
 from posthorn.errors import Malformed
-from posthorn.ids import EVENT, is_id
+from posthorn.ids import EVENT, is_id, new_id
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import parse, stringify
 from tests import ses_examples as ses
@@ -173,11 +174,13 @@ def test_what_no_receiver_sees_makes_no_event(name: str, path: str) -> None:
     assert event_of(without(told, {path})).id == event_of(told).id
 
 
-def test_ids_are_in_the_order_of_the_events() -> None:
-    """An id is of the event's own time, whenever it was told."""
-    events = [event_of(ses.example(name)) for name in NAMES]
-    by_time = sorted(events, key=lambda event: event.created_at)
-    assert [one.id[:14] for one in by_time] == sorted(one.id[:14] for one in events)
+@pytest.mark.parametrize("name", NAMES)
+def test_an_id_is_of_the_events_own_time(name: str) -> None:
+    """Ids are in the order in which things happened, whenever they were told."""
+    moment = datetime.fromisoformat(TYPES[name][1])
+    now_ms = round(moment.timestamp() * 1000)
+    time = len("evt_") + 10  # a ULID's first ten characters
+    assert event_of(ses.example(name)).id[:time] == new_id(EVENT, now_ms=now_ms, entropy=bytes(10))[:time]
 
 
 # ---- the time of an event
@@ -280,6 +283,16 @@ def test_a_message_id_of_the_senders_own_stays(value: Any) -> None:
     mail = data_of(told)["mail"]
     assert mail["headers"][-1] == {"name": "Message-ID", "value": value}
     assert mail["commonHeaders"]["messageId"] == value
+
+
+@pytest.mark.parametrize("ses_id", ["", None, 5])
+def test_without_an_id_of_ses_no_other_id_changes(ses_id: Any) -> None:
+    """Where SES names no id, the mail still has ours, and its headers stay as they are."""
+    told = ses.example("click")
+    mail = data_of(replaced(told, "mail/messageId", ses_id))["mail"]
+    assert mail["messageId"] == ses.MESSAGE_ID
+    assert mail["commonHeaders"] == told["mail"]["commonHeaders"]
+    assert mail["headers"][-1] == told["mail"]["headers"][-1]
 
 
 def test_the_id_of_ses_is_replaced_inside_a_message_id_too() -> None:
@@ -461,9 +474,18 @@ def test_what_others_wrote_stays(subject: str) -> None:
 @pytest.mark.parametrize("account", [None, "", 5, []])
 def test_without_an_account_nothing_else_goes(account: Any) -> None:
     """An account that SES does not name takes nothing along."""
-    told = without(ses.example("send"), {"mail/sourceArn"})
+    told = replaced(without(ses.example("send"), {"mail/sourceArn"}), "mail/commonHeaders/subject", "")
     told["mail"]["sendingAccountId"] = account
     assert parts(data_of(told)) == expected_of("send", told)
+
+
+@pytest.mark.parametrize("field", ["sourceArn", "sendingAccountId", "callerIdentity"])
+@pytest.mark.parametrize("value", ["ses_user", None, 5, {"role": "admin"}])
+def test_fields_about_the_operator_go_whatever_they_hold(field: str, value: Any) -> None:
+    """A field that is there to name the operator goes by its name, too."""
+    told = ses.example("send")
+    told["mail"][field] = value
+    assert field not in data_of(told)["mail"]
 
 
 # ---- limits
