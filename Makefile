@@ -137,10 +137,10 @@ test-e2e: headline-e2e $(STACK) $(NODE)
 	@$(BIN)/pytest tests/e2e
 
 headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
-headline-unit: ; @echo "== unit: pure logic, no network (seconds)"
-headline-integration: ; @echo "== integration: functions against mocked AWS and loopback receivers (a minute)"
-headline-stack: ; @echo "== stack: the locks and the template, read as data (a minute)"
-headline-e2e: ; @echo "== e2e: the deployed stack on this machine (the longest stage, minutes)"
+headline-unit: ; @echo "== unit: one module at a time, loopback only (a minute)"
+headline-integration: ; @echo "== integration: the functions together, in moto (two minutes)"
+headline-stack: ; @echo "== stack: the locks and the template, read as data, and its linters (a minute)"
+headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (the longest, two minutes and more)"
 
 clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules

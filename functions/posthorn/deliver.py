@@ -10,7 +10,7 @@ from posthorn.aws import threads
 from posthorn.delivery import Job
 from posthorn.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.models import Reason, Status
-from posthorn.queues import Task, read_task
+from posthorn.queues import read_task
 from posthorn.stores.deliveries import read_found
 from posthorn.telemetry import attempted, log, outage
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from posthorn.delivery import Made, Sender
     from posthorn.models import Delivery, Endpoint, Event
-    from posthorn.queues import Parking, Queues
+    from posthorn.queues import Parking, Queues, Task
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
     from posthorn.stores.events import Events
@@ -193,8 +193,7 @@ class Deliverer:
             self._enqueue_next(made.delivery)
 
     def _enqueue_next(self, row: Delivery) -> None:
-        task = Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
-        self._queues.enqueue(task, due_at=row.next_attempt_at, now_ms=self._clock())
+        self._queues.enqueue_next(row, now_ms=self._clock())
 
     def _park(self, message_id: str, body: str, reason: str) -> None:
         log().error("parked a message", extra={"message_id": message_id, "reason": reason})

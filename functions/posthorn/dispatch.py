@@ -11,7 +11,6 @@ from posthorn.delivery import Job
 from posthorn.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.matching import listeners
 from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
-from posthorn.queues import Task
 from posthorn.stores import batches, events
 from posthorn.telemetry import attempted, log, outage
 from posthorn.wire import formats
@@ -182,8 +181,7 @@ class Dispatcher:
             self._enqueue_next(row)
 
     def _enqueue_next(self, row: Delivery) -> None:
-        task = Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
-        self._queues.enqueue(task, due_at=row.next_attempt_at, now_ms=self._clock())
+        self._queues.enqueue_next(row, now_ms=self._clock())
 
     def _disable(self, batch: _Batch, made: Made) -> None:
         reason = made.step.disable

@@ -16,6 +16,7 @@ from posthorn.schedule import MAX_DELAY
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
+    from posthorn.models import Delivery
     from posthorn.settings import DeliverySettings
 
 MESSAGE_VERSION: Final = 1
@@ -75,6 +76,11 @@ class Queues:
     def __init__(self, sqs: SQSClient, settings: DeliverySettings) -> None:
         self._sqs = sqs
         self._settings = settings
+
+    def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
+        """Send the message for the attempt that follows those a delivery's row tells of."""
+        task = Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
+        self.enqueue(task, due_at=row.next_attempt_at, now_ms=now_ms)
 
     def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
         """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""

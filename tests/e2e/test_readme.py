@@ -89,6 +89,16 @@ def test_the_make_targets_exist() -> None:
     assert {"demo", "test"} <= targets
 
 
+def test_the_stages_are_those_that_the_readme_shows() -> None:
+    """The output of `make test` in the README has the headlines that the Makefile prints, in their order."""
+    printed = re.findall(r"^(== .*)$", README, re.MULTILINE)
+    makefile = (REPOSITORY / "Makefile").read_text("utf-8")
+
+    last = "== all stages passed"
+    stages = [line for line in re.findall(r'@echo "(== .*)"', makefile) if line != last]
+    assert printed == [*stages, last]
+
+
 def test_the_map_of_the_tree_is_true() -> None:
     """Every path that the README names is there."""
     for path in re.findall(r"`((?:functions|infra|tests|docs)/[\w./-]*)`", README):

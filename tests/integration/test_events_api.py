@@ -146,6 +146,29 @@ def test_an_event_shows_its_delivery_per_webhook(posthorn: Installation) -> None
     ]
 
 
+def test_a_part_of_the_deliveries_is_no_answer(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When some deliveries cannot be read, the caller is told to try again instead of being shown the rest."""
+    from posthorn.stores import batches
+
+    posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    event_id = posthorn.publish()
+    posthorn.dispatch()
+
+    def fail(*_: object) -> None:
+        raise Unavailable("batch_get_item", "ProvisionedThroughputExceededException")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(batches, "read", fail)
+        during = posthorn.call("GET", f"/v1/events/{event_id}")
+    after = posthorn.call("GET", f"/v1/events/{event_id}")
+
+    assert during.status == 503
+    assert len(after.body["event"]["deliveries"]) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "kept"),
     [

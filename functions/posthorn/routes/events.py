@@ -13,7 +13,7 @@ from posthorn import matching
 from posthorn.api_keys import Scope
 from posthorn.catalogue import built_in
 from posthorn.clock import rfc3339, rfc3339_ms
-from posthorn.errors import RefusedEventType, RefusedJson
+from posthorn.errors import RefusedEventType, RefusedJson, Unavailable
 from posthorn.ids import EVENT, is_id
 from posthorn.models import DeliveryKey, Event
 from posthorn.routes import bodies, idempotent
@@ -64,7 +64,9 @@ def retrieve_event(office: Office, request: Request) -> Answer:
     if event is None:
         raise not_found("event")
     keys = [DeliveryKey(webhook.id, event.id) for webhook in office.endpoints.of_channel(request.workspace)]
-    found, _ = office.deliveries.get_many(keys)
+    found, unknown = office.deliveries.get_many(keys)
+    if unknown:
+        raise Unavailable("batch_get_item", "Incomplete")  # a part of the truth would look like all of it
     shown = {
         **_accepted(event),
         "data": json.loads(event.data),
