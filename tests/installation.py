@@ -103,6 +103,8 @@ class Installation:
     key: str
     sequence: int = 0
     seen: set[str] = field(default_factory=set)
+    secrets: set[str] = field(default_factory=set)
+    answers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._app = build(lambda: self.office)
@@ -146,11 +148,29 @@ class Installation:
         if query:
             event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
         answer = self._app.resolve(event, mock.sentinel.context)
+        self._remember_secrets(path, body, answer["body"])
         return Reply(
             status=answer["statusCode"],
             headers={name.lower(): value for name, value in answer["headers"].items()},
             body=json.loads(answer["body"]),
         )
+
+    def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
+        """Note what was given or made in confidence, and every answer that may not repeat it."""
+        given = body if isinstance(body, dict) else {}
+        webhook = json.loads(answer).get("webhook", {})
+        found = (given.get("webhook_secret"), given.get("token"), webhook.get("token"))
+        self.secrets |= {secret for secret in found if isinstance(secret, str) and len(secret) >= 16}
+        if not path.startswith("/v1/webhooks"):  # there, tokens are shown to their owner
+            self.answers.append(answer)
+
+    def everything_stored(self) -> str:
+        """Return all rows and all messages as text."""
+        dynamodb = aws.client("dynamodb")
+        rows = [dynamodb.scan(TableName=table)["Items"] for table in self.tables.values()]
+        there = sqs_backends[ACCOUNT][REGION].queues  # a test may have deleted one
+        queues = [name for name, url in self.queues.items() if url.rsplit("/", 1)[1] in there]
+        return repr(rows) + repr([self.waiting(queue) for queue in queues])
 
     def new_id(self) -> str:
         """Return text that nothing else is called."""

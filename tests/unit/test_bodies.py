@@ -103,6 +103,7 @@ def test_every_complaint_points_into_the_body(model: Any, value: dict[str, Any])
         assert (problem.status, problem.code) == (422, "invalid_input")  # noqa: PT017 - one of two ways out
         assert 1 <= len(problem.errors) <= 20  # noqa: PT017 - one of two ways out
         for error in problem.errors:
+            assert error.detail != "This is not valid."  # every way to be wrong has words of its own
             if error.detail == "This field is required.":
                 parent, _, name = error.pointer.rpartition("/")
                 assert name not in resolve(value, parent)
@@ -137,33 +138,46 @@ def test_unknown_and_missing_fields_are_named(value: dict[str, Any], expected: d
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "pointer"),
+    ("name", "value", "complaint"),
     [
-        ("url", 5, "/url"),
-        ("url", None, "/url"),
-        ("url", "", "/url"),
-        ("url", "https://a.example/" + "x" * 2048, "/url"),
-        ("events", "CONTACT_CREATED", "/events"),
-        ("events", [], "/events"),
-        ("events", ["*"] * 101, "/events"),
-        ("events", ["*", 5], "/events/1"),
-        ("events", {"0": "*"}, "/events"),
-        ("token", "x" * 15, "/token"),
-        ("token", "x" * 257, "/token"),
-        ("token", "x" * 16 + "\n", "/token"),
-        ("token", "\x00" * 16, "/token"),
-        ("token", 1234567890123456, "/token"),
-        ("enabled", 1, "/enabled"),
-        ("enabled", "true", "/enabled"),
-        ("enabled", None, "/enabled"),
-        ("description", "x" * 501, "/description"),
-        ("description", ["x"], "/description"),
-        ("retry_rate_limited", 0, "/retry_rate_limited"),
+        ("url", 5, "This is a string."),
+        ("url", None, "This is a string."),
+        ("url", "", "This has at least 1 characters."),
+        ("url", "https://a.example/" + "x" * 2048, "This has at most 2048 characters."),
+        ("events", "CONTACT_CREATED", "This is a list."),
+        ("events", {"0": "*"}, "This is a list."),
+        ("events", [], "This has at least 1 entries."),
+        ("events", ["*"] * 101, "This has at most 100 entries."),
+        ("token", "x" * 15, "This has at least 16 characters."),
+        ("token", "x" * 257, "This has at most 256 characters."),
+        ("token", "x" * 16 + "\n", "This holds characters that it may not hold."),
+        ("token", "\x00" * 16, "This holds characters that it may not hold."),
+        ("token", 1234567890123456, "This is a string."),
+        ("enabled", 1, "This is true or false."),
+        ("enabled", "true", "This is true or false."),
+        ("enabled", None, "This is true or false."),
+        ("description", "x" * 501, "This has at most 500 characters."),
+        ("description", ["x"], "This is a string."),
+        ("retry_rate_limited", 0, "This is true or false."),
     ],
 )
-def test_no_value_is_converted(name: str, value: object, pointer: str) -> None:
-    """A field has its type and its bounds; what comes close is refused instead of repaired."""
-    assert list(complaints(NewWebhook, {**WEBHOOK, name: value})) == [pointer]
+def test_no_value_is_converted(name: str, value: object, complaint: str) -> None:
+    """A field has its type and its bounds; what comes close is refused in plain words instead of repaired."""
+    assert complaints(NewWebhook, {**WEBHOOK, name: value}) == {f"/{name}": complaint}
+
+
+def test_an_entry_of_a_list_is_pointed_at() -> None:
+    """The complaint leads to the one entry that is wrong."""
+    assert complaints(NewWebhook, {**WEBHOOK, "events": ["*", 5]}) == {"/events/1": "This is a string."}
+    assert complaints(NewEvent, {"event": "X", "data": []}) == {"/data": "This is an object."}
+
+
+def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
+    """The event of a batch that is too large is named; of a body as a whole there is nothing to name."""
+    assert bodies.too_large("Too much.").document().get("errors") is None
+    assert bodies.too_large("Too much.", "/events/3/data").document()["errors"] == [
+        {"pointer": "/events/3/data", "detail": "Too much."}
+    ]
 
 
 @pytest.mark.parametrize(

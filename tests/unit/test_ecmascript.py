@@ -227,6 +227,13 @@ def test_what_would_not_survive_is_refused_with_its_reason(code: str, text: byte
     assert refusal(text) == code
 
 
+def test_a_refusal_tells_the_place() -> None:
+    """Whoever sent broken JSON reads where it breaks."""
+    with pytest.raises(RefusedJson) as refused:
+        parse(b'{\n "a": x}')
+    assert refused.value.detail == "The body is not JSON: Expecting value at line 2, column 7."
+
+
 def test_the_largest_whole_numbers_that_javascript_keeps_are_taken() -> None:
     """The limit of 2**53 itself is inside, on both sides of zero."""
     text = "[9007199254740992,-9007199254740992]"
