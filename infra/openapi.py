@@ -75,7 +75,9 @@ def _request_schemas() -> dict[str, Any]:
     found: dict[str, Any] = schemas["$defs"]
     # inside a batch, each entry is a NewEvent; the model checks them one by one to point at the culprit
     found["NewEvents"]["properties"]["events"]["items"] = _ref("NewEvent")
-    for schema in found.values():
+    for model, schema in found.items():
+        if not model.endswith("Change"):
+            continue
         for name, field in schema.get("properties", {}).items():
             if name not in schema.get("required", []):
                 field.pop("default", None)  # what is absent from a change stays as it is

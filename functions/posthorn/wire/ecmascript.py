@@ -91,6 +91,9 @@ def _write_array(value: list[Any], out: Callable[[str], None], depth: int) -> No
 
 def number(value: float) -> str:
     """Write a finite float as `Number.prototype.toString` does (ECMA-262, 6.1.6.1.20)."""
+    text = repr(value)
+    if "e" not in text and "n" not in text:  # where Python writes no exponent, it writes what JavaScript does
+        return text.removesuffix(".0") if value else "0"
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     if not isinstance(exponent, int):
         raise TypeError("NaN and Infinity are not JSON")
