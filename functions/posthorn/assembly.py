@@ -14,6 +14,7 @@ from posthorn.signing_secrets import Unsealer
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
+from posthorn.telemetry import unreadable
 from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
 
@@ -33,7 +34,7 @@ def dispatcher(
 ) -> Dispatcher:
     store = settings.store
     return Dispatcher(
-        Endpoints(client("dynamodb"), store.config_table),
+        Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
         Queues(client("sqs"), settings),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
@@ -48,7 +49,7 @@ def deliverer(
 ) -> Deliverer:
     store = settings.store
     return Deliverer(
-        Endpoints(client("dynamodb"), store.config_table),
+        Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
         Events(client("dynamodb"), store.events_table, retention_days=store.retention_days),
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
         Queues(client("sqs"), settings),

@@ -31,6 +31,10 @@ MARGIN_MS: Final = 10_000
 """What is left of an invocation, beside one attempt's deadline, for rows and messages after the last attempt."""
 
 
+QUEUE_MARGIN_MS: Final = 5_000
+"""What another hundred rows and messages may take, before it is too late in an invocation to write them."""
+
+
 @dataclass(slots=True)
 class _Batch:
     """What is known of a batch so far; a record is named by its sequence number."""
@@ -76,7 +80,6 @@ class Dispatcher:
         secrets = self._sender.unseal(job.endpoint for job in inline)
         overflow += [job for job in inline if job.endpoint.id not in secrets]
         pending = iter([job for job in inline if job.endpoint.id in secrets])
-        overflow_sent = self._queue(batch, overflow)
 
         settled: list[Made] = []
         for made in self._sender.send(self._while_time(pending, remaining_ms), secrets):
@@ -91,9 +94,8 @@ class Dispatcher:
                 self._record(batch, [made.delivery for made in settled])
                 settled.clear()
         self._record(batch, [made.delivery for made in settled])
-        overflow_sent += self._queue(batch, list(pending))  # what there was no time for
-        if overflow_sent:
-            log().warning("queued instead of sent", extra={"deliveries": overflow_sent})
+        # after the rows of what was sent: those must not wait behind a thousand others
+        self._queue(batch, [*pending, *overflow], remaining_ms)
         self._await(batch)
         return batch.failed
 
@@ -162,11 +164,18 @@ class Dispatcher:
                 return
             yield job
 
-    def _queue(self, batch: _Batch, jobs: list[Job]) -> int:
-        for job in jobs:
-            row = _unsent(job, Status.QUEUED, next_attempt_at=self._clock())
-            self._after(batch, [row], self._record_and_retry, row)
-        return len(jobs)
+    def _queue(self, batch: _Batch, jobs: list[Job], remaining_ms: Callable[[], int]) -> None:
+        """Leave jobs to DeliverQueue, as many as there is time for; the records of the others come again."""
+        for chunk in batches.chunks(jobs, batches.READ_LIMIT):
+            if remaining_ms() < QUEUE_MARGIN_MS:
+                batch.failed.update(batch.records_of[job.key] for job in chunk)
+                continue
+            rows = [_unsent(job, Status.QUEUED, next_attempt_at=self._clock()) for job in chunk]
+            for row in rows:
+                self._after(batch, [row], self._record_and_retry, row)
+            self._await(batch)
+        if jobs:
+            log().warning("queued instead of sent", extra={"deliveries": len(jobs)})
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
@@ -216,6 +225,7 @@ class Dispatcher:
             except Unavailable as error:
                 outage(error)
                 batch.failed.update(sequences)
+        batch.effects.clear()
 
 
 def _unsent(

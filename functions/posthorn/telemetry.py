@@ -29,6 +29,11 @@ def outage(error: Unavailable) -> None:
     log().error("to be tried again", extra={"operation": error.operation, "code": error.code})
 
 
+def unreadable(row: str, reason: str) -> None:
+    """Write the one line of a row that makes no sense to this version."""
+    log().error("a row cannot be read", extra={"row": row, "reason": reason})
+
+
 def attempted(delivery: Delivery, attempt: Attempt, target: Target | None) -> None:
     """Write the one line of an attempt."""
     outcome = attempt.outcome

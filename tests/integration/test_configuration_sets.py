@@ -204,11 +204,14 @@ def test_a_creation_that_broke_off_is_completed_by_the_next(
         broken.setattr(type(posthorn.office.email), "create_set", fail)
         first = posthorn.call("POST", SETS, {"name": "production"}, headers=key)
     listed = posthorn.call("GET", SETS).body
+    at_once = posthorn.call("POST", SETS, {"name": "production"})
+    posthorn.clock.pass_seconds(31)  # by then the first request is over for certain
 
     second = posthorn.call("POST", SETS, {"name": "production"}, headers=key)
 
     assert first.status == 503
     assert listed == {"configuration_sets": []}
+    assert (at_once.status, at_once.body["code"]) == (409, "concurrent_changes")
     assert second.status == 201
     assert posthorn.call("GET", f"{SETS}/{second.body['config_set_id']}").body == second.body
     assert posthorn.call("POST", SETS, {"name": "production"}).status == 409
@@ -232,6 +235,83 @@ def test_a_deletion_that_broke_off_is_completed_by_the_next(
 
     assert (first.status, retrieved.status, second.status) == (503, 404, 200)
     assert _set(posthorn) != set_id
+
+
+def test_a_delete_that_comes_late_leaves_the_name_to_its_new_owner(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two deletes of one set, the slower one does not take the name from a set made in the meantime."""
+    old = _set(posthorn)
+    backend = type(posthorn.office.email)
+    made: list[str] = []
+
+    def slow(*_: object) -> None:
+        with monkeypatch.context() as quick:
+            quick.setattr(backend, "delete_set", lambda *_: None)
+            assert posthorn.call("DELETE", f"{SETS}/{old}").status == 200
+        made.append(_set(posthorn))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(backend, "delete_set", slow)
+        posthorn.call("DELETE", f"{SETS}/{old}")
+
+    assert posthorn.call("POST", SETS, {"name": "production"}).body["code"] == "name_taken"
+    assert posthorn.call("POST", "/api/v1/partner/email/send", MAIL).status == 202
+    assert posthorn.call("GET", f"{SETS}/{made[0]}").status == 200
+
+
+def test_a_refused_change_changes_nothing_at_the_backend(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PATCH whose name is taken leaves the suppression at the backend alone; a good one reaches it, also again."""
+    _set(posthorn, "one")
+    two = _set(posthorn, "two")
+    told: list[Any] = []
+    monkeypatch.setattr(
+        type(posthorn.office.email), "change_set", lambda _, set_id, to: told.append((set_id, to))
+    )
+
+    refused = posthorn.call("PATCH", f"{SETS}/{two}", {"name": "one", "suppression_options": "NONE"})
+    told_by_refused = list(told)
+    for _ in range(2):
+        posthorn.call("PATCH", f"{SETS}/{two}", {"suppression_options": "NONE"})
+
+    assert refused.status == 409
+    assert told_by_refused == []
+    assert told == [(two, "NONE")] * 2
+
+
+def test_a_destination_made_while_its_set_goes_away_goes_too(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set that is deleted between the check and the write takes the new destination along."""
+    from posthorn.routes import endpoints
+
+    set_id = _set(posthorn)
+    create = endpoints.create
+
+    def late(*arguments: Any, **named: Any) -> Any:
+        assert posthorn.call("DELETE", f"{SETS}/{set_id}").status == 200
+        return create(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(endpoints, "create", late)
+        reply = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION)
+
+    assert reply.status == 404
+    assert posthorn.office.endpoints.of_channel(set_id) == []
+
+
+def test_an_idempotency_key_counts_for_one_set(posthorn: Installation) -> None:
+    """The same key and body for two sets makes a destination in each."""
+    key = {"idempotency-key": "same"}
+    made = [
+        posthorn.call("POST", f"{SETS}/{_set(posthorn, name)}/event-destinations", DESTINATION, headers=key)
+        for name in ("one", "two")
+    ]
+
+    assert [reply.status for reply in made] == [201, 201]
+    assert len({reply.body["destination_id"] for reply in made}) == 2
 
 
 def test_a_destination_never_shows_its_secret(posthorn: Installation) -> None:

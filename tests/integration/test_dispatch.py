@@ -261,6 +261,36 @@ def test_what_exceeds_the_inline_limit_is_queued(
     )
 
 
+def test_one_unreadable_endpoint_does_not_silence_the_others(posthorn: Installation) -> None:
+    """A row that this version cannot read hides itself and nobody else, from the stream and from the API."""
+    broken, fine = posthorn.register("broken.example.com"), posthorn.register("fine.example.com")
+    posthorn.network.receivers = {"fine.example.com": answers(200), "broken.example.com": answers(200)}
+    aws.client("dynamodb").update_item(
+        TableName=posthorn.tables["ConfigTable"],
+        Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{broken['id']}"}},
+        UpdateExpression="SET wire = :later",
+        ExpressionAttributeValues={":later": {"S": "carrier-pigeon"}},
+    )
+    posthorn.publish()
+
+    failed = posthorn.dispatch()
+
+    assert failed == set()
+    assert [received.host for received in posthorn.network.received] == ["fine.example.com"]
+    listed = posthorn.call("GET", "/v1/webhooks").body["webhooks"]
+    assert [webhook["id"] for webhook in listed] == [fine["id"]]
+
+
+def test_what_there_is_no_time_to_queue_comes_again(posthorn: Installation) -> None:
+    """At the very end of an invocation the records are reported instead of half written."""
+    posthorn.register()
+    posthorn.publish()
+    records = posthorn.stream()
+
+    assert posthorn.dispatch(records, remaining_ms=1_000) == {records[0]["dynamodb"]["SequenceNumber"]}
+    assert posthorn.waiting("DeliverQueue") == []
+
+
 def test_without_time_left_everything_is_queued(posthorn: Installation) -> None:
     """An invocation that has no time for another attempt queues instead of starting one."""
     posthorn.register()

@@ -85,6 +85,33 @@ def test_a_send_whose_end_nobody_knows_is_not_repeated(
     assert _published(posthorn) == []
 
 
+def test_a_mail_that_was_sent_is_not_called_an_outage(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When only the note that it was done fails, the caller learns that the mail is on its way."""
+
+    def fail(*_: object) -> None:
+        raise Unavailable("update_item", "InternalServerError")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(posthorn.office.idempotency), "finish", fail)
+        reply = posthorn.call("POST", SEND, MAIL, headers={"idempotency-key": "welcome-4711"})
+
+    assert reply.status == 202
+    assert len(_published(posthorn)) == 2
+
+
+def test_a_repeated_send_answers_the_same_after_its_set_is_gone(posthorn: Installation) -> None:
+    """What was sent was sent, whatever became of its configuration set."""
+    key = {"idempotency-key": "welcome-4711"}
+    first = posthorn.call("POST", SEND, MAIL, headers=key)
+    sets = "/api/v1/partner/email/configuration-sets"
+    (one,) = posthorn.call("GET", sets).body["configuration_sets"]
+    posthorn.call("DELETE", f"{sets}/{one['config_set_id']}")
+
+    assert posthorn.call("POST", SEND, MAIL, headers=key).body == first.body
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [

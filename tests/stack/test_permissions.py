@@ -26,7 +26,7 @@ DELIVERIES = "DeliveriesTable.Arn"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
 
 _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
-SETS = f"{_SES}:configuration-set/posthorn-${{Stage}}-*"
+SETS = f"{_SES}:configuration-set/posthorn-${{Stage}}-cs_*"
 IDENTITIES = f"{_SES}:identity/*"
 
 # The only resources with a star in them, and why each cannot be named.
@@ -147,7 +147,7 @@ def test_no_role_holds_a_wildcard(stack: Template) -> None:
 
 def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Template) -> None:
     """The wildcard covers the names that the backend makes, and begins with all of its prefix."""
-    assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-")
+    assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-cs_")
     assert rights_of(stack, "ApiFunction")["ses:DeleteConfigurationSet"] == {SETS}
 
 

@@ -8,7 +8,9 @@ def test_only_ses_may_publish_and_only_for_our_sets(stack: Template) -> None:
     assert list(stack.of_type(TOPIC)) == ["FeedbackTopic"]
     (policy,) = stack.of_type(TOPIC_POLICY).values()
     assert policy["Topics"] == [{"Ref": "FeedbackTopic"}]
-    sets = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/posthorn-${Stage}-*"
+    sets = (
+        "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/posthorn-${Stage}-cs_*"
+    )
     assert policy["PolicyDocument"]["Statement"] == [
         {
             "Sid": "EventsOfMails",

@@ -17,8 +17,12 @@ from posthorn.routes.route import Answer, Request, Route
 
 if TYPE_CHECKING:
     from posthorn.routes.office import Office
+    from posthorn.stores.idempotency import Decision
 
 PATH: Final = "/api/v1/partner/email/configuration-sets"
+
+_AT_WORK_MS: Final = 30_000
+"""A request is over by then: the function's timeout is 29 seconds."""
 
 type SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 # strict models take no text for an enumeration unless told to
@@ -64,7 +68,7 @@ def create_configuration_set(office: Office, request: Request) -> Answer:
         state=SetState.CREATING,
     )
     if not office.configuration_sets.create(made):
-        made = _unfinished(office, made)
+        made = _unfinished(office, made, decision)
     office.email.create_set(made.id, made.suppression)
     ready = made if made.state is SetState.READY else office.configuration_sets.move(made, SetState.READY)
     idempotent.finish(office, request, decision)
@@ -84,12 +88,15 @@ def change_configuration_set(office: Office, request: Request) -> Answer:
         name=change.name if "name" in given else old.name,
         suppression=change.suppression_options if "suppression_options" in given else old.suppression,
     )
-    if new != old:
-        if new.suppression is not old.suppression:
-            # the backend first: if the row then fails, the same change can be made again
-            office.email.change_set(new.id, new.suppression)
-        if not office.configuration_sets.change(old, new):
-            raise _taken(new.name) if new.name != old.name else _concurrent()
+    if new != old and not office.configuration_sets.change(old, new):
+        raise _taken(new.name) if new.name != old.name else _concurrent()
+    if "suppression_options" in given:
+        # also when the row said so before: what broke off here is completed by the same change again
+        office.email.change_set(new.id, new.suppression)
+        now = find(office, request.workspace, new.id)
+        if now.suppression is not new.suppression:  # of two changes at once, the row's is the last
+            office.email.change_set(now.id, now.suppression)
+            new = now
     return Answer(_shown(new))
 
 
@@ -158,7 +165,7 @@ def _get(office: Office, workspace: str, set_id: str) -> ConfigurationSet | None
     return office.configuration_sets.get(workspace, set_id) if is_id(set_id, CONFIGURATION_SET) else None
 
 
-def _unfinished(office: Office, wanted: ConfigurationSet) -> ConfigurationSet:
+def _unfinished(office: Office, wanted: ConfigurationSet, decision: Decision) -> ConfigurationSet:
     """Return the set that an earlier try left unfinished under this id or name, or refuse the name."""
     found = office.configuration_sets.by_name(wanted.workspace, wanted.name)
     if found is None:
@@ -167,6 +174,15 @@ def _unfinished(office: Office, wanted: ConfigurationSet) -> ConfigurationSet:
         return found  # a repetition of this very request
     if found.state is not SetState.CREATING:
         raise _taken(wanted.name)
+    if wanted.created_at - found.created_at < _AT_WORK_MS:
+        raise _concurrent()  # whoever makes it may still be at work
+    if decision.is_kept:
+        raise Problem(
+            409,
+            "name_unfinished",
+            "An earlier request left this name unfinished. Repeat it with its Idempotency-Key, or send this one"
+            " without a key.",
+        )
     adopted = replace(found, suppression=wanted.suppression)
     if not office.configuration_sets.change(found, adopted):
         raise _concurrent()

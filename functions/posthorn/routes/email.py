@@ -16,6 +16,7 @@ from posthorn.routes import bodies, idempotent
 from posthorn.routes.configuration_sets import SetName
 from posthorn.routes.problems import FieldError, Problem, invalid
 from posthorn.routes.route import Answer, Request, Route
+from posthorn.telemetry import outage as log_outage
 
 if TYPE_CHECKING:
     from posthorn.routes.office import Office
@@ -59,7 +60,6 @@ def send_mail(office: Office, request: Request) -> Answer:
     """Send a mail once, also under an idempotency key whose first request died without a word."""
     wanted = bodies.validate(NewMail, bodies.parse(request))
     _check(wanted)
-    configuration_set = _configuration_set(office, request, wanted)
     decision = idempotent.decide(office, request, [str(uuid.UUID(bytes=office.dice(16), version=4))])
     message_id = decision.ids[0]
     if decision.is_done:
@@ -67,7 +67,11 @@ def send_mail(office: Office, request: Request) -> Answer:
     if not decision.is_new:
         raise _undecided(office.clock() - decision.decided_at)
     try:
+        configuration_set = _configuration_set(office, request, wanted)
         office.email.send(_mail(wanted, request, message_id, configuration_set))
+    except Problem:
+        idempotent.forget(office, request)  # nothing was sent
+        raise
     except RejectedMail as rejection:
         idempotent.forget(office, request)  # it was not sent, so the same request may be made again
         raise Problem(422, rejection.code, rejection.detail) from rejection
@@ -75,7 +79,10 @@ def send_mail(office: Office, request: Request) -> Answer:
         if outage.refused:  # not sent, either
             idempotent.forget(office, request)
         raise
-    idempotent.finish(office, request, decision)
+    try:
+        idempotent.finish(office, request, decision)
+    except Unavailable as outage:
+        log_outage(outage)  # the mail is on its way, and that is what the caller has to know
     return Answer({"message_id": message_id}, 202)
 
 

@@ -14,7 +14,7 @@ from posthorn.ids import DESTINATION
 from posthorn.models import DisabledReason, Endpoint, PreviousSecret, Wire
 from posthorn.routes import bodies, configuration_sets, endpoints
 from posthorn.routes.endpoints import EventNames, Secret, Url
-from posthorn.routes.problems import FieldError, invalid
+from posthorn.routes.problems import FieldError, Problem, invalid
 from posthorn.routes.route import Answer, Request, Route
 
 if TYPE_CHECKING:
@@ -87,6 +87,11 @@ def create_event_destination(office: Office, request: Request) -> Answer:
         )
 
     destination = endpoints.create(office, request, prefix=DESTINATION, channel=channel, build=build)
+    try:
+        _channel(office, request)
+    except Problem:  # the set was deleted meanwhile, and its destinations go with it
+        office.endpoints.delete(channel, destination.id)
+        raise
     return Answer(_shown(destination), 201)
 
 
@@ -177,7 +182,8 @@ def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> E
     )
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
-    if "webhook_secret" in given:
+    if "webhook_secret" in given and change.webhook_secret.encode() != office.unsealer.secret_of(old):
+        # the same secret again is a repetition and no rotation, which would end the overlap of the one before;
         # one write: a crash leaves the old secret valid, and there are never more than two
         new = replace(
             new,

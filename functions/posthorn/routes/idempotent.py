@@ -22,9 +22,9 @@ def decide(office: Office, request: Request, ids: Sequence[str]) -> Decision:
     key = _key(request)
     now = office.clock()
     if key is None:
-        return Decision(tuple(ids), now, b"")
+        return Decision(tuple(ids), now, b"", is_kept=False)
     decision = office.idempotency.decide(
-        request.workspace, request.operation, key, body=request.body, ids=ids, now_ms=now
+        request.workspace, request.place, key, body=request.body, ids=ids, now_ms=now
     )
     if not decision.is_for(request.body):
         raise Problem(
@@ -36,13 +36,13 @@ def decide(office: Office, request: Request, ids: Sequence[str]) -> Decision:
 def finish(office: Office, request: Request, decision: Decision) -> None:
     """Note that what was decided is done, so that a repetition only reads it."""
     if (key := _key(request)) is not None and not decision.is_done:
-        office.idempotency.finish(request.workspace, request.operation, key)
+        office.idempotency.finish(request.workspace, request.place, key)
 
 
 def forget(office: Office, request: Request) -> None:
     """Free the request's key, since nothing came of what was decided."""
     if (key := _key(request)) is not None:
-        office.idempotency.forget(request.workspace, request.operation, key)
+        office.idempotency.forget(request.workspace, request.place, key)
 
 
 def _key(request: Request) -> str | None:

@@ -22,6 +22,7 @@ from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
 from posthorn.stores.idempotency import Idempotency
 from posthorn.stores.system import System
+from posthorn.telemetry import unreadable
 from posthorn.transport.addresses import Policy
 from posthorn.transport.names import system_resolver
 
@@ -70,7 +71,7 @@ def open_office(
     unsealer = Unsealer(kms)
     return Office(
         keyring=Keyring(ApiKeys(dynamodb, store.config_table), clock=clock),
-        endpoints=Endpoints(dynamodb, store.config_table),
+        endpoints=Endpoints(dynamodb, store.config_table, on_unreadable=unreadable),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
         deliveries=Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days),

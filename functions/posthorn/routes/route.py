@@ -25,6 +25,11 @@ class Request:
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
 
+    @property
+    def place(self) -> str:
+        """Return the operation with what its path names: where an idempotency key counts."""
+        return f"{self.operation} {sorted(self.path.items())}"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:

@@ -78,10 +78,25 @@ class ConfigurationSets:
         )
 
     def remove(self, one: ConfigurationSet) -> None:
-        """Forget a set and free its name."""
+        """Forget a set that is being deleted and free its name, unless that was done before."""
         self._together(
-            {"Delete": {"TableName": self._table, "Key": _set_key(one.workspace, one.id)}},
-            {"Delete": {"TableName": self._table, "Key": _name_key(one.workspace, one.name)}},
+            {
+                "Delete": {
+                    "TableName": self._table,
+                    "Key": _set_key(one.workspace, one.id),
+                    "ConditionExpression": "#state = :deleting",
+                    "ExpressionAttributeNames": {"#state": "state"},
+                    "ExpressionAttributeValues": {":deleting": s(SetState.DELETING)},
+                }
+            },
+            {
+                "Delete": {
+                    "TableName": self._table,
+                    "Key": _name_key(one.workspace, one.name),
+                    "ConditionExpression": "id = :id",  # by now the name may be somebody else's
+                    "ExpressionAttributeValues": {":id": s(one.id)},
+                }
+            },
         )
 
     def _row(self, key: Item) -> Item | None:

@@ -83,16 +83,20 @@ class Deliveries:
         batches.put(self._dynamodb, self._table, [self._to_item(delivery, now_ms) for delivery in deliveries])
 
     def create(self, delivery: Delivery, *, now_ms: int) -> bool:
-        """Write a delivery that is new; false when it was there before."""
+        """Write a delivery that is new; false when another one was there before.
+
+        A call whose answer was lost is repeated by botocore and then finds its own row: that is no other.
+        """
         try:
             call(
                 self._dynamodb.put_item,
                 TableName=self._table,
                 Item=self._to_item(delivery, now_ms),
                 ConditionExpression="attribute_not_exists(pk)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ConditionFailed:
-            return False
+        except ConditionFailed as lost:
+            return read_found(lost.found) == delivery
         return True
 
     def claim(
@@ -126,7 +130,10 @@ class Deliveries:
         return _from_item(answer["Attributes"])
 
     def advance(self, after: Delivery, *, before: int) -> bool:
-        """Move a delivery on from attempt number `before`; false when it has moved already."""
+        """Move a delivery on from attempt number `before`; false when somebody else has moved it already.
+
+        A call whose answer was lost is repeated by botocore and then finds its own work: that is nobody else's.
+        """
         values: Item = {
             ":status": s(after.status),
             ":attempt": n(after.attempt),
@@ -158,9 +165,12 @@ class Deliveries:
                 ConditionExpression="attempt = :before AND generation = :generation",
                 ExpressionAttributeNames=_NAMES,
                 ExpressionAttributeValues=values,
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ConditionFailed:
-            return False
+        except ConditionFailed as lost:
+            found = read_found(lost.found)
+            # the last attempt is compared as it is stored, where a success keeps less of its answer
+            return found is not None and _same_step(found, after)
         return True
 
     def _to_item(self, delivery: Delivery, now_ms: int) -> Item:
@@ -181,6 +191,17 @@ class Deliveries:
 def read_found(found: Mapping[str, Any] | None) -> Delivery | None:
     """Read the row that a lost claim found, None when there is none."""
     return _from_item(found) if found else None
+
+
+def _same_step(found: Delivery, after: Delivery) -> bool:
+    ours = [attempts.to_text(attempt) for attempt in after.attempts[-1:]]
+    theirs = [attempts.to_text(attempt) for attempt in found.attempts[-1:]]
+    return (found.attempt, found.generation, found.status, theirs) == (
+        after.attempt,
+        after.generation,
+        after.status,
+        ours,
+    )
 
 
 def _index_attributes(delivery: Delivery) -> Item:

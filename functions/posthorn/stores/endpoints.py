@@ -12,7 +12,7 @@ from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -24,9 +24,12 @@ _PREFIX: Final = "endpoint#"
 class Endpoints:
     """The endpoints of every channel."""
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, *, on_unreadable: Callable[[str, str], None]
+    ) -> None:
         self._dynamodb = dynamodb
         self._table = table
+        self._on_unreadable = on_unreadable  # is told which row of a list made no sense, and why
 
     def create(self, endpoint: Endpoint) -> bool:
         """Write a new endpoint; false when there is one with this id already."""
@@ -87,7 +90,8 @@ class Endpoints:
         )
         last = answer.get("LastEvaluatedKey")
         after = items.text(last, SK).removeprefix(_PREFIX) if last else None
-        return [_from_item(item) for item in answer["Items"]], after
+        found = [endpoint for item in answer["Items"] if (endpoint := self._read(item)) is not None]
+        return found, after
 
     def replace(self, old: Endpoint, new: Endpoint) -> bool:
         """Write an endpoint anew; false when it has changed or gone since `old` was read."""
@@ -98,9 +102,11 @@ class Endpoints:
                 Item=_to_item(new),
                 ConditionExpression="revision = :old",
                 ExpressionAttributeValues={":old": n(old.revision)},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ConditionFailed:
-            return False
+        except ConditionFailed as lost:
+            # a call whose answer was lost is repeated by botocore and then finds its own row
+            return lost.found is not None and _from_item(dict(lost.found)) == new
         return True
 
     def delete(self, channel: str, endpoint_id: str) -> bool:
@@ -135,6 +141,14 @@ class Endpoints:
             )
         except ConditionFailed:
             return
+
+    def _read(self, item: Item) -> Endpoint | None:
+        """Read one row of many; one that makes no sense to this version must not hide the others."""
+        try:
+            return _from_item(item)
+        except Malformed as error:
+            self._on_unreadable(items.text(item, SK), str(error))
+            return None
 
 
 def _key(channel: str, endpoint_id: str) -> Item:
@@ -184,7 +198,7 @@ def _from_item(item: Item) -> Endpoint:
             secret=SealedSecret(items.binary(item, "secret"), items.number(item, "secret_version")),
             created_at=items.number(item, "created_at"),
             enabled=items.flag(item, "enabled", default=True),
-            disabled_reason=DisabledReason(reason) if reason else None,
+            disabled_reason=_disabled_reason(reason),
             disabled_at=items.optional_number(item, "disabled_at"),
             description=items.optional_text(item, "description"),
             retry_rate_limited=items.flag(item, "retry_rate_limited", default=False),
@@ -194,6 +208,13 @@ def _from_item(item: Item) -> Endpoint:
         )
     except ValueError as error:
         raise Malformed("an endpoint's row holds a word that is not known") from error
+
+
+def _disabled_reason(text: str | None) -> DisabledReason | None:
+    """Read why an endpoint is off; a reason that a later version knows leaves it off all the same."""
+    if text is None:
+        return None
+    return DisabledReason(text) if text in frozenset(DisabledReason) else DisabledReason.MANUAL
 
 
 def _previous_secret(item: Item) -> PreviousSecret | None:
