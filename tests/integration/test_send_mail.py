@@ -101,6 +101,25 @@ def test_a_mail_that_was_sent_is_not_called_an_outage(
     assert len(_published(posthorn)) == 2
 
 
+def test_an_outage_before_the_send_leaves_the_key_free(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When not even the set could be looked up, nothing was sent, and the same key may try again."""
+    key = {"idempotency-key": "welcome-4711"}
+
+    def fail(*_: object) -> None:
+        raise Unavailable("get_item", "InternalServerError")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(posthorn.office.configuration_sets), "by_name", fail)
+        first = posthorn.call("POST", SEND, MAIL, headers=key)
+
+    second = posthorn.call("POST", SEND, MAIL, headers=key)
+
+    assert (first.status, second.status) == (503, 202)
+    assert len(_published(posthorn)) == 2
+
+
 def test_a_repeated_send_answers_the_same_after_its_set_is_gone(posthorn: Installation) -> None:
     """What was sent was sent, whatever became of its configuration set."""
     key = {"idempotency-key": "welcome-4711"}

@@ -68,10 +68,11 @@ def send_mail(office: Office, request: Request) -> Answer:
         raise _undecided(office.clock() - decision.decided_at)
     try:
         configuration_set = _configuration_set(office, request, wanted)
-        office.email.send(_mail(wanted, request, message_id, configuration_set))
-    except Problem:
+    except (Problem, Unavailable):
         idempotent.forget(office, request)  # nothing was sent
         raise
+    try:
+        office.email.send(_mail(wanted, request, message_id, configuration_set))
     except RejectedMail as rejection:
         idempotent.forget(office, request)  # it was not sent, so the same request may be made again
         raise Problem(422, rejection.code, rejection.detail) from rejection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -182,7 +183,9 @@ def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> E
     )
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
-    if "webhook_secret" in given and change.webhook_secret.encode() != office.unsealer.secret_of(old):
+    if "webhook_secret" in given and not hmac.compare_digest(
+        change.webhook_secret.encode(), office.unsealer.secret_of(old)
+    ):
         # the same secret again is a repetition and no rotation, which would end the overlap of the one before;
         # one write: a crash leaves the old secret valid, and there are never more than two
         new = replace(
