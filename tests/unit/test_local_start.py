@@ -57,8 +57,10 @@ def test_other_machines_are_refused(monkeypatch: pytest.MonkeyPatch, system: str
 
 def test_missing_environments_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A start without the Makefile's environments says which are missing and how to make them."""
+    for tool in ("EMULATOR_PYTHON", "LAMBDA_PYTHON"):
+        monkeypatch.setattr(places, tool, tmp_path)  # there, whether or not this checkout was set up
     monkeypatch.setattr(places, "SAM", tmp_path / "sam")
-    with pytest.raises(StartFailed, match=r"sam: not there; run `make setup`"):
+    with pytest.raises(StartFailed, match=rf"^{tmp_path}/sam: not there; run `make setup`"):
         require_environments()
 
 
