@@ -36,7 +36,7 @@ def dispatcher(
     return Dispatcher(
         Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
-        Queues(client("sqs"), settings),
+        Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
         parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,
@@ -52,7 +52,7 @@ def deliverer(
         Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
         Events(client("dynamodb"), store.events_table, retention_days=store.retention_days),
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
-        Queues(client("sqs"), settings),
+        Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
         parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,

@@ -22,6 +22,16 @@ class Brand:
     email_header_prefix: str = "X-Splashify"
     email_user_agent: str = "Splashify-Pro-Webhook/1.0"
 
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
+            alias_header=env.get("BRAND_ALIAS_HEADER", ""),
+            user_agent=_text(env, "BRAND_USER_AGENT"),
+            email_header_prefix=_text(env, "EMAIL_BRAND_HEADER_PREFIX"),
+            email_user_agent=_text(env, "EMAIL_BRAND_USER_AGENT"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -63,6 +73,8 @@ class ApiSettings:
     secrets_key: str  # ARN of the KMS key
     email_backend: EmailBackend
     feedback_topic: str  # ARN of the SNS topic that the events of mails go to
+    deliver_queue_url: str
+    brand: Brand
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -72,6 +84,8 @@ class ApiSettings:
             secrets_key=_text(env, "SECRETS_KEY"),
             email_backend=_one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
+            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            brand=Brand.read(env),
         )
 
 
@@ -116,13 +130,7 @@ class DeliverySettings:
             ),
             parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
             attempt_deadline=float(_number(env, "ATTEMPT_DEADLINE")),
-            brand=Brand(
-                header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
-                alias_header=env.get("BRAND_ALIAS_HEADER", ""),
-                user_agent=_text(env, "BRAND_USER_AGENT"),
-                email_header_prefix=_text(env, "EMAIL_BRAND_HEADER_PREFIX"),
-                email_user_agent=_text(env, "EMAIL_BRAND_USER_AGENT"),
-            ),
+            brand=Brand.read(env),
         )
 
 

@@ -86,7 +86,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     ],
     test_settings.test_settings_find_what_they_read: [
         ("          ATTEMPT_DEADLINE: !Ref AttemptDeadline\n", ""),
-        ("          BRAND_ALIAS_HEADER: !Ref BrandAliasHeader\n", ""),
+        ("            BRAND_ALIAS_HEADER: !Ref BrandAliasHeader\n", ""),
         ("        STAGE: !Ref Stage\n", ""),
     ],
     test_settings.test_nothing_is_given_that_nobody_reads: [
@@ -117,6 +117,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
             "AttributeName: next_attempt_at, AttributeType: S",
         ),
         ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
+        ("NonKeyAttributes: [status, event_type]", "NonKeyAttributes: [status]"),
     ],
     test_tables.test_rows_expire_by_the_attribute_that_the_stores_write: [
         ("AttributeName: expires_at", "AttributeName: ttl"),
@@ -192,8 +193,8 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     # permissions
     test_permissions.test_every_function_may_do_exactly_what_is_listed: [
         (
-            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:BatchWriteItem]",
-            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:BatchWriteItem, dynamodb:DeleteItem]",
+            "Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:BatchWriteItem]",
+            "Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:BatchWriteItem, dynamodb:Scan]",
         ),
         (
             "                  - !GetAtt DispatchDeadLetterQueue.Arn\n",

@@ -30,8 +30,17 @@ STORE: Final = {
     "STAGE": "prod",
 }
 TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:feedback"
+BRAND: Final = {
+    "BRAND_HEADER_PREFIX": "X-SMASHSEND",
+    "BRAND_ALIAS_HEADER": "X-Zootools-Signature",
+    "BRAND_USER_AGENT": "SMASHSEND-Webhook/1.0",
+    "EMAIL_BRAND_HEADER_PREFIX": "X-Splashify",
+    "EMAIL_BRAND_USER_AGENT": "Splashify-Pro-Webhook/1.0",
+}
 API: Final = {
     **STORE,
+    **BRAND,
+    "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "EMAIL_BACKEND": "ses",
     "FEEDBACK_TOPIC_ARN": TOPIC,
@@ -39,6 +48,7 @@ API: Final = {
 FEEDBACK: Final = {**STORE, "PARKING_QUEUE_URL": "https://sqs.example/parking"}
 DELIVERY: Final = {
     **STORE,
+    **BRAND,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "FIRST_RETRY_QUEUE_URL": "https://sqs.example/first",
     "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
@@ -48,11 +58,6 @@ DELIVERY: Final = {
     "THIRD_RETRY_DELAY": "900",
     "PARKING_QUEUE_URL": "https://sqs.example/parking",
     "ATTEMPT_DEADLINE": "10",
-    "BRAND_HEADER_PREFIX": "X-SMASHSEND",
-    "BRAND_ALIAS_HEADER": "X-Zootools-Signature",
-    "BRAND_USER_AGENT": "SMASHSEND-Webhook/1.0",
-    "EMAIL_BRAND_HEADER_PREFIX": "X-Splashify",
-    "EMAIL_BRAND_USER_AGENT": "Splashify-Pro-Webhook/1.0",
 }
 NUMBERS: Final = frozenset(
     {"RETENTION_DAYS", "FIRST_RETRY_DELAY", "SECOND_RETRY_DELAY", "THIRD_RETRY_DELAY", "ATTEMPT_DEADLINE"}
@@ -108,6 +113,8 @@ def test_the_settings_of_the_api() -> None:
         secrets_key="arn:aws:kms:us-east-1:123456789012:key/1",
         email_backend=EmailBackend.SES,
         feedback_topic=TOPIC,
+        deliver_queue_url="https://sqs.example/deliver",
+        brand=DeliverySettings.read(DELIVERY).brand,
     )
 
 
