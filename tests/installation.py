@@ -149,16 +149,18 @@ class Installation:
             event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
         answer = self._app.resolve(event, mock.sentinel.context)
         self._remember_secrets(path, body, answer["body"])
+        names = {name.lower(): value for name, value in answer["headers"].items()}
+        is_page = names["content-type"].startswith("text/html")
         return Reply(
             status=answer["statusCode"],
-            headers={name.lower(): value for name, value in answer["headers"].items()},
-            body=json.loads(answer["body"]),
+            headers=names,
+            body=answer["body"] if is_page else json.loads(answer["body"]),
         )
 
     def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
         """Note what was given or made in confidence, and every answer that may not repeat it."""
         given = body if isinstance(body, dict) else {}
-        webhook = json.loads(answer).get("webhook", {})
+        webhook = json.loads(answer).get("webhook", {}) if answer.startswith("{") else {}
         found = (given.get("webhook_secret"), given.get("token"), webhook.get("token"))
         self.secrets |= {secret for secret in found if isinstance(secret, str) and len(secret) >= 16}
         if not path.startswith("/v1/webhooks"):  # there, tokens are shown to their owner
