@@ -147,7 +147,7 @@ class Installation:
         }
         if query:
             event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
-        answer = self._app.resolve(event, mock.sentinel.context)
+        answer = self.resolve(event)
         self._remember_secrets(path, body, answer["body"])
         names = {name.lower(): value for name, value in answer["headers"].items()}
         is_page = names["content-type"].startswith("text/html")
@@ -156,6 +156,10 @@ class Installation:
             headers=names,
             body=answer["body"] if is_page else json.loads(answer["body"]),
         )
+
+    def resolve(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Pass an event of API Gateway to the API, and return what Lambda would give back."""
+        return self._app.resolve(event, mock.sentinel.context)
 
     def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
         """Note what was given or made in confidence, and every answer that may not repeat it."""
