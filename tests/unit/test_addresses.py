@@ -19,6 +19,7 @@ from tests.unit.vectors import DENIED_IPV4, DENIED_IPV6, Vector, each, is_public
 
 PUBLIC = Policy()
 PRIVATE = Policy(allow_private=True)
+OWN = frozenset({"api.acme.com"})
 
 
 def verdict(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
@@ -259,6 +260,30 @@ class TestGrammar:
         """Allowing private targets does not loosen how a URL is written."""
         with pytest.raises(RefusedTarget):
             parse_target(url, PRIVATE)
+
+
+class TestOwnHosts:
+    @pytest.mark.parametrize("policy", [Policy(own_hosts=OWN), Policy(allow_private=True, own_hosts=OWN)])
+    @pytest.mark.parametrize(
+        "url", ["https://api.acme.com/", "https://API.Acme.com:8443/v1", "https://api.acme.com:443?a"]
+    )
+    def test_the_api_is_no_target(self, url: str, policy: Policy) -> None:
+        """Our own host is refused in any case, at any port and at any stage, with advice."""
+        with pytest.raises(RefusedTarget, match="your own receiver") as refused:
+            parse_target(url, policy)
+        assert refused.value.code == "own_host"
+
+    @pytest.mark.parametrize("host", ["acme.com", "x.api.acme.com", "xapi.acme.com", "api.acme.com.au"])
+    def test_names_beside_it_are(self, host: str) -> None:
+        """Only the host as a whole is ours."""
+        assert parse_target(f"https://{host}/", Policy(own_hosts=OWN)).host == host
+
+    def test_an_address_can_be_ours(self) -> None:
+        """A local stage may list an address."""
+        with pytest.raises(RefusedTarget, match="your own receiver"):
+            parse_target(
+                "http://127.0.0.1:4566/", Policy(allow_private=True, own_hosts=frozenset({"127.0.0.1"}))
+            )
 
 
 # fmt: off
