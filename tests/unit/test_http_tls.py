@@ -1,5 +1,6 @@
 """TLS: for the name, at the vetted address, with nothing sent before it is verified."""
 
+import base64
 import datetime as dt
 import ssl
 from pathlib import Path
@@ -17,6 +18,15 @@ from tests.unit.receivers import (
     answering,
     tls_server,
 )
+
+
+def dh_parameters() -> str:
+    """Return a modulus of our own choice (PKCS #3), as a receiver may; nobody checks that it is a prime."""
+    modulus = b"\x02\x82\x01\x01\x00" + b"\xff" * 256
+    body = modulus + b"\x02\x01\x02"
+    der = b"\x30\x82" + len(body).to_bytes(2) + body
+    text = base64.encodebytes(der).decode()
+    return f"-----BEGIN DH PARAMETERS-----\n{text}-----END DH PARAMETERS-----\n"
 
 
 class TestTls:
@@ -87,6 +97,21 @@ class TestTls:
         context.set_ciphers("ALL:@SECLEVEL=0")  # or the receiver itself would not dare
         with Receiver(answering(OK), tls=context) as receiver:
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))
+        assert (outcome.failure, outcome.error) == (Failure.TLS, "TLS handshake failed")
+
+    def test_finite_field_dh_is_refused(self, client: Client, authority: trustme.CA, tmp_path: Path) -> None:
+        """A receiver that could make us calculate with numbers of its own choice gets no handshake."""
+        parameters = tmp_path / "dh.pem"
+        parameters.write_text(dh_parameters())
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("hooks.acme.com", key_type=trustme.KeyType.RSA).configure_cert(context)
+        context.load_dh_params(parameters)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        for ciphers, status in (("ECDHE", 200), ("DHE", None)):
+            context.set_ciphers(ciphers)
+            with Receiver(answering(OK), tls=context) as receiver:
+                outcome = send(client, post_to(receiver.url("hooks.acme.com")))
+            assert outcome.status == status
         assert (outcome.failure, outcome.error) == (Failure.TLS, "TLS handshake failed")
 
     def test_plain_http_on_a_tls_port(self, client: Client) -> None:
