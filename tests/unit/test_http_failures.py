@@ -14,30 +14,11 @@ from tests.unit.receivers import (
     Receiver,
     answering,
     answering_once,
+    dripping,
+    endless,
     hanging,
+    stalling,
 )
-
-
-def endless(*parts: bytes) -> Callable[[Connection], None]:
-    """Send the first part, then the last for ever, as fast as it goes."""
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        connection.send(parts[0])
-        while True:
-            connection.send(parts[-1])
-
-    return script
-
-
-def dripping(*parts: bytes) -> Callable[[Connection], None]:
-    """Send the first part, then the last again and again, slowly; then end as if all were well."""
-
-    def script(connection: Connection) -> None:
-        connection.request()
-        connection.drip([parts[0], *[parts[-1]] * 1000])
-
-    return script
 
 
 def resetting(connection: Connection) -> None:
@@ -59,6 +40,19 @@ class TestFailure:
             (answering_once(b""), Failure.NETWORK, "the connection was closed without an answer", None),
             (resetting, Failure.NETWORK, "connection reset by the receiver", None),
             (answering_once(b"SSH-2.0-OpenSSH\r\n"), Failure.NETWORK, "the answer is not HTTP/1.1", None),
+            (answering_once(b"\x00\xff\x16\x03" * 5000), Failure.NETWORK, "the answer is not HTTP/1.1", None),
+            (
+                answering_once(b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 65536 + b"\r\n\r\n"),
+                Failure.NETWORK,
+                "the headers of the answer are too large",
+                200,
+            ),
+            (
+                answering_once(b"HTTP/1.1 200 OK\r\n"),
+                Failure.NETWORK,
+                "the connection was closed before the end of the answer",
+                200,
+            ),
             (
                 answering_once(b"HTTP/1.1 200 OK\r\nContent-Le"),
                 Failure.NETWORK,
@@ -120,6 +114,17 @@ class TestFailure:
         ("script", "error", "status"),
         [
             (hanging, "no answer within 0.2 s", None),
+            (stalling(b"HTTP/1.1 200 OK\r\n"), "no end of the answer within 0.2 s", 200),
+            (
+                stalling(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
+                "no end of the answer within 0.2 s",
+                200,
+            ),
+            (
+                endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 100_000),
+                "no end of the answer within 0.2 s",
+                200,
+            ),
             (dripping(b"HTTP/1.1 100 Continue\r\n\r\n"), "no answer within 0.2 s", None),
             (dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "no end of the answer within 0.2 s", 200),
             (dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "no end of the answer within 0.2 s", 200),
@@ -132,6 +137,35 @@ class TestFailure:
         with Receiver(script) as receiver:
             outcome = send(client, post_to(receiver.url()), deadline=0.2)
         assert (outcome.failure, outcome.error, outcome.status) == (Failure.TIMEOUT, error, status)
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"HTTP/1.1 2000 OK",
+            b"HTTP/1.1 200OK",
+            b"HTTP/1.1\t200 OK",
+            b"HTTP/1.1 20 OK",
+            b"HTTP/1.1 000 OK",
+            b"HTTP/1.1 099 OK",
+            b"HTTP/1.1 +200 OK",
+            b"HTTP/1.1 -200 OK",
+            b"HTTP/1.1 0x200 OK",
+            b"HTTP/1.1 abc",
+            b"HTTP/1.1",
+            b"HTTP/1.1  200 OK",
+            b"HTTP/1.2 200 OK",
+            b"HTTP/2 200 OK",
+            b"HTTP/11.1 200 OK",
+            b"http/1.1 200 OK",
+            b"ICY 200 OK",
+            b"HTTP/1.1 200\x00OK",
+        ],
+    )
+    def test_a_status_line_that_is_none(self, client: Client, line: bytes) -> None:
+        """What only looks like a status is a failed attempt, never a delivery."""
+        with Receiver(answering_once(line + b"\r\nContent-Length: 0\r\n\r\n")) as receiver:
+            outcome = send(client, post_to(receiver.url()))
+        assert (outcome.failure, outcome.error) == (Failure.NETWORK, "the answer is not HTTP/1.1")
 
     def test_a_silent_tls_port(self, client: Client) -> None:
         """The deadline also covers the TLS handshake."""

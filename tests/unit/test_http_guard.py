@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from posthorn.errors import RefusedTarget
 from posthorn.models import Failure
 from posthorn.transport import http
 from posthorn.transport.addresses import Target, parse_target
@@ -15,30 +14,9 @@ from tests.unit.receivers import (
     Receiver,
     answering,
 )
-from tests.unit.vectors import Vector, each, is_public, resolver_of
 
 
 class TestGuard:
-    @each("url", "dns", "rebind", "redirect")
-    def test_no_vector_reaches_an_address_that_is_not_public(self, vector: Vector, ca_file: str) -> None:
-        """Delivering twice to whatever the URL is, with whatever DNS says, dials public addresses only, or none."""
-        dialler = Dialler()
-        client = Client(policy=PUBLIC, resolver=resolver_of(vector), ca_file=ca_file, open_socket=dialler)
-        outcomes = []
-        for _ in range(2):
-            try:
-                outcomes.append(send(client, Post(parse_target(vector.url, PUBLIC), JSON, b"{}")))
-            except RefusedTarget:
-                assert vector.expect == "deny" or not vector.is_binding
-        client.close()
-        assert [address for address in dialler.dialled if not is_public(address)] == []
-        assert not set(dialler.dialled) & set(vector.never_dial)
-        assert set(vector.must_dial) <= set(dialler.dialled)
-        if vector.is_binding and vector.stage != "redirect":
-            assert bool(dialler.dialled) == (vector.expect == "allow")
-        for outcome in outcomes:
-            assert outcome.failure in {Failure.CONNECT, Failure.BLOCKED_ADDRESS, Failure.DNS}
-
     def test_a_refused_address_opens_no_socket(self, ca_file: str) -> None:
         """A name that leads to a private address is a blocked attempt, and says which rule it broke."""
         dialler = Dialler()

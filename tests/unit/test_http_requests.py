@@ -85,6 +85,14 @@ class TestRequest:
             ("content-length", "1"),
             ("Transfer-Encoding", "chunked"),
             ("Expect", "100-continue"),
+            ("Accept", "text/html"),
+            ("Accept-Encoding", "gzip"),
+            ("Connection", "close"),
+            ("Keep-Alive", "timeout=60"),
+            ("Proxy-Connection", "keep-alive"),
+            ("TE", "trailers"),
+            ("Trailer", "Expires"),
+            ("Upgrade", "h2c"),
         ],
     )
     def test_a_header_that_could_change_the_request_is_a_mistake(self, header: tuple[str, str]) -> None:

@@ -105,6 +105,8 @@ class Exchange:
     def _verdict(self, code: int, *, answered: bool) -> tuple[Failure | None, str | None]:
         if code == pycurl.E_WRITE_ERROR and self._answer.has_overlong_headers:
             code = E_TOO_LARGE
+        elif code == pycurl.E_WRITE_ERROR and self._answer.is_malformed:
+            code = pycurl.E_FTP_WEIRD_SERVER_REPLY
         elif code == pycurl.E_WRITE_ERROR and self._answer.has_enough_body:
             code = pycurl.E_OK
         elif code == pycurl.E_OK and not answered:
