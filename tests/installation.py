@@ -32,7 +32,7 @@ from posthorn.stores.deliveries import Deliveries
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.network import Network
-from tests.template import ACCOUNT, REGION
+from tests.template import ACCOUNT, API_ID, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -107,7 +107,7 @@ class Installation:
     answers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._app = build(lambda: self.office)
+        self._app = build({API_ID: self.office}.__getitem__)
         self.dispatcher = assembly.dispatcher(self.settings, network=self.network, clock=self.clock)
         self.deliverer = assembly.deliverer(self.settings, network=self.network, clock=self.clock)
         self.deliveries = Deliveries(
@@ -139,6 +139,7 @@ class Installation:
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "198.51.100.1"},
                 "stage": "$default",
+                "apiId": API_ID,
                 "requestId": "request",
             },
             # anything API Gateway does not take for text comes as base64
@@ -322,6 +323,7 @@ def running(**parameters: str) -> Iterator[Installation]:
 
         office = open_office(
             ApiSettings.read(environment("ApiFunction", physical)),
+            api_id=API_ID,
             clock=clock,
             dice=dice.randbytes,
             resolver=resolver,

@@ -70,6 +70,11 @@ class _Start:
     signed_by: tuple[int, ...]
 
 
+def policy_of(settings: DeliverySettings) -> Policy:
+    """Say how far a function's deliveries may reach."""
+    return Policy(allow_private=settings.store.allow_private_targets, own_hosts=settings.api_hosts)
+
+
 class Sender:
     """Makes attempts, many at once, waiting for none on account of another."""
 
@@ -80,7 +85,7 @@ class Sender:
         self._unsealer = unsealer
         self._settings = settings
         self._clock = clock  # Unix milliseconds
-        self._policy = Policy(allow_private=settings.store.allow_private_targets)
+        self._policy = policy_of(settings)
 
     def unseal(self, endpoints: Iterable[Endpoint]) -> Secrets:
         """Return the signing secrets of those endpoints whose secrets KMS gives."""

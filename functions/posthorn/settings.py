@@ -75,6 +75,8 @@ class ApiSettings:
     feedback_topic: str  # ARN of the SNS topic that the events of mails go to
     deliver_queue_url: str
     brand: Brand
+    api_domain: str  # what follows the API's id in the host that API Gateway gives it
+    api_domain_names: frozenset[str]  # the API's other hosts
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -86,6 +88,8 @@ class ApiSettings:
             feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
             brand=Brand.read(env),
+            api_domain=_text(env, "API_DOMAIN"),
+            api_domain_names=_names(env, "API_DOMAIN_NAMES"),
         )
 
 
@@ -112,6 +116,7 @@ class DeliverySettings:
     parking_queue_url: str
     attempt_deadline: float  # seconds
     brand: Brand
+    api_hosts: frozenset[str]  # every host of our own API
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -131,6 +136,7 @@ class DeliverySettings:
             parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
             attempt_deadline=float(_number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
+            api_hosts=frozenset({_text(env, "API_HOST").lower()}) | _names(env, "API_DOMAIN_NAMES"),
         )
 
 
@@ -163,6 +169,12 @@ def _number(env: Mapping[str, str], name: str) -> int:
     if not value.isascii() or not value.isdigit():
         raise SettingsError(f"{name} is not a whole number")
     return int(value)
+
+
+def _names(env: Mapping[str, str], name: str) -> frozenset[str]:
+    """Read host names with commas between them; none is fine."""
+    names = (one.strip().lower().removesuffix(".") for one in env.get(name, "").split(","))
+    return frozenset(filter(None, names))
 
 
 def _one_of[E: StrEnum](env: Mapping[str, str], name: str, choices: type[E]) -> E:

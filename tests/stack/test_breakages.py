@@ -106,6 +106,11 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("by-stage], !Equals [!Ref Stage, local]", "by-stage], !Equals [!Ref Stage, prod]"),
         ("!If [SimulatedMail, simulator, ses]", "!If [SimulatedMail, ses, simulator]"),
     ],
+    test_settings.test_every_function_that_checks_urls_knows_the_hosts_of_the_api: [
+        ("API_HOST: !Sub ${HttpApi}.execute-api", "API_HOST: !Sub ${Stage}.execute-api"),
+        ("API_DOMAIN: !Sub execute-api.${AWS::Region}", "API_DOMAIN: !Sub execute-api.${Stage}"),
+        ("API_DOMAIN_NAMES: !Ref ApiDomainNames", "API_DOMAIN_NAMES: !Ref Stage"),
+    ],
     # tables
     test_tables.test_there_are_three_tables_with_the_keys_that_the_stores_use: [
         ("AttributeName: sk", "AttributeName: id")
