@@ -146,7 +146,13 @@ class Dispatcher:
             if job.key in found:
                 # the row is there, but its message may have been lost with the invocation that wrote it
                 row = found[job.key]
-                if row is not None and row.status.is_open and row.attempt <= 1:
+                # (a replay has a message of its own, and its row is none of this event's first attempt)
+                if (
+                    row is not None
+                    and row.status.is_open
+                    and row.attempt <= 1
+                    and row.generation == FIRST_GENERATION
+                ):
                     self._after(batch, [row], self._enqueue_next, row)
             elif job.endpoint.enabled:
                 fresh.append(job)
