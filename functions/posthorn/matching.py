@@ -60,10 +60,10 @@ def matching_pattern(patterns: Iterable[str], event_type: str) -> str | None:
     return None
 
 
-def first_type(patterns: Sequence[str], known: Iterable[str]) -> str | None:
-    """Return the first type that an endpoint names, or else the first known one that it wants."""
+def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
+    """Return the first known type that an endpoint names, or else the first one that it wants; None without any."""
     for pattern in patterns:
-        if pattern != "*" and not _stem(pattern)[1]:
+        if pattern != "*" and not _stem(pattern)[1] and canonical(pattern) in known:
             return pattern
     return next((name for name in known if matches(patterns, name)), None)
 

@@ -9,8 +9,8 @@ from posthorn.aws import call
 from posthorn.errors import Malformed, RefusedEventType
 from posthorn.matching import canonical
 from posthorn.models import Delivery, DeliveryKey, Status
-from posthorn.stores import items
 from posthorn.stores import delivery_rows as rows
+from posthorn.stores import items
 from posthorn.stores.items import s
 from posthorn.stores.tables import PK, SK, UNDELIVERED, UNDELIVERED_INDEX
 
