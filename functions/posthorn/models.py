@@ -126,16 +126,6 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Tombstone:
-    """An endpoint that was deleted, as far as the log still needs it."""
-
-    id: str
-    events: tuple[str, ...]
-    created_at: int
-    deleted_at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Headline:
     """An event as lists show it: without its data."""
 

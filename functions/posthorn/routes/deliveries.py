@@ -117,13 +117,13 @@ def _whole(
     """Show a delivery in full. What is the same for all attempts, the body, stands there once."""
     if event is None:
         made = [entries.whole_attempt(face, attempt, None) for attempt in row.attempts]
-        whole = {"attempts": made, "request_body": None, "curl": None, "notes": [EVENT_EXPIRED]}
+        whole: dict[str, Any] = {"attempts": made, "request_body": None, "curl": None, "notes": [EVENT_EXPIRED]}
         return entries.delivery(face, row) | face.write(whole)
     body = body_of(endpoint.wire, event)
     made = []
     for attempt in row.attempts:
         secrets = office.unsealer.secrets_by(endpoint, attempt.signed_by)
-        sent = requests.rebuild(endpoint, event, body, attempt, secrets, office.brand)
+        sent = requests.rebuild(endpoint, event, attempt, body=body, secrets=secrets, brand=office.brand)
         made.append(entries.whole_attempt(face, attempt, sent))
     last = row.attempts[-1] if row.attempts else None
     by_hand = Envelope(

@@ -11,7 +11,7 @@ from posthorn.aws import threads
 from posthorn.clock import rfc3339
 from posthorn.ids import EVENT, is_id, made_at
 from posthorn.matching import matches
-from posthorn.models import DeliveryKey, Endpoint, Tombstone
+from posthorn.models import DeliveryKey, Endpoint
 from posthorn.routes import cursors, entries, times
 from posthorn.routes.deliveries import event_filter, invalid_filter
 from posthorn.routes.events import accepted
@@ -20,6 +20,7 @@ from posthorn.routes.problems import not_found
 from posthorn.routes.route import Answer, Request, Route
 from posthorn.routes.verdicts import SENTENCES, Record, verdict
 from posthorn.stores.event_log import Window
+from posthorn.stores.tombstones import Tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +107,7 @@ def explain_event(office: Office, request: Request) -> Answer:
     """Answer for each endpoint of the channel why it did, or did not, get an event."""
     event, audience = _find(office, request)
     headline = event.headline
-    everybody = [*audience.endpoints, *audience.tombstones]
+    everybody: list[Endpoint | Tombstone] = [*audience.endpoints, *audience.tombstones]
     found = office.deliveries.get_every([DeliveryKey(one.id, event.id) for one in audience.of(headline)])
     judged = [(one, _record(found, one, headline)) for one in everybody]
     shown = [_explained(one, record, verdict(headline, one, record)) for one, record in judged]

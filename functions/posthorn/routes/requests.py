@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PLACEHOLDER: Final = "<signature>"
 """Stands where a signature was that cannot or should not be shown."""
 
-SECRET_REPLACED: Final = "The secret has been replaced since, so the signatures cannot be shown."
+SECRET_REPLACED: Final = "The secret has been replaced since, so the signatures cannot be shown."  # noqa: S105 - says so, and is none
 URL_CHANGED: Final = "The URL has been changed since, so the one of this attempt cannot be shown."
 NEVER_LEFT: Final = "No connection came about, so nothing of this request was sent."
 
@@ -42,8 +42,9 @@ class Sent:
 def rebuild(
     endpoint: Endpoint,
     event: Event,
-    body: bytes,
     attempt: Attempt,
+    *,
+    body: bytes,
     secrets: tuple[bytes, ...] | None,
     brand: Brand,
 ) -> Sent:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.ids import made_at
 from posthorn.matching import matching_pattern
-from posthorn.models import Reason, Tombstone
+from posthorn.models import Reason
+from posthorn.stores.tombstones import Tombstone
 
 if TYPE_CHECKING:
     from posthorn.models import Delivery, Endpoint, Headline

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from posthorn.aws import call
 from posthorn.errors import ConditionFailed
-from posthorn.models import Tombstone
 from posthorn.stores import endpoint_rows, items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
@@ -23,6 +23,16 @@ SHOWN: Final = 200
 _PREFIX: Final = "deleted#"
 
 
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """An endpoint that was deleted, as far as the log still needs it."""
+
+    id: str
+    events: tuple[str, ...]
+    created_at: int
+    deleted_at: int
+
+
 class Tombstones:
     """The deleted endpoints of every channel."""
 
@@ -37,7 +47,7 @@ class Tombstones:
         A call whose answer was lost is repeated by botocore and then finds its own tombstone.
         """
         tombstone = Tombstone(endpoint.id, endpoint.events, endpoint.created_at, deleted_at=now_ms)
-        item = {
+        item: Item = {
             PK: s(endpoint.channel),
             SK: s(_PREFIX + tombstone.id),
             "v": n(ROW_VERSION),
