@@ -443,3 +443,38 @@ def test_a_delivery_of_another_webhook_is_not_found(posthorn: Installation, webh
     assert {reply.status for reply in replies} == {404}
     assert len({repr(reply.body) for reply in replies}) == 1
     assert webhook["id"] != other["id"]
+
+
+def test_what_the_index_says_of_the_past_is_not_shown(
+    posthorn: Installation, webhook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index is a moment behind: a delivery that has arrived since is none of the undelivered."""
+    arrived = _deliver(posthorn, answers(200))
+    failed = _deliver(posthorn, answers(404))
+
+    def a_moment_ago(*_: object, **__: object) -> tuple[list[Any], None]:
+        rows = [
+            {"sk": {"S": event_id}, "status": {"S": "failed"}, "event_type": {"S": "CONTACT_CREATED"}}
+            for event_id in (failed, arrived)
+        ]
+        return rows, None
+
+    monkeypatch.setattr(delivery_log.DeliveryLog, "_query_undelivered", a_moment_ago)
+
+    assert [one["eventId"] for one in _log(posthorn, webhook, "?status=undelivered")] == [failed]
+
+
+def test_an_event_of_a_newer_version_is_no_error_of_ours(
+    posthorn: Installation, webhook: dict[str, Any]
+) -> None:
+    """Whoever asks for it is told to come back, while the list of events still shows it."""
+    event_id = _deliver(posthorn, answers(200))
+    table = posthorn.tables["EventsTable"]
+    (row,) = aws.client("dynamodb").scan(TableName=table)["Items"]
+    aws.client("dynamodb").put_item(TableName=table, Item={**row, "v": {"N": "2"}})
+
+    for path in (f"/v1/events/{event_id}", f"/v1/webhooks/{webhook['id']}/deliveries/{event_id}"):
+        reply = posthorn.call("GET", path)
+        assert (reply.status, reply.body["code"]) == (503, "unreadable")
+        assert reply.headers["retry-after"] == "60"
+    assert [one["id"] for one in posthorn.call("GET", "/v1/events").body["events"]] == [event_id]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.errors import RefusedEventType
+from posthorn.errors import Malformed, RefusedEventType
 from posthorn.ids import EVENT, is_id
 from posthorn.matching import canonical
 from posthorn.models import DeliveryKey, Status
@@ -60,12 +60,7 @@ def find(office: Office, request: Request, endpoint: Endpoint) -> Delivery:
         raise not_found("delivery")
     row = found[key]
     if row is None:
-        raise Problem(
-            503,
-            "unreadable",
-            "A newer version of Posthorn wrote this delivery. Try again when all of it is up to date.",
-            retry_after=60,
-        )
+        raise Malformed("the delivery is there, but not in a form that is known")
     return row
 
 
@@ -117,7 +112,12 @@ def _whole(
     """Show a delivery in full. What is the same for all attempts, the body, stands there once."""
     if event is None:
         made = [entries.whole_attempt(face, attempt, None) for attempt in row.attempts]
-        whole: dict[str, Any] = {"attempts": made, "request_body": None, "curl": None, "notes": [EVENT_EXPIRED]}
+        whole: dict[str, Any] = {
+            "attempts": made,
+            "request_body": None,
+            "curl": None,
+            "notes": [EVENT_EXPIRED],
+        }
         return entries.delivery(face, row) | face.write(whole)
     body = body_of(endpoint.wire, event)
     made = []
