@@ -1,7 +1,7 @@
 """Event types: their two spellings, and which endpoints want them."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from posthorn.errors import RefusedEventType
@@ -26,17 +26,11 @@ def canonical(event_type: str) -> str:
     )
 
 
-def check_published(event_type: str, known: Collection[str]) -> None:
-    """Refuse a type that nobody declared; `known` holds canonical names."""
-    if canonical(event_type) not in known:
-        raise RefusedEventType(f"There is no event type {event_type}.", code="unknown_event_type")
-
-
 def check_subscribed(pattern: str, known: Iterable[str]) -> None:
     """Refuse a pattern that could match nothing; `known` holds canonical names."""
     if pattern == "*":
         return
-    stem, wild = _stem(pattern)
+    stem, wild = stem_of(pattern)
     wanted = canonical(stem)
     if not any(_covers(wanted, wild=wild, event_type=name) for name in known):
         what = "No event type starts with" if wild else "There is no event type"
@@ -49,7 +43,7 @@ def matches(patterns: Iterable[str], event_type: str) -> bool:
     for pattern in patterns:
         if pattern == "*":
             return True
-        stem, wild = _stem(pattern)
+        stem, wild = stem_of(pattern)
         if _covers(canonical(stem), wild=wild, event_type=name):
             return True
     return False
@@ -67,7 +61,8 @@ def audience(endpoints: Iterable[Endpoint], event: Event) -> list[Endpoint]:
     return listeners(endpoints, event.type)
 
 
-def _stem(pattern: str) -> tuple[str, bool]:
+def stem_of(pattern: str) -> tuple[str, bool]:
+    """Return a pattern without its wildcard, and whether it had one."""
     if pattern.endswith(("_*", ".*")):
         return pattern[:-2], True
     return pattern, False
