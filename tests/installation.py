@@ -22,7 +22,7 @@ from moto.sqs.models import sqs_backends
 
 from infra.cli.access import create_key, create_workspace_key
 from posthorn import assembly, aws
-from posthorn.api_keys import Scope
+from posthorn.api_keys import Scope, secret_of
 from posthorn.errors import NameNotResolved
 from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
@@ -158,10 +158,17 @@ class Installation:
     def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
         """Note what was given or made in confidence, and every answer that may not repeat it."""
         given = body if isinstance(body, dict) else {}
-        webhook = json.loads(answer).get("webhook", {})
-        found = (given.get("webhook_secret"), given.get("token"), webhook.get("token"))
+        told = json.loads(answer)
+        key = told.get("apiKey", {}).get("key")
+        found = (
+            given.get("webhook_secret"),
+            given.get("token"),
+            told.get("webhook", {}).get("token"),
+            key and secret_of(key),
+        )
         self.secrets |= {secret for secret in found if isinstance(secret, str) and len(secret) >= 16}
-        if not path.startswith("/v1/webhooks"):  # there, tokens are shown to their owner
+        # there, tokens are shown to their owner, and a key to whoever makes it
+        if not path.startswith("/v1/webhooks") and key is None:
             self.answers.append(answer)
 
     def everything_stored(self) -> str:

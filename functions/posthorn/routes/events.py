@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
 from posthorn import matching
 from posthorn.api_keys import Scope
-from posthorn.catalogue import built_in
 from posthorn.clock import rfc3339, rfc3339_ms
 from posthorn.errors import RefusedEventType, RefusedJson, Unavailable
 from posthorn.ids import EVENT, is_id
 from posthorn.models import DeliveryKey, Event
 from posthorn.routes import bodies, idempotent
+from posthorn.routes.moments import read_moment
 from posthorn.routes.problems import FieldError, invalid, not_found
 from posthorn.routes.route import Answer, Request, Route
 from posthorn.stores.events import MAX_DATA
@@ -27,10 +25,6 @@ if TYPE_CHECKING:
     from posthorn.routes.office import Office
 
 MAX_BATCH: Final = 100
-
-_RFC3339: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
-)
 
 
 class NewEvent(bodies.Body):
@@ -51,10 +45,12 @@ def publish(office: Office, request: Request) -> Answer:
     """Accept one event or a batch; all of a batch is checked before any of it is accepted."""
     value = bodies.parse(request)
     if "events" not in value:
-        (event,) = _accept(office, request, [_checked(value, "")])
+        (event,) = _accept(office, request, [_checked(office, request, value, "")])
         return Answer({"event": event}, 202)
     batch = bodies.validate(NewEvents, value)
-    checked = [_checked(one, bodies.pointer(["events", at])) for at, one in enumerate(batch.events)]
+    checked = [
+        _checked(office, request, one, bodies.pointer(["events", at])) for at, one in enumerate(batch.events)
+    ]
     return Answer({"events": _accept(office, request, checked)}, 202)
 
 
@@ -81,11 +77,11 @@ ROUTES: Final = (
 )
 
 
-def _checked(value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
+def _checked(office: Office, request: Request, value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
     """Return type, data as it goes on the wire, and time of one event; `at` is its JSON pointer."""
     wanted = bodies.validate(NewEvent, value, at=at)
     try:
-        matching.check_published(wanted.event, built_in())
+        event_type = office.event_types.published(request.workspace, wanted.event)
     except RefusedEventType as refusal:
         raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
     try:
@@ -94,6 +90,10 @@ def _checked(value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
         raise invalid([FieldError(f"{at}/data", refusal.detail)], refusal.code) from refusal
     if len(data.encode()) > MAX_DATA:
         raise bodies.too_large("The data of an event may have 256 KB.", f"{at}/data")
+    schema = office.event_types.schema_of(event_type)
+    if schema is not None and (found := schema.complaints(wanted.data, size=len(data))):
+        errors = [FieldError(f"{at}/data" + bodies.pointer(one.path), one.detail) for one in found]
+        raise invalid(errors, "schema_violation")
     return wanted.event, data, _moment(wanted.created_at, f"{at}/created_at")
 
 
@@ -122,13 +122,7 @@ def _moment(text: str | None, at: str) -> str | None:
     """Return a time the way it goes on the wire: UTC, milliseconds only where they were given."""
     if text is None:
         return None
-    detail = "A time is written as in RFC 3339: 2023-04-16T15:45:00Z."
-    if not _RFC3339.fullmatch(text):
-        raise invalid([FieldError(at, detail)])
-    try:
-        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):  # the 30th of February, or the year 0
-        raise invalid([FieldError(at, detail)]) from None
+    moment = read_moment(text, at)
     precision = "milliseconds" if moment.microsecond else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 

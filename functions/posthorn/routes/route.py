@@ -24,6 +24,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
+    scopes: frozenset[Scope] = frozenset()  # of the API key
 
     @property
     def place(self) -> str:
@@ -49,6 +50,7 @@ class Route:
     handle: Callable[[Office, Request], Answer]
     summary: str
     body: type[BaseModel] | None = None
+    note: str = ""  # what the summary does not say, for the documentation
 
     @property
     def operation(self) -> str:

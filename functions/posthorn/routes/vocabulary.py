@@ -28,7 +28,7 @@ class Vocabulary:
     """Finds event types; a workspace's own are remembered for half a minute."""
 
     def __init__(self, store: EventTypes, *, clock: Callable[[], int]) -> None:
-        self._store = store
+        self.own = store
         self._clock = clock
         self._seen: dict[tuple[str, str], tuple[int, EventType]] = {}
         self._schemas: dict[str, Schema] = {}
@@ -56,6 +56,11 @@ class Vocabulary:
             if refusal.code != "unknown_event_type" or not self._is_own(workspace, pattern):
                 raise
 
+    def delete(self, workspace: str, name: str) -> bool:
+        """Remove one of a workspace's own types; false when there was none."""
+        self._seen.pop((workspace, name), None)
+        return self.own.delete(workspace, name)
+
     def schema_of(self, event_type: EventType) -> Schema | None:
         """Return what the data of a type is checked against, None when anything goes."""
         text = event_type.schema
@@ -71,14 +76,14 @@ class Vocabulary:
     def _is_own(self, workspace: str, pattern: str) -> bool:
         stem, is_prefix = matching.stem_of(pattern)
         name = matching.canonical(stem)
-        return self._store.any_below(workspace, name) if is_prefix else self._own(workspace, name) is not None
+        return self.own.any_below(workspace, name) if is_prefix else self._own(workspace, name) is not None
 
     def _own(self, workspace: str, name: str) -> EventType | None:
         now = self._clock()
         seen = self._seen.get((workspace, name))
         if seen is not None and seen[0] > now:
             return seen[1]
-        found = self._store.get(workspace, name)
+        found = self.own.get(workspace, name)
         if found is None:
             return None  # not remembered: a type works from the moment it is made
         while len(self._seen) >= _REMEMBERED:

@@ -86,16 +86,16 @@ class _Count:
 
     def _deeper(self, schema: dict[str, Any], at: _Path, below: int) -> int:
         """Return the count over the schemas for what a place holds: of the named ones, each value meets one."""
-        count = sum(
-            self._visits(schema[word], (*at, word), below) for word in _ONE_BELOW if word in schema
-        )
+        count = sum(self._visits(schema[word], (*at, word), below) for word in _ONE_BELOW if word in schema)
         for word in ("properties", "prefixItems"):
             count += max((self._visits(one, path, below) for one, path in _each(schema, word, at)), default=0)
         for one, path in _each(schema, "patternProperties", at):  # a name may match all of them
             count += self._visits(one, path, below)
         items = schema.get("items")
         if isinstance(items, list):  # what prefixItems was called before 2020-12
-            return count + max((self._visits(one, (*at, "items", n), below) for n, one in enumerate(items)), default=0)
+            return count + max(
+                (self._visits(one, (*at, "items", n), below) for n, one in enumerate(items)), default=0
+            )
         return count if items is None else count + self._visits(items, (*at, "items"), below)
 
     def _here(self, schema: dict[str, Any], at: _Path) -> Iterator[tuple[Any, _Path]]:
@@ -131,7 +131,10 @@ class _Count:
                 raise RefusedSchema(detail, (*at, word))
         if "$id" in schema and schema is not self._root:
             raise RefusedSchema("Only the whole schema may have an $id.", (*at, "$id"))
-        patterns = [*schema.get("patternProperties", ()), *([schema["pattern"]] if "pattern" in schema else [])]
+        patterns = [
+            *schema.get("patternProperties", ()),
+            *([schema["pattern"]] if "pattern" in schema else []),
+        ]
         self._patterns |= {(id(schema), pattern) for pattern in patterns}
         if len(self._patterns) > MAX_PATTERNS:
             raise RefusedSchema(f"A schema may have {MAX_PATTERNS} patterns.", at)
