@@ -104,7 +104,9 @@ def test_an_unhealthy_endpoint_says_so_until_it_is_enabled_again(posthorn: Insta
     since = posthorn.clock()
     for where, one in ((posthorn.workspace, webhook["id"]), (channel, made)):
         old = _endpoint(posthorn, where, one)
-        ill = replace(old, health=Health.FAILING, health_since=since, warned_at=since, revision=old.revision + 1)
+        ill = replace(
+            old, health=Health.FAILING, health_since=since, warned_at=since, revision=old.revision + 1
+        )
         assert posthorn.office.endpoints.replace(old, ill)
 
     shown = posthorn.call("GET", path).body["webhook"]

@@ -94,7 +94,9 @@ def test_the_new_signature_comes_first(posthorn: Installation, webhook: dict[str
     assert [verifies(received, token) for token in (new, webhook["token"])] == [False, True]
 
 
-@pytest.mark.parametrize(("given", "hours"), [({}, 24), ({"overlapHours": 1}, 1), ({"overlapHours": 168}, 168)])
+@pytest.mark.parametrize(
+    ("given", "hours"), [({}, 24), ({"overlapHours": 1}, 1), ({"overlapHours": 168}, 168)]
+)
 def test_the_answer_says_until_when_the_old_token_signs(
     posthorn: Installation, given: dict[str, int], hours: int
 ) -> None:
@@ -106,11 +108,14 @@ def test_the_answer_says_until_when_the_old_token_signs(
     assert endpoint is not None
     assert endpoint.previous_secret is not None
     assert endpoint.previous_secret.until == posthorn.clock() + hours * HOUR * 1000
-    assert reply.body["previousTokenUntil"] == {
-        24: "2023-04-17T15:45:00Z",
-        1: "2023-04-16T16:45:00Z",
-        168: "2023-04-23T15:45:00Z",
-    }[hours]
+    assert (
+        reply.body["previousTokenUntil"]
+        == {
+            24: "2023-04-17T15:45:00Z",
+            1: "2023-04-16T16:45:00Z",
+            168: "2023-04-23T15:45:00Z",
+        }[hours]
+    )
 
 
 def test_without_an_overlap_the_old_token_stops_at_once(
@@ -159,9 +164,7 @@ def test_a_repetition_does_not_rotate_twice(
 def test_repetitions_at_once_rotate_once(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """Whoever loses the race answers with the token of the one who won."""
     with ThreadPoolExecutor(6) as pool:
-        replies = list(
-            pool.map(lambda _: rotate(posthorn, webhook, idempotency_key="rotate-1"), range(6))
-        )
+        replies = list(pool.map(lambda _: rotate(posthorn, webhook, idempotency_key="rotate-1"), range(6)))
 
     assert {reply.status for reply in replies} == {200}
     assert len({reply.body["webhook"]["token"] for reply in replies}) == 1
@@ -189,9 +192,10 @@ def test_what_breaks_off_leaves_the_old_token_valid(
     assert (broken.status, completed.status) == (503, 200)
     assert signatures(between) == 1
     assert verifies(between, webhook["token"])
-    assert [
-        verifies(after, token) for token in (webhook["token"], completed.body["webhook"]["token"])
-    ] == [True, True]
+    assert [verifies(after, token) for token in (webhook["token"], completed.body["webhook"]["token"])] == [
+        True,
+        True,
+    ]
 
 
 def test_put_replaces_the_token_at_once(posthorn: Installation, webhook: dict[str, Any]) -> None:
@@ -204,9 +208,7 @@ def test_put_replaces_the_token_at_once(posthorn: Installation, webhook: dict[st
     assert verifies(received, "a-token-of-my-own")
 
 
-def test_put_with_the_token_there_is_changes_nothing(
-    posthorn: Installation, webhook: dict[str, Any]
-) -> None:
+def test_put_with_the_token_there_is_changes_nothing(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """A client that sends back what it read does not end an overlap, and writes nothing."""
     path = f"/v1/webhooks/{webhook['id']}"
     rotate(posthorn, webhook)

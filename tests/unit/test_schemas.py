@@ -224,16 +224,20 @@ def test_the_count_is_that_of_the_worst_place(schema: dict[str, Any], count: int
 @given(
     st.recursive(
         st.sampled_from([{}, True, False, {"type": "string"}, {"$ref": "#"}, {"$ref": "#/properties/a"}]),
-        lambda inner: st.dictionaries(
-            st.sampled_from(["not", "items", "additionalProperties", "if", "then", "contains"]),
-            inner,
-            max_size=3,
-        )
-        | st.builds(lambda ones: {"allOf": ones}, st.lists(inner, min_size=1, max_size=4))
-        | st.builds(lambda ones: {"properties": ones}, st.dictionaries(st.sampled_from("ab"), inner)),
+        lambda inner: (
+            st.dictionaries(
+                st.sampled_from(["not", "items", "additionalProperties", "if", "then", "contains"]),
+                inner,
+                max_size=3,
+            )
+            | st.builds(lambda ones: {"allOf": ones}, st.lists(inner, min_size=1, max_size=4))
+            | st.builds(lambda ones: {"properties": ones}, st.dictionaries(st.sampled_from("ab"), inner))
+        ),
         max_leaves=12,
     ).filter(lambda schema: isinstance(schema, dict)),
-    st.recursive(st.integers() | st.text(max_size=3), lambda inner: st.dictionaries(st.sampled_from("ab"), inner)),
+    st.recursive(
+        st.integers() | st.text(max_size=3), lambda inner: st.dictionaries(st.sampled_from("ab"), inner)
+    ),
 )
 def test_a_schema_is_either_refused_or_works(schema: dict[str, Any], data: Any) -> None:
     """Whatever a customer writes ends in a refusal with words, or in a verdict."""
