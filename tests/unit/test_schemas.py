@@ -142,11 +142,10 @@ def test_patterns_that_kill_other_engines_are_harmless(pattern: str) -> None:
 
 def test_the_number_of_patterns_has_a_limit() -> None:
     """Each pattern takes memory, so there may be twenty."""
-    schema = {"properties": {f"p{n}": {"pattern": "^a$"} for n in range(MAX_PATTERNS)}}
-    compiled(schema)
-    schema["properties"]["more"] = {"patternProperties": {"^b$": {}}}  # type: ignore[dict-item]
+    patterns: dict[str, Any] = {f"p{n}": {"pattern": "^a$"} for n in range(MAX_PATTERNS)}
+    compiled({"properties": patterns})
     with pytest.raises(RefusedSchema):
-        compiled(schema)
+        compiled({"properties": {**patterns, "more": {"patternProperties": {"^b$": {}}}}})
 
 
 @pytest.mark.parametrize("levels", [8, 20, 64])
@@ -240,11 +239,10 @@ def test_the_count_is_that_of_the_worst_place(schema: dict[str, Any], count: int
     ),
 )
 def test_a_schema_is_either_refused_or_works(schema: dict[str, Any], data: Any) -> None:
-    """Whatever a customer writes ends in a refusal with words, or in a verdict."""
+    """Whatever a customer writes ends in a refusal or in a verdict, and in nothing else."""
     try:
         ready = compiled(schema)
-    except RefusedSchema as refusal:
-        assert refusal.detail
+    except RefusedSchema:
         return
     assert 1 <= ready.most_visits <= MAX_VISITS
     ready.complaints(data, size=100)
