@@ -12,6 +12,7 @@ EVENT: Final = "evt"
 CONFIGURATION_SET: Final = "cs"
 DESTINATION: Final = "ed"
 REPLAY: Final = "rpl"
+EVENT_TYPE: Final = "et"  # of one making of an event type; what it is called by is its name
 
 EVENT_SHARDS: Final = 8
 """Partitions that one channel's events are spread over: 8,000 writes a second at 1 KB."""

@@ -25,7 +25,7 @@ LAYERS = (
     ("dispatch", "deliver", "feedback"),
     ("delivery",),
     ("telemetry",),
-    ("email",),
+    ("email", "schemas"),
     ("wire", "transport", "stores", "queues", "signing_secrets", "email_types"),
     ("aws", "schedule", "matching", "api_keys", "catalogue"),
     ("models", "settings"),
@@ -36,7 +36,13 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LINES = 250
 
 # What the path of an event must not load: each is dear at a cold start and of no use there.
-NOT_WITHOUT_THE_API = ("pydantic", "aws_lambda_powertools.event_handler", "asyncio", "posthorn.routes")
+NOT_WITHOUT_THE_API = (
+    "pydantic",
+    "jsonschema_rs",
+    "aws_lambda_powertools.event_handler",
+    "asyncio",
+    "posthorn.routes",
+)
 
 # What a function that sends nothing must not load.
 NOT_WITHOUT_SENDING = ("pycurl", "posthorn.transport", "posthorn.assembly", "posthorn.signing_secrets")

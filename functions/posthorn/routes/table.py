@@ -3,11 +3,13 @@
 from typing import Final
 
 from posthorn.routes import (
+    api_keys,
     configuration_sets,
     deliveries,
     email,
     event_destinations,
     event_log,
+    event_types,
     events,
     replay,
     service,
@@ -20,6 +22,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *webhooks.ROUTES,
     *events.ROUTES,
     *event_log.ROUTES,
+    *event_types.ROUTES,
+    *api_keys.ROUTES,
     *configuration_sets.ROUTES,
     *event_destinations.ROUTES,
     *deliveries.ROUTES,
