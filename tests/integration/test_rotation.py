@@ -125,6 +125,10 @@ def test_without_an_overlap_the_old_token_stops_at_once(
     reply = rotate(posthorn, webhook, {"overlapHours": 0, "token": "a-token-of-my-own"})
     received = deliver(posthorn)
 
+    endpoint = posthorn.office.endpoints.get(posthorn.workspace, webhook["id"])
+
+    assert endpoint is not None
+    assert endpoint.previous_secret is None
     assert "previousTokenUntil" not in reply.body
     assert signatures(received) == 1
     assert verifies(received, "a-token-of-my-own")
