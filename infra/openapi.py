@@ -14,9 +14,12 @@ from pydantic.json_schema import models_json_schema
 from posthorn.catalogue import built_in
 from posthorn.email_types import EMAIL_TYPES, EmailType
 from posthorn.models import DisabledReason, Failure, Reason, Status, Suppression
+from posthorn.replay_jobs import JobState, Wanted
 from posthorn.routes.configuration_sets import PATH as SETS
 from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.events import NewEvent, NewEvents
+from posthorn.routes.faces import DESTINATIONS as DESTINATION_FACE
+from posthorn.routes.faces import FACES, WEBHOOKS, Face
 from posthorn.routes.route import Route
 from posthorn.routes.table import ROUTES
 
@@ -130,7 +133,7 @@ def _problems(route: Route) -> list[int]:
         codes.add(400)
     if route.body is not None:
         codes |= {400, 409, 413, 422}
-    if route.operation == f"DELETE {SETS}/{{configSetId}}":
+    if route.operation == f"DELETE {SETS}/{{configSetId}}" or route.path.endswith("/cancel"):
         codes.add(409)
     if "{" in route.path or route.operation.endswith("/email/send"):
         codes.add(404)  # what a path or a name refers to
@@ -187,6 +190,32 @@ def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
         "required": list(required),
         "additionalProperties": False,
     }
+
+
+def _replay(face: Face) -> dict[str, Any]:
+    """Describe a bulk replay in one face's spelling."""
+    count = {"type": "integer", "minimum": 0}
+    counts = {
+        "matched": {**count, "description": "Found so far; in a dry run, what would be replayed."},
+        "replayed": {**count, "description": "Begun anew."},
+        "skipped": {**count, "description": "Replayed by somebody else or expired since they were found."},
+    }
+    progress = {"position": _TIME, "fraction": {"type": "number", "minimum": 0, "maximum": 1}}
+    required: dict[str, Any] = {
+        "id": _TEXT,
+        "state": {"type": "string", "enum": list(JobState)},
+        "dry_run": {"type": "boolean"},
+        "since": _TIME,
+        "until": _TIME,
+        "status": {"type": "string", "enum": list(Wanted)},
+        "counts": _object(counts),
+        "progress": _object(progress),
+        "created_at": _TIME,
+        "updated_at": _TIME,
+    }
+    reasons = [Reason.ENDPOINT_DISABLED, Reason.ENDPOINT_DELETED]
+    optional = {"reason": {"type": "string", "enum": reasons}, "finished_at": _TIME}
+    return _object(face.write(required), face.write(optional))
 
 
 _TEXT: Final = {"type": "string"}
@@ -250,6 +279,8 @@ _ANSWERS: Final[dict[str, Any]] = {
             "disabled_at": _TIME,
         },
     ),
+    "Replay": _replay(WEBHOOKS),
+    "EventDestinationReplay": _replay(DESTINATION_FACE),
     "EmailEvent": {
         "type": "object",
         "description": "SES's event JSON; the third key is named after the event.",
@@ -316,13 +347,36 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "GET /health": ("200", _object({"status": {"const": "ok"}})),
     "GET /openapi.json": ("200", {"type": "object"}),
 }
-_LISTS: Final = frozenset({"GET /v1/webhooks", f"GET {SETS}", f"GET {DESTINATIONS}"})
+for _face, _name in ((WEBHOOKS, "Replay"), (DESTINATION_FACE, "EventDestinationReplay")):
+    _one = _object({"replay": _ref(_name)})
+    _CONTENT |= {
+        f"GET {_face.path}/replays": (
+            "200",
+            _object(
+                {"replays": {"type": "array", "items": _ref(_name)}}, _face.write({"next_cursor": _TEXT})
+            ),
+        ),
+        f"POST {_face.path}/replays": ("202", _one),
+        f"GET {_face.path}/replays/{{replayId}}": ("200", _one),
+        f"POST {_face.path}/replays/{{replayId}}/cancel": ("200", _one),
+    }
+_LISTS: Final = frozenset(
+    {
+        "GET /v1/webhooks",
+        f"GET {SETS}",
+        f"GET {DESTINATIONS}",
+        *(f"GET {face.path}/replays" for face in FACES),
+    }
+)
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",
     403: "The API key lacks the scope.",
     404: "There is no such thing, at least not in this workspace.",
-    409: "The Idempotency-Key was used with another body, or others are changing the same thing.",
+    409: (
+        "Not as things stand: the Idempotency-Key was used with another body, others are changing"
+        " the same thing, the endpoint is disabled, or the replay is over."
+    ),
     413: "The request or an event is too large.",
     422: "The request is well-formed, but its content is not valid.",
     503: "Not now; try again.",

@@ -11,6 +11,7 @@ WEBHOOK: Final = "wh"
 EVENT: Final = "evt"
 CONFIGURATION_SET: Final = "cs"
 DESTINATION: Final = "ed"
+REPLAY: Final = "rpl"
 
 EVENT_SHARDS: Final = 8
 """Partitions that one channel's events are spread over: 8,000 writes a second at 1 KB."""
@@ -26,6 +27,19 @@ def new_id(prefix: str, *, now_ms: int, entropy: bytes) -> str:
         raise ValueError("a ULID takes exactly 10 random bytes")
     number = (now_ms << 80) | int.from_bytes(entropy)
     return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def first_id(prefix: str, now_ms: int) -> str:
+    """Return what sorts before every id of a millisecond and after every id of an earlier one; no id itself."""
+    return new_id(prefix, now_ms=now_ms, entropy=bytes(10))[:-16]
+
+
+def moment_of(ordered: str) -> int:
+    """Return the Unix milliseconds in an id, or in what `first_id` returned."""
+    moment = 0
+    for character in ordered.partition("_")[2][:10]:
+        moment = moment * 32 + _ALPHABET.index(character)
+    return moment
 
 
 def is_id(text: str, prefix: str) -> bool:

@@ -74,6 +74,7 @@ class ApiSettings:
     email_backend: EmailBackend
     feedback_topic: str  # ARN of the SNS topic that the events of mails go to
     deliver_queue_url: str
+    replay_queue_url: str
     brand: Brand
 
     @classmethod
@@ -85,6 +86,7 @@ class ApiSettings:
             email_backend=_one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
         )
 
@@ -99,6 +101,25 @@ class FeedbackSettings:
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(store=Store.read(env), parking_queue_url=_text(env, "PARKING_QUEUE_URL"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """What ReplayFunction reads."""
+
+    store: Store
+    deliver_queue_url: str
+    replay_queue_url: str
+    parking_queue_url: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            store=Store.read(env),
+            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
+            parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +171,12 @@ def delivery_settings() -> DeliverySettings:
 def feedback_settings() -> FeedbackSettings:
     """Return the process's settings; the environment of a function never changes while it lives."""
     return FeedbackSettings.read(os.environ)
+
+
+@lru_cache(maxsize=1)
+def replay_settings() -> ReplaySettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return ReplaySettings.read(os.environ)
 
 
 def _text(env: Mapping[str, str], name: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -16,7 +14,8 @@ from posthorn.clock import rfc3339, rfc3339_ms
 from posthorn.errors import RefusedEventType, RefusedJson, Unavailable
 from posthorn.ids import EVENT, is_id
 from posthorn.models import DeliveryKey, Event
-from posthorn.routes import bodies, idempotent
+from posthorn.routes import bodies, idempotent, moments
+from posthorn.routes.moments import Moment
 from posthorn.routes.problems import FieldError, invalid, not_found
 from posthorn.routes.route import Answer, Request, Route
 from posthorn.stores.events import MAX_DATA
@@ -28,17 +27,13 @@ if TYPE_CHECKING:
 
 MAX_BATCH: Final = 100
 
-_RFC3339: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
-)
-
 
 class NewEvent(bodies.Body):
     """An event to be published."""
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
     data: dict[str, Any]
-    created_at: Annotated[str, StringConstraints(max_length=64)] | None = None
+    created_at: Moment | None = None
 
 
 class NewEvents(bodies.Body):
@@ -122,13 +117,7 @@ def _moment(text: str | None, at: str) -> str | None:
     """Return a time the way it goes on the wire: UTC, milliseconds only where they were given."""
     if text is None:
         return None
-    detail = "A time is written as in RFC 3339: 2023-04-16T15:45:00Z."
-    if not _RFC3339.fullmatch(text):
-        raise invalid([FieldError(at, detail)])
-    try:
-        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):  # the 30th of February, or the year 0
-        raise invalid([FieldError(at, detail)]) from None
+    moment = moments.read(text, at)
     precision = "milliseconds" if moment.microsecond else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
 

@@ -11,7 +11,7 @@ from posthorn.clock import now_ms
 from posthorn.email.ses import SesBackend
 from posthorn.email.simulator import SimulatorBackend
 from posthorn.ids import new_id
-from posthorn.queues import Queues
+from posthorn.queues import Queues, ReplayQueue
 from posthorn.routes.authentication import Keyring
 from posthorn.routes.cursors import Cursors
 from posthorn.settings import EmailBackend
@@ -22,6 +22,7 @@ from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
 from posthorn.stores.idempotency import Idempotency
+from posthorn.stores.replays import Replays
 from posthorn.stores.system import System
 from posthorn.telemetry import unreadable
 from posthorn.transport.addresses import Policy
@@ -45,6 +46,8 @@ class Office:
     events: Events
     deliveries: Deliveries
     queues: Queues
+    replays: Replays
+    replay_queue: ReplayQueue
     brand: Brand
     idempotency: Idempotency
     email: Backend
@@ -79,6 +82,8 @@ def open_office(
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
         deliveries=Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
+        replays=Replays(dynamodb, store.config_table, retention_days=store.retention_days),
+        replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
         email=_backend(settings, clock, dice),

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from posthorn.routes import configuration_sets, email, event_destinations, events, service, webhooks
+from posthorn.routes import configuration_sets, email, event_destinations, events, replays, service, webhooks
 from posthorn.routes.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -10,6 +10,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *configuration_sets.ROUTES,
     *event_destinations.ROUTES,
+    *replays.ROUTES,
     *email.ROUTES,
     *service.ROUTES,
 )
