@@ -17,6 +17,7 @@ from infra import openapi
 from posthorn.api_keys import Scope
 from posthorn.catalogue import built_in
 from posthorn.email_types import EMAIL_TYPES
+from posthorn.ids import EVENT, first_id
 from posthorn.models import (
     Attempt,
     Delivery,
@@ -31,7 +32,9 @@ from posthorn.models import (
     Timings,
     Wire,
 )
-from posthorn.routes import events, webhooks
+from posthorn.replay_jobs import JobState, ReplayJob, Wanted
+from posthorn.routes import events, replays, webhooks
+from posthorn.routes.faces import DESTINATIONS, WEBHOOKS, Face
 from posthorn.routes.problems import FieldError, Problem
 from posthorn.routes.table import ROUTES
 from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
@@ -384,6 +387,37 @@ def test_a_delivery_fits_its_description(status: Status, failure: Failure | None
             attempts=(Attempt(1, 1_681_659_900_000, outcome),),
         )
         check(events._delivery(row), component("Delivery"))
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize(
+    ("face", "name"),
+    [(WEBHOOKS, "Replay"), (DESTINATIONS, "EventDestinationReplay")],
+    ids=["webhook", "email"],
+)
+def test_a_replay_fits_its_description(face: Face, name: str, state: JobState) -> None:
+    """Wherever a job stands, an answer has the described fields, in the spelling of its face only."""
+    job = ReplayJob(
+        id="rpl_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+        endpoint_id=WEBHOOK.id,
+        channel=WEBHOOK.channel,
+        since=WEBHOOK.created_at,
+        until=WEBHOOK.created_at + 3,
+        wanted=Wanted.ALL,
+        dry_run=False,
+        created_at=WEBHOOK.created_at,
+        updated_at=WEBHOOK.created_at,
+        sent_at=WEBHOOK.created_at,
+        position=first_id(EVENT, WEBHOOK.created_at + 1),
+        end=first_id(EVENT, WEBHOOK.created_at + 3),
+        state=state,
+        reason=Reason.ENDPOINT_DISABLED if state is JobState.STOPPED else None,
+        finished_at=None if state.is_live else WEBHOOK.created_at,
+    )
+    check(replays._shown(face, job), component(name))
+    other = "Replay" if face is DESTINATIONS else "EventDestinationReplay"
+    with pytest.raises(ValidationError):
+        check(replays._shown(face, job), component(other))
 
 
 def test_a_problem_fits_its_description() -> None:
