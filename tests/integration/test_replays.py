@@ -447,7 +447,7 @@ def test_rows_that_cannot_be_read(posthorn: Installation) -> None:
     replays = replaying(posthorn)
     event_id, *_ = replays.settle(2)
     replay_id = replays.start()
-    later = {
+    later: Any = {
         "UpdateExpression": "SET v = :later",
         "ExpressionAttributeValues": {":later": {"N": "2"}},
     }
