@@ -299,7 +299,22 @@ _ANSWERS: Final[dict[str, Any]] = {
         {"errors": {"type": "array", "items": _object({"pointer": _TEXT, "detail": _TEXT})}},
     ),
 }
+
+
+def _replay_contents(face: Face, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    one, path = _object({"replay": _ref(name)}), f"{face.path}/replays"
+    many = {"type": "array", "items": _ref(name)}
+    return {
+        f"GET {path}": ("200", _object({"replays": many}, face.write({"next_cursor": _TEXT}))),
+        f"POST {path}": ("202", one),
+        f"GET {path}/{{replayId}}": ("200", one),
+        f"POST {path}/{{replayId}}/cancel": ("200", one),
+    }
+
+
 _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    **_replay_contents(WEBHOOKS, "Replay"),
+    **_replay_contents(DESTINATION_FACE, "EventDestinationReplay"),
     "GET /v1/webhooks": (
         "200",
         _object({"webhooks": {"type": "array", "items": _ref("Webhook")}}, {"nextCursor": _TEXT}),
@@ -347,19 +362,6 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "GET /health": ("200", _object({"status": {"const": "ok"}})),
     "GET /openapi.json": ("200", {"type": "object"}),
 }
-for _face, _name in ((WEBHOOKS, "Replay"), (DESTINATION_FACE, "EventDestinationReplay")):
-    _one = _object({"replay": _ref(_name)})
-    _CONTENT |= {
-        f"GET {_face.path}/replays": (
-            "200",
-            _object(
-                {"replays": {"type": "array", "items": _ref(_name)}}, _face.write({"next_cursor": _TEXT})
-            ),
-        ),
-        f"POST {_face.path}/replays": ("202", _one),
-        f"GET {_face.path}/replays/{{replayId}}": ("200", _one),
-        f"POST {_face.path}/replays/{{replayId}}/cancel": ("200", _one),
-    }
 _LISTS: Final = frozenset(
     {
         "GET /v1/webhooks",

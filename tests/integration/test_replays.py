@@ -8,6 +8,7 @@ from unittest import mock
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
 from posthorn import aws, replay
 from posthorn.clock import rfc3339_ms
@@ -369,9 +370,11 @@ def _throttled(*operations: str) -> Any:
 
     def call(self: BaseClient, name: str, parameters: Any) -> Any:
         if name in operations:
-            raise self.exceptions.ClientError(
-                {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}, name
-            )
+            refusal: Any = {
+                "Error": {"Code": "ThrottlingException"},
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
+            raise ClientError(refusal, name)
         return plain(self, name, parameters)
 
     return mock.patch.object(BaseClient, "_make_api_call", call)
