@@ -15,6 +15,7 @@ from posthorn.api_keys import KeyState, Scope
 from posthorn.catalogue import built_in
 from posthorn.email_types import EMAIL_TYPES, EmailType
 from posthorn.models import DisabledReason, Failure, Health, Reason, Status, Suppression
+from posthorn.replay_jobs import JobState, Wanted
 from posthorn.routes.configuration_sets import PATH as SETS
 from posthorn.routes.deliveries import FILTERS
 from posthorn.routes.event_destinations import PATH as DESTINATIONS
@@ -201,6 +202,32 @@ def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
         "required": list(required),
         "additionalProperties": False,
     }
+
+
+def _replay(face: Face) -> dict[str, Any]:
+    """Describe a bulk replay in one face's spelling."""
+    count = {"type": "integer", "minimum": 0}
+    counts = {
+        "matched": {**count, "description": "Found so far; in a dry run, what would be replayed."},
+        "replayed": {**count, "description": "Begun anew."},
+        "skipped": {**count, "description": "Replayed by somebody else or expired since they were found."},
+    }
+    progress = {"position": _TIME, "fraction": {"type": "number", "minimum": 0, "maximum": 1}}
+    required: dict[str, Any] = {
+        "id": _TEXT,
+        "state": {"type": "string", "enum": list(JobState)},
+        "dry_run": {"type": "boolean"},
+        "since": _TIME,
+        "until": _TIME,
+        "status": {"type": "string", "enum": list(Wanted)},
+        "counts": _object(counts),
+        "progress": _object(progress),
+        "created_at": _TIME,
+        "updated_at": _TIME,
+    }
+    reasons = [Reason.ENDPOINT_DISABLED, Reason.ENDPOINT_DELETED]
+    optional = {"reason": {"type": "string", "enum": reasons}, "finished_at": _TIME}
+    return _object(face.write(required), face.write(optional))
 
 
 _TEXT: Final = {"type": "string"}
@@ -425,6 +452,8 @@ _ANSWERS: Final[dict[str, Any]] = {
     "ApiKeyWithText": _object(
         _API_KEY, {"key": {"type": "string", "description": "Shown once: only its hash is stored."}}
     ),
+    "Replay": _replay(WEBHOOKS),
+    "EventDestinationReplay": _replay(DESTINATION_FACE),
     "EmailEvent": {
         "type": "object",
         "description": "SES's event JSON; the third key is named after the event.",
@@ -443,7 +472,22 @@ _ANSWERS: Final[dict[str, Any]] = {
         {"errors": {"type": "array", "items": _object({"pointer": _TEXT, "detail": _TEXT})}},
     ),
 }
+
+
+def _replay_contents(face: Face, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    one, path = _object({"replay": _ref(name)}), f"{face.path}/replays"
+    many = {"type": "array", "items": _ref(name)}
+    return {
+        f"GET {path}": ("200", _object({"replays": many}, face.write({"next_cursor": _TEXT}))),
+        f"POST {path}": ("202", one),
+        f"GET {path}/{{replayId}}": ("200", one),
+        f"POST {path}/{{replayId}}/cancel": ("200", one),
+    }
+
+
 _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    **_replay_contents(WEBHOOKS, "Replay"),
+    **_replay_contents(DESTINATION_FACE, "EventDestinationReplay"),
     "GET /v1/webhooks": (
         "200",
         _object({"webhooks": {"type": "array", "items": _ref("Webhook")}}, {"nextCursor": _TEXT}),
@@ -558,6 +602,7 @@ _LISTS: Final = frozenset(
         "GET /v1/event-types",
         "GET /v1/api-keys",
         *_FILTERS,
+        *(f"GET {face.path}/replays" for face in FACES),
     }
 )
 _PROBLEMS: Final = {

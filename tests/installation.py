@@ -1,4 +1,4 @@
-"""A whole installation in moto: what the template has, and the real API, dispatcher, deliverer and feedback.
+"""A whole installation in moto: what the template has, and the real API, dispatcher, deliverer, feedback and replayer.
 
 Time stands still until a test moves it, and the network is a table of receivers.
 """
@@ -27,8 +27,9 @@ from posthorn.api_keys import Scope, secret_of
 from posthorn.errors import NameNotResolved
 from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
+from posthorn.replay import Replayer, open_replayer
 from posthorn.routes.office import open_office
-from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings
 from posthorn.stores.deliveries import Deliveries
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
@@ -100,6 +101,7 @@ class Installation:
     office: Office
     settings: DeliverySettings
     feedback: Feedback
+    replayer: Replayer
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -258,6 +260,10 @@ class Installation:
         """Pass messages to the feedback; returns what it reports as failed."""
         return self.feedback.take([message.record() for message in messages])
 
+    def replay(self, messages: list[Waiting]) -> set[str]:
+        """Pass messages to the replayer; returns what it reports as failed."""
+        return self.replayer.replay([message.record() for message in messages])
+
     def _messages(self, queue: str) -> list[Any]:
         name = self.queues[queue].rsplit("/", 1)[1]
         messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
@@ -334,6 +340,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             feedback=open_feedback(
                 FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
             ),
+            replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
             names=names,
             workspace=workspace,
             key=key,

@@ -11,7 +11,7 @@ from posthorn.clock import now_ms
 from posthorn.email.ses import SesBackend
 from posthorn.email.simulator import SimulatorBackend
 from posthorn.ids import new_id
-from posthorn.queues import Queues
+from posthorn.queues import Queues, ReplayQueue
 from posthorn.routes.authentication import Keyring
 from posthorn.routes.cursors import Cursors
 from posthorn.routes.vocabulary import Vocabulary
@@ -27,6 +27,7 @@ from posthorn.stores.event_log import EventLog
 from posthorn.stores.event_types import EventTypes
 from posthorn.stores.events import Events
 from posthorn.stores.idempotency import Idempotency
+from posthorn.stores.replays import Replays
 from posthorn.stores.system import System
 from posthorn.stores.tombstones import Tombstones
 from posthorn.telemetry import unreadable
@@ -57,6 +58,8 @@ class Office:
     delivery_log: DeliveryLog
     delivery_counts: DeliveryCounts
     queues: Queues
+    replays: Replays
+    replay_queue: ReplayQueue
     brand: Brand
     idempotency: Idempotency
     email: Backend
@@ -102,6 +105,8 @@ def open_office(
         delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
         delivery_counts=DeliveryCounts(dynamodb, store.deliveries_table),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
+        replays=Replays(dynamodb, store.config_table, retention_days=store.retention_days),
+        replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
         email=_backend(settings, clock, dice),
