@@ -22,12 +22,14 @@ LAYERS = (
     ("routes",),
     ("assembly",),
     ("dispatch", "deliver", "feedback"),
-    ("delivery",),
+    ("watch",),
+    ("delivery", "backlog", "notices"),
     ("telemetry",),
     ("email",),
     ("wire", "transport", "stores", "queues", "signing_secrets", "email_types"),
+    ("health",),
     ("aws", "schedule", "matching", "api_keys", "catalogue"),
-    ("models", "settings"),
+    ("models", "settings", "partial_batches"),
     ("errors", "ids", "clock"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
