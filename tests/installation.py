@@ -27,8 +27,9 @@ from posthorn.errors import NameNotResolved
 from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
 from posthorn.routes.office import open_office
-from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, SweepSettings
 from posthorn.stores.deliveries import Deliveries
+from posthorn.sweep import Sweeper, Swept, open_sweeper
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.network import Network
@@ -98,6 +99,7 @@ class Installation:
     office: Office
     settings: DeliverySettings
     feedback: Feedback
+    sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -259,6 +261,10 @@ class Installation:
         """Pass messages to the feedback; returns what it reports as failed."""
         return self.feedback.take([message.record() for message in messages])
 
+    def sweep(self, remaining_ms: int = 120_000) -> Swept:
+        """Let the sweeper look for what is overdue; returns what it did."""
+        return self.sweeper.sweep(remaining_ms=lambda: remaining_ms)
+
     def _messages(self, queue: str) -> list[Any]:
         name = self.queues[queue].rsplit("/", 1)[1]
         messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
@@ -334,6 +340,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             feedback=open_feedback(
                 FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
             ),
+            sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,
             workspace=workspace,
             key=key,
