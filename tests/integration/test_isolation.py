@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn import assembly
+from posthorn import assembly, aws
 from posthorn.clock import rfc3339
 from posthorn.ids import EVENT
 from posthorn.models import Event, Health
@@ -107,16 +107,24 @@ def test_a_hanging_endpoint_with_a_thousand_events_does_not_slow_the_others_down
 
 
 def test_an_endpoint_that_shows_that_it_hangs_is_left_alone_from_then_on(posthorn: Installation) -> None:
-    """Within one invocation, what has not been started when the first attempt times out is queued."""
+    """Within one invocation, what has not been started when the first attempt times out is queued.
+
+    Two hundred attempts that say the same are two writes: it is slow, and then it is failing.
+    """
     hanging_id = posthorn.register(HANGS)["id"]
     network = TimedNetwork(posthorn.clock, {HANGS: 3_600_000})
     dispatcher = assembly.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
     records = [record for _, record in _published(posthorn, MAX_IN_FLIGHT + 50)]
-    start = posthorn.clock()
+    start, writes, table = posthorn.clock(), list[str](), posthorn.tables["ConfigTable"]
+    aws.client("dynamodb").meta.events.register(
+        "before-parameter-build.dynamodb.UpdateItem",
+        lambda params, **_: writes.append("health") if params["TableName"] == table else None,
+    )
 
     failed = _invoke(posthorn, dispatcher, records)
 
     assert failed == set()
+    assert writes == ["health"] * 2
     assert len(network.at(HANGS)) == MAX_IN_FLIGHT
     assert posthorn.clock() - start == posthorn.settings.attempt_deadline * 1000
     assert [message.group for message in posthorn.waiting("DeliverQueue")] == [hanging_id] * 50
