@@ -29,8 +29,15 @@ from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
 from posthorn.replay import Replayer, open_replayer
 from posthorn.routes.office import open_office
-from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings
+from posthorn.settings import (
+    ApiSettings,
+    DeliverySettings,
+    FeedbackSettings,
+    ReplaySettings,
+    SweepSettings,
+)
 from posthorn.stores.deliveries import Deliveries
+from posthorn.sweep import Sweeper, Swept, open_sweeper
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.gateway import event_of
@@ -102,6 +109,7 @@ class Installation:
     settings: DeliverySettings
     feedback: Feedback
     replayer: Replayer
+    sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -264,6 +272,10 @@ class Installation:
         """Pass messages to the replayer; returns what it reports as failed."""
         return self.replayer.replay([message.record() for message in messages])
 
+    def sweep(self, remaining_ms: int = 120_000) -> Swept:
+        """Let the sweeper look for what is overdue; returns what it did."""
+        return self.sweeper.sweep(remaining_ms=lambda: remaining_ms)
+
     def _messages(self, queue: str) -> list[Any]:
         name = self.queues[queue].rsplit("/", 1)[1]
         messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
@@ -341,6 +353,7 @@ def running(**parameters: str) -> Iterator[Installation]:
                 FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
             ),
             replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
+            sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,
             workspace=workspace,
             key=key,

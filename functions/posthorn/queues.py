@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call, pauses
+from posthorn.aws import call, pauses, threads
 from posthorn.errors import Malformed, Unavailable
 from posthorn.ids import EVENT, REPLAY, is_id
 from posthorn.models import DeliveryKey
@@ -101,35 +101,43 @@ class Queues:
 
     def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
         """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
-        call(self._sqs.send_message, QueueUrl=self._url_of(task), **_message(task, due_at, now_ms))
+        call(self._sqs.send_message, QueueUrl=self.url_of(task), **_message(task, due_at, now_ms))
 
-    def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> None:
-        """Send the messages for what follows each of these rows; `Unavailable` when some could not be sent.
+    def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> list[Delivery]:
+        """Send the messages for what follows each of these rows, ten a call; returns the rows of those not sent.
 
         To send them again does no harm: a delivery is claimed once for each attempt.
         """
-        by_queue: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        by_queue: defaultdict[str, list[Delivery]] = defaultdict(list)
         for row in rows:
-            task = _next_task(row)
-            by_queue[self._url_of(task)].append(_message(task, row.next_attempt_at, now_ms))
-        for url, messages in by_queue.items():
-            for batch in batched(messages, BATCH_LIMIT, strict=False):
-                self._send_all(url, batch)
+            by_queue[self.url_of(_next_task(row))].append(row)
+        sends = [
+            threads().submit(self._send_batch, url, batch, now_ms)
+            for url, waiting in by_queue.items()
+            for batch in batched(waiting, BATCH_LIMIT, strict=False)
+        ]
+        return [row for send in sends for row in send.result()]
 
-    def _send_all(self, url: str, messages: Sequence[dict[str, Any]]) -> None:
-        """Send up to ten messages, of which SQS may take some and refuse others."""
-        pending = {str(number): message for number, message in enumerate(messages)}
+    def _send_batch(self, url: str, rows: Sequence[Delivery], now_ms: int) -> list[Delivery]:
+        """Send up to ten messages, of which SQS may take some and refuse others; returns the rows of the others."""
+        pending = {str(number): row for number, row in enumerate(rows)}
         for pause in pauses():
-            entries: Any = [{"Id": number, **message} for number, message in pending.items()]
-            answer = call(self._sqs.send_message_batch, QueueUrl=url, Entries=entries)
-            refused = answer.get("Failed", [])
-            if not refused:
-                return
-            pending = {one["Id"]: pending[one["Id"]] for one in refused}
+            entries: Any = [
+                {"Id": number, **_message(_next_task(row), row.next_attempt_at, now_ms)}
+                for number, row in pending.items()
+            ]
+            try:
+                answer = call(self._sqs.send_message_batch, QueueUrl=url, Entries=entries)
+            except Unavailable:
+                break
+            pending = {one["Id"]: pending[one["Id"]] for one in answer.get("Failed", [])}
+            if not pending:
+                break
             time.sleep(pause)
-        raise Unavailable("send_message_batch", "Failed")
+        return list(pending.values())
 
-    def _url_of(self, task: Task) -> str:
+    def url_of(self, task: Task) -> str:
+        """Return the queue where a task waits."""
         retry = task.attempt - 2  # attempt 2 is retry 0
         urls = self._retry_queue_urls
         return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url

@@ -193,9 +193,9 @@ class Replayer:
             fresh = [row for one in beginning if (row := one.result()) is not None]
             begun += [row for row in fresh if _is_begun(row, job, keys[row.key])]
         # an earlier run of this step may have ended between row and message
-        self._queues.enqueue_all(
-            [row for row in begun if row.status is Status.QUEUED and row.attempt == 0], now_ms=now_ms
-        )
+        waiting = [row for row in begun if row.status is Status.QUEUED and row.attempt == 0]
+        if self._queues.enqueue_all(waiting, now_ms=now_ms):
+            raise Unavailable("send_message_batch", "Failed")
         return len(begun)
 
 

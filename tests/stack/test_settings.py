@@ -14,10 +14,12 @@ from posthorn.settings import (
     EmailBackend,
     FeedbackSettings,
     ReplaySettings,
+    SweepSettings,
     api_settings,
     delivery_settings,
     feedback_settings,
     replay_settings,
+    sweep_settings,
 )
 from posthorn.telemetry import log
 from tests.modules import modules
@@ -35,12 +37,15 @@ from tests.template import (
     resolve,
 )
 
-SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings | ReplaySettings]] = {
+SETTINGS: dict[
+    str, type[ApiSettings | DeliverySettings | FeedbackSettings | ReplaySettings | SweepSettings]
+] = {
     "ApiFunction": ApiSettings,
     "FeedbackFunction": FeedbackSettings,
     "DispatchFunction": DeliverySettings,
     "DeliverFunction": DeliverySettings,
     "ReplayFunction": ReplaySettings,
+    "SweepFunction": SweepSettings,
 }
 
 READ_BY_OTHERS = {
@@ -96,7 +101,7 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
     """The table above is no invention: a handler calls the reader of these settings, and no other's."""
     readers = {
         get_type_hints(reader)["return"]: reader.__name__
-        for reader in (api_settings, delivery_settings, feedback_settings, replay_settings)
+        for reader in (api_settings, delivery_settings, feedback_settings, replay_settings, sweep_settings)
     }
     for name, function in stack.of_type(FUNCTION).items():
         handler = modules()[function["Handler"].rpartition(".")[0]]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from posthorn import notices
 from posthorn.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.ids import is_id
 from posthorn.models import DisabledReason, Health
@@ -147,9 +148,18 @@ def update(
         if new == old:
             return old
         new = replace(new, revision=old.revision + 1)
-        if office.endpoints.replace(old, new):
+        if _write(office, old, new):
             return new
     raise Problem(409, "concurrent_changes", f"Others are changing this {what} right now; try again.")
+
+
+def _write(office: Office, old: Endpoint, new: Endpoint) -> bool:
+    """Write an endpoint as it is after a change; switched off, together with the event that says so."""
+    if new.disabled_reason is None or not old.enabled:
+        return office.endpoints.replace(old, new)
+    now = office.clock()
+    notice = notices.disabled(old, new.disabled_reason, now_ms=now)
+    return office.endpoint_states.replace(old, new, notice, now_ms=now)
 
 
 def delete(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:

@@ -22,6 +22,7 @@ from posthorn.stores.configuration_sets import ConfigurationSets
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.delivery_counts import DeliveryCounts
 from posthorn.stores.delivery_log import DeliveryLog
+from posthorn.stores.endpoint_states import EndpointStates
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.event_log import EventLog
 from posthorn.stores.event_types import EventTypes
@@ -50,6 +51,7 @@ class Office:
     api_keys: ApiKeys
     event_types: Vocabulary
     endpoints: Endpoints
+    endpoint_states: EndpointStates
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
@@ -97,6 +99,9 @@ def open_office(
         api_keys=api_keys,
         event_types=Vocabulary(EventTypes(dynamodb, store.config_table), clock=clock),
         endpoints=Endpoints(dynamodb, store.config_table, on_unreadable=unreadable),
+        endpoint_states=EndpointStates(
+            dynamodb, store.config_table, store.events_table, retention_days=store.retention_days
+        ),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
         deliveries=deliveries,
