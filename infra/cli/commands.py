@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.cli.access import create_key, create_workspace_key
+from infra.cost import show
 from posthorn.api_keys import Scope
 from posthorn.clock import now_ms
 from posthorn.errors import ConditionFailed, PosthornError
@@ -59,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     _common(revoke)
     revoke.add_argument("key_id", help="the 12 characters of the key that follow phk_")
     revoke.set_defaults(run=_revoke_key)
+
+    cost = groups.add_parser("cost", help="what a workload costs, from counts and list prices; asks AWS nothing")
+    show.add_options(cost)
+    cost.set_defaults(run=lambda options: print(show.text(show.workload(options))))
     return parser
 
 
