@@ -45,13 +45,13 @@ def runtime(build: Path) -> tuple[int, int]:
 
 def compile_build(build: Path, *, version: tuple[int, int]) -> int:
     """Write `unchecked-hash` bytecode beside every source of every function; returns how many functions."""
+    folders = functions(build)
     wanted = runtime(build)
     if wanted != version:
         raise NotCompiled(
             f"the functions run on Python {wanted[0]}.{wanted[1]} and this is {version[0]}.{version[1]};"
             " its bytecode would be ignored there"
         )
-    folders = functions(build)
     for folder in folders:
         made = compileall.compile_dir(
             folder,

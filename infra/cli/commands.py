@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("key_id", help="the 12 characters of the key that follow phk_")
     revoke.set_defaults(run=_revoke_key)
 
-    cost = groups.add_parser("cost", help="what a workload costs, from counts and list prices; asks AWS nothing")
+    cost = groups.add_parser(
+        "cost", help="what a workload costs, from counts and list prices; asks AWS nothing"
+    )
     show.add_options(cost)
     cost.set_defaults(run=lambda options: print(show.text(show.workload(options))))
     return parser

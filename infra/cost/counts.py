@@ -64,7 +64,8 @@ class Run:
 def read(text: str) -> list[Run]:
     found: list[dict[str, Any]] = json.loads(text)["runs"]
     return [
-        Run(run["payload"], {name: Counts(**counts) for name, counts in run["pieces"].items()}) for run in found
+        Run(run["payload"], {name: Counts(**counts) for name, counts in run["pieces"].items()})
+        for run in found
     ]
 
 

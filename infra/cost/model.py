@@ -172,7 +172,9 @@ def _dispatch_ms(batch: float, workload: Workload, measured: Mapping[str, float]
 
 def _retry_ms(workload: Workload, measured: Mapping[str, float]) -> float:
     # a message on its own: claimed, read, sent, moved on, and the next message
-    cpu = measured["deliver_10_cpu_ms"] / 10 + measured["dispatch_1_cpu_ms"] / 2 + measured["handshake_cpu_ms"]
+    cpu = (
+        measured["deliver_10_cpu_ms"] / 10 + measured["dispatch_1_cpu_ms"] / 2 + measured["handshake_cpu_ms"]
+    )
     return cpu / _share(workload) + 4 * AWS_CALL_MS + workload.receiver_ms
 
 

@@ -12,7 +12,6 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from infra.bytecode import BUILD
 from infra.cost.measured import MEASURED
 from tests.bench import cold, deliveries, plot, publishing
 from tests.bench.cost import cost_report
@@ -24,7 +23,7 @@ DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
 PLOT: Final = ROOT / "docs" / "benchmarks.svg"
 
 
-def measure(*, quick: bool) -> Report:
+def measure(*, quick: bool, artifact: bool) -> Report:
     """Run every case; `quick` is for a test of the benchmark itself."""
     report = Report()
     rounds = 1 if quick else 9
@@ -37,7 +36,7 @@ def measure(*, quick: bool) -> Report:
                 report.merge(deliveries.deliver_report(stage, rounds=rounds))
                 report.merge(publishing.publish_report(stage, rounds=rounds))
                 report.merge(deliveries.head_of_line_report(stage, rounds=1 if quick else 4, quick=quick))
-                if not quick or (BUILD / "ApiFunction").exists():
+                if artifact:
                     environment = stage.environment()
                     report.merge(cold.cold_report(environment, rounds=1 if quick else 11))
                     stage.listen(deliveries.hosts(10))
@@ -63,14 +62,17 @@ def main() -> int:
     """Measure, print the budgets, and write docs/benchmarks.md and what the cost model takes from it."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="every case once; writes nothing")
+    parser.add_argument("--without-artifact", action="store_true", help="leaves out what `make build` makes")
     options = parser.parse_args()
     load = [f"{os.getloadavg()[0]:.2f} before"]
-    report = measure(quick=options.quick)
+    report = measure(quick=options.quick, artifact=not options.without_artifact)
     load.append(f"{os.getloadavg()[0]:.2f} after")
     date = dt.datetime.now(dt.UTC).date().isoformat()
     if not options.quick:
         MEASURED.write_text(
-            json.dumps({"date": date, **{k: round(v, 3) for k, v in sorted(report.figures.items())}}, indent=2)
+            json.dumps(
+                {"date": date, **{k: round(v, 3) for k, v in sorted(report.figures.items())}}, indent=2
+            )
             + "\n",
             "utf-8",
         )

@@ -24,9 +24,14 @@ def cost_report(figures: Mapping[str, float]) -> Report:
     usual = Workload()
     single, tens = bill(usual, measured), bill(replace(usual, published=10), measured)
     trickle = bill(replace(usual, rate=RATES[0]), measured)
-    columns = {f"published singly, {usual.rate:,.0f}/s": single, "in tens, the same": tens, "singly, 0.4/s": trickle}
+    columns = {
+        f"published singly, {usual.rate:,.0f}/s": single,
+        "in tens, the same": tens,
+        "singly, 0.4/s": trickle,
+    }
     terms = tuple(
-        (term, *(f"{one.terms[term] / one.deliveries * 1e6:.3f}" for one in columns.values())) for term in single.terms
+        (term, *(f"{one.terms[term] / one.deliveries * 1e6:.3f}" for one in columns.values()))
+        for term in single.terms
     )
     totals = (("total", *(f"**{one.per_million:.2f}**" for one in columns.values())),)
     batches = (("events per invocation", *(number(one.batch) for one in columns.values())),)
@@ -43,9 +48,7 @@ def cost_report(figures: Mapping[str, float]) -> Report:
                 + ", ".join(f"{name} ${dollars:.2f}" for name, dollars in single.monthly.items())
                 + " a month.",
             ),
-            Table(
-                "Others, for a million messages a month", ("who", "$", "on what basis", "source"), peers
-            ),
+            Table("Others, for a million messages a month", ("who", "$", "on what basis", "source"), peers),
         ],
         budgets=[
             Budget("write units of an event, 1 KB", 1, kilobyte.pieces["publish 1"].wru, ""),

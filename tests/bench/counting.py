@@ -167,7 +167,10 @@ def _logged() -> Iterator[io.StringIO]:
     """Keep the lines that a function would write."""
     lines = io.StringIO()
     telemetry.log.cache_clear()
-    with mock.patch.object(sys, "stdout", lines), mock.patch.dict("os.environ", POWERTOOLS_SERVICE_NAME="posthorn"):
+    with (
+        mock.patch.object(sys, "stdout", lines),
+        mock.patch.dict("os.environ", POWERTOOLS_SERVICE_NAME="posthorn"),
+    ):
         for handler in telemetry.log().handlers:
             handler.setStream(lines)  # type: ignore[attr-defined]  # Powertools' is a stream handler
         yield lines

@@ -54,7 +54,9 @@ def signed(stage: Stage, events: Sequence[Event], count: int, *, path: str) -> l
     posts = [post for _, post in dispatcher._sender._posts(jobs, secrets, [])]
     if len(posts) != count or any(post.target.path != path for post in posts):
         raise RuntimeError("not the POSTs that were expected")
-    return [Plain(post.target.host, post.target.port, post.target.url, post.headers, post.body) for post in posts]
+    return [
+        Plain(post.target.host, post.target.port, post.target.url, post.headers, post.body) for post in posts
+    ]
 
 
 def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report:
@@ -312,9 +314,7 @@ def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: 
         )["Posthorn"]
         calls = sum(stage.calls().values()) / (turns + (count <= 1000))
         per_delivery[count] = series.cpu.median
-        lines.append(
-            (f"{count:,}", spread(series.cpu), number(calls / count), number(series.wall.median))
-        )
+        lines.append((f"{count:,}", spread(series.cpu), number(calls / count), number(series.wall.median)))
     report.tables.append(
         Table(
             "Growth: endpoints of a channel",
@@ -389,7 +389,12 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
                 _least(taken[last].cpu) / _least(taken[first].cpu),
                 "×",
             ),
-            Budget(f"growth: AWS calls at {last:,} rows, of those at {first:,}", 1.1, calls[last] / calls[first], "×"),
+            Budget(
+                f"growth: AWS calls at {last:,} rows, of those at {first:,}",
+                1.1,
+                calls[last] / calls[first],
+                "×",
+            ),
         ],
     )
 
@@ -397,4 +402,3 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
 def _least(value: Spread) -> float:
     """Rounds that are not interleaved are compared by their least: noise only ever adds."""
     return value.low
-

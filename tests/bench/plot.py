@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from infra.cost.model import Workload, bill
 from tests.bench.cost import RATES
@@ -29,13 +29,20 @@ def draw(figures: Mapping[str, float]) -> str:
     per_second = _axis(0, max(speed) * 1.1)
     lines = [
         *(
-            _text(_x(rate), _BOTTOM + 20, f"{rate:,g}", _SOFT) + _line([(_x(rate), _TOP), (_x(rate), _BOTTOM)], _GRID)
+            _text(_x(rate), _BOTTOM + 20, f"{rate:,g}", _SOFT)
+            + _line([(_x(rate), _TOP), (_x(rate), _BOTTOM)], _GRID)
             for rate in RATES
         ),
         *_ticks(dollars, _LEFT - 8, "end", "${:,.0f}", _SINGLE),
         *_ticks(per_second, _RIGHT + 8, "start", "{:,.0f}", _SPEED),
-        _line([(_x(rate), dollars(one.per_million)) for rate, one in zip(RATES, singly, strict=True)], _SINGLE, 2.5),
-        _line([(_x(rate), dollars(one.per_million)) for rate, one in zip(RATES, tens, strict=True)], _TENS, 2.5),
+        _line(
+            [(_x(rate), dollars(one.per_million)) for rate, one in zip(RATES, singly, strict=True)],
+            _SINGLE,
+            2.5,
+        ),
+        _line(
+            [(_x(rate), dollars(one.per_million)) for rate, one in zip(RATES, tens, strict=True)], _TENS, 2.5
+        ),
         _line([(_x(rate), per_second(value)) for rate, value in zip(RATES, speed, strict=True)], _SPEED, 2.5),
         _text((_LEFT + _RIGHT) / 2, _BOTTOM + 44, "events a second", _INK),
         _text(_LEFT, 24, "$ per million deliveries: published singly", _SINGLE, anchor="start"),
@@ -92,5 +99,3 @@ def _text(x: float, y: float, text: str, colour: str, *, anchor: str = "middle")
         f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" font-size="12" fill="{colour}">'
         f"{escape(text, quote=False)}</text>"
     )
-
-

@@ -101,9 +101,7 @@ class Aws(Server):
         self._answer(answer, status)
 
     def _answer(self, body: bytes, status: int = 200) -> None:
-        head = (
-            f"HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\n\r\n"
-        )
+        head = f"HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: {len(body)}\r\n\r\n"
         self.write(head.encode() + body)
 
 
