@@ -62,11 +62,11 @@ def _value_size(value: Mapping[str, Any]) -> int:
     ((kind, content),) = value.items()
     match kind:
         case "S":
-            return len(content.encode())
+            return len(str(content).encode())
         case "N":
             # two digits a byte, and one more
             digits = content.lstrip("-").replace(".", "").strip("0")
-            return math.ceil(len(digits) / 2) + 1 + content.startswith("-")
+            return math.ceil(len(digits) / 2) + 1 + int(content.startswith("-"))
         case "B":
             return len(content)
         case "BOOL" | "NULL":

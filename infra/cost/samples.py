@@ -6,7 +6,34 @@ import json
 import random
 from typing import Any, Final
 
-_WORDS: Final = ["contact", "order", "invoice", "customer", "street", "plan", "renewal", "trial", "upgrade", "seat", "monthly", "annual", "north", "south", "subject", "campaign", "segment", "welcome", "reminder", "receipt", "shipping", "carrier", "tracking", "address", "billing", "notes"]
+_WORDS: Final = [
+    "contact",
+    "order",
+    "invoice",
+    "customer",
+    "street",
+    "plan",
+    "renewal",
+    "trial",
+    "upgrade",
+    "seat",
+    "monthly",
+    "annual",
+    "north",
+    "south",
+    "subject",
+    "campaign",
+    "segment",
+    "welcome",
+    "reminder",
+    "receipt",
+    "shipping",
+    "carrier",
+    "tracking",
+    "address",
+    "billing",
+    "notes",
+]
 
 
 def payload(size: int, *, seed: int = 0) -> dict[str, Any]:

@@ -54,22 +54,28 @@ def text(wanted: Workload) -> str:
     one = bill(wanted, measured)
     slow = bill(replace(wanted, rate=min(wanted.rate, _TRICKLE)), measured)
     lines = [
-        f"{wanted.events:,.0f} events of {wanted.payload:,} bytes to {wanted.endpoints:g} endpoint(s), published"
-        f" {wanted.published} at a time; {wanted.success:.1%} delivered at the first attempt,"
-        f" receivers answer in {wanted.receiver_ms:g} ms.",
-        f"List prices of {prices.DATE}, {prices.REGION}, no free tier; CPU as measured on"
-        f" {_date(measured['date'])}.",
+        (
+            f"{wanted.events:,.0f} events of {wanted.payload:,} bytes to {wanted.endpoints:g} endpoint(s), published"
+            f" {wanted.published} at a time; {wanted.success:.1%} delivered at the first attempt,"
+            f" receivers answer in {wanted.receiver_ms:g} ms."
+        ),
+        (
+            f"List prices of {prices.DATE}, {prices.REGION}, no free tier; CPU as measured on"
+            f" {_date(measured['date'])}."
+        ),
         "",
         f"{'$ per million deliveries':34}{f'at {wanted.rate:g}/s':>12}{f'at {slow.workload.rate:g}/s':>12}",
-    ]
-    for term in one.terms:
-        lines.append(f"{term:34}{_per_million(one, term):>12.3f}{_per_million(slow, term):>12.3f}")
-    lines += [
+        *(
+            f"{term:34}{_per_million(one, term):>12.3f}{_per_million(slow, term):>12.3f}"
+            for term in one.terms
+        ),
         f"{'total':34}{one.per_million:>12.2f}{slow.per_million:>12.2f}",
         "",
-        f"all {wanted.events:,.0f} events: ${sum(one.terms.values()):,.2f} at {wanted.rate:g}/s,"
-        f" ${sum(slow.terms.values()):,.2f} at {slow.workload.rate:g}/s; events per invocation of"
-        f" DispatchFunction: {one.batch:.1f} and {slow.batch:.1f}",
+        (
+            f"all {wanted.events:,.0f} events: ${sum(one.terms.values()):,.2f} at {wanted.rate:g}/s,"
+            f" ${sum(slow.terms.values()):,.2f} at {slow.workload.rate:g}/s; events per invocation of"
+            f" DispatchFunction: {one.batch:.1f} and {slow.batch:.1f}"
+        ),
         f"and ${sum(one.monthly.values()):.2f} a month whatever is sent: "
         + ", ".join(f"{name} {dollars:.2f}" for name, dollars in one.monthly.items()),
         "",

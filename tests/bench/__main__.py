@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.cost.measured import MEASURED
-from tests.bench import cold, deliveries, plot, publishing
+from tests.bench import cold, deliveries, growth, parts, plot, publishing
 from tests.bench.cost import cost_report
 from tests.bench.report import Report, document, say
 from tests.bench.stage import running
@@ -33,9 +33,10 @@ def measure(*, quick: bool, artifact: bool) -> Report:
         try:
             with redirect_stdout(nowhere):  # the lines of the attempts
                 report.merge(deliveries.dispatch_report(stage, rounds=rounds, quick=quick))
+                report.merge(parts.parts_report(stage, rounds=rounds))
                 report.merge(deliveries.deliver_report(stage, rounds=rounds))
                 report.merge(publishing.publish_report(stage, rounds=rounds))
-                report.merge(deliveries.head_of_line_report(stage, rounds=1 if quick else 4, quick=quick))
+                report.merge(growth.head_of_line_report(stage, rounds=1 if quick else 4, quick=quick))
                 if artifact:
                     environment = stage.environment()
                     report.merge(cold.cold_report(environment, rounds=1 if quick else 11))
@@ -45,7 +46,7 @@ def measure(*, quick: bool, artifact: bool) -> Report:
                         file.flush()
                         report.merge(cold.memory_report(environment, Path(file.name), stage.ca_file))
                 report.merge(
-                    deliveries.growth_report(
+                    growth.growth_report(
                         stage,
                         rounds=rounds,
                         endpoints=(1, 10) if quick else (1, 10, 100, 1000, 10_000),
@@ -79,7 +80,7 @@ def main() -> int:
         PLOT.write_text(plot.draw(report.figures), "utf-8")
         DOCUMENT.write_text(document(report, date=date, load=load, plot=PLOT.name), "utf-8")
         say(f"wrote {DOCUMENT.relative_to(ROOT)} and {PLOT.name}")
-    print(report.budget_table().markdown())
+    sys.stdout.write(report.budget_table().markdown())
     return 0 if all(budget.kept for budget in report.budgets) else 1
 
 

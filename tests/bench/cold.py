@@ -10,7 +10,6 @@ import subprocess
 import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.bytecode import BUILD
@@ -20,6 +19,7 @@ from tests.bench.report import Budget, Report, Table, number, say, spread
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 _EMPTY: Final = "import json\ndef handler(event, context): return {}"
 _BOTO3: Final = "import boto3\nfor name in ('dynamodb', 'kms', '{third}'): boto3.client(name)"
@@ -136,7 +136,7 @@ def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
 
 
 def _without_bytecode(artifact: Artifact, env: Mapping[str, str]) -> Table:
-    """What bytecode saves: the same imports with none to be found, as on a read-only /var/task."""
+    """Tell what bytecode saves: the same imports with none to be found, as on a read-only /var/task."""
     lines = []
     for name in ("dispatch", "api"):
         with_it = min(artifact.run(_HANDLERS[name], env)[0] for _ in range(3))

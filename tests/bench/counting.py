@@ -58,7 +58,7 @@ class Ledger:
         self.stored += capacity.item_size(after or {}) - capacity.item_size(before or {})
         self.rows[(table, *key)] = after
 
-    def read(self, table: str, items: list[Any], asked: int, *, consistent: bool) -> None:
+    def read(self, items: list[Any], asked: int, *, consistent: bool) -> None:
         sizes = [capacity.item_size(item) for item in items] + [0] * (asked - len(items))
         self.rru += capacity.read_units(sizes, consistent=consistent)
 
@@ -198,7 +198,9 @@ def _look(plain: Any, table: str, key: Any) -> Any:
     return plain(aws.client("dynamodb"), "GetItem", wanted).get("Item")
 
 
-def _note(ledger: Ledger, name: str, asked: Any, answer: Any, look: Callable[[str, Any], Any]) -> None:
+def _note(  # noqa: C901, PLR0912 - a table of operations
+    ledger: Ledger, name: str, asked: Any, answer: Any, look: Callable[[str, Any], Any]
+) -> None:
     def write(table: str, key: Any, after: Any) -> None:
         ledger.write(table, (key["pk"]["S"], key["sk"]["S"]), after)
 
@@ -215,11 +217,10 @@ def _note(ledger: Ledger, name: str, asked: Any, answer: Any, look: Callable[[st
                     write(table, one["PutRequest"]["Item"], one["PutRequest"]["Item"])
         case "GetItem":
             found = [answer["Item"]] if "Item" in answer else []
-            ledger.read(asked["TableName"], found, 1, consistent=asked.get("ConsistentRead", False))
+            ledger.read(found, 1, consistent=asked.get("ConsistentRead", False))
         case "BatchGetItem":
             for table, wanted in asked["RequestItems"].items():
                 ledger.read(
-                    table,
                     answer["Responses"].get(table, []),
                     len(wanted["Keys"]),
                     consistent=wanted.get("ConsistentRead", False),

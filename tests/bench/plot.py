@@ -51,8 +51,10 @@ def draw(figures: Mapping[str, float]) -> str:
     ]
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
-            ' font-family="system-ui, sans-serif">',
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+                ' font-family="system-ui, sans-serif">'
+            ),
             "<title>Cost and throughput against load</title>",
             f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="8" fill="#fbfbfd"/>',
             *lines,

@@ -118,12 +118,16 @@ def document(report: Report, *, date: str, load: Sequence[str], plot: str) -> st
     """Return docs/benchmarks.md."""
     parts = [
         "# Benchmarks\n",
-        "Written by `make bench`; by nobody's hand. How it is measured, and why so:"
-        " [decision 0020](../infra/decisions/0020-measuring-speed-and-cost.md).\n",
+        (
+            "Written by `make bench`; by nobody's hand. How it is measured, and why so:"
+            " [decision 0020](../infra/decisions/0020-measuring-speed-and-cost.md).\n"
+        ),
         f"{date}. {machine()}\n",
-        f"Load of the machine while this ran (1 min): {', '.join(load)}. Columns with × are ratios within the same"
-        " round; a figure is a median, brackets hold the least and the most of all rounds. CPU is that of the"
-        " process under test.\n",
+        (
+            f"Load of the machine while this ran (1 min): {', '.join(load)}. Columns with × are ratios within the same"
+            " round; a figure is a median, brackets hold the least and the most of all rounds. CPU is that of the"
+            " process under test.\n"
+        ),
         f"![Cost and throughput against load]({plot})\n",
         report.budget_table().markdown(),
         *(table.markdown() for table in report.tables),

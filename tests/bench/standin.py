@@ -145,7 +145,8 @@ async def serve() -> None:
             "http": await listen(Receiver, None),
             "aws": await listen(Aws, None),
         }
-        print(json.dumps({**ports, "ca_file": str(ca_file)}), flush=True)
+        sys.stdout.write(json.dumps({**ports, "ca_file": str(ca_file)}) + "\n")
+        sys.stdout.flush()
         # ends with the benchmark, whose end of the pipe closes then
         await loop.run_in_executor(None, sys.stdin.buffer.read)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from shutil import copytree
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from infra.bytecode import NotCompiled, compile_build, functions
 from tests.template import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _TEMPLATE: Final = "Globals:\n  Function:\n    Runtime: python3.13\n"
 _UNCHECKED: Final = 0b01  # PEP 552: a hash, and nobody looks at the source
