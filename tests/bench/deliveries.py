@@ -66,7 +66,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                 if delay == 2000 and (quick or size > 1024):
                     continue  # waiting is not made longer by bytes
                 say(f"dispatch: 100 × {endpoints}, {size} bytes, receivers at {delay} ms")
-                turns = rounds if delay == 0 else max(1, rounds // 3)
+                turns = rounds if delay == 0 else max(1, rounds // 3) if delay == 200 else 1
                 series, calls = _dispatch_case(
                     stage, endpoints, size, delay, rounds=turns, naive=delay == 0 and endpoints == 1
                 )

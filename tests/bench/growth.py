@@ -74,7 +74,6 @@ def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: 
         say(f"growth: {count} endpoints")
         stage.listen(hosts(count, "g") if count <= 100 else [f"g{n % 100}.{DOMAIN}" for n in range(count)])
         turns = rounds if count <= 1000 else 1
-        dispatching(stage, lambda: stage.events(1, size=1024), units=1)() if count > 1000 else None
         stage.calls()
         series = take_turns(
             {"Posthorn": _tolerant(stage, count)}, rounds=turns, warm_up=1 if count <= 1000 else 0
