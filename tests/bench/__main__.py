@@ -23,10 +23,10 @@ DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
 PLOT: Final = ROOT / "docs" / "benchmarks.svg"
 
 
-def measure(*, quick: bool, artifact: bool) -> Report:
+def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
     """Run every case; `quick` is for a test of the benchmark itself."""
     report = Report()
-    rounds = 1 if quick else 9
+    rounds = 1 if quick else rounds
     with running() as stage, Path(os.devnull).open("w") as nowhere:
         if len(cores := sorted(os.sched_getaffinity(0))) > 1:
             os.sched_setaffinity(0, cores[:1])  # the stand-ins have the others
@@ -36,10 +36,10 @@ def measure(*, quick: bool, artifact: bool) -> Report:
                 report.merge(parts.parts_report(stage, rounds=rounds))
                 report.merge(deliveries.deliver_report(stage, rounds=rounds))
                 report.merge(publishing.publish_report(stage, rounds=rounds))
-                report.merge(growth.head_of_line_report(stage, rounds=1 if quick else 4, quick=quick))
+                report.merge(growth.head_of_line_report(stage, rounds=min(rounds, 4), quick=quick))
                 if artifact:
                     environment = stage.environment()
-                    report.merge(cold.cold_report(environment, rounds=1 if quick else 11))
+                    report.merge(cold.cold_report(environment, rounds=rounds))
                     stage.listen(deliveries.hosts(10))
                     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
                         json.dump(stage.records(stage.events(100, size=1024)), file)
@@ -63,10 +63,11 @@ def main() -> int:
     """Measure, print the budgets, and write docs/benchmarks.md and what the cost model takes from it."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="every case once; writes nothing")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each contender (default: 9)")
     parser.add_argument("--without-artifact", action="store_true", help="leaves out what `make build` makes")
     options = parser.parse_args()
     load = [f"{os.getloadavg()[0]:.2f} before"]
-    report = measure(quick=options.quick, artifact=not options.without_artifact)
+    report = measure(rounds=options.rounds, quick=options.quick, artifact=not options.without_artifact)
     load.append(f"{os.getloadavg()[0]:.2f} after")
     date = dt.datetime.now(dt.UTC).date().isoformat()
     if not options.quick:
