@@ -31,6 +31,7 @@ ROW_OVERHEAD: Final = 100  # bytes that DynamoDB adds to each stored item
 IDLE_QUEUES: Final = 5
 POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * 24 * 30  # five pollers, a long poll of 20 s each, for a month
 MEMORY_MB: Final = 512
+MONTH_SECONDS: Final = 60 * 60 * 24 * 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,13 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
         "polling of idle queues": PRICES["sqs_request"].of(IDLE_QUEUES * POLLS_OF_A_QUEUE),
     }
     return Bill(terms, monthly, workload, batch)
+
+
+def snapstart(memory_mb: int = MEMORY_MB) -> tuple[float, float]:
+    """Return what SnapStart of one function costs: dollars a month for its version, and dollars a restore."""
+    gb = memory_mb / 1024
+    month = PRICES["snapstart_cache_gb_second"].of(gb * MONTH_SECONDS)
+    return month, PRICES["snapstart_restore_gb"].of(gb)
 
 
 def _share(workload: Workload) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from infra.cost import prices
 from infra.cost.counts import committed as committed_counts
 from infra.cost.measured import committed
-from infra.cost.model import MEMORY_MB, Workload, bill
+from infra.cost.model import MEMORY_MB, Workload, bill, snapstart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +53,7 @@ def text(wanted: Workload) -> str:
     measured = committed()
     one = bill(wanted, measured)
     slow = bill(replace(wanted, rate=min(wanted.rate, _TRICKLE)), measured)
+    month, restore = snapstart()
     lines = [
         (
             f"{wanted.events:,.0f} events of {wanted.payload:,} bytes to {wanted.endpoints:g} endpoint(s), published"
@@ -78,6 +79,10 @@ def text(wanted: Workload) -> str:
         ),
         f"and ${sum(one.monthly.values()):.2f} a month whatever is sent: "
         + ", ".join(f"{name} {dollars:.2f}" for name, dollars in one.monthly.items()),
+        (
+            f"SnapStart of ApiFunction, if it is switched on: ${month:.2f} a month and ${restore * 1000:.2f}"
+            " for 1,000 cold starts"
+        ),
         "",
         "others, $ for a million messages a month:",
         *(f"{peer.name:38}{peer.dollars:>8.2f}  {peer.basis} ({peer.source})" for peer in prices.PEERS),

@@ -26,7 +26,6 @@ PLOT: Final = ROOT / "docs" / "benchmarks.svg"
 def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
     """Run every case; `quick` is for a test of the benchmark itself."""
     report = Report()
-    rounds = 1 if quick else rounds
     with running() as stage, Path(os.devnull).open("w") as nowhere:
         if len(cores := sorted(os.sched_getaffinity(0))) > 1:
             os.sched_setaffinity(0, cores[:1])  # the stand-ins have the others
@@ -67,7 +66,11 @@ def main() -> int:
     parser.add_argument("--without-artifact", action="store_true", help="leaves out what `make build` makes")
     options = parser.parse_args()
     load = [f"{os.getloadavg()[0]:.2f} before"]
-    report = measure(rounds=options.rounds, quick=options.quick, artifact=not options.without_artifact)
+    report = measure(
+        rounds=1 if options.quick else options.rounds,
+        quick=options.quick,
+        artifact=not options.without_artifact,
+    )
     load.append(f"{os.getloadavg()[0]:.2f} after")
     date = dt.datetime.now(dt.UTC).date().isoformat()
     if not options.quick:

@@ -68,7 +68,12 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                 say(f"dispatch: 100 × {endpoints}, {size} bytes, receivers at {delay} ms")
                 turns = rounds if delay == 0 else max(1, rounds // 3) if delay == 200 else 1
                 series, calls = _dispatch_case(
-                    stage, endpoints, size, delay, rounds=turns, naive=delay == 0 and endpoints == 1
+                    stage,
+                    endpoints,
+                    size,
+                    delay,
+                    rounds=turns,
+                    naive=(2 if quick else 10) if delay == 0 and endpoints == 1 else 0,
                 )
                 rows += _dispatch_rows(f"100 × {endpoints}, {size // 1024} KB, {delay} ms", series)
                 if (endpoints, size, delay) == (1, 1024, 0):
@@ -114,7 +119,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
 
 
 def _dispatch_case(
-    stage: Stage, endpoints: int, size: int, delay: int, *, rounds: int, naive: bool
+    stage: Stage, endpoints: int, size: int, delay: int, *, rounds: int, naive: int
 ) -> tuple[dict[str, Series], int]:
     path = f"/{delay}/hook"
     stage.listen(hosts(endpoints), path=path)
@@ -127,8 +132,8 @@ def _dispatch_case(
     }
     if naive:
         slow = Naive(ca_file=stage.ca_file)
-        contenders["naive, one by one"] = lambda: lambda: slow.one_by_one(plain[:10])
-        contenders["naive, 50 threads"] = lambda: lambda: slow.in_threads(plain[:50])
+        contenders["naive, one by one"] = lambda: lambda: slow.one_by_one(plain[:naive])
+        contenders["naive, 50 threads"] = lambda: lambda: slow.in_threads(plain[: 5 * naive])
     stage.calls()
     dispatching(stage, lambda: stage.events(100, size=size), units=count)()()
     calls = sum(stage.calls().values())

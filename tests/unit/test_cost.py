@@ -175,6 +175,14 @@ def test_a_bill_is_in_proportion_to_the_events(wanted: Workload) -> None:
     assert sum(two.terms.values()) == pytest.approx(2 * sum(one.terms.values()))
 
 
+def test_snapstart_by_hand() -> None:
+    """Half a gigabyte for thirty days, and a restore of it."""
+    month, restore = model.snapstart(512)
+
+    assert month == pytest.approx(0.5 * 2_592_000 * 0.0000015046)
+    assert restore == pytest.approx(0.00006989990)
+
+
 def test_every_price_is_dated_and_has_a_source() -> None:
     """A price without a source is a rumour; nothing that is charged for is free by mistake."""
     assert prices.DATE.startswith("20")
