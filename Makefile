@@ -118,8 +118,9 @@ demo: $(STACK) ## a tour: register, publish, deliver signed, fail, retry
 
 # ---- Generated files -------------------------------------------------------------------------------------
 
-openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes
+openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes, and the page that shows it
 	@$(BIN)/python -m infra.openapi
+	@$(BIN)/python -m infra.reference
 
 diagram: $(DEV) ## draw docs/flow.svg
 	@$(BIN)/python -m infra.diagram

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "openapi.json"
 
 _JSON: Final = "application/json"
+_HTML: Final = "text/html"
 _PROBLEM: Final = "application/problem+json"
 _STANDARD_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 _RECEIVER_ANSWERS: Final = {
@@ -91,7 +92,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "operationId": route.handle.__name__,
         "parameters": _parameters(route),
         "responses": {
-            status: {"description": "Done.", "content": {_JSON: {"schema": schema}}},
+            status: {"description": "Done.", "content": {_media_type(route): {"schema": schema}}},
             **{str(code): _problem(code) for code in _problems(route)},
         },
     }
@@ -105,6 +106,10 @@ def _operation(route: Route) -> dict[str, Any]:
     else:
         operation["description"] = f"Needs an API key with the scope `{route.scope}`."
     return operation
+
+
+def _media_type(route: Route) -> str:
+    return _HTML if route.operation == "GET /docs" else _JSON
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -315,6 +320,7 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     "GET /health": ("200", _object({"status": {"const": "ok"}})),
     "GET /openapi.json": ("200", {"type": "object"}),
+    "GET /docs": ("200", _TEXT),
 }
 _LISTS: Final = frozenset({"GET /v1/webhooks", f"GET {SETS}", f"GET {DESTINATIONS}"})
 _PROBLEMS: Final = {

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.template import (
     ACCOUNT,
+    API,
+    API_ID,
     KEY,
     PSEUDO_PARAMETERS,
     QUEUE,
@@ -111,7 +113,8 @@ def environment(function: str, physical: Mapping[str, str]) -> dict[str, str]:
     `physical` holds what the functions above returned: table names, queue URLs, topic ARNs, and the key's
     ARN as `"SecretsKey.Arn"`. A parameter named in it too, such as `"Stage"`, leaves its default.
     """
-    known = load().defaults | PSEUDO_PARAMETERS | dict(physical)
+    apis = dict.fromkeys(load().of_type(API), API_ID)  # moto makes none
+    known = load().defaults | PSEUDO_PARAMETERS | apis | dict(physical)
     return {name: str(resolve(value, known)) for name, value in load().variables(function).items()}
 
 

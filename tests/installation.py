@@ -32,7 +32,7 @@ from posthorn.stores.deliveries import Deliveries
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.network import Network
-from tests.template import ACCOUNT, REGION
+from tests.template import ACCOUNT, API_ID, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -107,7 +107,7 @@ class Installation:
     answers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._app = build(lambda: self.office)
+        self._app = build({API_ID: self.office}.__getitem__)
         self.dispatcher = assembly.dispatcher(self.settings, network=self.network, clock=self.clock)
         self.deliverer = assembly.deliverer(self.settings, network=self.network, clock=self.clock)
         self.deliveries = Deliveries(
@@ -139,6 +139,7 @@ class Installation:
             "requestContext": {
                 "http": {"method": method, "path": path, "sourceIp": "198.51.100.1"},
                 "stage": "$default",
+                "apiId": API_ID,
                 "requestId": "request",
             },
             # anything API Gateway does not take for text comes as base64
@@ -147,18 +148,24 @@ class Installation:
         }
         if query:
             event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
-        answer = self._app.resolve(event, mock.sentinel.context)
+        answer = self.resolve(event)
         self._remember_secrets(path, body, answer["body"])
+        names = {name.lower(): value for name, value in answer["headers"].items()}
+        is_page = names["content-type"].startswith("text/html")
         return Reply(
             status=answer["statusCode"],
-            headers={name.lower(): value for name, value in answer["headers"].items()},
-            body=json.loads(answer["body"]),
+            headers=names,
+            body=answer["body"] if is_page else json.loads(answer["body"]),
         )
+
+    def resolve(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Pass an event of API Gateway to the API, and return what Lambda would give back."""
+        return self._app.resolve(event, mock.sentinel.context)
 
     def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
         """Note what was given or made in confidence, and every answer that may not repeat it."""
         given = body if isinstance(body, dict) else {}
-        webhook = json.loads(answer).get("webhook", {})
+        webhook = json.loads(answer).get("webhook", {}) if answer.startswith("{") else {}
         found = (given.get("webhook_secret"), given.get("token"), webhook.get("token"))
         self.secrets |= {secret for secret in found if isinstance(secret, str) and len(secret) >= 16}
         if not path.startswith("/v1/webhooks"):  # there, tokens are shown to their owner
@@ -316,6 +323,7 @@ def running(**parameters: str) -> Iterator[Installation]:
 
         office = open_office(
             ApiSettings.read(environment("ApiFunction", physical)),
+            api_id=API_ID,
             clock=clock,
             dice=dice.randbytes,
             resolver=resolver,

@@ -32,6 +32,7 @@ TOPIC_POLICY: Final = "AWS::SNS::TopicPolicy"
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"  # moto's
+API_ID: Final = "a1b2c3d4e5"
 PSEUDO_PARAMETERS: Final = {
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",

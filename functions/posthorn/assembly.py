@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from posthorn.aws import client
 from posthorn.clock import now_ms
 from posthorn.deliver import Deliverer
-from posthorn.delivery import Sender
+from posthorn.delivery import Sender, policy_of
 from posthorn.dispatch import Dispatcher
 from posthorn.queues import Parking, Queues
 from posthorn.signing_secrets import Unsealer
@@ -15,7 +15,6 @@ from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
 from posthorn.telemetry import unreadable
-from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def http_client(settings: DeliverySettings) -> Client:
-    return Client(policy=Policy(allow_private=settings.store.allow_private_targets))
+    return Client(policy=policy_of(settings))
 
 
 def dispatcher(
@@ -36,7 +35,7 @@ def dispatcher(
     return Dispatcher(
         Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
-        Queues(client("sqs"), settings),
+        Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
         parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,
@@ -52,7 +51,7 @@ def deliverer(
         Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
         Events(client("dynamodb"), store.events_table, retention_days=store.retention_days),
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
-        Queues(client("sqs"), settings),
+        Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
         parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,

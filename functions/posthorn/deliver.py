@@ -11,7 +11,7 @@ from posthorn.delivery import Job
 from posthorn.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.models import Reason, Status
 from posthorn.queues import read_task
-from posthorn.stores.deliveries import read_found
+from posthorn.stores.delivery_rows import read_found
 from posthorn.telemetry import attempted, log, outage
 
 if TYPE_CHECKING:

@@ -60,6 +60,21 @@ class Made:
     target: Target | None  # None when the endpoint's URL was refused
 
 
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """An attempt on its way."""
+
+    job: Job
+    target: Target | None
+    at: int
+    signed_by: tuple[int, ...]
+
+
+def policy_of(settings: DeliverySettings) -> Policy:
+    """Say how far a function's deliveries may reach."""
+    return Policy(allow_private=settings.store.allow_private_targets, own_hosts=settings.api_hosts)
+
+
 class Sender:
     """Makes attempts, many at once, waiting for none on account of another."""
 
@@ -70,7 +85,7 @@ class Sender:
         self._unsealer = unsealer
         self._settings = settings
         self._clock = clock  # Unix milliseconds
-        self._policy = Policy(allow_private=settings.store.allow_private_targets)
+        self._policy = policy_of(settings)
 
     def unseal(self, endpoints: Iterable[Endpoint]) -> Secrets:
         """Return the signing secrets of those endpoints whose secrets KMS gives."""
@@ -90,17 +105,17 @@ class Sender:
     def send(self, jobs: Iterable[Job], secrets: Secrets) -> Iterator[Made]:
         """Make the attempts, yielding each as it completes. `jobs` is drawn on as places become free."""
         refused: list[tuple[Job, RefusedTarget]] = []
-        for (job, target, started_at), outcome in self._network.send(
+        for start, outcome in self._network.send(
             self._posts(jobs, secrets, refused), deadline=self._settings.attempt_deadline
         ):
-            yield self._made(job, outcome, started_at, target)
+            yield self._made(start, outcome)
         for job, refusal in refused:
             outcome = Outcome(_NOTHING_SENT, failure=Failure.BLOCKED_ADDRESS, error=refusal.detail)
-            yield self._made(job, outcome, self._clock(), None)
+            yield self._made(_Start(job, None, self._clock(), ()), outcome)
 
     def _posts(
         self, jobs: Iterable[Job], secrets: Secrets, refused: list[tuple[Job, RefusedTarget]]
-    ) -> Iterator[tuple[tuple[Job, Target, int], Post]]:
+    ) -> Iterator[tuple[_Start, Post]]:
         last: tuple[tuple[str, Wire], bytes] | None = None
         for job in jobs:
             try:
@@ -112,21 +127,30 @@ class Sender:
             if last is None or last[0] != which:  # one body for all endpoints of an event
                 last = (which, body_of(job.endpoint.wire, job.event))
             body, now = last[1], self._clock()
+            signed_by = job.endpoint.signing_versions(now)
             envelope = Envelope(
                 event=job.event,
                 body=body,
-                secrets=secrets[job.endpoint.id],
+                secrets=secrets[job.endpoint.id][
+                    : len(signed_by)
+                ],  # one may have expired since they were opened
                 sent_at=now,
                 endpoint_id=job.endpoint.id,
                 generation=job.generation,
                 attempt=job.attempt,
             )
             headers = headers_of(job.endpoint.wire, envelope, self._settings.brand)
-            yield (job, target, now), Post(target, headers, body)
+            yield _Start(job, target, now, signed_by), Post(target, headers, body)
 
-    def _made(self, job: Job, outcome: Outcome, started_at: int, target: Target | None) -> Made:
-        now = self._clock()
-        attempt = Attempt(number=job.attempt, started_at=started_at, outcome=outcome)
+    def _made(self, start: _Start, outcome: Outcome) -> Made:
+        now, job = self._clock(), start.job
+        attempt = Attempt(
+            number=job.attempt,
+            started_at=start.at,
+            outcome=outcome,
+            generation=job.generation,
+            signed_by=start.signed_by,
+        )
         step = next_step(
             outcome,
             attempt=job.attempt,
@@ -144,5 +168,6 @@ class Sender:
             reason=step.reason,
             next_attempt_at=None if step.delay is None else now + step.delay * 1000,
             attempts=(attempt,),
+            is_test=job.event.is_test,
         )
-        return Made(job, attempt, delivery, step, target)
+        return Made(job, attempt, delivery, step, start.target)

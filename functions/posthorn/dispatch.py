@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn.aws import threads
 from posthorn.delivery import Job
 from posthorn.errors import Malformed, RefusedEventType, Unavailable
-from posthorn.matching import listeners
+from posthorn.matching import audience
 from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.stores import batches, events
 from posthorn.telemetry import attempted, log, outage
@@ -119,7 +119,7 @@ class Dispatcher:
         jobs: list[Job] = []
         for sequence, event in batch.events.items():
             try:
-                wanted = listeners(asked[event.channel].result(), event.type)
+                wanted = audience(asked[event.channel].result(), event)
                 for wire in {endpoint.wire for endpoint in wanted}:
                     formats.check(wire, event)
             except Unavailable:
@@ -241,4 +241,5 @@ def _unsent(
         generation=job.generation,
         reason=reason,
         next_attempt_at=next_attempt_at,
+        is_test=job.event.is_test,
     )

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from posthorn.errors import RefusedEventType
-from posthorn.models import Endpoint
+from posthorn.models import Endpoint, Event
 
 MAX_TYPE_LENGTH: Final = 100
 
@@ -63,6 +63,13 @@ def matches(patterns: Iterable[str], event_type: str) -> bool:
 def listeners(endpoints: Iterable[Endpoint], event_type: str) -> list[Endpoint]:
     """Return the endpoints that want an event of this type, disabled ones included."""
     return [endpoint for endpoint in endpoints if matches(endpoint.events, event_type)]
+
+
+def audience(endpoints: Iterable[Endpoint], event: Event) -> list[Endpoint]:
+    """Return the endpoints that an event is for: those that listen, or the one that it is to test."""
+    if event.target is not None:
+        return [endpoint for endpoint in endpoints if endpoint.id == event.target]
+    return listeners(endpoints, event.type)
 
 
 def _stem(pattern: str) -> tuple[str, bool]:

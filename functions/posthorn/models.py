@@ -46,6 +46,15 @@ class DisabledReason(StrEnum):
 
     MANUAL = "manual"  # switched off through the API
     GONE = "gone"  # the receiver answered 410
+    FAILING = "failing"  # nothing but failures for days
+
+
+class Health(StrEnum):
+    """How an endpoint has been doing lately; whoever is not healthy does not hold up the others."""
+
+    HEALTHY = "healthy"
+    SLOW = "slow"
+    FAILING = "failing"
 
 
 class Suppression(StrEnum):
@@ -103,7 +112,17 @@ class Endpoint:
     retry_rate_limited: bool = False
     name: str | None = None
     previous_secret: PreviousSecret | None = field(default=None, repr=False)
+    url_since: int | None = None  # when it got the URL it has, if that is not its first
+    health: Health = Health.HEALTHY
+    health_since: int | None = None  # None while it has never been anything but healthy
+    warned_at: int | None = None  # when its owner was told that it is failing
     revision: int = 1  # one more with every change; a change is written only over the one it was made from
+
+    def signing_versions(self, now_ms: int) -> tuple[int, ...]:
+        """Return the versions of the secrets to sign with at a moment: the newest, then one that has not expired."""
+        if self.previous_secret is None or self.previous_secret.until <= now_ms:
+            return (self.secret.version,)
+        return self.secret.version, self.previous_secret.sealed.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +135,11 @@ class Event:
     type: str  # in the spelling that its publisher used
     data: str = field(repr=False)  # JSON, exactly as it goes on the wire
     created_at: str  # RFC 3339, exactly as it goes on the wire
+    target: str | None = None  # the one endpoint that a test is for; None: for all that listen
+
+    @property
+    def is_test(self) -> bool:
+        return self.target is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +171,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One POST of a delivery. The first is number 1."""
+    """One POST of a delivery. The first of each generation is number 1."""
 
     number: int
     started_at: int
     outcome: Outcome
+    generation: int = FIRST_GENERATION
+    signed_by: tuple[int, ...] = ()  # versions of the secrets that signed, the newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +201,8 @@ class Delivery:
     reason: Reason | None = None
     next_attempt_at: int | None = None  # only while the status is open
     attempts: tuple[Attempt, ...] = ()
+    is_test: bool = False
+    replay: str | None = None  # what started this generation, if it is not the first
 
 
 class SetState(StrEnum):

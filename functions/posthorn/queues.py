@@ -14,10 +14,11 @@ from posthorn.models import DeliveryKey
 from posthorn.schedule import MAX_DELAY
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mypy_boto3_sqs import SQSClient
 
     from posthorn.models import Delivery
-    from posthorn.settings import DeliverySettings
 
 MESSAGE_VERSION: Final = 1
 
@@ -73,9 +74,12 @@ def read_task(body: str) -> Task:
 class Queues:
     """Where attempts wait."""
 
-    def __init__(self, sqs: SQSClient, settings: DeliverySettings) -> None:
+    def __init__(self, sqs: SQSClient, deliver_queue_url: str, retry_queue_urls: Sequence[str] = ()) -> None:
         self._sqs = sqs
-        self._settings = settings
+        self._deliver_queue_url = deliver_queue_url
+        self._retry_queue_urls = (
+            retry_queue_urls  # before attempts 2, 3 and 4; none for who begins at the first
+        )
 
     def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
         """Send the message for the attempt that follows those a delivery's row tells of."""
@@ -85,8 +89,8 @@ class Queues:
     def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
         """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
         retry = task.attempt - 2  # attempt 2 is retry 0
-        urls = self._settings.retry_queue_urls
-        url = urls[min(retry, len(urls) - 1)] if retry >= 0 else self._settings.deliver_queue_url
+        urls = self._retry_queue_urls
+        url = urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
         wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
         call(
             self._sqs.send_message,

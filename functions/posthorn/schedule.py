@@ -42,6 +42,7 @@ def next_step(
             return Step(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
         if 400 <= status < 500 and not (retry_rate_limited and status in _RATE_LIMITED):
             return Step(Status.FAILED, Reason.REJECTED)
+        # 5xx and what there is no class for: RFC 9110 (15) has a client treat 600 and above as 5xx.
     if attempt > len(delays):
         return Step(Status.FAILED, Reason.EXHAUSTED)
     asked = _retry_after(outcome, now_ms) if outcome.failure is None else 0

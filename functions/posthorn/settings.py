@@ -22,6 +22,16 @@ class Brand:
     email_header_prefix: str = "X-Splashify"
     email_user_agent: str = "Splashify-Pro-Webhook/1.0"
 
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
+            alias_header=env.get("BRAND_ALIAS_HEADER", ""),
+            user_agent=_text(env, "BRAND_USER_AGENT"),
+            email_header_prefix=_text(env, "EMAIL_BRAND_HEADER_PREFIX"),
+            email_user_agent=_text(env, "EMAIL_BRAND_USER_AGENT"),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -63,6 +73,10 @@ class ApiSettings:
     secrets_key: str  # ARN of the KMS key
     email_backend: EmailBackend
     feedback_topic: str  # ARN of the SNS topic that the events of mails go to
+    deliver_queue_url: str
+    brand: Brand
+    api_domain: str  # what follows the API's id in the host that API Gateway gives it
+    api_domain_names: frozenset[str]  # the API's other hosts
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -72,6 +86,10 @@ class ApiSettings:
             secrets_key=_text(env, "SECRETS_KEY"),
             email_backend=_one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
+            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            brand=Brand.read(env),
+            api_domain=_text(env, "API_DOMAIN"),
+            api_domain_names=_names(env, "API_DOMAIN_NAMES"),
         )
 
 
@@ -98,6 +116,7 @@ class DeliverySettings:
     parking_queue_url: str
     attempt_deadline: float  # seconds
     brand: Brand
+    api_hosts: frozenset[str]  # every host of our own API
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -116,13 +135,8 @@ class DeliverySettings:
             ),
             parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
             attempt_deadline=float(_number(env, "ATTEMPT_DEADLINE")),
-            brand=Brand(
-                header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
-                alias_header=env.get("BRAND_ALIAS_HEADER", ""),
-                user_agent=_text(env, "BRAND_USER_AGENT"),
-                email_header_prefix=_text(env, "EMAIL_BRAND_HEADER_PREFIX"),
-                email_user_agent=_text(env, "EMAIL_BRAND_USER_AGENT"),
-            ),
+            brand=Brand.read(env),
+            api_hosts=frozenset({_text(env, "API_HOST").lower()}) | _names(env, "API_DOMAIN_NAMES"),
         )
 
 
@@ -155,6 +169,12 @@ def _number(env: Mapping[str, str], name: str) -> int:
     if not value.isascii() or not value.isdigit():
         raise SettingsError(f"{name} is not a whole number")
     return int(value)
+
+
+def _names(env: Mapping[str, str], name: str) -> frozenset[str]:
+    """Read host names with commas between them; none is fine."""
+    names = (one.strip().lower().removesuffix(".") for one in env.get(name, "").split(","))
+    return frozenset(filter(None, names))
 
 
 def _one_of[E: StrEnum](env: Mapping[str, str], name: str, choices: type[E]) -> E:

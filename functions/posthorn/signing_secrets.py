@@ -57,7 +57,7 @@ class Unsealer:
     def secrets_of(self, endpoint: Endpoint, *, now_ms: int) -> tuple[bytes, ...]:
         """Return the secrets to sign with at a moment, newest first: the previous one only until it expires."""
         previous = endpoint.previous_secret
-        if previous is None or previous.until <= now_ms:
+        if previous is None or len(endpoint.signing_versions(now_ms)) == 1:
             return (self.secret_of(endpoint),)
         return self.secret_of(endpoint), self._open(endpoint, previous.sealed)
 

@@ -53,6 +53,7 @@ def request(
         "requestContext": {
             "http": {"method": method, "path": path, "sourceIp": "198.51.100.1"},
             "stage": "$default",
+            "apiId": "a1b2c3d4e5",
             "requestId": "bench",
         },
         "body": None if body is None else json.dumps(body),

@@ -23,7 +23,7 @@ from posthorn import assembly, aws
 from posthorn.ids import EVENT, new_id
 from posthorn.models import Delivery, DeliveryKey, Endpoint, Event, SealedSecret, Status, Wire
 from posthorn.settings import api_settings, delivery_settings
-from posthorn.stores import deliveries, endpoints, events
+from posthorn.stores import deliveries, endpoint_rows, events
 from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
 from posthorn.wire.ecmascript import stringify
@@ -112,7 +112,7 @@ class Stage:
         self, hosts: Sequence[str], *, channel: str = WORKSPACE, path: str = "/0/hook"
     ) -> list[dict[str, Any]]:
         return [
-            endpoints._to_item(self.endpoint(number, host, channel=channel, path=path))
+            endpoint_rows.to_item(self.endpoint(number, host, channel=channel, path=path))
             for number, host in enumerate(hosts)
         ]
 
@@ -177,7 +177,7 @@ class Stage:
             )
             for event in made
         ]
-        rows = [writer._to_item(one, 1_795_262_400_000) for one in waiting]
+        rows = [writer._item(one, 1_795_262_400_000) for one in waiting]
         self.control("put", table="DeliveriesTable", items=rows)
         items = [events.to_item(event, expires_at=EXPIRES) for event in made]
         self.control("put", table="EventsTable", items=items)

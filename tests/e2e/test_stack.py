@@ -64,8 +64,11 @@ def test_the_api_answers(stack: Stack) -> None:
     """A plain request to the reported URL reaches ApiFunction, and what it does is in its log group."""
     address = urlsplit(stack.api_url)
     connection = http.client.HTTPConnection(address.netloc, timeout=30)
-    connection.request("GET", f"{address.path}/health")
-    assert connection.getresponse().status == 200
+    for path, kind in (("/health", "application/json"), ("/docs", "text/html; charset=utf-8")):
+        connection.request("GET", address.path + path)
+        answer = connection.getresponse()
+        answer.read()
+        assert (answer.status, answer.headers["content-type"]) == (200, kind)
     connection.close()
     assert any(line.startswith("REPORT ") for line in stack.log_lines("ApiLogGroup"))
 

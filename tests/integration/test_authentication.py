@@ -252,3 +252,11 @@ def test_no_key_is_stored(posthorn: Installation) -> None:
 def test_what_is_open_needs_no_key(posthorn: Installation, route: Route) -> None:
     """Health and the API's description answer anybody."""
     assert posthorn.call(route.method, route.path, key="").status == 200
+
+
+def test_the_page_is_a_page_and_runs_nothing(posthorn: Installation) -> None:
+    """A browser shows `/docs` as HTML, and its policy lets nothing on it run or be fetched."""
+    reply = posthorn.call("GET", "/docs", key="")
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert reply.body.startswith("<!doctype html>")
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")

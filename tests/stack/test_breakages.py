@@ -86,7 +86,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     ],
     test_settings.test_settings_find_what_they_read: [
         ("          ATTEMPT_DEADLINE: !Ref AttemptDeadline\n", ""),
-        ("          BRAND_ALIAS_HEADER: !Ref BrandAliasHeader\n", ""),
+        ("            BRAND_ALIAS_HEADER: !Ref BrandAliasHeader\n", ""),
         ("        STAGE: !Ref Stage\n", ""),
     ],
     test_settings.test_nothing_is_given_that_nobody_reads: [
@@ -106,6 +106,11 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("by-stage], !Equals [!Ref Stage, local]", "by-stage], !Equals [!Ref Stage, prod]"),
         ("!If [SimulatedMail, simulator, ses]", "!If [SimulatedMail, ses, simulator]"),
     ],
+    test_settings.test_every_function_that_checks_urls_knows_the_hosts_of_the_api: [
+        ("API_HOST: !Sub ${HttpApi}.execute-api", "API_HOST: !Sub ${Stage}.execute-api"),
+        ("API_DOMAIN: !Sub execute-api.${AWS::Region}", "API_DOMAIN: !Sub execute-api.${Stage}"),
+        ("API_DOMAIN_NAMES: !Ref ApiDomainNames", "API_DOMAIN_NAMES: !Ref Stage"),
+    ],
     # tables
     test_tables.test_there_are_three_tables_with_the_keys_that_the_stores_use: [
         ("AttributeName: sk", "AttributeName: id")
@@ -117,6 +122,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
             "AttributeName: next_attempt_at, AttributeType: S",
         ),
         ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
+        ("NonKeyAttributes: [status, event_type]", "NonKeyAttributes: [status]"),
     ],
     test_tables.test_rows_expire_by_the_attribute_that_the_stores_write: [
         ("AttributeName: expires_at", "AttributeName: ttl"),
@@ -192,8 +198,8 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     # permissions
     test_permissions.test_every_function_may_do_exactly_what_is_listed: [
         (
-            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:BatchWriteItem]",
-            "Action: [dynamodb:GetItem, dynamodb:PutItem, dynamodb:BatchWriteItem, dynamodb:DeleteItem]",
+            "Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:BatchWriteItem]",
+            "Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:BatchWriteItem, dynamodb:Scan]",
         ),
         (
             "                  - !GetAtt DispatchDeadLetterQueue.Arn\n",

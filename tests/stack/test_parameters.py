@@ -31,6 +31,7 @@ TEXTS = {
     "BrandUserAgent": Brand().user_agent,
     "EmailBrandHeaderPrefix": Brand().email_header_prefix,
     "EmailBrandUserAgent": Brand().email_user_agent,
+    "ApiDomainNames": "",
 }
 
 
@@ -101,6 +102,22 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
             "EmailBrandHeaderPrefix",
             ["X-Splashify", "Acme", "X-" + "a" * 38],
             ["", "-X", "X Acme", "X:", "X-Ä", "X-" + "a" * 39, "X\r\nY"],
+        ),
+        (
+            "ApiDomainNames",
+            ["", "api.example.com", "API.example.com,hooks-2.example.co.uk", "xn--bcher-kva.example"],
+            [
+                "api",
+                "api.example.com.",
+                "https://api.example.com",
+                "api.example.com:8443",
+                "a.b c.d",
+                "*.example.com",
+                "api..com",
+                "a.example.com,,b.example.com",
+                "a.example.com\n",
+                "a" * 64 + ".example.com",
+            ],
         ),
         (
             "EmailBrandUserAgent",

@@ -23,6 +23,8 @@ READ_QUEUE = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes
 CONFIG = "ConfigTable.Arn"
 EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
+KEYS = "${ConfigTable.Arn}/index/keys"
+UNDELIVERED = "${DeliveriesTable.Arn}/index/undelivered"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
 
 _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
@@ -38,9 +40,9 @@ WILDCARDS = {
 ALLOWED: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
-        "dynamodb:GetItem": {CONFIG, EVENTS},
-        "dynamodb:Query": {CONFIG},
-        "dynamodb:PutItem": {CONFIG, EVENTS},
+        "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
+        "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES, UNDELIVERED},
+        "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:UpdateItem": {CONFIG},
         "dynamodb:DeleteItem": {CONFIG},
         "dynamodb:BatchGetItem": {DELIVERIES},
@@ -53,6 +55,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
         "ses:SendEmail": {SETS, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
+        "sqs:SendMessage": {"DeliverQueue.Arn"},
     },
     "FeedbackFunction": {
         **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},

@@ -19,7 +19,19 @@ from posthorn.settings import (
 )
 from posthorn.telemetry import log
 from tests.modules import modules
-from tests.template import FUNCTION, KEY, QUEUE, TABLE, TOPIC, Template, holds, resolve
+from tests.template import (
+    API,
+    API_ID,
+    FUNCTION,
+    KEY,
+    PSEUDO_PARAMETERS,
+    QUEUE,
+    TABLE,
+    TOPIC,
+    Template,
+    holds,
+    resolve,
+)
 
 SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings]] = {
     "ApiFunction": ApiSettings,
@@ -54,10 +66,11 @@ class Recorder(Mapping[str, str]):
 
 def variables_of(stack: Template, function: str, **parameters: str) -> dict[str, str]:
     """Return what the function finds in its environment, every resource under a made-up name."""
-    known = stack.defaults | parameters
-    for kind in (TABLE, QUEUE, KEY, TOPIC):
+    known = dict(PSEUDO_PARAMETERS)
+    for kind in (TABLE, QUEUE, KEY, TOPIC, API):
         for name in stack.of_type(kind):
             known |= {name: f"physical-{name}", f"{name}.Arn": f"arn-of-{name}"}
+    known |= stack.defaults | parameters
     return {name: str(resolve(value, known)) for name, value in stack.variables(function).items()}
 
 
@@ -168,6 +181,18 @@ def test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local(
     assert variable == {"Fn::If": ["SimulatedMail", EmailBackend.SIMULATOR, EmailBackend.SES]}
     condition = stack.data["Conditions"]["SimulatedMail"]
     assert holds(condition, {"Stage": stage, "EmailBackend": backend}) == is_simulated
+
+
+def test_every_function_that_checks_urls_knows_the_hosts_of_the_api(stack: Template) -> None:
+    """No webhook can lead back to the API: the URL of the outputs and the listed names are all refused."""
+    url = resolve(stack.data["Outputs"]["ApiUrl"]["Value"], PSEUDO_PARAMETERS | {"HttpApi": API_ID})
+    names = {"HttpApi": API_ID, "ApiDomainNames": "api.acme.com,hooks.acme.com"}
+    api = ApiSettings.read(variables_of(stack, "ApiFunction", **names))
+    expected = {url.removeprefix("https://"), "api.acme.com", "hooks.acme.com"}
+    assert {f"{API_ID}.{api.api_domain}", *api.api_domain_names} == expected
+    for function in ("DispatchFunction", "DeliverFunction"):
+        settings = DeliverySettings.read(variables_of(stack, function, **names))
+        assert settings.api_hosts == expected, function
 
 
 def _rules_hold(stack: Template, parameters: Mapping[str, str]) -> bool:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 import pytest
+import trustme
 from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 
+from posthorn.transport.http import Client
+from tests.unit.posts import PRIVATE
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
@@ -52,3 +56,29 @@ def _made_up_credentials() -> Iterator[None]:
     with mock.patch.dict(os.environ, made_up):
         os.environ.pop("AWS_PROFILE", None)
         yield
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("trust") / "roots.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def resolved() -> dict[str, Sequence[str]]:
+    """Say what DNS answers, by host; it is 127.0.0.1 where nothing else is put in."""
+    return {}
+
+
+@pytest.fixture
+def client(ca_file: str, resolved: dict[str, Sequence[str]]) -> Iterator[Client]:
+    """Give a client that may reach loopback and trusts the tests' authority."""
+    made = Client(policy=PRIVATE, resolver=lambda host: resolved.get(host, ["127.0.0.1"]), ca_file=ca_file)
+    yield made
+    made.close()

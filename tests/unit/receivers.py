@@ -128,6 +128,39 @@ def hanging(connection: Connection) -> None:
     connection.await_close()
 
 
+def endless(*parts: bytes) -> Script:
+    """Send the first part, then the last for ever, as fast as it goes."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(parts[0])
+        while True:
+            connection.send(parts[-1])
+
+    return script
+
+
+def dripping(*parts: bytes) -> Script:
+    """Send the first part, then the last again and again, slowly; then end as if all were well."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.drip([parts[0], *[parts[-1]] * 1000])
+
+    return script
+
+
+def stalling(beginning: bytes) -> Script:
+    """Begin an answer and say no more."""
+
+    def script(connection: Connection) -> None:
+        connection.request()
+        connection.send(beginning)
+        connection.await_close()
+
+    return script
+
+
 class Receiver:
     """A server on loopback, running from `with` to the end of its block."""
 

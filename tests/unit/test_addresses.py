@@ -2,23 +2,30 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import pycurl
 import pytest
+import ssrfguard
+import trustme
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from posthorn.errors import NameNotResolved, RefusedTarget
-from posthorn.transport.addresses import Policy, Target, check_address, parse_target
+from posthorn.models import Failure, Reason, Status
+from posthorn.schedule import next_step
+from posthorn.transport.addresses import PUBLIC_PORTS, Policy, Target, check_address, parse_target
+from posthorn.transport.http import Client, Post
 from posthorn.transport.names import resolve
 from posthorn.transport.networks import refusal
+from tests.unit.posts import JSON, PRIVATE, PUBLIC, Dialler, send
+from tests.unit.receivers import OK, Receiver, answering, tls_server
 from tests.unit.vectors import DENIED_IPV4, DENIED_IPV6, Vector, each, is_public, resolver_of
 
-PUBLIC = Policy()
-PRIVATE = Policy(allow_private=True)
+OWN = frozenset({"api.acme.com"})
 
 
 def verdict(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
@@ -63,6 +70,46 @@ class TestVectors:
         except RefusedTarget as refused:
             shown = f"{refused} {refused.detail} {refused.code}"
         assert "CANARY" not in shown
+
+    @each("url", "dns", "rebind", "redirect")
+    def test_no_socket_is_opened_to_an_address_that_is_not_public(self, vector: Vector, ca_file: str) -> None:
+        """Delivering twice to whatever the URL is, with whatever DNS says, dials public addresses only, or none."""
+        dialler = Dialler()
+        client = Client(policy=PUBLIC, resolver=resolver_of(vector), ca_file=ca_file, open_socket=dialler)
+        outcomes = []
+        for _ in range(2):
+            try:
+                outcomes.append(send(client, Post(parse_target(vector.url, PUBLIC), JSON, b"{}")))
+            except RefusedTarget:
+                assert vector.expect == "deny" or not vector.is_binding
+        client.close()
+        assert [address for address in dialler.dialled if not is_public(address)] == []
+        assert not set(dialler.dialled) & set(vector.never_dial)
+        assert set(vector.must_dial) <= set(dialler.dialled)
+        if vector.is_binding and vector.stage != "redirect":
+            assert bool(dialler.dialled) == (vector.expect == "allow")
+        for outcome in outcomes:
+            assert outcome.failure in {Failure.CONNECT, Failure.BLOCKED_ADDRESS, Failure.DNS}
+
+    @each("redirect")
+    def test_a_redirect_is_not_followed(
+        self, client: Client, authority: trustme.CA, resolved: dict[str, Sequence[str]], vector: Vector
+    ) -> None:
+        """Wherever a receiver points, its 3xx is the answer, and neither body nor signature goes there."""
+        target = parse_target(vector.url, PUBLIC)
+        hop = vector.http[0]
+        with Receiver(answering(OK)) as elsewhere:
+            resolved.update({host: ["127.0.0.1"] for host in vector.dns})
+            location = hop.get("location", "").replace("//169.254.169.254", f"//127.0.0.1:{elsewhere.port}")
+            answer = (
+                f"HTTP/1.1 {hop['status']} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+            with Receiver(answering(answer), tls=tls_server(authority, target.host)) as receiver:
+                outcome = send(client, Post(replace(target, port=receiver.port), JSON, b"{}"))
+                assert (len(receiver.requests), elsewhere.connections) == (1, 0)
+        assert (outcome.status, outcome.failure) == (hop["status"], None)
+        step = next_step(outcome, attempt=1, delays=(60,), retry_rate_limited=False, now_ms=0)
+        assert (step.status, step.reason) == (Status.FAILED, Reason.REDIRECTED)
 
 
 class TestTable:
@@ -144,6 +191,54 @@ def test_an_embedded_address_is_denied_with_the_address(ip: int, embedding: str)
     """Wrapping a denied IPv4 address into IPv6, in any of the ways there are, does not make it public."""
     assert refusal(str(ipaddress.IPv4Address(ip))) is not None
     assert refusal(EMBEDDINGS[embedding](ip)) is not None
+
+
+ORACLE: Final = ssrfguard.Policy(allowed_schemes=frozenset({"https"}), allowed_ports=frozenset(PUBLIC_PORTS))
+ORACLE_BLOCKS: Final = [block.network for block in ssrfguard.DEFAULT_DENIED.blocks]
+addresses = st.ip_addresses() | st.sampled_from(ORACLE_BLOCKS).flatmap(
+    lambda block: (
+        st.integers(int(block[0]) - 1, int(block[-1]) + 1)
+        .filter(lambda number: 0 <= number < 2**block.max_prefixlen)
+        .map(type(block[0]))
+    )
+)
+
+
+class TestOracle:
+    @settings(max_examples=1000)
+    @given(addresses)
+    def test_an_address_that_the_oracle_denies_is_denied(
+        self, address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    ) -> None:
+        """Another guard, with a table of its own making, knows no address to avoid that we would dial."""
+        denied = ssrfguard.DEFAULT_DENIED.classify(address).blocked
+        event(f"denied: {denied}")
+        assert refusal(str(address)) is not None or not denied
+
+    @each("url", "dns", "rebind", "redirect")
+    def test_a_vector_that_the_oracle_denies_is_denied(self, vector: Vector) -> None:
+        """The other guard refuses no URL that we would take."""
+        if denied_by_oracle(vector.url):
+            with pytest.raises(RefusedTarget):
+                parse_target(vector.url, PUBLIC)
+
+    @given(addresses, st.sampled_from(["https://{}/", "https://{}:8443/a?b", "https://{}?c"]))
+    def test_a_url_of_an_address_that_the_oracle_denies_is_denied(
+        self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, form: str
+    ) -> None:
+        """This holds for whole URLs as well, whichever way the other guard reads them."""
+        url = form.format(f"[{address}]" if address.version == 6 else address)
+        if denied_by_oracle(url):
+            with pytest.raises(RefusedTarget):
+                parse_target(url, PUBLIC)
+
+
+def denied_by_oracle(url: str) -> bool:
+    try:
+        ORACLE.check_url(url)
+    except ssrfguard.SSRFGuardError:
+        return True
+    return False
 
 
 class TestGrammar:
@@ -261,6 +356,30 @@ class TestGrammar:
             parse_target(url, PRIVATE)
 
 
+class TestOwnHosts:
+    @pytest.mark.parametrize("policy", [Policy(own_hosts=OWN), Policy(allow_private=True, own_hosts=OWN)])
+    @pytest.mark.parametrize(
+        "url", ["https://api.acme.com/", "https://API.Acme.com:8443/v1", "https://api.acme.com:443?a"]
+    )
+    def test_the_api_is_no_target(self, url: str, policy: Policy) -> None:
+        """Our own host is refused in any case, at any port and at any stage, with advice."""
+        with pytest.raises(RefusedTarget, match="your own receiver") as refused:
+            parse_target(url, policy)
+        assert refused.value.code == "own_host"
+
+    @pytest.mark.parametrize("host", ["acme.com", "x.api.acme.com", "xapi.acme.com", "api.acme.com.au"])
+    def test_names_beside_it_are(self, host: str) -> None:
+        """Only the host as a whole is ours."""
+        assert parse_target(f"https://{host}/", Policy(own_hosts=OWN)).host == host
+
+    def test_an_address_can_be_ours(self) -> None:
+        """A local stage may list an address."""
+        with pytest.raises(RefusedTarget, match="your own receiver"):
+            parse_target(
+                "http://127.0.0.1:4566/", Policy(allow_private=True, own_hosts=frozenset({"127.0.0.1"}))
+            )
+
+
 # fmt: off
 pieces = st.sampled_from([
     "https://", "http://", "//", "/", "\\", "@", ":", "::", "[", "]", "%", "%2f", "%00", "#", "?", "&", ";", ".", "..",
@@ -332,6 +451,16 @@ def test_a_url_is_refused_or_read_as_libcurl_reads_it(url: str, policy: Policy) 
     assert dialled_by_libcurl(url, target) == [("127.0.0.1", target.port)]
     assert dialled_by_libcurl(target.url, target) == [("127.0.0.1", target.port)]
     assert parse_target(target.url, policy) == target
+
+
+@settings(max_examples=500)
+@given(urls.filter(lambda url: "_" not in url))
+def test_what_the_oracle_refuses_is_refused(url: str) -> None:
+    """Where another guard says no before it looks anything up, so do we, but for `_`: some receivers' names have it."""
+    if denied_by_oracle(url):
+        event("denied")
+        with pytest.raises(RefusedTarget):
+            parse_target(url, PUBLIC)
 
 
 @given(st.text() | urls)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,7 +57,7 @@ class Sent:
                 yield content
 
         content = json.dumps(self.answer).encode()
-        return AWSResponse(request.url, self.status, {}, Raw())
+        return AWSResponse(request.url, self.status, HTTPHeaders(), Raw())
 
 
 @pytest.fixture(scope="module")

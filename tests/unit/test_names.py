@@ -4,14 +4,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from posthorn.errors import NameNotResolved, RefusedTarget
+from posthorn.transport import names
 from posthorn.transport.addresses import Policy, Target, parse_target
-from posthorn.transport.names import Lookups, Resolver, resolve, system_resolver, vet
+from posthorn.transport.names import SLOW_SECONDS, Lookups, Resolver, resolve, system_resolver, vet
 
 PUBLIC = Policy()
 PRIVATE = Policy(allow_private=True)
@@ -21,8 +23,10 @@ TARGET = parse_target("https://hooks.acme.com/hook", PUBLIC)
 
 
 @contextmanager
-def lookups(resolver: Resolver, *, max_threads: int = 8) -> Iterator[Lookups]:
-    running = Lookups(resolver, max_threads=max_threads)
+def lookups(
+    resolver: Resolver, *, max_threads: int = 8, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Lookups]:
+    running = Lookups(resolver, max_threads=max_threads, clock=clock)
     try:
         yield running
     finally:
@@ -206,6 +210,89 @@ class TestLookups:
             with pytest.raises(NameNotResolved):
                 hanging.answers()
             over.set()
+
+    def test_names_that_were_slow_leave_threads_to_the_others(self) -> None:
+        """However many names hang again and again, other names are looked up beside them."""
+        now = 0.0
+        hang, over = threading.Event(), threading.Event()
+        done, hanging = threading.Semaphore(0), threading.Semaphore(0)
+
+        def resolver(host: str) -> tuple[str, ...]:
+            nonlocal now
+            if host.startswith("tarpit"):
+                now += SLOW_SECONDS
+                if hang.is_set():
+                    hanging.release()
+                    over.wait(GIVE_UP)
+            return (host,)
+
+        tarpits = [f"tarpit{number}" for number in range(20)]
+        with lookups(resolver, max_threads=8, clock=lambda: now) as running:
+            for host in tarpits:  # once, so that they are known
+                running.start(host, done.release)
+                assert done.acquire(timeout=GIVE_UP)
+            hang.set()
+            again = [running.start(host, done.release) for host in tarpits]
+            assert all(hanging.acquire(timeout=GIVE_UP) for _ in range(2))  # a quarter of the threads
+            for number in range(20):
+                running.start(f"h{number}", done.release)
+            assert all(done.acquire(timeout=GIVE_UP) for _ in range(20))
+            assert [lookup.finished_at for lookup in again] == [None] * 20
+            over.set()  # and they get their turn, all of them
+            assert all(done.acquire(timeout=GIVE_UP) for _ in again)
+            assert [lookup.answers() for lookup in again] == [(host,) for host in tarpits]
+
+    def test_a_name_that_is_quick_again_is_like_any_other(self) -> None:
+        """Having been slow counts for the next lookup only, if that one is not slow too."""
+        now, took = 0.0, SLOW_SECONDS
+        over = threading.Event()
+        done, hanging = threading.Semaphore(0), threading.Semaphore(0)
+
+        def resolver(host: str) -> tuple[str, ...]:
+            nonlocal now
+            now += took
+            if host == "hangs":
+                hanging.release()
+                over.wait(GIVE_UP)
+            return (host,)
+
+        with lookups(resolver, max_threads=4, clock=lambda: now) as running:  # one of them for slow names
+            for host in ("hangs", "moody"):
+                if host == "hangs":
+                    over.set()
+                running.start(host, done.release)
+                assert done.acquire(timeout=GIVE_UP)
+            took = SLOW_SECONDS / 2
+            running.start("moody", done.release)
+            assert done.acquire(timeout=GIVE_UP)
+            over.clear()
+            hanging.acquire(timeout=GIVE_UP)
+            running.start("hangs", lambda: None)
+            assert hanging.acquire(timeout=GIVE_UP)
+            running.start("moody", done.release)  # behind "hangs" if it were still slow
+            assert done.acquire(timeout=GIVE_UP)
+            over.set()
+
+    def test_slow_names_are_not_remembered_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The oldest is forgotten, so names cannot fill the memory."""
+        monkeypatch.setattr(names, "_MAX_SLOW_NAMES", 2)
+        now = 0.0
+        done = threading.Semaphore(0)
+
+        def resolver(_: str) -> tuple[str, ...]:
+            nonlocal now
+            now += SLOW_SECONDS
+            return ()
+
+        with lookups(resolver, clock=lambda: now) as running:
+            for host in ("a", "b", "a", "c"):
+                running.start(host, done.release)
+                assert done.acquire(timeout=GIVE_UP)
+            assert [running.start(host, lambda: None).is_slow for host in ("a", "b", "c")] == [
+                True,
+                False,
+                True,
+            ]
 
     def test_one_lookup_per_name(self) -> None:
         """Whoever asks for a name that is being looked up gets that answer, so one name cannot fill the threads."""

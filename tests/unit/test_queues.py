@@ -17,8 +17,7 @@ from posthorn.errors import Malformed, Unavailable
 from posthorn.ids import EVENT, WEBHOOK, new_id
 from posthorn.models import DeliveryKey
 from posthorn.queues import Parking, Queues, Task, read_task, write_task
-from posthorn.settings import DeliverySettings
-from tests.aws import ACCOUNT, REGION, create_queues, environment
+from tests.aws import ACCOUNT, REGION, create_queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +51,8 @@ class Sqs:
     def __init__(self) -> None:
         self.client = boto3.client("sqs")
         self.urls = create_queues(self.client)
-        names = {
-            **{f"{name}Table": name for name in ("Config", "Events", "Deliveries")},
-            **self.urls,
-            "SecretsKey.Arn": "arn:aws:kms:us-east-1:123456789012:key/1",
-        }
-        self.queues = Queues(self.client, DeliverySettings.read(environment("DispatchFunction", names)))
+        retries = [self.urls[name] for name in ("Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")]
+        self.queues = Queues(self.client, self.urls["DeliverQueue"], retries)
 
     def messages(self, queue: str) -> list[Any]:
         """Return the messages of a queue, those included that are not due yet."""

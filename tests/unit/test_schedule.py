@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Final
@@ -57,6 +58,10 @@ GONE: Final = Step(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
         (outcome(502), retry(60)),
         (outcome(503), retry(60)),
         (outcome(599), retry(60)),
+        # no class of statuses: as 5xx (RFC 9110, 15)
+        (outcome(600), retry(60)),
+        (outcome(999), retry(60)),
+        (outcome(600, retry_after="120"), retry(120)),
         (outcome(failure=Failure.TIMEOUT), retry(60)),
         (outcome(failure=Failure.CONNECT), retry(60)),
         (outcome(failure=Failure.NETWORK), retry(60)),
@@ -273,3 +278,14 @@ def test_a_longer_schedule_is_followed_to_its_end() -> None:
         for attempt in (1, 2, 3)
     ]
     assert steps == [retry(1), retry(2), EXHAUSTED]
+
+
+def test_a_date_of_no_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`-0000` says that nobody knows the zone; the machine's own has nothing to do with it."""
+    in_five_minutes = format_datetime((NOW + timedelta(minutes=5)).replace(tzinfo=None))
+    assert in_five_minutes.endswith("-0000")
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/New_York")
+        time.tzset()
+        assert after(outcome(503, retry_after=in_five_minutes)) == retry(300)
+    time.tzset()

@@ -30,15 +30,27 @@ STORE: Final = {
     "STAGE": "prod",
 }
 TOPIC: Final = "arn:aws:sns:us-east-1:123456789012:feedback"
+BRAND: Final = {
+    "BRAND_HEADER_PREFIX": "X-SMASHSEND",
+    "BRAND_ALIAS_HEADER": "X-Zootools-Signature",
+    "BRAND_USER_AGENT": "SMASHSEND-Webhook/1.0",
+    "EMAIL_BRAND_HEADER_PREFIX": "X-Splashify",
+    "EMAIL_BRAND_USER_AGENT": "Splashify-Pro-Webhook/1.0",
+}
 API: Final = {
     **STORE,
+    **BRAND,
+    "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "EMAIL_BACKEND": "ses",
     "FEEDBACK_TOPIC_ARN": TOPIC,
+    "API_DOMAIN": "execute-api.us-east-1.amazonaws.com",
+    "API_DOMAIN_NAMES": "",
 }
 FEEDBACK: Final = {**STORE, "PARKING_QUEUE_URL": "https://sqs.example/parking"}
 DELIVERY: Final = {
     **STORE,
+    **BRAND,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "FIRST_RETRY_QUEUE_URL": "https://sqs.example/first",
     "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
@@ -48,16 +60,13 @@ DELIVERY: Final = {
     "THIRD_RETRY_DELAY": "900",
     "PARKING_QUEUE_URL": "https://sqs.example/parking",
     "ATTEMPT_DEADLINE": "10",
-    "BRAND_HEADER_PREFIX": "X-SMASHSEND",
-    "BRAND_ALIAS_HEADER": "X-Zootools-Signature",
-    "BRAND_USER_AGENT": "SMASHSEND-Webhook/1.0",
-    "EMAIL_BRAND_HEADER_PREFIX": "X-Splashify",
-    "EMAIL_BRAND_USER_AGENT": "Splashify-Pro-Webhook/1.0",
+    "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
+    "API_DOMAIN_NAMES": "",
 }
 NUMBERS: Final = frozenset(
     {"RETENTION_DAYS", "FIRST_RETRY_DELAY", "SECOND_RETRY_DELAY", "THIRD_RETRY_DELAY", "ATTEMPT_DEADLINE"}
 )
-OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER"})
+OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES"})
 
 COMPLAINTS: Final = frozenset(
     {
@@ -108,6 +117,10 @@ def test_the_settings_of_the_api() -> None:
         secrets_key="arn:aws:kms:us-east-1:123456789012:key/1",
         email_backend=EmailBackend.SES,
         feedback_topic=TOPIC,
+        deliver_queue_url="https://sqs.example/deliver",
+        brand=DeliverySettings.read(DELIVERY).brand,
+        api_domain="execute-api.us-east-1.amazonaws.com",
+        api_domain_names=frozenset(),
     )
 
 
@@ -145,7 +158,19 @@ def test_the_settings_of_the_delivering_functions() -> None:
             "X-Splashify",
             "Splashify-Pro-Webhook/1.0",
         ),
+        api_hosts=frozenset({"a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}),
     )
+
+
+def test_names_of_the_api_are_compared_as_dns_does() -> None:
+    """Case, a root dot, blanks and stray commas make no difference to which hosts are ours."""
+    names = {"API_DOMAIN_NAMES": "API.acme.com., hooks.acme.com,,"}
+    listed = {"api.acme.com", "hooks.acme.com"}
+    assert ApiSettings.read(API | names).api_domain_names == listed
+    own = {"API_HOST": "A1.Execute-API.us-east-1.amazonaws.com"}
+    assert DeliverySettings.read(DELIVERY | names | own).api_hosts == listed | {
+        "a1.execute-api.us-east-1.amazonaws.com"
+    }
 
 
 @pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)

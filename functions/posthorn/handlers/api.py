@@ -7,7 +7,7 @@ import binascii
 import json
 import traceback
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
@@ -15,7 +15,7 @@ from posthorn.errors import Unavailable
 from posthorn.routes.authentication import require
 from posthorn.routes.office import open_office
 from posthorn.routes.problems import Problem, not_found
-from posthorn.routes.route import Request
+from posthorn.routes.route import JSON, Request
 from posthorn.routes.table import ROUTES
 from posthorn.settings import api_settings
 from posthorn.telemetry import log
@@ -28,14 +28,17 @@ if TYPE_CHECKING:
     from posthorn.routes.office import Office
     from posthorn.routes.route import Route
 
+# a page is text and its style; whatever else were in it would not run
+_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
 
 @lru_cache(maxsize=1)
-def office() -> Office:
-    return open_office(api_settings())
+def office(api_id: str) -> Office:
+    return open_office(api_settings(), api_id=api_id)
 
 
-def build(find_office: Callable[[], Office]) -> APIGatewayHttpResolver:
-    """Make the resolver of all routes; the office is asked for only when a request needs it."""
+def build(find_office: Callable[[str], Office]) -> APIGatewayHttpResolver:
+    """Make the resolver of all routes; the office for an API's id is asked for only when a request needs it."""
     app = APIGatewayHttpResolver()
     for route in ROUTES:
         rule = route.path.replace("{", "<").replace("}", ">")
@@ -59,11 +62,12 @@ def _app() -> APIGatewayHttpResolver:
 
 
 def _answering(
-    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[], Office]
+    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[str], Office]
 ) -> Callable[..., Response[str]]:
     def answer(**path: str) -> Response[str]:
         try:
-            return _answer(app.current_event, route, find_office(), path)
+            event = app.current_event
+            return _answer(event, route, find_office(event.request_context.api_id), path)
         except Problem as problem:
             return _problem(problem)
         except Unavailable as error:
@@ -87,9 +91,12 @@ def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dic
         workspace = key.workspace
     query = event.query_string_parameters or {}
     answer = route.handle(here, Request(workspace, route.operation, path, query, headers, _body(event)))
+    if answer.content_type != JSON:
+        page: str = answer.content
+        return Response(answer.status, answer.content_type, page, headers={"content-security-policy": _PAGE})
     return Response(
         status_code=answer.status,
-        content_type="application/json",
+        content_type=answer.content_type,
         body=json.dumps(answer.content, ensure_ascii=False, separators=(",", ":")),
     )
 

@@ -11,6 +11,7 @@ from posthorn.clock import now_ms
 from posthorn.email.ses import SesBackend
 from posthorn.email.simulator import SimulatorBackend
 from posthorn.ids import new_id
+from posthorn.queues import Queues
 from posthorn.routes.authentication import Keyring
 from posthorn.routes.cursors import Cursors
 from posthorn.settings import EmailBackend
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.email.mail import Backend
-    from posthorn.settings import ApiSettings
+    from posthorn.settings import ApiSettings, Brand
     from posthorn.transport.names import Resolver
 
 
@@ -43,6 +44,8 @@ class Office:
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
+    queues: Queues
+    brand: Brand
     idempotency: Idempotency
     email: Backend
     cursors: Cursors
@@ -60,12 +63,15 @@ class Office:
 def open_office(
     settings: ApiSettings,
     *,
+    api_id: str,
     clock: Callable[[], int] = now_ms,
     dice: Callable[[int], bytes] = secrets.token_bytes,
     resolver: Resolver = system_resolver,
 ) -> Office:
-    """Put the parts together for a process."""
+    """Put the parts together for a process; `api_id` is what API Gateway calls the API that this process answers."""
     store = settings.store
+    # The environment cannot hold this host: the API is made from the function, so the function is there first.
+    own_host = f"{api_id}.{settings.api_domain}".lower()
     dynamodb, kms = client("dynamodb"), client("kms")
     sealer = Sealer(kms, settings.secrets_key)
     unsealer = Unsealer(kms)
@@ -75,12 +81,16 @@ def open_office(
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
         deliveries=Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days),
+        queues=Queues(client("sqs"), settings.deliver_queue_url),
+        brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
         email=_backend(settings, clock, dice),
         cursors=Cursors(System(dynamodb, store.config_table), sealer, unsealer, dice=dice),
         sealer=sealer,
         unsealer=unsealer,
-        policy=Policy(allow_private=store.allow_private_targets),
+        policy=Policy(
+            allow_private=store.allow_private_targets, own_hosts=settings.api_domain_names | {own_host}
+        ),
         resolver=resolver,
         clock=clock,
         dice=dice,

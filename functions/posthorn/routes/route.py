@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+JSON: Final = "application/json"
+HTML: Final = "text/html; charset=utf-8"
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,10 +36,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back; `content` is JSON."""
+    """What goes back; `content` is JSON, or the text of a page."""
 
     content: Any = field(repr=False)
     status: int = 200
+    content_type: str = JSON
 
 
 @dataclass(frozen=True, slots=True)

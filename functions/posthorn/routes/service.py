@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import HTML, Answer, Request, Route
 
 if TYPE_CHECKING:
     from posthorn.routes.office import Office
@@ -26,7 +26,17 @@ def _document() -> Any:
     return json.loads(Path(__file__).parent.parent.joinpath("openapi.json").read_text("utf-8"))
 
 
+def reference(office: Office, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+    return Answer(_page(), content_type=HTML)
+
+
+@lru_cache(maxsize=1)
+def _page() -> str:
+    return Path(__file__).parent.parent.joinpath("reference.html").read_text("utf-8")
+
+
 ROUTES: Final = (
     Route("GET", "/health", None, health, "Tell whether the API answers"),
     Route("GET", "/openapi.json", None, openapi, "Describe the API"),
+    Route("GET", "/docs", None, reference, "Show the description as a page"),
 )

@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from posthorn.errors import Malformed
-from posthorn.models import Attempt, Failure, Outcome, Timings
+from posthorn.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
 
 # A delivery that succeeds at once should cost one write unit, that is 1 KB for the whole row.
 _SUCCESS_BYTES: Final = 520
@@ -39,6 +39,8 @@ def from_text(text: str) -> Attempt:
                 headers=tuple((name, value) for name, value in found.get("headers", ())),
                 snippet=found.get("snippet", ""),
             ),
+            generation=found.get("generation", FIRST_GENERATION),
+            signed_by=tuple(found.get("keys", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed("an attempt in a delivery's row cannot be read") from error
@@ -56,6 +58,8 @@ def _encode(attempt: Attempt, headers: tuple[tuple[str, str], ...], snippet: str
         "address": outcome.address,
         "headers": headers,
         "snippet": snippet,
+        "generation": None if attempt.generation == FIRST_GENERATION else attempt.generation,
+        "keys": attempt.signed_by,
     }
     kept = {name: value for name, value in fields.items() if value not in (None, "", ())}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))

@@ -1,4 +1,4 @@
-"""Deliveries in the DeliveriesTable: `pk` is the endpoint id, `sk` the event id.
+"""Deliveries in the DeliveriesTable, from one status to the next.
 
 A first attempt writes the row, every later one moves it on, and only from the attempt number that it expects.
 """
@@ -6,31 +6,26 @@ A first attempt writes the row, every later one moves it on, and only from the a
 from __future__ import annotations
 
 from concurrent.futures import Future  # noqa: TC003 - mypy and readers want it beside its use
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from posthorn.aws import call, threads
 from posthorn.errors import ConditionFailed, Malformed, Unavailable
-from posthorn.ids import shard_of
-from posthorn.models import Attempt, Delivery, DeliveryKey, Reason, Status
+from posthorn.models import Delivery, DeliveryKey, Status
 from posthorn.stores import attempts, batches, items
+from posthorn.stores import delivery_rows as rows
 from posthorn.stores.items import n, s
-from posthorn.stores.tables import (
-    DUE_SHARD,
-    NEXT_ATTEMPT_AT,
-    PK,
-    ROW_VERSION,
-    SK,
-    TTL,
-    UNDELIVERED,
-    expiry,
-)
+from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, TTL, UNDELIVERED, expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from posthorn.stores.items import Item
+
+KEPT_ATTEMPTS: Final = 16
+"""Attempts that a row keeps when it is replayed: the last four generations, far below a row's 400 KB."""
 
 _NAMES: Final = {"#status": "status"}
 
@@ -59,28 +54,28 @@ class Deliveries:
                 threads().submit(
                     batches.read,
                     self._dynamodb,
-                    {self._table: {"Keys": [_key(key) for key in chunk], "ConsistentRead": True}},
+                    {self._table: {"Keys": [rows.key_of(key) for key in chunk], "ConsistentRead": True}},
                 ),
             )
             for chunk in batches.chunks(list(keys), batches.READ_LIMIT)
         ]
         for chunk, read in reads:
             try:
-                rows = read.result()[self._table]
+                page = read.result()[self._table]
             except Unavailable:
                 unknown.update(chunk)
                 continue
-            for row in rows:
-                key = DeliveryKey(endpoint_id=items.text(row, PK), event_id=items.text(row, SK))
+            for row in page:
+                key = rows.read_key(row)
                 try:
-                    found[key] = _from_item(row)
+                    found[key] = rows.from_item(row)
                 except Malformed:
                     found[key] = None
         return found, unknown
 
     def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> None:
         """Write up to 25 settled deliveries in one call, whatever was there before."""
-        batches.put(self._dynamodb, self._table, [self._to_item(delivery, now_ms) for delivery in deliveries])
+        batches.put(self._dynamodb, self._table, [self._item(delivery, now_ms) for delivery in deliveries])
 
     def create(self, delivery: Delivery, *, now_ms: int) -> bool:
         """Write a delivery that is new; false when another one was there before.
@@ -91,12 +86,12 @@ class Deliveries:
             call(
                 self._dynamodb.put_item,
                 TableName=self._table,
-                Item=self._to_item(delivery, now_ms),
+                Item=self._item(delivery, now_ms),
                 ConditionExpression="attribute_not_exists(pk)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as lost:
-            return read_found(lost.found) == delivery
+            return rows.read_found(lost.found) == delivery
         return True
 
     def claim(
@@ -109,7 +104,7 @@ class Deliveries:
         answer = call(
             self._dynamodb.update_item,
             TableName=self._table,
-            Key=_key(key),
+            Key=rows.key_of(key),
             UpdateExpression="SET lease_until = :lease",
             ConditionExpression=(
                 "attempt = :before AND generation = :generation AND #status IN (:queued, :retrying)"
@@ -127,7 +122,7 @@ class Deliveries:
             ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
-        return _from_item(answer["Attributes"])
+        return rows.from_item(answer["Attributes"])
 
     def advance(self, after: Delivery, *, before: int) -> bool:
         """Move a delivery on from attempt number `before`; false when somebody else has moved it already.
@@ -146,7 +141,7 @@ class Deliveries:
         changes["attempts"] = "list_append(if_not_exists(attempts, :none), :made)"
         gone = ["lease_until"]
         # the attributes below are index keys: present exactly while the row belongs into the index
-        index = _index_attributes(after)
+        index = rows.index_attributes(after)
         for name in ("reason", NEXT_ATTEMPT_AT, DUE_SHARD, UNDELIVERED):
             if name in index:
                 changes[name] = f":{name}"
@@ -160,7 +155,7 @@ class Deliveries:
             call(
                 self._dynamodb.update_item,
                 TableName=self._table,
-                Key=_key(after.key),
+                Key=rows.key_of(after.key),
                 UpdateExpression=f"SET {sets} REMOVE {', '.join(gone)}",
                 ConditionExpression="attempt = :before AND generation = :generation",
                 ExpressionAttributeNames=_NAMES,
@@ -168,29 +163,47 @@ class Deliveries:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as lost:
-            found = read_found(lost.found)
+            found = rows.read_found(lost.found)
             # the last attempt is compared as it is stored, where a success keeps less of its answer
             return found is not None and _same_step(found, after)
         return True
 
-    def _to_item(self, delivery: Delivery, now_ms: int) -> Item:
-        return {
-            **_key(delivery.key),
-            "v": n(ROW_VERSION),
-            "channel": s(delivery.channel),
-            "event_type": s(delivery.event_type),
-            "status": s(delivery.status),
-            "attempt": n(delivery.attempt),
-            "generation": n(delivery.generation),
-            "attempts": items.texts(attempts.to_text(attempt) for attempt in delivery.attempts),
-            **_index_attributes(delivery),
-            TTL: n(expiry(now_ms, self._retention_days)),
-        }
+    def restart(self, row: Delivery, *, replay: str, now_ms: int) -> Delivery | None:
+        """Begin a new generation of a settled delivery, as its row was read; None when it has moved on since.
 
+        `replay` names what asks for it: asking twice under one name begins one generation.
+        """
+        fresh = replace(
+            row,
+            status=Status.QUEUED,
+            reason=None,
+            attempt=0,
+            generation=row.generation + 1,
+            next_attempt_at=now_ms,
+            attempts=row.attempts[-KEPT_ATTEMPTS:],
+            replay=replay,
+        )
+        try:
+            call(
+                self._dynamodb.put_item,
+                TableName=self._table,
+                Item=self._item(fresh, now_ms),
+                ConditionExpression="generation = :generation AND #status IN (:delivered, :failed)",
+                ExpressionAttributeNames=_NAMES,
+                ExpressionAttributeValues={
+                    ":generation": n(row.generation),
+                    ":delivered": s(Status.DELIVERED),
+                    ":failed": s(Status.FAILED),
+                },
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ConditionFailed as lost:
+            found = rows.read_found(lost.found)
+            return found if found is not None and found.replay == replay else None
+        return fresh
 
-def read_found(found: Mapping[str, Any] | None) -> Delivery | None:
-    """Read the row that a lost claim found, None when there is none."""
-    return _from_item(found) if found else None
+    def _item(self, delivery: Delivery, now_ms: int) -> Item:
+        return rows.to_item(delivery) | {TTL: n(expiry(now_ms, self._retention_days))}
 
 
 def _same_step(found: Delivery, after: Delivery) -> bool:
@@ -202,40 +215,3 @@ def _same_step(found: Delivery, after: Delivery) -> bool:
         after.status,
         ours,
     )
-
-
-def _index_attributes(delivery: Delivery) -> Item:
-    attributes: Item = {}
-    if delivery.reason is not None:
-        attributes["reason"] = s(delivery.reason)
-    if delivery.status.is_open and delivery.next_attempt_at is not None:
-        attributes[NEXT_ATTEMPT_AT] = n(delivery.next_attempt_at)
-        attributes[DUE_SHARD] = s(str(shard_of(delivery.key.event_id)))
-    if delivery.status is not Status.DELIVERED:
-        attributes[UNDELIVERED] = s(delivery.key.endpoint_id)
-    return attributes
-
-
-def _key(key: DeliveryKey) -> Item:
-    return {PK: s(key.endpoint_id), SK: s(key.event_id)}
-
-
-def _from_item(item: Mapping[str, Any]) -> Delivery:
-    if (version := items.number(item, "v")) > ROW_VERSION:
-        raise Malformed(f"version {version} of a delivery's row is not known")
-    made: tuple[Attempt, ...] = tuple(map(attempts.from_text, items.text_list(item, "attempts")))
-    reason = items.optional_text(item, "reason")
-    try:
-        return Delivery(
-            key=DeliveryKey(endpoint_id=items.text(item, PK), event_id=items.text(item, SK)),
-            channel=items.text(item, "channel"),
-            event_type=items.text(item, "event_type"),
-            status=Status(items.text(item, "status")),
-            attempt=items.number(item, "attempt"),
-            generation=items.number(item, "generation"),
-            reason=Reason(reason) if reason else None,
-            next_attempt_at=items.optional_number(item, NEXT_ATTEMPT_AT),
-            attempts=made,
-        )
-    except ValueError as error:
-        raise Malformed("a delivery's row holds a word that is not known") from error

@@ -1,24 +1,23 @@
-"""Endpoints in the ConfigTable: `pk` is the channel, `sk` is `endpoint#<id>`."""
+"""Endpoints in the ConfigTable, under their channel."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from posthorn.aws import call
 from posthorn.errors import ConditionFailed, Malformed
-from posthorn.models import DisabledReason, Endpoint, PreviousSecret, SealedSecret, Wire
 from posthorn.stores import batches, items
+from posthorn.stores import endpoint_rows as rows
 from posthorn.stores.items import n, s
-from posthorn.stores.tables import PK, ROW_VERSION, SK
+from posthorn.stores.tables import SK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from posthorn.models import DisabledReason, Endpoint
     from posthorn.stores.items import Item
-
-_PREFIX: Final = "endpoint#"
 
 
 class Endpoints:
@@ -37,7 +36,7 @@ class Endpoints:
             call(
                 self._dynamodb.put_item,
                 TableName=self._table,
-                Item=_to_item(endpoint),
+                Item=rows.to_item(endpoint),
                 ConditionExpression="attribute_not_exists(pk)",
             )
         except ConditionFailed:
@@ -48,18 +47,18 @@ class Endpoints:
         answer = call(
             self._dynamodb.get_item,
             TableName=self._table,
-            Key=_key(channel, endpoint_id),
+            Key=rows.key_of(channel, endpoint_id),
             ConsistentRead=True,
         )
-        return _from_item(answer["Item"]) if "Item" in answer else None
+        return rows.from_item(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[tuple[str, str]]) -> dict[str, Endpoint]:
         """Return the endpoints that exist of up to 100 (channel, endpoint id) pairs, by id."""
-        wanted = [_key(channel, endpoint_id) for channel, endpoint_id in sorted(set(keys))]
+        wanted = [rows.key_of(channel, endpoint_id) for channel, endpoint_id in sorted(set(keys))]
         if not wanted:
             return {}
         answer = batches.read(self._dynamodb, {self._table: {"Keys": wanted, "ConsistentRead": True}})
-        return {endpoint.id: endpoint for endpoint in map(_from_item, answer[self._table])}
+        return {endpoint.id: endpoint for endpoint in map(rows.from_item, answer[self._table])}
 
     def of_channel(self, channel: str) -> list[Endpoint]:
         """Return every endpoint of a channel, those made a moment ago included."""
@@ -77,19 +76,19 @@ class Endpoints:
         """Return endpoints in the order of their creation, and the id to go on after, if there are more."""
         options: dict[str, Any] = {}
         if after is not None:
-            options["ExclusiveStartKey"] = _key(channel, after)
+            options["ExclusiveStartKey"] = rows.key_of(channel, after)
         if limit is not None:
             options["Limit"] = limit
         answer = call(
             self._dynamodb.query,
             TableName=self._table,
             KeyConditionExpression="pk = :channel AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":channel": s(channel), ":prefix": s(_PREFIX)},
+            ExpressionAttributeValues={":channel": s(channel), ":prefix": s(rows.PREFIX)},
             ConsistentRead=True,  # an event may follow its endpoint at once
             **options,
         )
         last = answer.get("LastEvaluatedKey")
-        after = items.text(last, SK).removeprefix(_PREFIX) if last else None
+        after = items.text(last, SK).removeprefix(rows.PREFIX) if last else None
         found = [endpoint for item in answer["Items"] if (endpoint := self._read(item)) is not None]
         return found, after
 
@@ -99,14 +98,14 @@ class Endpoints:
             call(
                 self._dynamodb.put_item,
                 TableName=self._table,
-                Item=_to_item(new),
+                Item=rows.to_item(new),
                 ConditionExpression="revision = :old",
                 ExpressionAttributeValues={":old": n(old.revision)},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ConditionFailed as lost:
             # a call whose answer was lost is repeated by botocore and then finds its own row
-            return lost.found is not None and _from_item(dict(lost.found)) == new
+            return lost.found is not None and rows.from_item(dict(lost.found)) == new
         return True
 
     def delete(self, channel: str, endpoint_id: str) -> bool:
@@ -114,7 +113,7 @@ class Endpoints:
         answer = call(
             self._dynamodb.delete_item,
             TableName=self._table,
-            Key=_key(channel, endpoint_id),
+            Key=rows.key_of(channel, endpoint_id),
             ReturnValues="ALL_OLD",
         )
         return bool(answer.get("Attributes"))
@@ -125,7 +124,7 @@ class Endpoints:
             call(
                 self._dynamodb.update_item,
                 TableName=self._table,
-                Key=_key(endpoint.channel, endpoint.id),
+                Key=rows.key_of(endpoint.channel, endpoint.id),
                 UpdateExpression=(
                     "SET enabled = :no, disabled_reason = :reason, disabled_at = :now, revision = revision + :one"
                 ),
@@ -145,80 +144,7 @@ class Endpoints:
     def _read(self, item: Item) -> Endpoint | None:
         """Read one row of many; one that makes no sense to this version must not hide the others."""
         try:
-            return _from_item(item)
+            return rows.from_item(item)
         except Malformed as error:
             self._on_unreadable(items.text(item, SK), str(error))
             return None
-
-
-def _key(channel: str, endpoint_id: str) -> Item:
-    return {PK: s(channel), SK: s(_PREFIX + endpoint_id)}
-
-
-def _to_item(endpoint: Endpoint) -> Item:
-    item: Item = {
-        **_key(endpoint.channel, endpoint.id),
-        "v": n(ROW_VERSION),
-        "workspace": s(endpoint.workspace),
-        "wire": s(endpoint.wire),
-        "url": s(endpoint.url),
-        "events": items.texts(endpoint.events),
-        "secret": {"B": endpoint.secret.ciphertext},
-        "secret_version": n(endpoint.secret.version),
-        "created_at": n(endpoint.created_at),
-        "enabled": {"BOOL": endpoint.enabled},
-        "retry_rate_limited": {"BOOL": endpoint.retry_rate_limited},
-        "revision": n(endpoint.revision),
-    }
-    if endpoint.name is not None:
-        item["name"] = s(endpoint.name)
-    if endpoint.previous_secret is not None:
-        item["previous_secret"] = {"B": endpoint.previous_secret.sealed.ciphertext}
-        item["previous_version"] = n(endpoint.previous_secret.sealed.version)
-        item["previous_until"] = n(endpoint.previous_secret.until)
-    if endpoint.description is not None:
-        item["description"] = s(endpoint.description)
-    if endpoint.disabled_reason is not None:
-        item["disabled_reason"] = s(endpoint.disabled_reason)
-    if endpoint.disabled_at is not None:
-        item["disabled_at"] = n(endpoint.disabled_at)
-    return item
-
-
-def _from_item(item: Item) -> Endpoint:
-    reason = items.optional_text(item, "disabled_reason")
-    try:
-        return Endpoint(
-            id=items.text(item, SK).removeprefix(_PREFIX),
-            channel=items.text(item, PK),
-            workspace=items.text(item, "workspace"),
-            wire=Wire(items.text(item, "wire")),
-            url=items.text(item, "url"),
-            events=items.text_list(item, "events"),
-            secret=SealedSecret(items.binary(item, "secret"), items.number(item, "secret_version")),
-            created_at=items.number(item, "created_at"),
-            enabled=items.flag(item, "enabled", default=True),
-            disabled_reason=_disabled_reason(reason),
-            disabled_at=items.optional_number(item, "disabled_at"),
-            description=items.optional_text(item, "description"),
-            retry_rate_limited=items.flag(item, "retry_rate_limited", default=False),
-            name=items.optional_text(item, "name"),
-            previous_secret=_previous_secret(item),
-            revision=items.number(item, "revision"),
-        )
-    except ValueError as error:
-        raise Malformed("an endpoint's row holds a word that is not known") from error
-
-
-def _disabled_reason(text: str | None) -> DisabledReason | None:
-    """Read why an endpoint is off; a reason that a later version knows leaves it off all the same."""
-    if text is None:
-        return None
-    return DisabledReason(text) if text in frozenset(DisabledReason) else DisabledReason.MANUAL
-
-
-def _previous_secret(item: Item) -> PreviousSecret | None:
-    if "previous_secret" not in item:
-        return None
-    sealed = SealedSecret(items.binary(item, "previous_secret"), items.number(item, "previous_version"))
-    return PreviousSecret(sealed, until=items.number(item, "previous_until"))

@@ -81,6 +81,7 @@ class Events:
 
 
 def to_item(event: Event, *, expires_at: int) -> Item:
+    target: Item = {} if event.target is None else {"target": s(event.target)}
     return {
         **_key(event.channel, event.id),
         "v": n(ROW_VERSION),
@@ -89,6 +90,7 @@ def to_item(event: Event, *, expires_at: int) -> Item:
         "data": _pack(event.data),
         "created_at": s(event.created_at),
         TTL: n(expires_at),
+        **target,
     }
 
 
@@ -107,6 +109,7 @@ def from_item(item: Mapping[str, Any]) -> Event:
         type=items.text(item, "type"),
         data=_unpack(item),
         created_at=items.text(item, "created_at"),
+        target=items.optional_text(item, "target"),
     )
 
 

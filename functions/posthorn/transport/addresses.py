@@ -46,10 +46,12 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 class Policy:
     """How far deliveries may reach.
 
-    Private targets are for a local stage: http, every port, every address, and names of one label.
+    Private targets are for a local stage: http, every port, every address, and names of one label. `own_hosts` are
+    the names of our own API, in lower case: a delivery to them would be a request to ourselves.
     """
 
     allow_private: bool = False
+    own_hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,10 @@ def parse_target(url: str, policy: Policy) -> Target:
     name = host.lower() if address is None else address
     if address is None:
         _check_name(name, policy)
+    if name in policy.own_hosts:
+        raise RefusedTarget(
+            "this host is the API that sends the webhooks: give the URL of your own receiver", code="own_host"
+        )
     return Target(
         scheme=scheme,
         host=name,

@@ -1,12 +1,16 @@
 """What a receiver answers, read within bounds and cut down to what the log keeps. All of it is a stranger's text."""
 
 import codecs
+import re
 from typing import Final
 
 MAX_BODY_BYTES: Final = 16 * 1024
 MAX_HEADER_BYTES: Final = 32 * 1024  # with status lines, interim (1xx) answers and trailers
 SNIPPET_BYTES: Final = 1024
 VALUE_CHARACTERS: Final = 256
+
+# libcurl reads "2000" and "200OK" as 200; what counts as delivered is read as RFC 9112 writes it.
+_STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [0-9]{3}(?: [^\r\n]*)?\r?\n")
 
 _KEPT: Final = frozenset(
     {
@@ -44,6 +48,7 @@ class Answer:
 
     def __init__(self) -> None:
         self.header_bytes = 0
+        self.is_malformed = False  # has a status line that is none
         self._in_head = False
         self._lines: list[bytes] = []
         self._body = bytearray()
@@ -63,10 +68,14 @@ class Answer:
         return self.header_bytes > 0 and not self._in_head
 
     def read_header(self, line: bytes) -> int | None:
+        is_first = self.header_bytes == 0
         self.header_bytes += len(line)
         if self.has_overlong_headers:
             return STOP
-        if line.startswith(b"HTTP/"):
+        if is_first or line.startswith(b"HTTP/"):
+            if not _STATUS_LINE.fullmatch(line):
+                self.is_malformed = True
+                return STOP
             self._lines.clear()  # what came before was an interim answer
             self._in_head = True
         elif line in (b"\r\n", b"\n"):

@@ -17,6 +17,11 @@ from posthorn.transport.addresses import Policy, Target, check_address, rule_aga
 MAX_THREADS: Final = 64
 """Lookups at once. Measured: enough to keep eight names that never answer from holding up a hundred good ones."""
 
+SLOW_SECONDS: Final = 1.0
+"""A name that kept its thread for this long has to share a quarter of the threads with its kind the next time."""
+
+_MAX_SLOW_NAMES: Final = 4096  # remembered per process
+
 type Resolver = Callable[[str], Iterable[str]]
 """Takes a host name without root dot, gives its addresses or raises NameNotResolved. May block."""
 
@@ -73,8 +78,9 @@ def resolve(
 class Lookup:
     """The lookup of one name, and who waits for it."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, is_slow: bool) -> None:
         self.host = host
+        self.is_slow = is_slow  # it was, the last time
         self.finished_at: float | None = None  # on the monotonic clock
         self.waiting: list[Callable[[], None]] = []
         self._answers: tuple[str, ...] = ()
@@ -88,26 +94,38 @@ class Lookup:
             raise self._error
         return self._answers
 
-    def run(self, resolver: Resolver) -> None:
+    def run(self, resolver: Resolver, clock: Callable[[], float]) -> None:
         try:
             self._answers = tuple(resolver(self.host))
         except Exception as error:  # noqa: BLE001  # belongs to those who wait, not to the thread
             self._error = error
-        self.finished_at = time.monotonic()
+        self.finished_at = clock()
 
 
 class Lookups:
     """Lookups in the background: at most `max_threads` at once, and one per name however many ask for it.
 
-    The threads are started on demand, and none of them keeps the interpreter from exiting.
+    The threads are started on demand, and none of them keeps the interpreter from exiting. Names that were slow wait
+    in a line of their own, so that however many there are, most threads are for the others.
     """
 
-    def __init__(self, resolver: Resolver, *, max_threads: int = MAX_THREADS) -> None:
+    def __init__(
+        self,
+        resolver: Resolver,
+        *,
+        max_threads: int = MAX_THREADS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._resolver = resolver
         self._max_threads = max_threads
+        self._max_slow = max(1, max_threads // 4)
+        self._clock = clock
         self._changed = threading.Condition()
         self._open: dict[str, Lookup] = {}  # queued or running
         self._queued: deque[Lookup] = deque()
+        self._queued_slow: deque[Lookup] = deque()
+        self._running_slow = 0
+        self._slow: dict[str, None] = {}  # names, the one remembered longest first
         self._threads = 0
         self._idle = 0
         self._closed = False
@@ -117,8 +135,8 @@ class Lookups:
         with self._changed:
             lookup = self._open.get(host)
             if lookup is None:
-                lookup = self._open[host] = Lookup(host)
-                self._queued.append(lookup)
+                lookup = self._open[host] = Lookup(host, is_slow=host in self._slow)
+                (self._queued_slow if lookup.is_slow else self._queued).append(lookup)
                 self._rouse()
             lookup.waiting.append(done)
             return lookup
@@ -137,7 +155,8 @@ class Lookups:
 
     def _rouse(self) -> None:
         # A thread that was notified and did not wake up yet still counts as idle, and what it will take as queued.
-        if self._idle >= len(self._queued):
+        ready = len(self._queued) + min(len(self._queued_slow), self._max_slow - self._running_slow)
+        if self._idle >= ready:
             self._changed.notify()
         elif self._threads < self._max_threads:
             # Not a ThreadPoolExecutor: the interpreter waits for its threads before it exits.
@@ -146,19 +165,36 @@ class Lookups:
 
     def _work(self) -> None:
         while (lookup := self._take()) is not None:
-            lookup.run(self._resolver)
+            began = self._clock()
+            lookup.run(self._resolver, self._clock)
             with self._changed:
                 del self._open[lookup.host]
+                self._running_slow -= lookup.is_slow
+                self._remember(lookup.host, is_slow=self._clock() - began >= SLOW_SECONDS)
                 waiting = tuple(lookup.waiting)
             for done in waiting:
                 done()
 
+    def _remember(self, host: str, *, is_slow: bool) -> None:
+        self._slow.pop(host, None)
+        if is_slow:
+            self._slow[host] = None
+            if len(self._slow) > _MAX_SLOW_NAMES:
+                del self._slow[next(iter(self._slow))]
+
+    def _next(self) -> Lookup | None:
+        if self._queued:
+            return self._queued.popleft()
+        if self._queued_slow and self._running_slow < self._max_slow:
+            return self._queued_slow.popleft()
+        return None
+
     def _take(self) -> Lookup | None:
         with self._changed:
             while True:
-                while self._queued:
-                    lookup = self._queued.popleft()
+                while (lookup := self._next()) is not None:
                     if lookup.waiting:
+                        self._running_slow += lookup.is_slow
                         return lookup
                     del self._open[lookup.host]
                 if self._closed:

@@ -1,0 +1,86 @@
+"""How a delivery lies in its row: `pk` is the endpoint id, `sk` the event id."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posthorn.errors import Malformed
+from posthorn.ids import shard_of
+from posthorn.models import Attempt, Delivery, DeliveryKey, Reason, Status
+from posthorn.stores import attempts, items
+from posthorn.stores.items import n, s
+from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, PK, ROW_VERSION, SK, UNDELIVERED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.stores.items import Item
+
+
+def key_of(key: DeliveryKey) -> Item:
+    return {PK: s(key.endpoint_id), SK: s(key.event_id)}
+
+
+def read_key(item: Mapping[str, Any]) -> DeliveryKey:
+    return DeliveryKey(endpoint_id=items.text(item, PK), event_id=items.text(item, SK))
+
+
+def to_item(delivery: Delivery) -> Item:
+    item: Item = {
+        **key_of(delivery.key),
+        "v": n(ROW_VERSION),
+        "channel": s(delivery.channel),
+        "event_type": s(delivery.event_type),
+        "status": s(delivery.status),
+        "attempt": n(delivery.attempt),
+        "generation": n(delivery.generation),
+        "attempts": items.texts(attempts.to_text(attempt) for attempt in delivery.attempts),
+        **index_attributes(delivery),
+    }
+    if delivery.is_test:
+        item["is_test"] = {"BOOL": True}
+    if delivery.replay is not None:
+        item["replay"] = s(delivery.replay)
+    return item
+
+
+def from_item(item: Mapping[str, Any]) -> Delivery:
+    """Read a row; `Malformed` when this version cannot."""
+    if (version := items.number(item, "v")) > ROW_VERSION:
+        raise Malformed(f"version {version} of a delivery's row is not known")
+    made: tuple[Attempt, ...] = tuple(map(attempts.from_text, items.text_list(item, "attempts")))
+    reason = items.optional_text(item, "reason")
+    try:
+        return Delivery(
+            key=read_key(item),
+            channel=items.text(item, "channel"),
+            event_type=items.text(item, "event_type"),
+            status=Status(items.text(item, "status")),
+            attempt=items.number(item, "attempt"),
+            generation=items.number(item, "generation"),
+            reason=Reason(reason) if reason else None,
+            next_attempt_at=items.optional_number(item, NEXT_ATTEMPT_AT),
+            attempts=made,
+            is_test=items.flag(item, "is_test", default=False),
+            replay=items.optional_text(item, "replay"),
+        )
+    except ValueError as error:
+        raise Malformed("a delivery's row holds a word that is not known") from error
+
+
+def read_found(found: Mapping[str, Any] | None) -> Delivery | None:
+    """Read the row that a lost condition found, None when there is none."""
+    return from_item(found) if found else None
+
+
+def index_attributes(delivery: Delivery) -> Item:
+    """Return the attributes that are there only while the row belongs into an index, and the reason."""
+    attributes: Item = {}
+    if delivery.reason is not None:
+        attributes["reason"] = s(delivery.reason)
+    if delivery.status.is_open and delivery.next_attempt_at is not None:
+        attributes[NEXT_ATTEMPT_AT] = n(delivery.next_attempt_at)
+        attributes[DUE_SHARD] = s(str(shard_of(delivery.key.event_id)))
+    if delivery.status is not Status.DELIVERED:
+        attributes[UNDELIVERED] = s(delivery.key.endpoint_id)
+    return attributes

@@ -1,0 +1,109 @@
+"""How an endpoint lies in its row: `pk` is the channel, `sk` is `endpoint#<id>`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.errors import Malformed
+from posthorn.models import DisabledReason, Endpoint, Health, PreviousSecret, SealedSecret, Wire
+from posthorn.stores import items
+from posthorn.stores.items import n, s
+from posthorn.stores.tables import PK, ROW_VERSION, SK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.stores.items import Item
+
+PREFIX: Final = "endpoint#"
+
+
+def key_of(channel: str, endpoint_id: str) -> Item:
+    return {PK: s(channel), SK: s(PREFIX + endpoint_id)}
+
+
+def to_item(endpoint: Endpoint) -> Item:
+    item: Item = {
+        **key_of(endpoint.channel, endpoint.id),
+        "v": n(ROW_VERSION),
+        "workspace": s(endpoint.workspace),
+        "wire": s(endpoint.wire),
+        "url": s(endpoint.url),
+        "events": items.texts(endpoint.events),
+        "secret": {"B": endpoint.secret.ciphertext},
+        "secret_version": n(endpoint.secret.version),
+        "created_at": n(endpoint.created_at),
+        "enabled": {"BOOL": endpoint.enabled},
+        "retry_rate_limited": {"BOOL": endpoint.retry_rate_limited},
+        "revision": n(endpoint.revision),
+    }
+    if endpoint.name is not None:
+        item["name"] = s(endpoint.name)
+    if endpoint.previous_secret is not None:
+        item["previous_secret"] = {"B": endpoint.previous_secret.sealed.ciphertext}
+        item["previous_version"] = n(endpoint.previous_secret.sealed.version)
+        item["previous_until"] = n(endpoint.previous_secret.until)
+    if endpoint.description is not None:
+        item["description"] = s(endpoint.description)
+    if endpoint.disabled_reason is not None:
+        item["disabled_reason"] = s(endpoint.disabled_reason)
+    if endpoint.disabled_at is not None:
+        item["disabled_at"] = n(endpoint.disabled_at)
+    if endpoint.url_since is not None:
+        item["url_since"] = n(endpoint.url_since)
+    if endpoint.health_since is not None:
+        item["health"] = s(endpoint.health)
+        item["health_since"] = n(endpoint.health_since)
+    if endpoint.warned_at is not None:
+        item["warned_at"] = n(endpoint.warned_at)
+    return item
+
+
+def from_item(item: Mapping[str, Any]) -> Endpoint:
+    reason = items.optional_text(item, "disabled_reason")
+    try:
+        return Endpoint(
+            id=items.text(item, SK).removeprefix(PREFIX),
+            channel=items.text(item, PK),
+            workspace=items.text(item, "workspace"),
+            wire=Wire(items.text(item, "wire")),
+            url=items.text(item, "url"),
+            events=items.text_list(item, "events"),
+            secret=SealedSecret(items.binary(item, "secret"), items.number(item, "secret_version")),
+            created_at=items.number(item, "created_at"),
+            enabled=items.flag(item, "enabled", default=True),
+            disabled_reason=_disabled_reason(reason),
+            disabled_at=items.optional_number(item, "disabled_at"),
+            description=items.optional_text(item, "description"),
+            retry_rate_limited=items.flag(item, "retry_rate_limited", default=False),
+            name=items.optional_text(item, "name"),
+            previous_secret=_previous_secret(item),
+            url_since=items.optional_number(item, "url_since"),
+            health=_health(items.optional_text(item, "health")),
+            health_since=items.optional_number(item, "health_since"),
+            warned_at=items.optional_number(item, "warned_at"),
+            revision=items.number(item, "revision"),
+        )
+    except ValueError as error:
+        raise Malformed("an endpoint's row holds a word that is not known") from error
+
+
+def _disabled_reason(text: str | None) -> DisabledReason | None:
+    """Read why an endpoint is off; a reason that a later version knows leaves it off all the same."""
+    if text is None:
+        return None
+    return DisabledReason(text) if text in frozenset(DisabledReason) else DisabledReason.MANUAL
+
+
+def _health(text: str | None) -> Health:
+    """Read how an endpoint does; a state that a later version knows keeps it away from the others."""
+    if text is None:
+        return Health.HEALTHY
+    return Health(text) if text in frozenset(Health) else Health.SLOW
+
+
+def _previous_secret(item: Mapping[str, Any]) -> PreviousSecret | None:
+    if "previous_secret" not in item:
+        return None
+    sealed = SealedSecret(items.binary(item, "previous_secret"), items.number(item, "previous_version"))
+    return PreviousSecret(sealed, until=items.number(item, "previous_until"))

@@ -1,0 +1,113 @@
+"""The receivers that docs/receiving.md shows, run as they are printed."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from posthorn.ids import new_id
+from posthorn.models import Event, Wire
+from posthorn.settings import Brand
+from posthorn.wire.envelope import Envelope
+from posthorn.wire.formats import body_of, headers_of
+from tests.receivers.node import HERE, node_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GUIDE: Final = Path(__file__).parents[2].joinpath("docs/receiving.md").read_text("utf-8")
+TOKEN: Final = "wht_of-the-guide-pässwort"
+PATIENCE: Final = 30.0
+
+
+def _snippet(language: str) -> str:
+    (code,) = re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)
+    text: str = code
+    return text
+
+
+@pytest.fixture(params=["python", "js"])
+def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, Path]]:
+    """Run a receiver of the guide; gives its port and the file that it prints to."""
+    language: str = request.param
+    script = tmp_path / f"receiver.{language}"
+    script.write_text(_snippet(language), "utf-8")
+    program = [sys.executable] if language == "python" else [node_path()]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "NODE_PATH": str(HERE / "node_modules"),
+        "PORT": str(port),
+        "WEBHOOK_TOKEN": TOKEN,
+    }
+    printed = tmp_path / "printed"
+    with (
+        printed.open("wb") as out,
+        subprocess.Popen([*program, str(script)], env=environment, stdout=out) as running,
+    ):
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while not _listens(port):
+                assert running.poll() is None
+                assert time.monotonic() < deadline
+            yield port, printed
+        finally:
+            running.terminate()
+
+
+def test_a_receiver_of_the_guide_takes_what_is_signed_and_each_event_once(receiver: tuple[int, Path]) -> None:
+    """A delivery is taken, its double is taken but not handled again, and one that was tampered with is refused."""
+    port, printed = receiver
+    body, headers = _delivery()
+    assert _post(port, body, headers) == 204
+    assert _post(port, body, headers) == 204
+    assert _post(port, body.replace(b"CREATED", b"DELETED"), headers) == 401
+    assert _post(port, body, {**headers, "webhook-timestamp": "1"}) == 401
+    assert printed.read_text("utf-8").split() == ["CONTACT_CREATED"]
+
+
+def _delivery() -> tuple[bytes, dict[str, str]]:
+    now = time.time_ns() // 1_000_000
+    workspace = new_id("wksp", now_ms=now, entropy=bytes(10))
+    event = Event(
+        id=new_id("evt", now_ms=now, entropy=bytes(10)),
+        channel=workspace,
+        workspace=workspace,
+        type="CONTACT_CREATED",
+        data='{"name":"Zoë 田中 😀","n":1.5}',
+        created_at="2023-04-16T15:45:00Z",
+    )
+    body = body_of(Wire.SMASHSEND, event)
+    envelope = Envelope(
+        event=event,
+        body=body,
+        secrets=(TOKEN.encode(),),
+        sent_at=now,
+        endpoint_id=new_id("wh", now_ms=now, entropy=bytes(10)),
+        generation=1,
+        attempt=1,
+    )
+    return body, dict(headers_of(Wire.SMASHSEND, envelope, Brand()))
+
+
+def _post(port: int, body: bytes, headers: dict[str, str]) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+        connection.request("POST", "/", body, headers)
+        return connection.getresponse().status
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

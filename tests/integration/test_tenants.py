@@ -1,0 +1,151 @@
+"""Two workspaces that do everything at once: neither ever sees, changes or is sent anything of the other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Final
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from posthorn.routes.table import ROUTES
+from tests.installation import running
+from tests.network import answers, in_turn
+from tests.sample_requests import body_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hypothesis.strategies import DataObject
+
+    from posthorn.routes.route import Route
+    from tests.installation import Installation
+
+IDS: Final = re.compile(
+    r"\b(?:wh|evt|cs|ed|rpl)_[0-9A-HJKMNP-TV-Z]{26}\b|(?<=\"id\":\")[0-9A-Za-z]{12}(?=\")"
+)
+KINDS: Final = {
+    "webhookId": "wh_",
+    "eventId": "evt_",
+    "configSetId": "cs_",
+    "destinationId": "ed_",
+    "replayId": "rpl_",
+}
+PROTECTED: Final = [route for route in ROUTES if route.scope is not None]
+QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
+
+
+@dataclass
+class Tenant:
+    """One workspace, and every id that it was ever told."""
+
+    workspace: str
+    key: str
+    mark: str  # in everything that it says
+    ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by the name of a parameter
+    set_names: list[str] = field(default_factory=list)
+
+    @property
+    def host(self) -> str:
+        return f"{self.mark}.example.com"
+
+    @property
+    def all_ids(self) -> set[str]:
+        return {known for ids in self.ids.values() for known in ids}
+
+    def learn(self, text: str) -> None:
+        for found in IDS.findall(text):
+            kind = next((name for name, prefix in KINDS.items() if found.startswith(prefix)), "keyId")
+            if found not in self.ids[kind]:
+                self.ids[kind].append(found)
+
+
+@pytest.fixture(scope="module")
+def posthorn() -> Iterator[Installation]:
+    """One installation for all runs: each makes two workspaces of its own."""
+    with running() as installation:
+        yield installation
+
+
+class Tenants(RuleBasedStateMachine):
+    """Two workspaces in one installation, and whatever may happen in any order."""
+
+    posthorn: ClassVar[Installation]
+    answered: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = self._move_in("left"), self._move_in("right")
+
+    def _move_in(self, name: str) -> Tenant:
+        workspace, key = self.posthorn.new_workspace()
+        tenant = Tenant(workspace, key, f"{name}-{self.posthorn.new_id()[-8:].lower()}")
+        self.posthorn.names[tenant.host] = ("93.184.215.14",)
+        self.posthorn.network.receivers[tenant.host] = in_turn(answers(500), answers(200))
+        return tenant
+
+    @rule(is_left=st.booleans(), route=st.sampled_from(PROTECTED), data=st.data())
+    def call(self, is_left: bool, route: Route, data: DataObject) -> None:
+        """One of the two calls any route, with ids of its own or of the other."""
+        me, other = (self.left, self.right) if is_left else (self.right, self.left)
+        ids = {}
+        for name in re.findall(r"{(\w+)}", route.path):
+            if not (known := me.ids[name] + other.ids[name]):
+                return
+            ids[name] = data.draw(st.sampled_from(known))
+        unique = f"{me.mark}-{self.posthorn.new_id()[-8:]}"
+        body = body_for(route, unique=unique, host=me.host)
+        if route.operation == "POST /api/v1/partner/email/send" and me.set_names:
+            body["configuration_set_name"] = data.draw(st.sampled_from(me.set_names))
+
+        reply = self.posthorn.call(route.method, route.path.format_map(ids), body, key=me.key)
+
+        said = json.dumps(reply.body)
+        assert reply.status < 500, reply
+        assert other.mark not in said
+        assert [known for known in other.all_ids if known in said] == []
+        if other.all_ids & set(ids.values()):
+            assert (reply.status, reply.body["code"]) == (404, "not_found")
+            self.answered["foreign"] += 1
+        elif reply.status < 300:
+            me.learn(said)
+            me.set_names += [unique] if "config_set_id" in reply.body and route.method == "POST" else []
+            self.answered["own"] += 1
+
+    @rule()
+    def deliver(self) -> None:
+        """Whatever waits is worked off, for both together."""
+        self.posthorn.notify(self.posthorn.take("FeedbackQueue"))
+        self.posthorn.dispatch()
+        for queue in QUEUES:
+            self.posthorn.deliver(self.posthorn.take(queue))
+
+    @rule(seconds=st.sampled_from([1, 31, 901]))
+    def wait(self, seconds: int) -> None:
+        self.posthorn.clock.pass_seconds(seconds)
+
+    def teardown(self) -> None:
+        """Nobody was sent anything of the other."""
+        self.deliver()
+        for me, other in ((self.left, self.right), (self.right, self.left)):
+            for received in self.posthorn.network.at(me.host):
+                assert other.mark not in received.body.decode()
+                assert received.id not in other.all_ids
+                self.answered["received"] += 1
+
+
+def test_two_tenants_never_meet(posthorn: Installation) -> None:
+    """Whatever the two do in whatever order, with their own ids and with each other's."""
+    Tenants.posthorn = posthorn
+    run_state_machine_as_test(
+        Tenants,
+        settings=settings(
+            max_examples=25, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+    assert min(Tenants.answered[kind] for kind in ("foreign", "own", "received")) > 20

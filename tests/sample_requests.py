@@ -1,0 +1,45 @@
+"""A body that each operation of the API takes, for tests that go through all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.routes.configuration_sets import PATH as SETS
+from posthorn.routes.event_destinations import PATH as DESTINATIONS
+
+if TYPE_CHECKING:
+    from posthorn.routes.route import Route
+
+WEBHOOK: Final = "/v1/webhooks/{webhookId}"
+DESTINATION: Final = f"{DESTINATIONS}/{{destinationId}}"
+
+
+def destination(host: str = "yourapp.com") -> dict[str, Any]:
+    """Return what an event destination is made from."""
+    return {
+        "name": "production-webhook",
+        "destination_type": "WEBHOOK",
+        "webhook_url": f"https://{host}/webhooks/splashify",
+        "webhook_secret": "your-shared-secret-32-chars",
+        "matching_event_types": ["send", "delivered"],
+    }
+
+
+def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> Any:
+    """Return a body that the route takes, None where it takes none; `unique` is text that nothing else is called."""
+    bodies: dict[str, Any] = {
+        "POST /v1/webhooks": {"url": f"https://{host}/", "events": ["*"], "description": unique},
+        f"PUT {WEBHOOK}": {"description": unique},
+        "POST /v1/events": {"event": "CONTACT_CREATED", "data": {"of": unique}},
+        f"POST {SETS}": {"name": unique},
+        f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
+        f"POST {DESTINATIONS}": destination(host),
+        f"PATCH {DESTINATION}": {"name": unique},
+        "POST /api/v1/partner/email/send": {
+            "from": "hello@yourcompany.com",
+            "to": ["success@simulator.amazonses.com"],
+            "subject": unique,
+            "text_body": unique,
+        },
+    }
+    return bodies.get(route.operation)
