@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from infra.cost.model import Workload, bill
 from tests.bench.cost import RATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 _WIDTH, _HEIGHT = 820, 400
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 750, 50, 330
@@ -25,16 +25,16 @@ def draw(figures: Mapping[str, float]) -> str:
     singly = [bill(replace(usual, rate=rate), figures) for rate in RATES]
     tens = [bill(replace(usual, rate=rate, published=10), figures) for rate in RATES]
     speed = [_per_vcpu(one.batch, figures) for one in singly]
-    dollars = _axis(0, max(one.per_million for one in singly + tens) * 1.1)
-    per_second = _axis(0, max(speed) * 1.1)
+    dollars = _Axis(max(one.per_million for one in singly + tens) * 1.1)
+    per_second = _Axis(max(speed) * 1.1)
     lines = [
         *(
             _text(_x(rate), _BOTTOM + 20, f"{rate:,g}", _SOFT)
             + _line([(_x(rate), _TOP), (_x(rate), _BOTTOM)], _GRID)
             for rate in RATES
         ),
-        *_ticks(dollars, _LEFT - 8, "end", "${:,.0f}", _SINGLE),
-        *_ticks(per_second, _RIGHT + 8, "start", "{:,.0f}", _SPEED),
+        *dollars.ticks(_LEFT - 8, "end", "${:,.0f}", _SINGLE),
+        *per_second.ticks(_RIGHT + 8, "start", "{:,.0f}", _SPEED),
         _line(
             [(_x(rate), dollars(one.per_million)) for rate, one in zip(RATES, singly, strict=True)],
             _SINGLE,
@@ -73,22 +73,22 @@ def _x(rate: float) -> float:
     return _LEFT + (math.log(rate) - low) / (high - low) * (_RIGHT - _LEFT)
 
 
-def _axis(low: float, high: float) -> Callable[[float], float]:
-    def at(value: float) -> float:
-        return _BOTTOM - (value - low) / (high - low) * (_BOTTOM - _TOP)
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """An axis from nothing to `high`."""
 
-    at.high = high  # type: ignore[attr-defined]  # for its ticks
-    return at
+    high: float
 
+    def __call__(self, value: float) -> float:
+        return _BOTTOM - value / self.high * (_BOTTOM - _TOP)
 
-def _ticks(axis: Callable[[float], float], x: float, anchor: str, shape: str, colour: str) -> list[str]:
-    high: float = axis.high  # type: ignore[attr-defined]
-    step = 10 ** math.floor(math.log10(high))
-    step = next(size for size in (step / 5, step / 2, step, step * 2) if high / size <= 8)
-    return [
-        _text(x, axis(number * step) + 4, shape.format(number * step), colour, anchor=anchor)
-        for number in range(int(high / step) + 1)
-    ]
+    def ticks(self, x: float, anchor: str, shape: str, colour: str) -> list[str]:
+        power = 10 ** math.floor(math.log10(self.high))
+        step = next(size for size in (power / 5, power / 2, power, power * 2) if self.high / size <= 8)
+        return [
+            _text(x, self(number * step) + 4, shape.format(number * step), colour, anchor=anchor)
+            for number in range(int(self.high / step) + 1)
+        ]
 
 
 def _line(points: Sequence[tuple[float, float]], colour: str, width: float = 1) -> str:
