@@ -15,10 +15,14 @@ from posthorn.catalogue import built_in
 from posthorn.email_types import EMAIL_TYPES, EmailType
 from posthorn.models import DisabledReason, Failure, Reason, Status, Suppression
 from posthorn.routes.configuration_sets import PATH as SETS
+from posthorn.routes.deliveries import FILTERS
 from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.events import NewEvent, NewEvents
+from posthorn.routes.faces import DESTINATIONS as DESTINATION_FACE
+from posthorn.routes.faces import FACES, WEBHOOKS, Face
 from posthorn.routes.route import Route
 from posthorn.routes.table import ROUTES
+from posthorn.routes.verdicts import Why
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -100,7 +104,10 @@ def _operation(route: Route) -> dict[str, Any]:
         body = _ref(route.body.__name__)
         if route.body is NewEvent:
             body = {"oneOf": [body, _ref("NewEvents")]}
-        operation["requestBody"] = {"required": True, "content": {_JSON: {"schema": body}}}
+        operation["requestBody"] = {
+            "required": not route.is_body_optional,
+            "content": {_JSON: {"schema": body}},
+        }
     if route.scope is None:
         operation["security"] = []
     else:
@@ -121,6 +128,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}
         parameters.append({"name": "limit", "in": "query", "schema": limit})
         parameters.append({"name": "cursor", "in": "query", "schema": {"type": "string"}})
+    parameters += _FILTERS.get(route.operation, [])
     if route.method == "POST":
         key = {"type": "string", "pattern": "^[!-~]{1,255}$"}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
@@ -133,7 +141,7 @@ def _problems(route: Route) -> list[int]:
     codes = {401, 403, 503}
     if route.operation in _LISTS:
         codes.add(400)
-    if route.body is not None:
+    if route.body is not None or route.method == "POST":
         codes |= {400, 409, 413, 422}
     if route.operation == f"DELETE {SETS}/{{configSetId}}":
         codes.add(409)
@@ -209,29 +217,155 @@ _DISABLED: Final = {
     "disabledAt": _TIME,
 }
 _EVENT: Final = {"id": _TEXT, "event": _TEXT, "created_at": _TIME}
+_BOOL: Final = {"type": "boolean"}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+_DELETED: Final = {"deletedAt": _TIME}
+_UNREADABLE: Final = {"unreadable": {"const": True}}
+_SPREAD: Final = {"isTest": _BOOL, "matched": _BOOL}
+_TEXTS: Final = {"type": "object", "additionalProperties": _TEXT}
+_NAMES: Final = {WEBHOOKS: "Webhook", DESTINATION_FACE: "EventDestination"}
+
+
+def _either(*schemas: dict[str, Any]) -> dict[str, Any]:
+    return {"oneOf": list(schemas)}
+
+
+def _standing(face: Face) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is always there and what may be, of where a delivery stands."""
+    always = {"status": {"type": "string", "enum": list(Status)}, "attempt_count": _COUNT}
+    maybe = {"reason": {"type": "string", "enum": list(Reason)}, "next_attempt_at": _TIME}
+    return face.write(always), face.write(maybe)
+
+
+def _attempt(face: Face, whole: dict[str, Any] | None = None) -> dict[str, Any]:
+    always = {
+        "attempt": {"type": "integer", "minimum": 1},
+        "generation": {"type": "integer", "minimum": 1},
+        "started_at": _TIME,
+        "latency_ms": _COUNT,
+    }
+    maybe = {
+        "status": {"type": "integer"},
+        "failure": {"type": "string", "enum": list(Failure)},
+        "error": {"type": ["string", "null"]},
+    }
+    return _object(face.write({**always, **(whole or {})}), maybe)
+
+
+def _log_of(face: Face) -> dict[str, Any]:
+    """Describe the delivery log as one face writes it."""
+    name = _NAMES[face]
+    standing, maybe = _standing(face)
+    entry = {
+        **face.write(
+            {
+                "event_id": _TEXT,
+                "event": _TEXT,
+                "generation": {"type": "integer", "minimum": 1},
+                "is_test": _BOOL,
+                "created_at": _TIME,
+            }
+        ),
+        **standing,
+    }
+    maybe |= face.write({"replay": _TEXT, "last_attempt": _attempt(face)})
+    timings = dict.fromkeys(("dns", "connect", "tls", "first_byte", "total"), _COUNT)
+    whole = {
+        "timings": _object(face.write(timings)),
+        "address": {"type": ["string", "null"]},
+        "request": _either(
+            _object(
+                {
+                    "method": {"const": "POST"},
+                    "url": {"type": ["string", "null"]},
+                    "headers": _TEXTS,
+                    "notes": {"type": "array", "items": _TEXT},
+                }
+            ),
+            {"type": "null"},
+        ),
+        "response": _either(
+            _object({"status": {"type": "integer"}, "headers": _TEXTS, "body": _TEXT}), {"type": "null"}
+        ),
+    }
+    detail = face.write(
+        {
+            "attempts": {"type": "array", "items": _attempt(face, whole)},
+            "request_body": {"type": ["string", "null"]},
+            "curl": {"type": ["string", "null"]},
+            "notes": {"type": "array", "items": _TEXT},
+        }
+    )
+    unreadable = face.write({"event_id": _TEXT, "created_at": _TIME, **_UNREADABLE})
+    return {
+        f"{name}Delivery": _object(entry, maybe),
+        f"{name}DeliveryInList": _either(_ref(f"{name}Delivery"), _object(unreadable)),
+        f"{name}DeliveryInFull": _object({**entry, **detail}, maybe),
+    }
+
+
+def _log_content(face: Face) -> dict[str, tuple[str, dict[str, Any]]]:
+    name, deliveries = _NAMES[face], f"{face.path}/deliveries"
+    return {
+        f"GET {deliveries}": (
+            "200",
+            _object(
+                {"deliveries": {"type": "array", "items": _ref(f"{name}DeliveryInList")}},
+                face.write({"next_cursor": _TEXT}),
+            ),
+        ),
+        f"GET {deliveries}/{{eventId}}": ("200", _object({"delivery": _ref(f"{name}DeliveryInFull")})),
+        f"POST {deliveries}/{{eventId}}/replay": ("202", _object({"delivery": _ref(f"{name}Delivery")})),
+        f"POST {face.path}/test": ("202", _object({"event": _ref("AcceptedEvent")})),
+    }
+
+
 _ANSWERS: Final[dict[str, Any]] = {
     "Webhook": _object(_WEBHOOK, _DISABLED),
     "WebhookWithToken": _object({**_WEBHOOK, "token": _TEXT}, _DISABLED),
     "AcceptedEvent": _object(_EVENT),
     "Event": _object(
-        {**_EVENT, "data": {"type": "object"}, "deliveries": {"type": "array", "items": _ref("Delivery")}}
+        {
+            **_EVENT,
+            "data": {"type": "object"},
+            **_SPREAD,
+            "deliveries": {"type": "array", "items": _ref("DeliveryOfEvent")},
+        }
     ),
-    "Delivery": _object(
+    "EventInList": _object(
+        {**_EVENT, **_SPREAD, "deliveries": {"type": "array", "items": _ref("DeliveryInList")}}
+    ),
+    "DeliveryInList": _either(
+        _object({"webhookId": _TEXT, **_standing(WEBHOOKS)[0]}, {**_DELETED, **_standing(WEBHOOKS)[1]}),
+        _object({"webhookId": _TEXT, **_UNREADABLE}, _DELETED),
+    ),
+    "DeliveryOfEvent": _either(
+        _object(
+            {
+                "webhookId": _TEXT,
+                **_standing(WEBHOOKS)[0],
+                "attempts": {"type": "array", "items": _attempt(WEBHOOKS)},
+            },
+            {**_DELETED, **_standing(WEBHOOKS)[1]},
+        ),
+        _object({"webhookId": _TEXT, **_UNREADABLE}, _DELETED),
+    ),
+    "Match": _object(
         {
             "webhookId": _TEXT,
-            "status": {"type": "string", "enum": list(Status)},
-            "attempts": {"type": "array", "items": _ref("Attempt")},
+            "matched": _BOOL,
+            "reason": {"type": "string", "enum": list(Why)},
+            "explanation": _TEXT,
+            "createdAt": _TIME,
         },
-        {"reason": {"type": "string", "enum": list(Reason)}, "nextAttemptAt": _TIME},
-    ),
-    "Attempt": _object(
-        {"attempt": {"type": "integer", "minimum": 1}, "startedAt": _TIME, "latencyMs": {"type": "integer"}},
         {
-            "status": {"type": "integer"},
-            "failure": {"type": "string", "enum": list(Failure)},
-            "error": {"type": ["string", "null"]},
+            "pattern": _TEXT,
+            **_DELETED,
+            **_DISABLED,
+            "delivery": _either(_object(*_standing(WEBHOOKS)), _object(_UNREADABLE)),
         },
     ),
+    **{name: schema for face in FACES for name, schema in _log_of(face).items()},
     "ConfigurationSet": _object(
         {
             "config_set_id": _TEXT,
@@ -291,7 +425,22 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             ]
         },
     ),
+    "GET /v1/events": (
+        "200",
+        _object({"events": {"type": "array", "items": _ref("EventInList")}}, {"nextCursor": _TEXT}),
+    ),
     "GET /v1/events/{eventId}": ("200", _object({"event": _ref("Event")})),
+    "GET /v1/events/{eventId}/match": (
+        "200",
+        _object(
+            {
+                "event": _object({**_EVENT, "isTest": _BOOL}),
+                "matched": _BOOL,
+                "webhooks": {"type": "array", "items": _ref("Match")},
+            }
+        ),
+    ),
+    **{operation: content for face in FACES for operation, content in _log_content(face).items()},
     f"GET {SETS}": (
         "200",
         _object(
@@ -322,13 +471,33 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "GET /openapi.json": ("200", {"type": "object"}),
     "GET /docs": ("200", _TEXT),
 }
-_LISTS: Final = frozenset({"GET /v1/webhooks", f"GET {SETS}", f"GET {DESTINATIONS}"})
+_BY_TYPE: Final = {
+    "name": "event",
+    "in": "query",
+    "schema": _TEXT,
+    "description": "Only of this type, in either spelling.",
+}
+_FILTERS: Final[dict[str, list[dict[str, Any]]]] = {
+    "GET /v1/events": [
+        _BY_TYPE,
+        {"name": "since", "in": "query", "schema": _TIME, "description": "Accepted then or later."},
+        {"name": "until", "in": "query", "schema": _TIME, "description": "Accepted before then."},
+    ],
+    **{
+        f"GET {face.path}/deliveries": [
+            {"name": "status", "in": "query", "schema": {"type": "string", "enum": list(FILTERS)}},
+            _BY_TYPE,
+        ]
+        for face in FACES
+    },
+}
+_LISTS: Final = frozenset({"GET /v1/webhooks", f"GET {SETS}", f"GET {DESTINATIONS}", *_FILTERS})
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",
     403: "The API key lacks the scope.",
     404: "There is no such thing, at least not in this workspace.",
-    409: "The Idempotency-Key was used with another body, or others are changing the same thing.",
+    409: "Things are not as the request needs them; `code` tells, and whether the Idempotency-Key was used before.",
     413: "The request or an event is too large.",
     422: "The request is well-formed, but its content is not valid.",
     503: "Not now; try again.",

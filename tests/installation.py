@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import random
+import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -168,7 +169,8 @@ class Installation:
         webhook = json.loads(answer).get("webhook", {}) if answer.startswith("{") else {}
         found = (given.get("webhook_secret"), given.get("token"), webhook.get("token"))
         self.secrets |= {secret for secret in found if isinstance(secret, str) and len(secret) >= 16}
-        if not path.startswith("/v1/webhooks"):  # there, tokens are shown to their owner
+        # tokens are shown to their owner, with the webhook itself and nowhere below it
+        if not re.fullmatch(r"/v1/webhooks(/[^/]+)?", path):
             self.answers.append(answer)
 
     def everything_stored(self) -> str:

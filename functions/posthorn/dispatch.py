@@ -146,7 +146,7 @@ class Dispatcher:
             if job.key in found:
                 # the row is there, but its message may have been lost with the invocation that wrote it
                 row = found[job.key]
-                if row is not None and row.status.is_open and row.attempt <= 1:
+                if row is not None and _is_ours(row):
                     self._after(batch, [row], self._enqueue_next, row)
             elif job.endpoint.enabled:
                 fresh.append(job)
@@ -226,6 +226,11 @@ class Dispatcher:
                 outage(error)
                 batch.failed.update(sequences)
         batch.effects.clear()
+
+
+def _is_ours(row: Delivery) -> bool:
+    """Tell whether a row stands where dispatching leaves it; replays send messages of their own."""
+    return row.status.is_open and row.attempt <= 1 and row.generation == FIRST_GENERATION
 
 
 def _unsent(

@@ -1,7 +1,7 @@
 """Event types: their two spellings, and which endpoints want them."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -50,14 +50,27 @@ def check_subscribed(pattern: str, known: Iterable[str]) -> None:
 
 def matches(patterns: Iterable[str], event_type: str) -> bool:
     """Tell whether any pattern of an endpoint covers the type, whichever way either is spelled."""
+    return matching_pattern(patterns, event_type) is not None
+
+
+def matching_pattern(patterns: Iterable[str], event_type: str) -> str | None:
+    """Return the first pattern of an endpoint that covers the type, whichever way either is spelled."""
     name = canonical(event_type)
     for pattern in patterns:
         if pattern == "*":
-            return True
+            return pattern
         stem, wild = _canonical_stem(pattern)
         if _covers(stem, wild=wild, event_type=name):
-            return True
-    return False
+            return pattern
+    return None
+
+
+def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
+    """Return the first known type that an endpoint names, or else the first one that it wants; None without any."""
+    for pattern in patterns:
+        if pattern != "*" and not _stem(pattern)[1] and canonical(pattern) in known:
+            return pattern
+    return next((name for name in known if matches(patterns, name)), None)
 
 
 def listeners(endpoints: Iterable[Endpoint], event_type: str) -> list[Endpoint]:

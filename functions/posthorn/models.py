@@ -126,6 +126,16 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Headline:
+    """An event as lists show it: without its data."""
+
+    id: str
+    type: str
+    created_at: str
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened on a channel. Never changes."""
 
@@ -140,6 +150,10 @@ class Event:
     @property
     def is_test(self) -> bool:
         return self.target is not None
+
+    @property
+    def headline(self) -> Headline:
+        return Headline(self.id, self.type, self.created_at, self.target)
 
 
 @dataclass(frozen=True, slots=True)

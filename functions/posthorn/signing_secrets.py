@@ -10,7 +10,7 @@ from posthorn.aws import call
 from posthorn.models import SealedSecret
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mypy_boto3_kms import KMSClient
 
@@ -60,6 +60,15 @@ class Unsealer:
         if previous is None or len(endpoint.signing_versions(now_ms)) == 1:
             return (self.secret_of(endpoint),)
         return self.secret_of(endpoint), self._open(endpoint, previous.sealed)
+
+    def secrets_by(self, endpoint: Endpoint, versions: Sequence[int]) -> tuple[bytes, ...] | None:
+        """Return the secrets with these versions, in their order; None when any has been replaced since."""
+        kept = {endpoint.secret.version: endpoint.secret}
+        if endpoint.previous_secret is not None:
+            kept[endpoint.previous_secret.sealed.version] = endpoint.previous_secret.sealed
+        if not versions or not kept.keys() >= set(versions):
+            return None
+        return tuple(self._open(endpoint, kept[version]) for version in versions)
 
     def _open(self, endpoint: Endpoint, sealed: SealedSecret) -> bytes:
         context = _endpoint_context(endpoint.workspace, endpoint.id, sealed.version)

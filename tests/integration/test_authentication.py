@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from posthorn import aws
 from posthorn.api_keys import Scope, split
+from posthorn.models import Delivery, DeliveryKey, Reason, Status
 from posthorn.routes.configuration_sets import PATH as SETS
 from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.table import ROUTES
@@ -63,12 +65,38 @@ def _call(
 def _ids(posthorn: Installation) -> dict[str, str]:
     set_id = posthorn.call("POST", SETS, {"name": posthorn.new_id()}).body["config_set_id"]
     destination = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION).body
-    return {
+    ids = {
         "webhookId": posthorn.register()["id"],
         "eventId": posthorn.publish(),
         "configSetId": set_id,
         "destinationId": destination["destination_id"],
     }
+    _deliver(posthorn, ids)
+    return ids
+
+
+def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
+    """Let the event be on both channels, and over at both endpoints."""
+    event = posthorn.office.events.get(posthorn.workspace, ids["eventId"])
+    assert event is not None
+    data = '{"eventType":"Send"}'
+    of_set = replace(event, channel=ids["configSetId"], type="send", data=data)
+    posthorn.office.events.accept([of_set], now_ms=posthorn.clock())
+    rows = [
+        Delivery(
+            key=DeliveryKey(endpoint, event.id),
+            channel=channel,
+            event_type=event.type,
+            status=Status.FAILED,
+            attempt=0,
+            reason=Reason.ENDPOINT_DISABLED,
+        )
+        for endpoint, channel in (
+            (ids["webhookId"], posthorn.workspace),
+            (ids["destinationId"], ids["configSetId"]),
+        )
+    ]
+    posthorn.deliveries.put_all(rows, now_ms=posthorn.clock())
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
@@ -135,14 +163,20 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "PUT /v1/webhooks/{webhookId}": "user",
         "DELETE /v1/webhooks/{webhookId}": "user",
         "POST /v1/events": "api_user",
+        "GET /v1/events": "user",
         "GET /v1/events/{eventId}": "user",
+        "GET /v1/events/{eventId}/match": "user",
+        "GET /v1/webhooks/{webhookId}/deliveries": "user",
+        "GET /v1/webhooks/{webhookId}/deliveries/{eventId}": "user",
+        "POST /v1/webhooks/{webhookId}/deliveries/{eventId}/replay": "user",
+        "POST /v1/webhooks/{webhookId}/test": "user",
         **{
             route.operation: "partner"
             for route in PROTECTED
             if route.path.startswith("/api/v1/partner/email/")
         },
     }
-    assert sum(route.scope is Scope.PARTNER for route in PROTECTED) == 11
+    assert sum(route.scope is Scope.PARTNER for route in PROTECTED) == 15
 
 
 @pytest.mark.parametrize(
@@ -169,6 +203,26 @@ def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Ro
     assert _mine(posthorn, ids) == before
 
 
+@pytest.mark.parametrize(
+    "route",
+    [route for route in PROTECTED if "/deliveries/{eventId}" in route.path],
+    ids=lambda route: route.operation,
+)
+def test_a_delivery_of_others_does_not_exist(posthorn: Installation, route: Route) -> None:
+    """At one's own endpoint, the events of others and those that never were get the identical 404."""
+    ids = _ids(posthorn)
+    _, other = posthorn.new_workspace()
+    foreign = posthorn.call("POST", "/v1/events", {"event": "CONTACT_CREATED", "data": {}}, key=other)
+
+    replies = [
+        _call(posthorn, route, posthorn.key, {**ids, "eventId": event_id})
+        for event_id in (foreign.body["event"]["id"], ids["eventId"][:-3] + "000", "nonsense")
+    ]
+
+    assert {(reply.status, reply.body["code"]) for reply in replies} == {(404, "not_found")}
+    assert len({repr((reply.body, reply.headers)) for reply in replies}) == 1
+
+
 def test_a_destination_is_found_under_its_own_set_only(posthorn: Installation) -> None:
     """Two sets of one workspace do not see each other's destinations."""
     ids = _ids(posthorn)
@@ -186,6 +240,9 @@ def _mine(posthorn: Installation, ids: dict[str, str]) -> list[Any]:
         "/v1/webhooks/{webhookId}",
         f"{SETS}/{{configSetId}}",
         f"{DESTINATIONS}/{{destinationId}}",
+        "/v1/events",
+        "/v1/webhooks/{webhookId}/deliveries",
+        f"{DESTINATIONS}/{{destinationId}}/deliveries",
     ]
     return [posthorn.call("GET", path.format_map(ids)).body for path in paths]
 

@@ -32,7 +32,9 @@ def test_one_event_is_accepted_and_can_be_retrieved(posthorn: Installation) -> N
     assert reply.status == 202
     assert event == {"id": event["id"], "event": "contact.created", "created_at": "2023-04-16T15:45:00Z"}
     retrieved = posthorn.call("GET", f"/v1/events/{event['id']}")
-    assert retrieved.body == {"event": {**event, "data": data, "deliveries": []}}
+    assert retrieved.body == {
+        "event": {**event, "isTest": False, "matched": False, "data": data, "deliveries": []}
+    }
 
 
 def test_a_batch_of_a_hundred_is_accepted_in_order(posthorn: Installation) -> None:
@@ -134,12 +136,18 @@ def test_an_event_shows_its_delivery_per_webhook(posthorn: Installation) -> None
 
     deliveries = posthorn.call("GET", f"/v1/events/{event_id}").body["event"]["deliveries"]
 
-    attempt = {"attempt": 1, "startedAt": "2023-04-16T15:45:00.000Z", "latencyMs": 5}
+    attempt = {"attempt": 1, "generation": 1, "startedAt": "2023-04-16T15:45:00.000Z", "latencyMs": 5}
     assert deliveries == [
-        {"webhookId": good["id"], "status": "delivered", "attempts": [{**attempt, "status": 204}]},
+        {
+            "webhookId": good["id"],
+            "status": "delivered",
+            "attemptCount": 1,
+            "attempts": [{**attempt, "status": 204}],
+        },
         {
             "webhookId": bad["id"],
             "status": "retrying",
+            "attemptCount": 1,
             "nextAttemptAt": "2023-04-16T15:46:00.000Z",
             "attempts": [{**attempt, "status": 500}],
         },

@@ -267,6 +267,12 @@ class TestGrammar:
             ("https://2130706433/", "url_host"),
             ("https://[2606:4700:0:0:0:0:0:1111]/", "url_host"),
             ("https://[2606:4700::1111].acme.com/", "url_host"),
+            ("https://[2606:4700::1111/", "url_host"),
+            ("https://[2606:4700::1111]]/", "url_host"),
+            ("https://[[2606:4700::1111]/", "url_host"),
+            ("https://2606:4700::1111]/", "url_host"),
+            ("https://[]/", "url_host"),
+            ("https://[", "url_host"),
             ("https://[8.8.8.8]/", "url_host"),
             ("https://2606:4700::1111/", "url_host"),
             ("https://xn--a-ecp.xn--.com/", "url_host"),
@@ -441,6 +447,7 @@ def dialled_by_libcurl(url: str, target: Target) -> list[object]:
 @example("https://acme.com:8443/a?b", PUBLIC)
 @example("https://ACME.com/@127.0.0.1", PUBLIC)
 @example("http://[::1]:80", PRIVATE)
+@example("https://[::", PRIVATE)
 def test_a_url_is_refused_or_read_as_libcurl_reads_it(url: str, policy: Policy) -> None:
     """No string is read as one host and port here and as another by the client that sends."""
     try:

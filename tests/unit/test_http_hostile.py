@@ -29,7 +29,11 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 def silent(served: threading.Event) -> Script:
     """Accept and say nothing, not even TLS."""
-    return lambda _: served.wait(GIVE_UP) and None
+
+    def script(_: Connection) -> None:
+        served.wait(GIVE_UP)
+
+    return script
 
 
 def keeping_on(first: bytes, then: bytes, pause: float) -> Callable[[threading.Event], Script]:

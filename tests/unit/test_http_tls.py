@@ -105,7 +105,7 @@ class TestTls:
         parameters.write_text(dh_parameters())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         authority.issue_cert("hooks.acme.com", key_type=trustme.KeyType.RSA).configure_cert(context)
-        context.load_dh_params(parameters)
+        context.load_dh_params(str(parameters))
         context.maximum_version = ssl.TLSVersion.TLSv1_2
         for ciphers, status in (("ECDHE", 200), ("DHE", None)):
             context.set_ciphers(ciphers)

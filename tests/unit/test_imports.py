@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -45,12 +46,32 @@ NETWORK = (
     "socket",
     "ssl",
     "urllib3",
-    "urllib.request",
     "requests",
     "http.client",
     "httpx",
     "aiohttp",
+    "asyncio",
+    "ftplib",
+    "smtplib",
+    "urllib",  # but for urllib.parse, see below
 )
+GUESSABLE = re.compile(r"digest|signature|hmac|secret|token|hash|checksum|password")
+CONFIDENTIAL = {
+    "authorization",
+    "body",
+    "data",
+    "exc_info",
+    "headers",
+    "path",
+    "payload",
+    "query",
+    "secret",
+    "secrets",
+    "signature",
+    "snippet",
+    "token",
+    "url",
+}
 ADDRESS_FLAGS = {"is_private", "is_global", "is_loopback", "is_link_local", "is_reserved", "is_multicast"}
 
 
@@ -118,7 +139,11 @@ def test_importing_makes_no_client() -> None:
 
 def imports_network(module: Module) -> Iterator[int]:
     if place_of(module.name) != "transport":
-        yield from (one.line for one in module.imports if any(one.is_of(name) for name in NETWORK))
+        yield from (
+            one.line
+            for one in module.imports
+            if any(one.is_of(name) for name in NETWORK) and not one.is_of("urllib.parse")
+        )
 
 
 def asks_an_address_flag(module: Module) -> Iterator[int]:
@@ -138,6 +163,34 @@ def trusts_any_certificate(module: Module) -> Iterator[int]:
                 yield node.lineno
             case ast.Attribute(attr="CERT_NONE" | "_create_unverified_context"):
                 yield node.lineno
+
+
+def compares_digests(module: Module) -> Iterator[int]:
+    """Look for == between what an attacker would like to guess byte by byte; `hmac.compare_digest` is for that."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
+            sides = [node.left, *node.comparators]
+            if not any(isinstance(side, ast.Constant) for side in sides) and any(
+                GUESSABLE.search(name) for side in sides if not _is_length(side) for name in _names_in(side)
+            ):
+                yield node.lineno
+
+
+def logs_what_is_confidential(module: Module) -> Iterator[int]:
+    """Look at what log calls are given: a text that is fixed, and fields that are no credential and no content."""
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr=level, value=ast.Call(func=ast.Name(id="log")))):
+                fixed = [isinstance(text, ast.Constant) for text in node.args]
+                given = {name for part in [*node.args, *node.keywords] for name in _names_in(part)}
+                if level == "exception" or fixed != [True] or given & CONFIDENTIAL:
+                    yield node.lineno
+    if module.name == "posthorn.telemetry":  # puts its fields together before it logs them
+        yield from (
+            node.lineno
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Attribute) and node.attr in CONFIDENTIAL
+        )
 
 
 def reads_environment(module: Module) -> Iterator[int]:
@@ -184,6 +237,8 @@ RULES: dict[Callable[[Module], Iterator[int]], tuple[str, ...]] = {
         "def f():\n    import urllib3.util",
         "from http.client import HTTPSConnection",
         "from http import client",
+        "import asyncio",
+        "from urllib import request",
     ),
     asks_an_address_flag: ("ok = ip_address(text).is_global", "no = address.is_private"),
     trusts_any_certificate: (
@@ -191,6 +246,21 @@ RULES: dict[Callable[[Module], Iterator[int]], tuple[str, ...]] = {
         "curl.setopt(pycurl.SSL_VERIFYPEER, 0)",
         "curl.setopt(curl.SSL_VERIFYHOST, False)",
         "context.verify_mode = ssl.CERT_NONE",
+    ),
+    compares_digests: (
+        "ok = signature == expected",
+        "if hmac.new(key, body, 'sha256').hexdigest() != given: ...",
+        "same = one.token == other.token",
+        "ok = key.secret_hash == hash_of(given)",
+    ),
+    logs_what_is_confidential: (
+        "log().info('sent', extra={'url': endpoint.url})",
+        "log().error(f'failed: {target}')",
+        "log().error('failed', extra={'text': endpoint.token})",
+        "log().warning('failed', body)",
+        "log().exception('failed')",
+        "log().error('failed', exc_info=True)",
+        "log().error(str(error))",
     ),
     reads_environment: (
         "import os\nstage = os.environ['STAGE']",
@@ -242,6 +312,28 @@ def test_the_layers_notice_an_import_that_points_up(source: str) -> None:
 def test_an_import_of_a_handler_is_noticed(source: str) -> None:
     """Both spellings of the import are found."""
     assert _imports_handlers(Module("posthorn.handlers.broken", source))
+
+
+@pytest.mark.parametrize(
+    "source", ["fields = {'to': target.path}", "fields = {'to': endpoint.url}", "said = outcome.snippet"]
+)
+def test_the_line_of_an_attempt_holds_nothing_confidential(source: str) -> None:
+    """The module that puts log lines together may not even read what must not be in them."""
+    assert list(logs_what_is_confidential(Module("posthorn.telemetry", source)))
+
+
+def _names_in(tree: ast.AST) -> Iterator[str]:
+    """Yield every name, attribute, keyword and dictionary key."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=str() as name) | ast.Attribute(attr=name) | ast.keyword(arg=str() as name):
+                yield name
+            case ast.Dict():
+                yield from (str(key.value) for key in node.keys if isinstance(key, ast.Constant))
+
+
+def _is_length(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
 
 
 def _imports_handlers(module: Module) -> bool:

@@ -31,9 +31,11 @@ from posthorn.models import (
     Timings,
     Wire,
 )
-from posthorn.routes import events, webhooks
+from posthorn.routes import entries, events, requests, webhooks
+from posthorn.routes.faces import DESTINATIONS, WEBHOOKS
 from posthorn.routes.problems import FieldError, Problem
 from posthorn.routes.table import ROUTES
+from posthorn.stores.delivery_log import Entry
 from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
@@ -279,7 +281,7 @@ def test_a_route_with_a_body_describes_it(route: Route) -> None:
         assert "requestBody" not in operation
         return
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    assert operation["requestBody"]["required"] is True
+    assert operation["requestBody"]["required"] is not route.is_body_optional
     assert component(route.body.__name__) in schema.get("oneOf", [schema])
 
 
@@ -366,13 +368,14 @@ def test_a_webhook_fits_its_description(reason: DisabledReason | None, descripti
 @pytest.mark.parametrize("status", Status)
 @pytest.mark.parametrize("failure", [None, *Failure])
 def test_a_delivery_fits_its_description(status: Status, failure: Failure | None) -> None:
-    """Wherever a delivery stands, and whatever came of its attempts, an answer has the described fields."""
+    """Wherever a delivery stands, and whatever came of its attempts, both faces show it with the described fields."""
     outcome = Outcome(
         Timings(1, 2, 3, 4, 5),
         status=None if failure else 200,
         failure=failure,
         error="no answer" if failure else None,
     )
+    sent = requests.Sent("https://hooks.example.com/", (("Host", "hooks.example.com"),), ())
     for reason in (None, *Reason):
         row = Delivery(
             key=DeliveryKey(WEBHOOK.id, "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S"),
@@ -383,8 +386,19 @@ def test_a_delivery_fits_its_description(status: Status, failure: Failure | None
             reason=reason,
             next_attempt_at=1_681_659_960_000 if status.is_open else None,
             attempts=(Attempt(1, 1_681_659_900_000, outcome),),
+            replay="rpl_01GY5BMP7FBC0DKZTXDZJ7EQ6S" if reason else None,
         )
-        check(events._delivery(row), component("Delivery"))
+        for face, name in ((WEBHOOKS, "Webhook"), (DESTINATIONS, "EventDestination")):
+            shown = entries.delivery(face, row)
+            check(shown, component(f"{name}Delivery"))
+            for one in (Entry(row.key, row), Entry(row.key, None)):
+                check(entries.entry(face, one), component(f"{name}DeliveryInList"))
+            made = [
+                entries.whole_attempt(face, row.attempts[0], None),
+                entries.whole_attempt(face, row.attempts[0], sent),
+            ]
+            whole = {"attempts": made, "request_body": None, "curl": None, "notes": []}
+            check(shown | face.write(whole), component(f"{name}DeliveryInFull"))
 
 
 def test_a_problem_fits_its_description() -> None:

@@ -14,7 +14,7 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from posthorn.errors import Unavailable
-from posthorn.models import Endpoint, SealedSecret, Wire
+from posthorn.models import Endpoint, PreviousSecret, SealedSecret, Wire
 from posthorn.signing_secrets import Sealer, Unsealer
 from tests.aws import create_key
 
@@ -237,3 +237,16 @@ def test_many_threads_may_ask_at_once() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert failures == []
+
+
+def test_the_secrets_of_an_attempt_are_found_by_their_versions(kms: Kms) -> None:
+    """In the order of signing, even after the older one has expired; none at all when one was replaced."""
+    old = kms.endpoint(token="the-old-token-of-it", version=2)
+    new = replace(
+        kms.endpoint(token="the-new-token-of-it", version=3), previous_secret=PreviousSecret(old.secret, 0)
+    )
+
+    assert kms.unsealer.secrets_by(new, (3, 2)) == (b"the-new-token-of-it", b"the-old-token-of-it")
+    assert kms.unsealer.secrets_by(new, (2,)) == (b"the-old-token-of-it",)
+    assert kms.unsealer.secrets_by(new, (2, 1)) is None
+    assert kms.unsealer.secrets_by(new, ()) is None

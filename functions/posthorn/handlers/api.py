@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
-from posthorn.errors import Unavailable
+from posthorn.errors import Malformed, Unavailable
 from posthorn.routes.authentication import require
 from posthorn.routes.office import open_office
 from posthorn.routes.problems import Problem, not_found
@@ -74,6 +74,16 @@ def _answering(
             log().error("an AWS call failed", extra={"operation": error.operation, "code": error.code})
             return _problem(
                 Problem(503, "unavailable", "This did not work out right now. Try again.", retry_after=1)
+            )
+        except Malformed as error:
+            log().error("a row cannot be read", extra={"operation": route.operation, "reason": str(error)})
+            return _problem(
+                Problem(
+                    503,
+                    "unreadable",
+                    "A newer version of Posthorn wrote this. Try again when all of it is up to date.",
+                    retry_after=60,
+                )
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence, and it logs
             _log_unexpected(error)

@@ -55,6 +55,11 @@ def parse(request: Request) -> dict[str, Any]:
     return value
 
 
+def parse_optional(request: Request) -> dict[str, Any]:
+    """Read a request's body as a JSON object; no body at all is an empty one."""
+    return parse(request) if request.body else {}
+
+
 def validate[T: Body](model: type[T], value: dict[str, Any], *, at: str = "") -> T:
     """Check a JSON object against a model; `at` is the pointer of the object within the body."""
     try:

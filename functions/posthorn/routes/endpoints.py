@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field, StringConstraints
 
 from posthorn import matching
-from posthorn.errors import NameNotResolved, RefusedEventType, RefusedTarget
+from posthorn.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.ids import is_id
 from posthorn.models import DisabledReason
 from posthorn.routes import cursors, idempotent
@@ -84,6 +84,11 @@ def switched(endpoint: Endpoint, *, on: bool, now_ms: int) -> Endpoint:
     return replace(endpoint, enabled=False, disabled_reason=DisabledReason.MANUAL, disabled_at=now_ms)
 
 
+def moved(old: Endpoint, new: Endpoint, *, now_ms: int) -> Endpoint:
+    """Note since when an endpoint has its URL, so that the log shows no attempt with one it was not sent to."""
+    return new if new.url == old.url else replace(new, url_since=now_ms)
+
+
 def page(office: Office, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
     """Return the endpoints that a list request asks for, and the cursor of the next page."""
     limit, after = cursors.read_limit(request), office.cursors.read(request)
@@ -141,6 +146,12 @@ def update(
 
 
 def delete(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:
-    """Remove an endpoint, or raise the 404 that calls it `what`."""
-    if not is_id(endpoint_id, prefix) or not office.endpoints.delete(channel, endpoint_id):
+    """Remove an endpoint, or raise the 404 that calls it `what`; its deliveries stay in the log of events."""
+    try:
+        endpoint = find(office, channel, endpoint_id, prefix=prefix, what=what)
+    except Malformed:  # whatever it is, its owner wants to be rid of it
+        is_gone = office.endpoints.delete(channel, endpoint_id)
+    else:
+        is_gone = office.tombstones.bury(endpoint, now_ms=office.clock())
+    if not is_gone:
         raise not_found(what)

@@ -181,6 +181,7 @@ def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> E
         url=change.webhook_url if "webhook_url" in given else old.url,
         events=tuple(change.matching_event_types) if "matching_event_types" in given else old.events,
     )
+    new = endpoints.moved(old, new, now_ms=office.clock())
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
     if "webhook_secret" in given and not hmac.compare_digest(

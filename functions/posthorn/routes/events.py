@@ -1,10 +1,7 @@
-"""`/v1/events`: publishing, and what became of what was published."""
+"""`/v1/events`: publishing."""
 
 from __future__ import annotations
 
-import json
-import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -12,25 +9,21 @@ from pydantic import Field, StringConstraints
 from posthorn import matching
 from posthorn.api_keys import Scope
 from posthorn.catalogue import built_in
-from posthorn.clock import rfc3339, rfc3339_ms
-from posthorn.errors import RefusedEventType, RefusedJson, Unavailable
-from posthorn.ids import EVENT, is_id
-from posthorn.models import DeliveryKey, Event
-from posthorn.routes import bodies, idempotent
-from posthorn.routes.problems import FieldError, invalid, not_found
+from posthorn.clock import rfc3339
+from posthorn.errors import RefusedEventType, RefusedJson
+from posthorn.ids import EVENT
+from posthorn.models import Event
+from posthorn.routes import bodies, idempotent, times
+from posthorn.routes.problems import FieldError, invalid
 from posthorn.routes.route import Answer, Request, Route
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
-    from posthorn.models import Attempt, Delivery
+    from posthorn.models import Headline
     from posthorn.routes.office import Office
 
 MAX_BATCH: Final = 100
-
-_RFC3339: Final = re.compile(
-    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
-)
 
 
 class NewEvent(bodies.Body):
@@ -58,26 +51,24 @@ def publish(office: Office, request: Request) -> Answer:
     return Answer({"events": _accept(office, request, checked)}, 202)
 
 
-def retrieve_event(office: Office, request: Request) -> Answer:
-    event_id = request.path["eventId"]
-    event = office.events.get(request.workspace, event_id) if is_id(event_id, EVENT) else None
-    if event is None:
-        raise not_found("event")
-    keys = [DeliveryKey(webhook.id, event.id) for webhook in office.endpoints.of_channel(request.workspace)]
-    found, unknown = office.deliveries.get_many(keys)
-    if unknown:
-        raise Unavailable("batch_get_item", "Incomplete")  # a part of the truth would look like all of it
-    shown = {
-        **_accepted(event),
-        "data": json.loads(event.data),
-        "deliveries": [_delivery(row) for key in keys if (row := found.get(key)) is not None],
-    }
-    return Answer({"event": shown})
+def accepted(event: Event | Headline) -> dict[str, str]:
+    """Show an event as it was accepted."""
+    return {"id": event.id, "event": event.type, "created_at": event.created_at}
+
+
+def written(data: dict[str, Any], at: str) -> str:
+    """Return data as it goes on the wire; `at` is its JSON pointer."""
+    try:
+        text = stringify(data)
+    except RefusedJson as refusal:
+        raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
+    if len(text.encode()) > MAX_DATA:
+        raise bodies.too_large("The data of an event may have 256 KB.", at)
+    return text
 
 
 ROUTES: Final = (
     Route("POST", "/v1/events", Scope.API_USER, publish, "Publish one event, or up to 100", NewEvent),
-    Route("GET", "/v1/events/{eventId}", Scope.USER, retrieve_event, "Retrieve an event and its deliveries"),
 )
 
 
@@ -88,13 +79,7 @@ def _checked(value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
         matching.check_published(wanted.event, built_in())
     except RefusedEventType as refusal:
         raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
-    try:
-        data = stringify(wanted.data)
-    except RefusedJson as refusal:
-        raise invalid([FieldError(f"{at}/data", refusal.detail)], refusal.code) from refusal
-    if len(data.encode()) > MAX_DATA:
-        raise bodies.too_large("The data of an event may have 256 KB.", f"{at}/data")
-    return wanted.event, data, _moment(wanted.created_at, f"{at}/created_at")
+    return wanted.event, written(wanted.data, f"{at}/data"), _moment(wanted.created_at, f"{at}/created_at")
 
 
 def _accept(
@@ -115,51 +100,14 @@ def _accept(
     if not decision.is_done:
         office.events.accept(events, now_ms=decision.decided_at)
         idempotent.finish(office, request, decision)
-    return [_accepted(event) for event in events]
+    return [accepted(event) for event in events]
 
 
 def _moment(text: str | None, at: str) -> str | None:
     """Return a time the way it goes on the wire: UTC, milliseconds only where they were given."""
     if text is None:
         return None
-    detail = "A time is written as in RFC 3339: 2023-04-16T15:45:00Z."
-    if not _RFC3339.fullmatch(text):
-        raise invalid([FieldError(at, detail)])
-    try:
-        moment = datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):  # the 30th of February, or the year 0
-        raise invalid([FieldError(at, detail)]) from None
+    if (moment := times.parse(text)) is None:
+        raise invalid([FieldError(at, times.COMPLAINT)])
     precision = "milliseconds" if moment.microsecond else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
-
-
-def _accepted(event: Event) -> dict[str, str]:
-    return {"id": event.id, "event": event.type, "created_at": event.created_at}
-
-
-def _delivery(row: Delivery) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "webhookId": row.key.endpoint_id,
-        "status": row.status,
-        "attempts": [_attempt(attempt) for attempt in row.attempts],
-    }
-    if row.reason is not None:
-        shown["reason"] = row.reason
-    if row.next_attempt_at is not None:
-        shown["nextAttemptAt"] = rfc3339_ms(row.next_attempt_at)
-    return shown
-
-
-def _attempt(attempt: Attempt) -> dict[str, Any]:
-    outcome = attempt.outcome
-    shown: dict[str, Any] = {
-        "attempt": attempt.number,
-        "startedAt": rfc3339_ms(attempt.started_at),
-        "latencyMs": outcome.timings.total,
-    }
-    if outcome.status is not None:
-        shown["status"] = outcome.status
-    if outcome.failure is not None:
-        shown["failure"] = outcome.failure
-        shown["error"] = outcome.error
-    return shown

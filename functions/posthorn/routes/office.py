@@ -19,10 +19,13 @@ from posthorn.signing_secrets import Sealer, Unsealer
 from posthorn.stores.api_keys import ApiKeys
 from posthorn.stores.configuration_sets import ConfigurationSets
 from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.delivery_log import DeliveryLog
 from posthorn.stores.endpoints import Endpoints
+from posthorn.stores.event_log import EventLog
 from posthorn.stores.events import Events
 from posthorn.stores.idempotency import Idempotency
 from posthorn.stores.system import System
+from posthorn.stores.tombstones import Tombstones
 from posthorn.telemetry import unreadable
 from posthorn.transport.addresses import Policy
 from posthorn.transport.names import system_resolver
@@ -44,6 +47,9 @@ class Office:
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
+    tombstones: Tombstones
+    event_log: EventLog
+    delivery_log: DeliveryLog
     queues: Queues
     brand: Brand
     idempotency: Idempotency
@@ -75,12 +81,16 @@ def open_office(
     dynamodb, kms = client("dynamodb"), client("kms")
     sealer = Sealer(kms, settings.secrets_key)
     unsealer = Unsealer(kms)
+    deliveries = Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days)
     return Office(
         keyring=Keyring(ApiKeys(dynamodb, store.config_table), clock=clock),
         endpoints=Endpoints(dynamodb, store.config_table, on_unreadable=unreadable),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
-        deliveries=Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days),
+        deliveries=deliveries,
+        tombstones=Tombstones(dynamodb, store.config_table, retention_days=store.retention_days),
+        event_log=EventLog(dynamodb, store.events_table, on_unreadable=unreadable),
+        delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),

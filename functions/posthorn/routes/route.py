@@ -53,6 +53,7 @@ class Route:
     handle: Callable[[Office, Request], Answer]
     summary: str
     body: type[BaseModel] | None = None
+    is_body_optional: bool = False
 
     @property
     def operation(self) -> str:

@@ -2,14 +2,29 @@
 
 from typing import Final
 
-from posthorn.routes import configuration_sets, email, event_destinations, events, service, webhooks
+from posthorn.routes import (
+    configuration_sets,
+    deliveries,
+    email,
+    event_destinations,
+    event_log,
+    events,
+    replay,
+    service,
+    trials,
+    webhooks,
+)
 from posthorn.routes.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *webhooks.ROUTES,
     *events.ROUTES,
+    *event_log.ROUTES,
     *configuration_sets.ROUTES,
     *event_destinations.ROUTES,
+    *deliveries.ROUTES,
+    *replay.ROUTES,
+    *trials.ROUTES,
     *email.ROUTES,
     *service.ROUTES,
 )

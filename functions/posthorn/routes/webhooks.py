@@ -135,6 +135,7 @@ def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
             change.retry_rate_limited if "retry_rate_limited" in given else old.retry_rate_limited
         ),
     )
+    new = endpoints.moved(old, new, now_ms=office.clock())
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
     if "token" in given:

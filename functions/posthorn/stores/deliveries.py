@@ -73,6 +73,13 @@ class Deliveries:
                     found[key] = None
         return found, unknown
 
+    def get_every(self, keys: Collection[DeliveryKey]) -> dict[DeliveryKey, Delivery | None]:
+        """Return the deliveries that exist, as `get_many`; `Unavailable` when any could not be looked up."""
+        found, unknown = self.get_many(keys)
+        if unknown:
+            raise Unavailable("batch_get_item", "Incomplete")  # a part of the truth would look like all of it
+        return found
+
     def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> None:
         """Write up to 25 settled deliveries in one call, whatever was there before."""
         batches.put(self._dynamodb, self._table, [self._item(delivery, now_ms) for delivery in deliveries])

@@ -141,6 +141,8 @@ def _split(authority: str) -> tuple[str, str | None]:
     """Return the host, an IPv6 one with its brackets, and the port as it is written, if it is."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
+        if not bracket:
+            raise _bad_host("the bracket of an IPv6 address is not closed")
         host += bracket
     else:
         host, colon, rest = authority.partition(":")

@@ -6,8 +6,15 @@ from typing import Final
 
 from posthorn.transport.addresses import Target
 
-# A name without a value keeps libcurl's own header out. `identity` is said, as some servers compress unasked.
-_FIXED: Final = ("Accept: */*", "Accept-Encoding: identity", "Content-Type:", "Expect:", "User-Agent:")
+# `identity` is said, as some servers compress unasked.
+SAID: Final = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
+# A name without a value keeps libcurl's own header out.
+_FIXED: Final = (
+    *(f"{name}: {value}" for name, value in SAID),
+    "Content-Type:",
+    "Expect:",
+    "User-Agent:",
+)
 
 # These frame the request, or are said above.
 _OURS: Final = frozenset(

@@ -1,0 +1,113 @@
+"""`…/test`: an example event for one endpoint, sent on the way that all events take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import StringConstraints
+
+from posthorn.catalogue import built_in
+from posthorn.clock import rfc3339
+from posthorn.email.examples import example_event, examples
+from posthorn.errors import RefusedEventType
+from posthorn.ids import EVENT
+from posthorn.matching import MAX_TYPE_LENGTH, canonical, check_published, first_type
+from posthorn.models import Event, Wire
+from posthorn.routes import bodies, events, idempotent, replay
+from posthorn.routes.faces import FACES
+from posthorn.routes.problems import FieldError, Problem, invalid
+from posthorn.routes.route import Answer, Request, Route
+from posthorn.wire.ecmascript import stringify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.models import Endpoint
+    from posthorn.routes.faces import Face
+    from posthorn.routes.office import Office
+
+
+class Trial(bodies.Body):
+    """What to send: the first type that the endpoint wants, and the example of it, unless told otherwise."""
+
+    event: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TYPE_LENGTH)] | None = None
+    data: dict[str, Any] | None = None
+
+
+def send_test(face: Face, office: Office, request: Request) -> Answer:
+    """Accept an event that is for one endpoint only, whatever types that one subscribes to."""
+    wanted = bodies.validate(Trial, bodies.parse_optional(request))
+    endpoint = face.find(office, request)
+    make = _MAKERS[endpoint.wire]
+    drafted = make(endpoint, wanted)
+    decision = idempotent.decide(office, request, [office.new_id(EVENT)])
+    event = replace(
+        drafted,
+        id=decision.ids[0],
+        created_at=rfc3339(decision.decided_at),
+        target=endpoint.id,
+    )
+    if not decision.is_new:  # by now the endpoint may want other types
+        event = office.events.get(endpoint.channel, event.id) or event
+    if not decision.is_done:
+        if not endpoint.enabled:
+            raise replay.disabled(face)
+        office.events.accept([event], now_ms=decision.decided_at)
+        idempotent.finish(office, request, decision)
+    return Answer({"event": events.accepted(event)}, 202)
+
+
+ROUTES: Final = tuple(
+    Route(
+        "POST",
+        f"{face.path}/test",
+        face.scope,
+        face.bind(send_test),
+        f"Send a test event to this {face.what}",
+        Trial,
+        is_body_optional=True,
+    )
+    for face in FACES
+)
+
+
+def _webhook_event(endpoint: Endpoint, wanted: Trial) -> Event:
+    known = {name: event_type.example for name, event_type in built_in().items()}
+    event_type, name = _type(endpoint, wanted, known)
+    data = stringify(known[name]) if wanted.data is None else events.written(wanted.data, "/data")
+    return Event(
+        id="",
+        channel=endpoint.channel,
+        workspace=endpoint.workspace,
+        type=event_type,
+        data=data,
+        created_at="",
+    )
+
+
+def _email_event(endpoint: Endpoint, wanted: Trial) -> Event:
+    """Draft the event of an example mail. Its data is SES's: nobody makes up mails in its name."""
+    if wanted.data is not None:
+        detail = "A test of an event destination sends the example of its type: leave `data` out."
+        raise invalid([FieldError("/data", detail)], "data_not_allowed")
+    known = {canonical(name): name for name in examples()}
+    _, name = _type(endpoint, wanted, known)
+    return example_event(known[name], channel=endpoint.channel, workspace=endpoint.workspace)
+
+
+_MAKERS: Final = {Wire.SMASHSEND: _webhook_event, Wire.SPLASHIFY: _email_event}
+
+
+def _type(endpoint: Endpoint, wanted: Trial, known: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the type to send, as it is spelled and by its canonical name."""
+    event_type = wanted.event or first_type(endpoint.events, known)
+    if event_type is None:
+        raise Problem(
+            409, "no_known_type", "None of the types that are subscribed to exists any more. Name one."
+        )
+    try:
+        check_published(event_type, known)
+    except RefusedEventType as refusal:
+        raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
+    return event_type, canonical(event_type)

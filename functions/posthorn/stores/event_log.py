@@ -1,0 +1,149 @@
+"""The events of one channel, the newest first, put together from its shards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from posthorn.aws import call, threads
+from posthorn.errors import Malformed, RefusedEventType
+from posthorn.ids import EVENT, EVENT_SHARDS, first_id, id_before
+from posthorn.matching import canonical
+from posthorn.models import Headline
+from posthorn.stores import items
+from posthorn.stores.items import s
+from posthorn.stores.tables import SK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from posthorn.stores.items import Item
+
+ROUNDS: Final = 3
+"""Times that one page asks all shards: each may read 1 MB per shard, as DynamoDB reads data that it leaves out."""
+
+_FILTERED_ROWS: Final = 100  # of each shard and round, when most are left out again
+_SPARE_ROWS: Final = 8  # of each shard, since ids do not fall evenly
+
+_NEWEST_MS: Final = (1 << 48) - 1  # the last moment that a ULID can name
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Which events: accepted from `since` until before `until`, in Unix milliseconds, and of one type."""
+
+    since: int = 0
+    until: int = _NEWEST_MS
+    event_type: str | None = None  # canonical
+
+    def covers(self, headline: Headline) -> bool:
+        try:
+            return self.event_type is None or canonical(headline.type) == self.event_type
+        except RefusedEventType:
+            return False
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """What one shard answered, the newest first."""
+
+    headlines: tuple[Headline, ...]
+    read_to: str | None  # the last id that was looked at, None when there are no more
+
+
+def merge(shards: Sequence[Shard]) -> tuple[list[Headline], str | None]:
+    """Put shards together, down to where all of them have been read, and tell where that is.
+
+    Below the highest end of a shard that has more, something that is still unread would come in between.
+    """
+    end = max((shard.read_to for shard in shards if shard.read_to is not None), default=None)
+    merged = [
+        headline for shard in shards for headline in shard.headlines if end is None or headline.id >= end
+    ]
+    return sorted(merged, key=lambda headline: headline.id, reverse=True), end
+
+
+def gather(
+    read: Callable[[str | None, int], Sequence[Shard]], window: Window, *, after: str | None, limit: int
+) -> tuple[list[Headline], str | None]:
+    """Return a page of events, and the id to go on after if there may be more.
+
+    `read` is asked for so many rows of each shard below an id. A page may have fewer events than asked
+    for, or none, and still something to go on after.
+    """
+    found: list[Headline] = []
+    for _ in range(ROUNDS):
+        rows = _FILTERED_ROWS if window.event_type else (limit - len(found)) * 2 // EVENT_SHARDS + _SPARE_ROWS
+        merged, after = merge(read(after, rows))
+        for headline in merged:
+            if not window.covers(headline):
+                continue
+            if len(found) == limit:
+                return found, found[-1].id
+            found.append(headline)
+        if after is None or len(found) == limit:
+            return found, after
+    return found, after
+
+
+class EventLog:
+    """What happened on one channel after the other."""
+
+    def __init__(
+        self, dynamodb: DynamoDBClient, table: str, *, on_unreadable: Callable[[str, str], None]
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._on_unreadable = on_unreadable  # is told which row made no sense, and why
+
+    def page(
+        self, channel: str, window: Window, *, after: str | None, limit: int
+    ) -> tuple[list[Headline], str | None]:
+        """Return a page of a channel's events; see `gather`."""
+        lowest = first_id(EVENT, now_ms=window.since)
+        highest = id_before(first_id(EVENT, now_ms=window.until))
+
+        def read(below: str | None, rows: int) -> list[Shard]:
+            upper = highest if below is None else id_before(below)
+            if upper < lowest:
+                return []
+            reads = [
+                threads().submit(self._read, f"{channel}#{shard}", lowest, upper, rows)
+                for shard in range(EVENT_SHARDS)
+            ]
+            return [shard.result() for shard in reads]
+
+        return gather(read, window, after=after, limit=limit)
+
+    def _read(self, shard: str, lowest: str, highest: str, rows: int) -> Shard:
+        answer = call(
+            self._dynamodb.query,
+            TableName=self._table,
+            KeyConditionExpression="pk = :shard AND sk BETWEEN :lowest AND :highest",
+            ExpressionAttributeValues={":shard": s(shard), ":lowest": s(lowest), ":highest": s(highest)},
+            ProjectionExpression="sk, #type, created_at, target",  # all but the data
+            ExpressionAttributeNames={"#type": "type"},
+            ScanIndexForward=False,
+            Limit=rows,
+        )
+        last = answer.get("LastEvaluatedKey")
+        read = (self._headline(item) for item in answer["Items"])
+        return Shard(
+            tuple(headline for headline in read if headline is not None),
+            items.text(last, SK) if last else None,
+        )
+
+    def _headline(self, item: Item) -> Headline | None:
+        """Read one row of many; one that makes no sense to this version must not hide the others."""
+        try:
+            return Headline(
+                id=items.text(item, SK),
+                type=items.text(item, "type"),
+                created_at=items.text(item, "created_at"),
+                target=items.optional_text(item, "target"),
+            )
+        except Malformed as error:
+            self._on_unreadable(items.text(item, SK), str(error))
+            return None

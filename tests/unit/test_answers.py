@@ -1,0 +1,111 @@
+"""An answer, part by part as libcurl hands it over: where reading ends, and what is kept."""
+
+import pytest
+
+from posthorn.transport.answers import MAX_BODY_BYTES, MAX_HEADER_BYTES, SNIPPET_BYTES, STOP, Answer
+
+KEPT = [
+    "cf-ray",
+    "content-length",
+    "content-type",
+    "date",
+    "location",
+    "request-id",
+    "retry-after",
+    "server",
+    "via",
+    "x-amzn-requestid",
+    "x-request-id",
+]
+STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
+
+
+def reading(*lines: bytes) -> Answer:
+    answer = Answer()
+    for line in lines:
+        assert answer.read_header(line) is None
+    return answer
+
+
+def test_the_bounds() -> None:
+    """16 KB of body, 32 KB of headers, 1 KB of text; and zero bytes taken is how libcurl is told to stop."""
+    assert (MAX_BODY_BYTES, MAX_HEADER_BYTES, SNIPPET_BYTES, STOP) == (16_384, 32_768, 1_024, 0)
+
+
+def test_headers_end_at_their_bound() -> None:
+    """The last byte that fits is taken, and the next one ends the transfer."""
+    answer = reading(STATUS_LINE, b"X: " + b"y" * (MAX_HEADER_BYTES - len(STATUS_LINE) - 5) + b"\r\n")
+    assert not answer.has_overlong_headers
+    assert answer.read_header(b"\n") == STOP
+    assert answer.has_overlong_headers
+
+
+def test_a_body_ends_at_its_bound() -> None:
+    """When the last byte that is wanted has come, nothing more is awaited."""
+    answer = reading(STATUS_LINE, b"\r\n")
+    assert answer.read_body(b"x" * (MAX_BODY_BYTES - 1)) is None
+    assert not answer.has_enough_body
+    assert answer.read_body(b"x") == STOP
+    assert answer.has_enough_body
+
+
+def test_no_more_of_a_body_is_held_than_is_shown() -> None:
+    """In however many parts it comes: a byte more than the text has, to see whether it was cut."""
+    answer = reading(STATUS_LINE, b"\r\n")
+    for _ in range(100):
+        answer.read_body(b"x" * 100)
+    assert len(answer._body) == SNIPPET_BYTES + 1
+    assert answer.snippet() == "x" * SNIPPET_BYTES
+
+
+@pytest.mark.parametrize(("length", "shown"), [(1023, "x" * 1022 + "\ufffd"), (1024, "x" * 1023 + "\ufffd")])
+def test_a_whole_body_that_ends_in_a_broken_character_says_so(length: int, shown: str) -> None:
+    """Only where we cut is half a character left out; where the body ends by itself it was sent so."""
+    answer = reading(STATUS_LINE, b"\r\n")
+    answer.read_body(b"x" * (length - 1) + b"\xc3")
+    assert answer.snippet() == shown
+
+
+def test_the_headers_that_are_kept() -> None:
+    """Exactly those on the list, whatever their case, in the order they came."""
+    lines = [f"{name.title()}: of {name}\r\n".encode() for name in KEPT]
+    answer = reading(STATUS_LINE, b"Set-Cookie: a\r\n", *lines, b"X-Powered-By: b\r\n", b"\r\n")
+    assert answer.kept_headers() == tuple((name, f"of {name}") for name in KEPT)
+
+
+@pytest.mark.parametrize(
+    "character",
+    [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u200e\u200f\u202a\u202e\u2066\u2069"],
+    ids=ascii,
+)
+def test_no_control_is_shown(character: str) -> None:
+    """A control or a mark that reorders text is replaced, wherever it stands; a body may have lines and tabs."""
+    answer = reading(STATUS_LINE, f"Server: a{character}b\r\n".encode(), b"\r\n")
+    answer.read_body(f"a{character}b".encode())
+    in_body = {"\t": "\t", "\n": "\n", "\r": ""}.get(character, "\ufffd")
+    in_header = {"\t": "\t", "\r": ""}.get(character, "\ufffd")
+    assert answer.snippet() == f"a{in_body}b"
+    assert answer.kept_headers() == (("server", f"a{in_header}b"),)
+
+
+@pytest.mark.parametrize(
+    "character",
+    [" ", "~", "\u00a0", "\u00e9", "\u200d", "\u2029", "\u202f", "\u2065", "\u206a", "\U0001f98a"],
+    ids=ascii,
+)
+def test_text_is_shown_as_it_is(character: str) -> None:
+    """The neighbours of what is replaced are text."""
+    answer = reading(STATUS_LINE, b"\r\n")
+    answer.read_body(f"a{character}b".encode())
+    assert answer.snippet() == f"a{character}b"
+
+
+def test_a_head_is_whole_after_its_blank_line() -> None:
+    """Neither before anything came nor within the headers, and trailers after it change nothing."""
+    answer = Answer()
+    seen = [answer.has_whole_head]
+    for line in (STATUS_LINE, b"Server: a\r\n", b"\r\n", b"Server: trailer\r\n"):
+        answer.read_header(line)
+        seen.append(answer.has_whole_head)
+    assert seen == [False, False, False, True, True]
+    assert answer.kept_headers() == (("server", "a"),)
