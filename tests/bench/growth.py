@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from posthorn.handlers import dispatch
 from tests.bench.deliveries import dispatching, hosts
-from tests.bench.measure import Series, Spread, take_turns
+from tests.bench.measure import ratio, take_turns
 from tests.bench.report import Budget, Report, Table, number, say, spread
 from tests.bench.stage import DOMAIN, Context
 
@@ -118,16 +118,21 @@ def _tolerant(stage: Stage, units: int) -> Contender:
 
 def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
     stage.listen(hosts(1))
-    taken: dict[int, Series] = {count: Series() for count in rows}
     calls: dict[int, int] = {}
-    for count in rows:  # tables only grow, so the order is what it is; warm-ups take the first times out
+    contenders: dict[str, Contender] = {}
+    for count in rows:
         say(f"growth: {count} rows")
+        stage.control("use", name=str(count))
         stage.control("fill", table="EventsTable", count=count)
         stage.control("fill", table="DeliveriesTable", count=count)
-        stage.calls()
         run = dispatching(stage, lambda: stage.events(100, size=1024), units=100)
-        taken[count] = take_turns({"Posthorn": run}, rounds=rounds * 2, warm_up=2)["Posthorn"]
-        calls[count] = sum(stage.calls().values()) // (rounds * 2 + 2)
+        stage.calls()
+        run()()
+        calls[count] = sum(stage.calls().values())
+        contenders[str(count)] = _with_rows(stage, str(count), run)
+    series = take_turns(contenders, rounds=rounds)
+    stage.control("use", name="")
+    taken = {count: series[str(count)] for count in rows}
     first, last = rows[0], rows[-1]
     return Report(
         tables=[
@@ -137,7 +142,7 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
                 tuple(
                     (
                         f"{count:,}",
-                        number(taken[count].cpu.median / taken[first].cpu.median),
+                        spread(ratio(taken[count], taken[first])),
                         spread(taken[count].cpu),
                         str(calls[count]),
                     )
@@ -152,7 +157,7 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
             Budget(
                 f"growth: CPU per delivery at {last:,} rows, of that at {first:,}",
                 1.1,
-                _least(taken[last].cpu) / _least(taken[first].cpu),
+                ratio(taken[last], taken[first]).median,
                 "×",
             ),
             Budget(
@@ -165,5 +170,9 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
     )
 
 
-def _least(value: Spread) -> float:
-    return value.low  # rounds that are not interleaved are compared by their least: noise only ever adds
+def _with_rows(stage: Stage, name: str, contender: Contender) -> Contender:
+    def prepare() -> Turn:
+        stage.control("use", name=name)
+        return contender()
+
+    return prepare

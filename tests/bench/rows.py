@@ -21,6 +21,7 @@ class Rows:
     def __init__(self) -> None:
         self.calls: dict[str, int] = {}
         self._rows: dict[str, bytes] = {}
+        self._others: dict[str, dict[str, bytes]] = {"": self._rows}
         self._by_partition: dict[str, dict[str, bytes]] = {}  # only of what `put_all` wrote, for queries
 
     def put_all(self, table: str, items: list[Item]) -> None:
@@ -37,6 +38,10 @@ class Rows:
         row = _encode({"pk": {"S": "x"}, "sk": {"S": "y"}})
         for number in range(count):
             self._rows[f"{table}/wh_{number % 1000:026d}/evt_{number:026d}"] = row
+
+    def use(self, name: str) -> None:
+        """Go on with the rows of another set of tables; what queries find is in all of them."""
+        self._rows = self._others.setdefault(name, {})
 
     def clear(self) -> None:
         self._rows.clear()
@@ -59,6 +64,11 @@ class Rows:
                 return 200, b'{"UnprocessedItems":{}}'
             case "PutItem":
                 self._rows[_name(asked["TableName"], asked["Item"])] = _encode(asked["Item"])
+                return 200, b"{}"
+            case "TransactWriteItems":
+                for write in asked["TransactItems"]:
+                    if put := write.get("Put"):
+                        self._rows[_name(put["TableName"], put["Item"])] = _encode(put["Item"])
                 return 200, b"{}"
             case "GetItem":
                 row = self._rows.get(_name(asked["TableName"], asked["Key"]))

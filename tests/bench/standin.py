@@ -112,6 +112,8 @@ def control(rows: Rows, order: dict[str, Any]) -> Any:
             rows.put_all(order["table"], order["items"])
         case "fill":
             rows.fill(order["table"], order["count"])
+        case "use":
+            rows.use(order["name"])
         case "clear":
             rows.clear()
         case "calls":

@@ -90,7 +90,7 @@ class TestSending:
         opened: list[str] = []
 
         def dialler(peer: pycurl.CurlSockAddr) -> socket.socket:
-            opened.append(peer.addr[0])
+            opened.append(str(peer.addr[0]))
             raise OSError
 
         client = Client(
