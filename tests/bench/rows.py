@@ -47,7 +47,7 @@ class Rows:
         self._rows.clear()
         self._by_partition.clear()
 
-    def call(  # noqa: C901 - a table of operations
+    def call(  # noqa: C901, PLR0912 - a table of operations
         self, service: str, operation: str, body: bytes
     ) -> tuple[int, bytes]:
         """Answer one call of the JSON protocol: HTTP status and body."""
