@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic.json_schema import models_json_schema
 
+from posthorn.api_keys import KeyState, Scope
 from posthorn.catalogue import built_in
 from posthorn.email_types import EMAIL_TYPES, EmailType
-from posthorn.models import DisabledReason, Failure, Reason, Status, Suppression
+from posthorn.models import DisabledReason, Failure, Health, Reason, Status, Suppression
+from posthorn.replay_jobs import JobState, Wanted
 from posthorn.routes.configuration_sets import PATH as SETS
 from posthorn.routes.deliveries import FILTERS
 from posthorn.routes.event_destinations import PATH as DESTINATIONS
@@ -111,7 +113,7 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.scope is None:
         operation["security"] = []
     else:
-        operation["description"] = f"Needs an API key with the scope `{route.scope}`."
+        operation["description"] = f"Needs an API key with the scope `{route.scope}`. {route.note}".rstrip()
     return operation
 
 
@@ -143,7 +145,7 @@ def _problems(route: Route) -> list[int]:
         codes.add(400)
     if route.body is not None or route.method == "POST":
         codes |= {400, 409, 413, 422}
-    if route.operation == f"DELETE {SETS}/{{configSetId}}":
+    if route.operation in {f"DELETE {SETS}/{{configSetId}}", "DELETE /v1/event-types/{name}"}:
         codes.add(409)
     if "{" in route.path or route.operation.endswith("/email/send"):
         codes.add(404)  # what a path or a name refers to
@@ -202,7 +204,35 @@ def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
     }
 
 
+def _replay(face: Face) -> dict[str, Any]:
+    """Describe a bulk replay in one face's spelling."""
+    count = {"type": "integer", "minimum": 0}
+    counts = {
+        "matched": {**count, "description": "Found so far; in a dry run, what would be replayed."},
+        "replayed": {**count, "description": "Begun anew."},
+        "skipped": {**count, "description": "Replayed by somebody else or expired since they were found."},
+    }
+    progress = {"position": _TIME, "fraction": {"type": "number", "minimum": 0, "maximum": 1}}
+    required: dict[str, Any] = {
+        "id": _TEXT,
+        "state": {"type": "string", "enum": list(JobState)},
+        "dry_run": {"type": "boolean"},
+        "since": _TIME,
+        "until": _TIME,
+        "status": {"type": "string", "enum": list(Wanted)},
+        "counts": _object(counts),
+        "progress": _object(progress),
+        "created_at": _TIME,
+        "updated_at": _TIME,
+    }
+    reasons = [Reason.ENDPOINT_DISABLED, Reason.ENDPOINT_DELETED]
+    optional = {"reason": {"type": "string", "enum": reasons}, "finished_at": _TIME}
+    return _object(face.write(required), face.write(optional))
+
+
 _TEXT: Final = {"type": "string"}
+_OBJECT: Final = {"type": "object"}
+_TIME_OR_NULL: Final = {"type": ["string", "null"], "format": "date-time"}
 _WEBHOOK: Final = {
     "id": _TEXT,
     "url": _TEXT,
@@ -215,6 +245,18 @@ _WEBHOOK: Final = {
 _DISABLED: Final = {
     "disabledReason": {"type": "string", "enum": list(DisabledReason)},
     "disabledAt": _TIME,
+    "health": {"type": "string", "enum": [one for one in Health if one is not Health.HEALTHY]},
+    "healthSince": _TIME,
+}
+_API_KEY: Final = {
+    "id": _TEXT,
+    "name": _TEXT,
+    "scopes": {"type": "array", "items": {"type": "string", "enum": sorted(Scope)}},
+    "state": {"type": "string", "enum": list(KeyState)},
+    "createdAt": _TIME,
+    "expiresAt": _TIME_OR_NULL,
+    "lastUsedAt": _TIME_OR_NULL,
+    "revokedAt": _TIME_OR_NULL,
 }
 _EVENT: Final = {"id": _TEXT, "event": _TEXT, "created_at": _TIME}
 _BOOL: Final = {"type": "boolean"}
@@ -320,6 +362,21 @@ def _log_content(face: Face) -> dict[str, tuple[str, dict[str, Any]]]:
     }
 
 
+_DESTINATION: Final = {
+    "destination_id": _TEXT,
+    "name": _TEXT,
+    "destination_type": {"const": "WEBHOOK"},
+    "webhook_url": _TEXT,
+    "matching_event_types": {"type": "array", "items": _TEXT},
+    "enabled": {"type": "boolean"},
+    "created_at": _TIME,
+}
+_DESTINATION_DISABLED: Final = {
+    "disabled_reason": {"type": "string", "enum": list(DisabledReason)},
+    "disabled_at": _TIME,
+    "health": {"type": "string", "enum": [one for one in Health if one is not Health.HEALTHY]},
+    "health_since": _TIME,
+}
 _ANSWERS: Final[dict[str, Any]] = {
     "Webhook": _object(_WEBHOOK, _DISABLED),
     "WebhookWithToken": _object({**_WEBHOOK, "token": _TEXT}, _DISABLED),
@@ -374,21 +431,29 @@ _ANSWERS: Final[dict[str, Any]] = {
             "created_at": _TIME,
         }
     ),
-    "EventDestination": _object(
+    "EventDestination": _object(_DESTINATION, _DESTINATION_DISABLED),
+    "ChangedEventDestination": _object(
+        _DESTINATION,
         {
-            "destination_id": _TEXT,
-            "name": _TEXT,
-            "destination_type": {"const": "WEBHOOK"},
-            "webhook_url": _TEXT,
-            "matching_event_types": {"type": "array", "items": _TEXT},
-            "enabled": {"type": "boolean"},
-            "created_at": _TIME,
-        },
-        {
-            "disabled_reason": {"type": "string", "enum": list(DisabledReason)},
-            "disabled_at": _TIME,
+            **_DESTINATION_DISABLED,
+            "undelivered": _object({"count": {"type": "integer"}, "is_more": {"type": "boolean"}}),
         },
     ),
+    "EventType": _object(
+        {
+            "name": _TEXT,
+            "description": _TEXT,
+            "example": _OBJECT,
+            "source": {"type": "string", "enum": ["built-in", "own"]},
+        },
+        {"operational": {"const": True}, "schema": _OBJECT, "createdAt": _TIME},
+    ),
+    "ApiKey": _object(_API_KEY),
+    "ApiKeyWithText": _object(
+        _API_KEY, {"key": {"type": "string", "description": "Shown once: only its hash is stored."}}
+    ),
+    "Replay": _replay(WEBHOOKS),
+    "EventDestinationReplay": _replay(DESTINATION_FACE),
     "EmailEvent": {
         "type": "object",
         "description": "SES's event JSON; the third key is named after the event.",
@@ -407,14 +472,52 @@ _ANSWERS: Final[dict[str, Any]] = {
         {"errors": {"type": "array", "items": _object({"pointer": _TEXT, "detail": _TEXT})}},
     ),
 }
+
+
+def _replay_contents(face: Face, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    one, path = _object({"replay": _ref(name)}), f"{face.path}/replays"
+    many = {"type": "array", "items": _ref(name)}
+    return {
+        f"GET {path}": ("200", _object({"replays": many}, face.write({"next_cursor": _TEXT}))),
+        f"POST {path}": ("202", one),
+        f"GET {path}/{{replayId}}": ("200", one),
+        f"POST {path}/{{replayId}}/cancel": ("200", one),
+    }
+
+
 _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    **_replay_contents(WEBHOOKS, "Replay"),
+    **_replay_contents(DESTINATION_FACE, "EventDestinationReplay"),
     "GET /v1/webhooks": (
         "200",
         _object({"webhooks": {"type": "array", "items": _ref("Webhook")}}, {"nextCursor": _TEXT}),
     ),
     "POST /v1/webhooks": ("201", _object({"webhook": _ref("WebhookWithToken")})),
     "GET /v1/webhooks/{webhookId}": ("200", _object({"webhook": _ref("WebhookWithToken")})),
-    "PUT /v1/webhooks/{webhookId}": ("200", _object({"webhook": _ref("WebhookWithToken")})),
+    "PUT /v1/webhooks/{webhookId}": (
+        "200",
+        _object(
+            {"webhook": _ref("WebhookWithToken")},
+            {"undelivered": _object({"count": {"type": "integer"}, "isMore": {"type": "boolean"}})},
+        ),
+    ),
+    "POST /v1/webhooks/{webhookId}/rotate-token": (
+        "200",
+        _object({"webhook": _ref("WebhookWithToken")}, {"previousTokenUntil": _TIME}),
+    ),
+    "GET /v1/event-types": (
+        "200",
+        _object({"eventTypes": {"type": "array", "items": _ref("EventType")}}, {"nextCursor": _TEXT}),
+    ),
+    "POST /v1/event-types": ("201", _object({"eventType": _ref("EventType")})),
+    "GET /v1/event-types/{name}": ("200", _object({"eventType": _ref("EventType")})),
+    "DELETE /v1/event-types/{name}": ("200", _object({"deleted": {"const": True}})),
+    "GET /v1/api-keys": (
+        "200",
+        _object({"apiKeys": {"type": "array", "items": _ref("ApiKey")}}, {"nextCursor": _TEXT}),
+    ),
+    "POST /v1/api-keys": ("201", _object({"apiKey": _ref("ApiKeyWithText")})),
+    "DELETE /v1/api-keys/{keyId}": ("200", _object({"deleted": {"const": True}})),
     "DELETE /v1/webhooks/{webhookId}": ("200", _object({"deleted": {"const": True}})),
     "POST /v1/events": (
         "202",
@@ -461,7 +564,7 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     ),
     f"POST {DESTINATIONS}": ("201", _ref("EventDestination")),
     f"GET {DESTINATIONS}/{{destinationId}}": ("200", _ref("EventDestination")),
-    f"PATCH {DESTINATIONS}/{{destinationId}}": ("200", _ref("EventDestination")),
+    f"PATCH {DESTINATIONS}/{{destinationId}}": ("200", _ref("ChangedEventDestination")),
     f"DELETE {DESTINATIONS}/{{destinationId}}": ("200", _object({"deleted": {"const": True}})),
     "POST /api/v1/partner/email/send": (
         "202",
@@ -491,11 +594,21 @@ _FILTERS: Final[dict[str, list[dict[str, Any]]]] = {
         for face in FACES
     },
 }
-_LISTS: Final = frozenset({"GET /v1/webhooks", f"GET {SETS}", f"GET {DESTINATIONS}", *_FILTERS})
+_LISTS: Final = frozenset(
+    {
+        "GET /v1/webhooks",
+        f"GET {SETS}",
+        f"GET {DESTINATIONS}",
+        "GET /v1/event-types",
+        "GET /v1/api-keys",
+        *_FILTERS,
+        *(f"GET {face.path}/replays" for face in FACES),
+    }
+)
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",
-    403: "The API key lacks the scope.",
+    403: "The API key lacks the scope, or is to give one that it lacks.",
     404: "There is no such thing, at least not in this workspace.",
     409: "Things are not as the request needs them; `code` tells, and whether the Idempotency-Key was used before.",
     413: "The request or an event is too large.",

@@ -7,10 +7,38 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from tests.template import API_ID
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from tests.installation import Installation
+
+
+def event_of(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """Return a request as payload format 2.0 has it."""
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": query,
+        "headers": dict(headers),
+        "requestContext": {
+            "http": {"method": method, "path": path, "sourceIp": "198.51.100.1"},
+            "stage": "$default",
+            "apiId": API_ID,
+            "requestId": "request",
+        },
+        # anything API Gateway does not take for text comes as base64
+        "body": base64.b64encode(body).decode() if body else None,
+        "isBase64Encoded": bool(body),
+    }
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+    if parameters:
+        event["queryStringParameters"] = parameters
+    return event
 
 
 def application(posthorn: Installation) -> Callable[..., Iterable[bytes]]:
@@ -26,25 +54,7 @@ def application(posthorn: Installation) -> Callable[..., Iterable[bytes]]:
             for name, value in environ.items()
             if name.startswith("HTTP_") or name == "CONTENT_TYPE"
         }
-        query: dict[str, str] = {}
-        for name, value in parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True):
-            query[name] = f"{query[name]},{value}" if name in query else value  # as API Gateway joins them
-        event: dict[str, Any] = {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": path,
-            "rawQueryString": environ.get("QUERY_STRING", ""),
-            "headers": headers,
-            "requestContext": {
-                "http": {"method": environ["REQUEST_METHOD"], "path": path, "sourceIp": "198.51.100.1"},
-                "stage": "$default",
-                "requestId": "request",
-            },
-            "body": base64.b64encode(body).decode() if body else None,
-            "isBase64Encoded": bool(body),
-        }
-        if query:
-            event["queryStringParameters"] = query
+        event = event_of(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), headers, body)
         reply = posthorn.resolve(event)
         status = HTTPStatus(reply["statusCode"])
         start(f"{status.value} {status.phrase}", list(reply["headers"].items()))

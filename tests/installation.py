@@ -1,4 +1,4 @@
-"""A whole installation in moto: what the template has, and the real API, dispatcher, deliverer and feedback.
+"""A whole installation in moto: what the template has, and the real API, dispatcher, deliverer, feedback and replayer.
 
 Time stands still until a test moves it, and the network is a table of receivers.
 """
@@ -23,15 +23,17 @@ from moto.sqs.models import sqs_backends
 
 from infra.cli.access import create_key, create_workspace_key
 from posthorn import assembly, aws
-from posthorn.api_keys import Scope
+from posthorn.api_keys import Scope, secret_of
 from posthorn.errors import NameNotResolved
 from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
+from posthorn.replay import Replayer, open_replayer
 from posthorn.routes.office import open_office
-from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings
 from posthorn.stores.deliveries import Deliveries
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
+from tests.gateway import event_of
 from tests.network import Network
 from tests.template import ACCOUNT, API_ID, REGION
 
@@ -99,6 +101,7 @@ class Installation:
     office: Office
     settings: DeliverySettings
     feedback: Feedback
+    replayer: Replayer
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -131,24 +134,7 @@ class Installation:
         path, _, query = path.partition("?")
         key = self.key if key is None else key
         sent = {"authorization": f"Bearer {key}"} if key else {}
-        event = {
-            "version": "2.0",
-            "routeKey": "$default",
-            "rawPath": path,
-            "rawQueryString": query,
-            "headers": {**sent, **(headers or {})},
-            "requestContext": {
-                "http": {"method": method, "path": path, "sourceIp": "198.51.100.1"},
-                "stage": "$default",
-                "apiId": API_ID,
-                "requestId": "request",
-            },
-            # anything API Gateway does not take for text comes as base64
-            "body": base64.b64encode(raw).decode() if raw else None,
-            "isBase64Encoded": bool(raw),
-        }
-        if query:
-            event["queryStringParameters"] = dict(pair.split("=", 1) for pair in query.split("&"))
+        event = event_of(method, path, query, {**sent, **(headers or {})}, raw)
         answer = self.resolve(event)
         self._remember_secrets(path, body, answer["body"])
         names = {name.lower(): value for name, value in answer["headers"].items()}
@@ -166,11 +152,17 @@ class Installation:
     def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
         """Note what was given or made in confidence, and every answer that may not repeat it."""
         given = body if isinstance(body, dict) else {}
-        webhook = json.loads(answer).get("webhook", {}) if answer.startswith("{") else {}
-        found = (given.get("webhook_secret"), given.get("token"), webhook.get("token"))
+        told = json.loads(answer) if answer.startswith("{") else {}
+        key = told.get("apiKey", {}).get("key")
+        found = (
+            given.get("webhook_secret"),
+            given.get("token"),
+            told.get("webhook", {}).get("token"),
+            key and secret_of(key),
+        )
         self.secrets |= {secret for secret in found if isinstance(secret, str) and len(secret) >= 16}
-        # tokens are shown to their owner, with the webhook itself and nowhere below it
-        if not re.fullmatch(r"/v1/webhooks(/[^/]+)?", path):
+        # tokens are shown to their owner, with the webhook itself and nowhere below it; a key to whoever makes it
+        if not re.fullmatch(r"/v1/webhooks(/[^/]+(/rotate-token)?)?", path) and key is None:
             self.answers.append(answer)
 
     def everything_stored(self) -> str:
@@ -268,6 +260,10 @@ class Installation:
         """Pass messages to the feedback; returns what it reports as failed."""
         return self.feedback.take([message.record() for message in messages])
 
+    def replay(self, messages: list[Waiting]) -> set[str]:
+        """Pass messages to the replayer; returns what it reports as failed."""
+        return self.replayer.replay([message.record() for message in messages])
+
     def _messages(self, queue: str) -> list[Any]:
         name = self.queues[queue].rsplit("/", 1)[1]
         messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
@@ -344,6 +340,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             feedback=open_feedback(
                 FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
             ),
+            replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
             names=names,
             workspace=workspace,
             key=key,

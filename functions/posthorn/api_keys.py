@@ -30,6 +30,14 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
+class KeyState(StrEnum):
+    """Whether a key works."""
+
+    ACTIVE = "active"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+
+
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key as it is stored: whose it is and what it may do, and a hash instead of the secret."""
@@ -42,16 +50,24 @@ class ApiKey:
     created_at: int
     valid_until: int | None = None  # Unix milliseconds
     revoked_at: int | None = None
+    last_used_at: int | None = None  # to the hour
 
     def is_live(self, now_ms: int) -> bool:
-        return self.revoked_at is None and (self.valid_until is None or now_ms < self.valid_until)
+        return self.state(now_ms) is KeyState.ACTIVE
+
+    def state(self, now_ms: int) -> KeyState:
+        if self.revoked_at is not None:
+            return KeyState.REVOKED
+        is_over = self.valid_until is not None and self.valid_until <= now_ms
+        return KeyState.EXPIRED if is_over else KeyState.ACTIVE
 
 
-def mint(entropy: bytes) -> str:
-    """Make the text of a new key from 40 random bytes; nobody can make it again."""
+def mint(entropy: bytes, *, key_id: str | None = None) -> str:
+    """Make the text of a new key from 40 random bytes; nobody can make it again. Its id can be given."""
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a key takes exactly {ENTROPY_BYTES} random bytes")
-    body = PREFIX + _base62(int.from_bytes(entropy), _ID + _SECRET)
+    digits = _base62(int.from_bytes(entropy), _ID + _SECRET)
+    body = PREFIX + (digits[:_ID] if key_id is None else key_id) + digits[_ID:]
     return body + _checksum(body)
 
 
@@ -61,6 +77,16 @@ def split(key: str) -> tuple[str, str] | None:
     if match is None or not hmac.compare_digest(match[3].encode(), _checksum(key[:-_CHECKSUM]).encode()):
         return None
     return match[1], match[2]
+
+
+def key_id_of(key: str) -> str:
+    """Return the part of a minted key that names it."""
+    return key[len(PREFIX) :][:_ID]
+
+
+def secret_of(key: str) -> str:
+    """Return the part of a minted key that proves it."""
+    return key[len(PREFIX) + _ID :][:_SECRET]
 
 
 def hash_of(secret: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
 from posthorn.errors import ConditionFailed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 CALLS_AT_ONCE: Final = 16
 """AWS calls of one invocation that may overlap; botocore's CPU per call makes more of no use."""
+
+_ROUNDS: Final = 5
+_DICE: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
 
 
 @overload
@@ -92,6 +96,11 @@ def _base64(value: bytes | bytearray) -> str:
 def threads() -> ThreadPoolExecutor:
     """Return the process's threads for AWS calls that overlap."""
     return ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="aws")
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to wait after each round of a batch that was done in part: exponential, with full jitter."""
+    return (_DICE.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
 
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

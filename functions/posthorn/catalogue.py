@@ -14,6 +14,10 @@ class EventType:
     name: str
     description: str
     example: dict[str, Any] = field(hash=False)
+    operational: bool = False  # Posthorn itself publishes it, and nobody else
+    schema: str | None = None  # JSON Schema, which the data of its events is checked against
+    created_at: int | None = None  # Unix milliseconds; None: built in
+    made_by: str | None = None  # the decision that it was made by, so that a repetition finds its own
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ PosthornError
 ├── Refused                  somebody's input is not taken; says why in words meant for them
 │   ├── RefusedJson          not JSON, or JSON that would not survive JavaScript
 │   ├── RefusedEventType     no such event type
+│   ├── RefusedSchema        not a JSON Schema, or one that is not taken
 │   ├── RefusedTarget        a URL or an address that deliveries may not go to
 │   └── RejectedMail         a mail that the backend will never take
 ├── Malformed                a stream record or queue message that will never make sense: parked
@@ -44,6 +45,14 @@ class RefusedJson(Refused):
 
 class RefusedEventType(Refused):
     """No such event type."""
+
+
+class RefusedSchema(Refused):
+    """Not a JSON Schema, or one that could cost too much; `path` leads to the culprit within it."""
+
+    def __init__(self, detail: str, path: tuple[str | int, ...]) -> None:
+        super().__init__(detail, code="invalid_schema")
+        self.path = path
 
 
 class RefusedTarget(Refused):

@@ -12,6 +12,7 @@ EVENT: Final = "evt"
 CONFIGURATION_SET: Final = "cs"
 DESTINATION: Final = "ed"
 REPLAY: Final = "rpl"
+EVENT_TYPE: Final = "et"  # of one making of an event type; what it is called by is its name
 
 EVENT_SHARDS: Final = 8
 """Partitions that one channel's events are spread over: 8,000 writes a second at 1 KB."""
@@ -44,6 +45,11 @@ def first_id(prefix: str, *, now_ms: int) -> str:
     return new_id(prefix, now_ms=now_ms, entropy=bytes(10))
 
 
+def lower_bound(prefix: str, *, now_ms: int) -> str:
+    """Return what sorts before every id of a millisecond and after every id of an earlier one; no id itself."""
+    return first_id(prefix, now_ms=now_ms)[:-16]
+
+
 def id_before(one: str) -> str:
     """Return the id right before this one: the upper end of a range that leaves it out."""
     prefix, _, ulid = one.partition("_")
@@ -51,8 +57,8 @@ def id_before(one: str) -> str:
 
 
 def made_at(one: str) -> int:
-    """Return the moment in an id, in Unix milliseconds."""
-    return _number(one.partition("_")[2]) >> 80
+    """Return the moment in an id or in a lower bound of ids, in Unix milliseconds."""
+    return _number(one.partition("_")[2][:10])
 
 
 def _written(prefix: str, number: int) -> str:

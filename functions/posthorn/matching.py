@@ -31,17 +31,11 @@ def canonical(event_type: str) -> str:
     )
 
 
-def check_published(event_type: str, known: Collection[str]) -> None:
-    """Refuse a type that nobody declared; `known` holds canonical names."""
-    if canonical(event_type) not in known:
-        raise RefusedEventType(f"There is no event type {event_type}.", code="unknown_event_type")
-
-
 def check_subscribed(pattern: str, known: Iterable[str]) -> None:
     """Refuse a pattern that could match nothing; `known` holds canonical names."""
     if pattern == "*":
         return
-    stem, wild = _stem(pattern)
+    stem, wild = stem_of(pattern)
     wanted = canonical(stem)
     if not any(_covers(wanted, wild=wild, event_type=name) for name in known):
         what = "No event type starts with" if wild else "There is no event type"
@@ -68,7 +62,7 @@ def matching_pattern(patterns: Iterable[str], event_type: str) -> str | None:
 def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
     """Return the first known type that an endpoint names, or else the first one that it wants; None without any."""
     for pattern in patterns:
-        if pattern != "*" and not _stem(pattern)[1] and canonical(pattern) in known:
+        if pattern != "*" and not stem_of(pattern)[1] and canonical(pattern) in known:
             return pattern
     return next((name for name in known if matches(patterns, name)), None)
 
@@ -85,7 +79,8 @@ def audience(endpoints: Iterable[Endpoint], event: Event) -> list[Endpoint]:
     return listeners(endpoints, event.type)
 
 
-def _stem(pattern: str) -> tuple[str, bool]:
+def stem_of(pattern: str) -> tuple[str, bool]:
+    """Return a pattern without its wildcard, and whether it had one."""
     if pattern.endswith(("_*", ".*")):
         return pattern[:-2], True
     return pattern, False
@@ -93,7 +88,7 @@ def _stem(pattern: str) -> tuple[str, bool]:
 
 @lru_cache(_REMEMBERED)
 def _canonical_stem(pattern: str) -> tuple[str, bool]:
-    stem, wild = _stem(pattern)
+    stem, wild = stem_of(pattern)
     return canonical(stem), wild
 
 

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from collections import defaultdict
 from dataclasses import dataclass
+from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call
-from posthorn.errors import Malformed
-from posthorn.ids import EVENT, is_id
+from posthorn.aws import call, pauses
+from posthorn.errors import Malformed, Unavailable
+from posthorn.ids import EVENT, REPLAY, is_id
 from posthorn.models import DeliveryKey
+from posthorn.replay_jobs import ReplayStep
 from posthorn.schedule import MAX_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
     from posthorn.models import Delivery
 
 MESSAGE_VERSION: Final = 1
+BATCH_LIMIT: Final = 10
+"""Messages that SQS takes in one call."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -51,15 +57,7 @@ def write_task(task: Task) -> str:
 
 def read_task(body: str) -> Task:
     """Read a message; `Malformed` when it is none of ours."""
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("the message is not JSON") from error
-    if not isinstance(found, dict):
-        raise Malformed("the message is not an object")
-    version = _number(found, "v")
-    if version != MESSAGE_VERSION:
-        raise Malformed(f"version {version} of a message is not known")
+    found = _read(body)
     event_id = _text(found, "event")
     if not is_id(event_id, EVENT):
         raise Malformed("event is not an event id")
@@ -69,6 +67,22 @@ def read_task(body: str) -> Task:
         generation=_number(found, "generation"),
         attempt=_number(found, "attempt"),
     )
+
+
+def write_step(step: ReplayStep) -> str:
+    return json.dumps(
+        {"v": MESSAGE_VERSION, "endpoint": step.endpoint_id, "replay": step.replay_id, "step": step.number},
+        separators=(",", ":"),
+    )
+
+
+def read_step(body: str) -> ReplayStep:
+    """Read a message; `Malformed` when it is none of ours."""
+    found = _read(body)
+    replay_id = _text(found, "replay")
+    if not is_id(replay_id, REPLAY):
+        raise Malformed("replay is not the id of a replay")
+    return ReplayStep(_text(found, "endpoint"), replay_id, number=_number(found, "step"))
 
 
 class Queues:
@@ -83,23 +97,59 @@ class Queues:
 
     def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
         """Send the message for the attempt that follows those a delivery's row tells of."""
-        task = Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
-        self.enqueue(task, due_at=row.next_attempt_at, now_ms=now_ms)
+        self.enqueue(_next_task(row), due_at=row.next_attempt_at, now_ms=now_ms)
 
     def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
         """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
+        call(self._sqs.send_message, QueueUrl=self._url_of(task), **_message(task, due_at, now_ms))
+
+    def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> None:
+        """Send the messages for what follows each of these rows; `Unavailable` when some could not be sent.
+
+        To send them again does no harm: a delivery is claimed once for each attempt.
+        """
+        by_queue: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+        for row in rows:
+            task = _next_task(row)
+            by_queue[self._url_of(task)].append(_message(task, row.next_attempt_at, now_ms))
+        for url, messages in by_queue.items():
+            for batch in batched(messages, BATCH_LIMIT, strict=False):
+                self._send_all(url, batch)
+
+    def _send_all(self, url: str, messages: Sequence[dict[str, Any]]) -> None:
+        """Send up to ten messages, of which SQS may take some and refuse others."""
+        pending = {str(number): message for number, message in enumerate(messages)}
+        for pause in pauses():
+            entries: Any = [{"Id": number, **message} for number, message in pending.items()]
+            answer = call(self._sqs.send_message_batch, QueueUrl=url, Entries=entries)
+            refused = answer.get("Failed", [])
+            if not refused:
+                return
+            pending = {one["Id"]: pending[one["Id"]] for one in refused}
+            time.sleep(pause)
+        raise Unavailable("send_message_batch", "Failed")
+
+    def _url_of(self, task: Task) -> str:
         retry = task.attempt - 2  # attempt 2 is retry 0
         urls = self._retry_queue_urls
-        url = urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
-        wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+        return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
+
+
+class ReplayQueue:
+    """Where the next steps of bulk replays wait."""
+
+    def __init__(self, sqs: SQSClient, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def send(self, step: ReplayStep, *, delay: int = 0) -> None:
+        """Ask for a step, in so many seconds."""
         call(
             self._sqs.send_message,
-            QueueUrl=url,
-            MessageBody=write_task(task),
-            # explicit, since Retry-After may ask for more than the queue's own delay
-            DelaySeconds=min(max(wait, 0), MAX_DELAY),
-            # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
-            MessageGroupId=task.key.endpoint_id,
+            QueueUrl=self._url,
+            MessageBody=write_step(step),
+            DelaySeconds=delay,
+            MessageGroupId=step.endpoint_id,  # one endpoint's jobs do not hold up another's
         )
 
 
@@ -117,6 +167,34 @@ class Parking:
             QueueUrl=self._queue_url,
             MessageBody=json.dumps({"v": MESSAGE_VERSION, "reason": reason, **what}),
         )
+
+
+def _next_task(row: Delivery) -> Task:
+    return Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
+
+
+def _message(task: Task, due_at: int | None, now_ms: int) -> dict[str, Any]:
+    wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+    return {
+        "MessageBody": write_task(task),
+        # explicit, since Retry-After may ask for more than the queue's own delay
+        "DelaySeconds": min(max(wait, 0), MAX_DELAY),
+        # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
+        "MessageGroupId": task.key.endpoint_id,
+    }
+
+
+def _read(body: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the message is not JSON") from error
+    if not isinstance(found, dict):
+        raise Malformed("the message is not an object")
+    version = _number(found, "v")
+    if version != MESSAGE_VERSION:
+        raise Malformed(f"version {version} of a message is not known")
+    return found
 
 
 def _text(found: dict[str, Any], name: str) -> str:

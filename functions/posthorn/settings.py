@@ -74,6 +74,7 @@ class ApiSettings:
     email_backend: EmailBackend
     feedback_topic: str  # ARN of the SNS topic that the events of mails go to
     deliver_queue_url: str
+    replay_queue_url: str
     brand: Brand
     api_domain: str  # what follows the API's id in the host that API Gateway gives it
     api_domain_names: frozenset[str]  # the API's other hosts
@@ -87,6 +88,7 @@ class ApiSettings:
             email_backend=_one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
             api_domain=_text(env, "API_DOMAIN"),
             api_domain_names=_names(env, "API_DOMAIN_NAMES"),
@@ -103,6 +105,25 @@ class FeedbackSettings:
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(store=Store.read(env), parking_queue_url=_text(env, "PARKING_QUEUE_URL"))
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaySettings:
+    """What ReplayFunction reads."""
+
+    store: Store
+    deliver_queue_url: str
+    replay_queue_url: str
+    parking_queue_url: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            store=Store.read(env),
+            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
+            parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +177,12 @@ def delivery_settings() -> DeliverySettings:
 def feedback_settings() -> FeedbackSettings:
     """Return the process's settings; the environment of a function never changes while it lives."""
     return FeedbackSettings.read(os.environ)
+
+
+@lru_cache(maxsize=1)
+def replay_settings() -> ReplaySettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return ReplaySettings.read(os.environ)
 
 
 def _text(env: Mapping[str, str], name: str) -> str:

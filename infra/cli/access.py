@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from posthorn.api_keys import ENTROPY_BYTES, ApiKey, Scope, hash_of, mint, split
+from posthorn.api_keys import ENTROPY_BYTES, ApiKey, Scope, hash_of, key_id_of, mint, secret_of
 from posthorn.clock import now_ms
 from posthorn.ids import WORKSPACE, new_id
 from posthorn.stores.api_keys import ApiKeys
@@ -21,20 +21,18 @@ def create_key(
 ) -> str:
     """Make an API key and return it; only its hash is kept, so nobody can show it again."""
     text = mint(secrets.token_bytes(ENTROPY_BYTES))
-    parts = split(text)
-    if parts is None:
-        raise ValueError("a minted key must have a key's shape")
-    key_id, secret = parts
-    ApiKeys(dynamodb, config_table).create(
+    is_new = ApiKeys(dynamodb, config_table).create(
         ApiKey(
-            id=key_id,
+            id=key_id_of(text),
             workspace=workspace,
             name=name,
             scopes=frozenset(Scope(scope) for scope in scopes),
-            secret_hash=hash_of(secret),
+            secret_hash=hash_of(secret_of(text)),
             created_at=now_ms(),
         )
     )
+    if not is_new:
+        raise ValueError("the dice of this machine gave the id of another key")
     return text
 
 

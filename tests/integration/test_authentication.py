@@ -46,6 +46,9 @@ def _call(
     bodies: dict[str, Any] = {
         "POST /v1/webhooks": {"url": "https://x.example.com/", "events": ["*"]},
         "PUT /v1/webhooks/{webhookId}": {"description": "changed"},
+        "POST /v1/webhooks/{webhookId}/rotate-token": {"overlapHours": 1},
+        "POST /v1/event-types": {"name": _name(posthorn), "description": "Something happened"},
+        "POST /v1/api-keys": {"name": "test", "scopes": ["admin"]},
         "POST /v1/events": {"event": "CONTACT_CREATED", "data": {}},
         f"POST {SETS}": {"name": posthorn.new_id()},
         f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
@@ -65,7 +68,11 @@ def _call(
 def _ids(posthorn: Installation) -> dict[str, str]:
     set_id = posthorn.call("POST", SETS, {"name": posthorn.new_id()}).body["config_set_id"]
     destination = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION).body
+    key = posthorn.call("POST", "/v1/api-keys", {"name": "test", "scopes": ["user"]}).body["apiKey"]["id"]
+    own = {"name": _name(posthorn), "description": "Something happened"}
     ids = {
+        "keyId": key,
+        "name": posthorn.call("POST", "/v1/event-types", own).body["eventType"]["name"],
         "webhookId": posthorn.register()["id"],
         "eventId": posthorn.publish(),
         "configSetId": set_id,
@@ -97,6 +104,10 @@ def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
         )
     ]
     posthorn.deliveries.put_all(rows, now_ms=posthorn.clock())
+
+
+def _name(posthorn: Installation) -> str:
+    return posthorn.new_id().upper()
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
@@ -162,6 +173,14 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "GET /v1/webhooks/{webhookId}": "user",
         "PUT /v1/webhooks/{webhookId}": "user",
         "DELETE /v1/webhooks/{webhookId}": "user",
+        "POST /v1/webhooks/{webhookId}/rotate-token": "user",
+        "GET /v1/event-types": "api_user",
+        "POST /v1/event-types": "admin",
+        "GET /v1/event-types/{name}": "api_user",
+        "DELETE /v1/event-types/{name}": "admin",
+        "GET /v1/api-keys": "admin",
+        "POST /v1/api-keys": "admin",
+        "DELETE /v1/api-keys/{keyId}": "admin",
         "POST /v1/events": "api_user",
         "GET /v1/events": "user",
         "GET /v1/events/{eventId}": "user",
@@ -238,6 +257,8 @@ def _mine(posthorn: Installation, ids: dict[str, str]) -> list[Any]:
     """Return everything that another workspace might have changed."""
     paths = [
         "/v1/webhooks/{webhookId}",
+        "/v1/event-types/{name}",
+        "/v1/api-keys",
         f"{SETS}/{{configSetId}}",
         f"{DESTINATIONS}/{{destinationId}}",
         "/v1/events",

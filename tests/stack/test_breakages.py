@@ -122,7 +122,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
             "AttributeName: next_attempt_at, AttributeType: S",
         ),
         ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
-        ("NonKeyAttributes: [status, event_type]", "NonKeyAttributes: [status]"),
+        ("[status, event_type, generation, is_test]", "[status]"),
     ],
     test_tables.test_rows_expire_by_the_attribute_that_the_stores_write: [
         ("AttributeName: expires_at", "AttributeName: ttl"),
@@ -144,7 +144,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("    UpdateReplacePolicy: Retain\n", ""),
     ],
     # sources and queues
-    test_sources.test_the_sources_are_the_outbox_and_five_queues: [
+    test_sources.test_the_sources_are_the_outbox_and_six_queues: [
         ("Queue: !GetAtt Retry15MinQueue.Arn", "Queue: !GetAtt DispatchDeadLetterQueue.Arn")
     ],
     test_sources.test_a_failed_record_does_not_take_its_batch_along: [
@@ -174,6 +174,16 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     test_sources.test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again: [
         ("Timeout: 30 ", "Timeout: 60 "),
         ("VisibilityTimeout: 180", "VisibilityTimeout: 40"),
+    ],
+    test_sources.test_a_step_taken_for_lost_is_lost: [
+        ("VisibilityTimeout: 180", "VisibilityTimeout: 150"),
+        ("Timeout: 30 # a page", "Timeout: 119 # a page"),
+    ],
+    test_sources.test_a_job_may_ask_for_its_own_next_step: [
+        ("RecursiveLoop: Allow", "RecursiveLoop: Terminate"),
+        ("      RecursiveLoop: Allow\n", ""),
+        ("BatchSize: 1 #", "BatchSize: 10 #"),
+        ("REPLAY_QUEUE_URL: !Ref ReplayQueue", "REPLAY_QUEUE_URL: !Ref DeliverQueue"),
     ],
     test_sources.test_half_of_a_dispatch_at_least_is_for_sending: [("Timeout: 60 ", "Timeout: 45 ")],
     test_sources.test_no_queue_can_take_all_concurrency: [

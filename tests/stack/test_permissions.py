@@ -55,7 +55,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
         "ses:SendEmail": {SETS, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
-        "sqs:SendMessage": {"DeliverQueue.Arn"},
+        "sqs:SendMessage": {"DeliverQueue.Arn", "ReplayQueue.Arn"},
     },
     "FeedbackFunction": {
         **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},
@@ -81,6 +81,15 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "sqs:SendMessage": (WORK - {"DeliverQueue.Arn"}) | {"DeliverDeadLetterQueue.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
+    },
+    "ReplayFunction": {
+        **{action: {"ReplayLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: {"ReplayQueue.Arn"} for action in READ_QUEUE},
+        "dynamodb:GetItem": {CONFIG},
+        "dynamodb:PutItem": {CONFIG, DELIVERIES},
+        "dynamodb:Query": {DELIVERIES, UNDELIVERED},
+        "dynamodb:BatchGetItem": {DELIVERIES},
+        "sqs:SendMessage": {"DeliverQueue.Arn", "ReplayQueue.Arn", "ReplayDeadLetterQueue.Arn"},
     },
 }
 

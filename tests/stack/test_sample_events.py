@@ -8,9 +8,9 @@ import pytest
 from posthorn.api_keys import mint, split
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
-from posthorn.ids import CONFIGURATION_SET, EVENT, WEBHOOK, WORKSPACE, is_id
+from posthorn.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, is_id
 from posthorn.models import DeliveryKey
-from posthorn.queues import read_task
+from posthorn.queues import read_step, read_task
 from posthorn.stores.events import from_item
 from tests.template import FUNCTION, ROOT, Json, Template
 
@@ -91,4 +91,16 @@ def test_a_notification_tells_of_a_mail_of_ours() -> None:
     assert is_id(event.channel, CONFIGURATION_SET)
     assert event.workspace == from_item(record["dynamodb"]["NewImage"]).workspace
     assert "-FeedbackQueue-" in message["eventSourceARN"]
+    assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()
+
+
+def test_a_step_is_the_first_of_a_replay_of_the_sample_webhook() -> None:
+    """The message is as the API sends it, about the webhook of the sample retry."""
+    (message,) = sample("replay-step")["Records"]
+    (retry,) = sample("deliver-retry")["Records"]
+    step = read_step(message["body"])
+    assert is_id(step.replay_id, REPLAY)
+    assert (step.endpoint_id, step.number) == (read_task(retry["body"]).key.endpoint_id, 1)
+    assert "-ReplayQueue-" in message["eventSourceARN"]
+    assert message["attributes"]["MessageGroupId"] == step.endpoint_id
     assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()

@@ -13,9 +13,11 @@ from posthorn.settings import (
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
+    ReplaySettings,
     api_settings,
     delivery_settings,
     feedback_settings,
+    replay_settings,
 )
 from posthorn.telemetry import log
 from tests.modules import modules
@@ -33,11 +35,12 @@ from tests.template import (
     resolve,
 )
 
-SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings]] = {
+SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings | ReplaySettings]] = {
     "ApiFunction": ApiSettings,
     "FeedbackFunction": FeedbackSettings,
     "DispatchFunction": DeliverySettings,
     "DeliverFunction": DeliverySettings,
+    "ReplayFunction": ReplaySettings,
 }
 
 READ_BY_OTHERS = {
@@ -93,7 +96,7 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
     """The table above is no invention: a handler calls the reader of these settings, and no other's."""
     readers = {
         get_type_hints(reader)["return"]: reader.__name__
-        for reader in (api_settings, delivery_settings, feedback_settings)
+        for reader in (api_settings, delivery_settings, feedback_settings, replay_settings)
     }
     for name, function in stack.of_type(FUNCTION).items():
         handler = modules()[function["Handler"].rpartition(".")[0]]

@@ -4,6 +4,7 @@ import json
 
 from posthorn.deliver import LEASE_MARGIN_MS
 from posthorn.dispatch import MARGIN_MS
+from posthorn.replay import PAUSE, STALLED_MS
 from posthorn.schedule import MAX_DELAY
 from posthorn.settings import DeliverySettings
 from tests.stack.test_settings import variables_of
@@ -31,8 +32,8 @@ def dead_letter_queue_of(stack: Template, mapping: Json) -> str:
     return target(destination).removesuffix(".Arn")
 
 
-def test_the_sources_are_the_outbox_and_five_queues(stack: Template) -> None:
-    """DispatchFunction reads the stream, two functions the queues of their work, nobody a dead letter."""
+def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
+    """DispatchFunction reads the stream, three functions the queues of their work, nobody a dead letter."""
     assert sorted(mappings_of(stack)) == [
         "DeliverFunction.DeliverQueue.Arn",
         "DeliverFunction.Retry15MinQueue.Arn",
@@ -40,6 +41,7 @@ def test_the_sources_are_the_outbox_and_five_queues(stack: Template) -> None:
         "DeliverFunction.Retry5MinQueue.Arn",
         "DispatchFunction.EventsTable.StreamArn",
         "FeedbackFunction.FeedbackQueue.Arn",
+        "ReplayFunction.ReplayQueue.Arn",
     ]
 
 
@@ -93,6 +95,27 @@ def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(s
             assert deadline["MaxValue"] + LEASE_MARGIN_MS / 1000 < source["VisibilityTimeout"]
 
 
+def test_a_step_taken_for_lost_is_lost(stack: Template) -> None:
+    """When a step's message comes again, the one it may not have sent counts as lost; while all is well, none does."""
+    (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "ReplayFunction")
+    timeout = stack.of_type(FUNCTION)["ReplayFunction"]["Timeout"]
+    visibility = stack.of_type(QUEUE)[mapping["source"]]["VisibilityTimeout"]
+    assert PAUSE + timeout < STALLED_MS / 1000 < visibility - timeout
+
+
+def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
+    """The function that sends to its own queue is exempt from Lambda's loop detection, and no other is."""
+    allowed = {
+        name: function["RecursiveLoop"]
+        for name, function in stack.translated_of_type("AWS::Lambda::Function").items()
+        if "RecursiveLoop" in function
+    }
+    assert allowed == {"ReplayFunction": "Allow"}
+    (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "ReplayFunction")
+    assert target(stack.variables("ReplayFunction")["REPLAY_QUEUE_URL"]) == mapping["source"]
+    assert mapping["BatchSize"] == 1
+
+
 def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
     """With the longest deadline, too, new attempts are begun in the first half of DispatchFunction's time."""
     reserve = stack.parameters["AttemptDeadline"]["MaxValue"] + MARGIN_MS / 1000
@@ -106,7 +129,7 @@ def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
         for mapping in mappings_of(stack).values()
         if mapping["source"] in stack.of_type(QUEUE)
     ]
-    assert len(bounds) == 5
+    assert len(bounds) == 6
     assert sum(bounds) <= 500
 
 

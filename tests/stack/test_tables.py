@@ -40,7 +40,10 @@ def test_indexes_are_those_of_the_design(stack: Template) -> None:
         "EventsTable": {},
         "DeliveriesTable": {
             tables.DUE_INDEX: (due, "KEYS_ONLY"),
-            tables.UNDELIVERED_INDEX: (undelivered, ["status", "event_type"]),
+            tables.UNDELIVERED_INDEX: (
+                undelivered,
+                ["status", "event_type", "generation", "is_test"],
+            ),
         },
     }
 
@@ -82,7 +85,7 @@ def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Te
 def test_what_holds_state_outlives_the_stack(stack: Template) -> None:
     """Neither deleting the stack nor replacing a resource takes a table, a queue or the key along."""
     stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
-    assert len(stateful) == 12
+    assert len(stateful) == 14
     for name in stateful:
         resource = stack.resources[name]
         assert resource.get("DeletionPolicy") == "Retain", name

@@ -298,6 +298,7 @@ class TestGrammar:
                 "https://hooks.acme.com/Hook?A=b&c=%2F",
             ),
             ("https://acme.com", Target("https", "acme.com", 443, "/"), "https://acme.com/"),
+            ("https://MAX.acme.com/X", Target("https", "max.acme.com", 443, "/X"), "https://max.acme.com/X"),
             ("https://acme.com?a=1", Target("https", "acme.com", 443, "/?a=1"), "https://acme.com/?a=1"),
             (
                 "https://acme.com:8443/a/../@b;c",
@@ -324,6 +325,42 @@ class TestGrammar:
         assert parse_target(url, PUBLIC) == target
         assert target.url == normal
         assert parse_target(normal, PUBLIC) == target
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            *("alt", "arpa", "corp", "example", "home", "internal", "intranet", "invalid", "lan", "local"),
+            *(
+                "localdomain",
+                "localhost",
+                "mail",
+                "onion",
+                "private",
+                "svc",
+                "test",
+                "home.arpa",
+                "svc.cluster.local",
+            ),
+        ],
+    )
+    def test_names_that_are_not_on_the_internet_are_refused(self, name: str) -> None:
+        """Each reserved name is refused below any host and in any case, and no name that only looks like it."""
+        for url in (f"https://hooks.{name}/", f"https://a.b.{name.upper()}:8443/"):
+            with pytest.raises(RefusedTarget) as refused:
+                parse_target(url, PUBLIC)
+            assert refused.value.code == "reserved_name"
+        assert parse_target(f"https://{name}.acme.com/", PUBLIC).host == f"{name}.acme.com"
+
+    def test_the_longest_url_and_the_longest_name_are_taken(self) -> None:
+        """2,048 characters of URL and 253 of name (RFC 1035) are good, and one more is not."""
+        path = "https://acme.com/"
+        assert parse_target(path + "a" * (2048 - len(path)), PUBLIC).host == "acme.com"
+        name = ".".join(["a" * 63] * 3 + ["a" * 57, "com"])
+        assert len(name) == 253
+        assert parse_target(f"https://{name}/", PUBLIC).host == name
+        for url in (path + "a" * (2049 - len(path)), f"https://a{name}/", f"https://{'a' * 64}.com/"):
+            with pytest.raises(RefusedTarget):
+                parse_target(url, PUBLIC)
 
     @pytest.mark.parametrize(
         ("url", "port", "address"),

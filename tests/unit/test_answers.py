@@ -109,3 +109,13 @@ def test_a_head_is_whole_after_its_blank_line() -> None:
         seen.append(answer.has_whole_head)
     assert seen == [False, False, False, True, True]
     assert answer.kept_headers() == (("server", "a"),)
+
+
+@pytest.mark.parametrize("line", [b"HTTP/1.1 2000 OK\r\n", b"http/1.1 200 OK\r\n", b"\r\n"])
+def test_what_does_not_begin_with_a_status_is_no_answer(line: bytes) -> None:
+    """The first line has to be a status line, and so has every other that looks like one."""
+    first = Answer()
+    assert (first.read_header(line), first.is_malformed) == (STOP, True)
+    later = reading(STATUS_LINE, b"Server: interim\r\n", b"\r\n", STATUS_LINE, b"\r\n")
+    assert (later.is_malformed, later.kept_headers()) == (False, ())
+    assert (later.read_header(b"HTTP/1.1 2000 OK\r\n"), later.is_malformed) == (STOP, True)

@@ -21,6 +21,8 @@ PUBLISHED: Final = {
 }
 # Named in the published examples of webhooks: campaign.sent, campaign.opened, campaign.clicked.
 NAMED: Final = {"CAMPAIGN_SENT", "CAMPAIGN_OPENED", "CAMPAIGN_CLICKED"}
+# What Posthorn says about webhooks themselves.
+OPERATIONAL: Final = {"WEBHOOK_FAILING", "WEBHOOK_DISABLED"}
 
 PUBLISHED_EXAMPLES: Final[dict[str, Any]] = {
     "CONTACT_CREATED": {
@@ -46,8 +48,9 @@ def test_the_published_types_are_there_with_their_descriptions() -> None:
 
 
 def test_there_are_no_types_that_nobody_published() -> None:
-    """Beside the six of the list there are only the campaign types of the examples."""
-    assert built_in().keys() == PUBLISHED.keys() | NAMED
+    """Beside the six of the list there are only the campaign types of the examples, and the operational ones."""
+    assert built_in().keys() == PUBLISHED.keys() | NAMED | OPERATIONAL
+    assert {name for name, one in built_in().items() if one.operational} == OPERATIONAL
 
 
 @pytest.mark.parametrize("name", PUBLISHED_EXAMPLES)

@@ -1,5 +1,8 @@
 """How the errors of libcurl become failures with a sentence."""
 
+import errno
+from dataclasses import replace
+
 import pycurl
 import pytest
 
@@ -40,3 +43,43 @@ class TestFaults:
     def test_the_kinds(self, code: int, failure: Failure) -> None:
         """Each kind of failure is told apart from the others."""
         assert failure_of(code) is failure
+
+
+IN_TIME = Circumstances(host="hooks.acme.com", deadline=2.5, connected=True, secured=True, answered=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "at", "sentence"),
+    [
+        (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, connected=False), "no connection within 2.5 s"),
+        (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, secured=False), "no TLS handshake within 2.5 s"),
+        (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, answered=False), "no answer within 2.5 s"),
+        (pycurl.E_OPERATION_TIMEDOUT, IN_TIME, "no end of the answer within 2.5 s"),
+        (pycurl.E_COULDNT_CONNECT, replace(IN_TIME, system_error=errno.ECONNREFUSED), "connection refused"),
+        (pycurl.E_COULDNT_CONNECT, IN_TIME, "no connection could be made"),
+        (
+            pycurl.E_RECV_ERROR,
+            replace(IN_TIME, system_error=errno.ECONNRESET),
+            "connection reset by the receiver",
+        ),
+        (pycurl.E_RECV_ERROR, IN_TIME, "the connection broke while the answer was read"),
+        (pycurl.E_SSL_CONNECT_ERROR, replace(IN_TIME, certificate_error=10), "TLS handshake failed"),
+        *(
+            (pycurl.E_PEER_FAILED_VERIFICATION, replace(IN_TIME, certificate_error=error), sentence)
+            for error, sentence in (
+                (0, "the certificate is not valid for hooks.acme.com"),
+                (1, "the certificate is not valid for hooks.acme.com"),
+                (2, "the certificate is not trusted"),
+                (9, "the certificate is not valid yet"),
+                (10, "the certificate has expired"),
+                (18, "the certificate is not trusted: it is self-signed"),
+                (23, "the certificate has been revoked"),
+            )
+        ),
+        (99, IN_TIME, "the connection broke"),
+        (100, IN_TIME, "the headers of the answer are too large"),
+    ],
+)
+def test_the_sentences(code: int, at: Circumstances, sentence: str) -> None:
+    """What the receiver's owner reads says how far the attempt came and whose turn it is."""
+    assert sentence_for(code, at) == sentence

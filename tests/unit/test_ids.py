@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthorn.ids import EVENT, EVENT_SHARDS, WEBHOOK, WORKSPACE, is_id, new_id, shard_of
+from posthorn.ids import (
+    EVENT,
+    EVENT_SHARDS,
+    WEBHOOK,
+    WORKSPACE,
+    is_id,
+    lower_bound,
+    made_at,
+    new_id,
+    shard_of,
+)
 
 # Crockford's base 32 (https://www.crockford.com/base32.html)
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -129,3 +139,18 @@ def test_shards_share_the_events_equally() -> None:
 def test_the_shard_comes_from_the_random_part(now_ms: int, entropy: bytes) -> None:
     """Events of one moment spread over all shards."""
     assert shard_of(new_id(EVENT, now_ms=now_ms, entropy=entropy)) == entropy[-1] % 32 % EVENT_SHARDS
+
+
+@given(prefix=prefixes, now_ms=moments, entropy=entropies)
+def test_the_moment_of_an_id_can_be_read(prefix: str, now_ms: int, entropy: bytes) -> None:
+    """An id tells when it was made, and so does the beginning of its millisecond."""
+    assert made_at(new_id(prefix, now_ms=now_ms, entropy=entropy)) == now_ms
+    assert made_at(lower_bound(prefix, now_ms=now_ms)) == now_ms
+
+
+@given(prefix=prefixes, one=moments, other=moments, entropy=entropies)
+def test_the_beginning_of_a_millisecond_parts_the_ids(
+    prefix: str, one: int, other: int, entropy: bytes
+) -> None:
+    """It sorts before every id of its millisecond and of later ones, and after every id of earlier ones."""
+    assert (lower_bound(prefix, now_ms=one) < new_id(prefix, now_ms=other, entropy=entropy)) == (one <= other)

@@ -22,12 +22,12 @@ LAYERS = (
     ("handlers",),
     ("routes",),
     ("assembly",),
-    ("dispatch", "deliver", "feedback"),
+    ("dispatch", "deliver", "feedback", "replay"),
     ("delivery",),
     ("telemetry",),
-    ("email",),
+    ("email", "schemas"),
     ("wire", "transport", "stores", "queues", "signing_secrets", "email_types"),
-    ("aws", "schedule", "matching", "api_keys", "catalogue"),
+    ("aws", "schedule", "matching", "api_keys", "catalogue", "replay_jobs"),
     ("models", "settings"),
     ("errors", "ids", "clock"),
 )
@@ -36,7 +36,13 @@ LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 LINES = 250
 
 # What the path of an event must not load: each is dear at a cold start and of no use there.
-NOT_WITHOUT_THE_API = ("pydantic", "aws_lambda_powertools.event_handler", "asyncio", "posthorn.routes")
+NOT_WITHOUT_THE_API = (
+    "pydantic",
+    "jsonschema_rs",
+    "aws_lambda_powertools.event_handler",
+    "asyncio",
+    "posthorn.routes",
+)
 
 # What a function that sends nothing must not load.
 NOT_WITHOUT_SENDING = ("pycurl", "posthorn.transport", "posthorn.assembly", "posthorn.signing_secrets")
@@ -113,15 +119,16 @@ def test_no_two_modules_need_each_other() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError with the cycle in it
 
 
-@pytest.mark.parametrize("handler", ["dispatch", "deliver", "feedback"])
+@pytest.mark.parametrize("handler", ["dispatch", "deliver", "feedback", "replay"])
 def test_the_path_of_an_event_loads_nothing_of_the_api(handler: str) -> None:
     """A cold start of a function behind the API does not pay for pydantic, the router, asyncio or a route."""
     assert _loaded_by(handler, NOT_WITHOUT_THE_API) == "[]"
 
 
-def test_feedback_loads_nothing_that_sends() -> None:
-    """FeedbackFunction reads and writes rows; the HTTP client and whatever it needs stay where they are used."""
+def test_what_makes_no_attempt_loads_nothing_that_sends() -> None:
+    """Two functions read and write rows; the HTTP client and whatever it needs stay where they are used."""
     assert _loaded_by("feedback", NOT_WITHOUT_SENDING) == "[]"
+    assert _loaded_by("replay", NOT_WITHOUT_SENDING) == "[]"
     assert _loaded_by("deliver", NOT_WITHOUT_SENDING) != "[]"
 
 

@@ -12,7 +12,6 @@ from posthorn.errors import RefusedEventType
 from posthorn.matching import (
     MAX_TYPE_LENGTH,
     canonical,
-    check_published,
     check_subscribed,
     listeners,
     matches,
@@ -160,31 +159,6 @@ def test_one_pattern_of_many_is_enough() -> None:
     assert matches(["CAMPAIGN_SENT", "contact.*"], "CONTACT_CREATED")
     assert not matches(["CAMPAIGN_SENT", "SEND"], "CONTACT_CREATED")
     assert not matches([], "CONTACT_CREATED")
-
-
-@pytest.mark.parametrize("event_type", ["CONTACT_CREATED", "contact.created", "send"])
-def test_a_declared_type_can_be_published(event_type: str) -> None:
-    """Either spelling of a known type is taken."""
-    check_published(event_type, KNOWN)
-
-
-@pytest.mark.parametrize(
-    ("event_type", "code"),
-    [
-        ("CONTACT_MELTED", "unknown_event_type"),
-        ("contact.melted", "unknown_event_type"),
-        ("CONTACT", "unknown_event_type"),
-        ("*", "invalid_event_type"),
-        ("CONTACT_*", "invalid_event_type"),
-        ("Contact", "invalid_event_type"),
-        ("", "invalid_event_type"),
-    ],
-)
-def test_an_unknown_type_cannot_be_published(event_type: str, code: str) -> None:
-    """A type that nobody declared, or a pattern in place of one, is refused."""
-    with pytest.raises(RefusedEventType) as refused:
-        check_published(event_type, KNOWN)
-    assert refused.value.code == code
 
 
 @pytest.mark.parametrize(

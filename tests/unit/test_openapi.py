@@ -17,6 +17,7 @@ from infra import openapi
 from posthorn.api_keys import Scope
 from posthorn.catalogue import built_in
 from posthorn.email_types import EMAIL_TYPES
+from posthorn.ids import EVENT, lower_bound
 from posthorn.models import (
     Attempt,
     Delivery,
@@ -31,8 +32,9 @@ from posthorn.models import (
     Timings,
     Wire,
 )
-from posthorn.routes import entries, events, requests, webhooks
-from posthorn.routes.faces import DESTINATIONS, WEBHOOKS
+from posthorn.replay_jobs import JobState, ReplayJob, Wanted
+from posthorn.routes import entries, events, replays, requests, webhooks
+from posthorn.routes.faces import DESTINATIONS, WEBHOOKS, Face
 from posthorn.routes.problems import FieldError, Problem
 from posthorn.routes.table import ROUTES
 from posthorn.stores.delivery_log import Entry
@@ -399,6 +401,37 @@ def test_a_delivery_fits_its_description(status: Status, failure: Failure | None
             ]
             whole = {"attempts": made, "request_body": None, "curl": None, "notes": []}
             check(shown | face.write(whole), component(f"{name}DeliveryInFull"))
+
+
+@pytest.mark.parametrize("state", JobState)
+@pytest.mark.parametrize(
+    ("face", "name"),
+    [(WEBHOOKS, "Replay"), (DESTINATIONS, "EventDestinationReplay")],
+    ids=["webhook", "email"],
+)
+def test_a_replay_fits_its_description(face: Face, name: str, state: JobState) -> None:
+    """Wherever a job stands, an answer has the described fields, in the spelling of its face only."""
+    job = ReplayJob(
+        id="rpl_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+        endpoint_id=WEBHOOK.id,
+        channel=WEBHOOK.channel,
+        since=WEBHOOK.created_at,
+        until=WEBHOOK.created_at + 3,
+        wanted=Wanted.ALL,
+        dry_run=False,
+        created_at=WEBHOOK.created_at,
+        updated_at=WEBHOOK.created_at,
+        sent_at=WEBHOOK.created_at,
+        position=lower_bound(EVENT, now_ms=WEBHOOK.created_at + 1),
+        end=lower_bound(EVENT, now_ms=WEBHOOK.created_at + 3),
+        state=state,
+        reason=Reason.ENDPOINT_DISABLED if state is JobState.STOPPED else None,
+        finished_at=None if state.is_live else WEBHOOK.created_at,
+    )
+    check(replays._shown(face, job), component(name))
+    other = "Replay" if face is DESTINATIONS else "EventDestinationReplay"
+    with pytest.raises(ValidationError):
+        check(replays._shown(face, job), component(other))
 
 
 def test_a_problem_fits_its_description() -> None:

@@ -14,9 +14,19 @@ from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
 from posthorn.errors import Malformed, Unavailable
-from posthorn.ids import EVENT, WEBHOOK, new_id
-from posthorn.models import DeliveryKey
-from posthorn.queues import Parking, Queues, Task, read_task, write_task
+from posthorn.ids import EVENT, REPLAY, WEBHOOK, new_id
+from posthorn.models import Delivery, DeliveryKey, Status
+from posthorn.queues import (
+    Parking,
+    Queues,
+    ReplayQueue,
+    Task,
+    read_step,
+    read_task,
+    write_step,
+    write_task,
+)
+from posthorn.replay_jobs import ReplayStep
 from tests.aws import ACCOUNT, REGION, create_queues
 
 if TYPE_CHECKING:
@@ -276,3 +286,114 @@ def test_a_queue_that_is_gone_is_an_outage(sqs: Sqs) -> None:
     with pytest.raises(Unavailable) as failed:
         sqs.queues.enqueue(TASK, due_at=None, now_ms=NOW_MS)
     assert failed.value.operation == "send_message"
+
+
+# ---- many at once
+
+
+def _queued(count: int) -> list[Delivery]:
+    return [
+        Delivery(
+            DeliveryKey(TASK.key.endpoint_id, new_id(EVENT, now_ms=NOW_MS + number, entropy=bytes(10))),
+            channel=TASK.channel,
+            event_type="CONTACT_CREATED",
+            status=Status.QUEUED,
+            attempt=0,
+            generation=2,
+            next_attempt_at=NOW_MS,
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
+def test_many_messages_are_those_that_would_be_sent_one_by_one(sqs: Sqs, count: int) -> None:
+    """Ten a call or one, the text, the delay and the group of a message are the same."""
+    rows = _queued(count)
+    sqs.queues.enqueue_all(rows, now_ms=NOW_MS)
+    together = [(one.body, one.group_id) for one in sqs.messages("DeliverQueue")]
+    sqs.messages("DeliverQueue").clear()
+    for row in rows:
+        sqs.queues.enqueue_next(row, now_ms=NOW_MS)
+    assert together == [(one.body, one.group_id) for one in sqs.messages("DeliverQueue")]
+    assert len(together) == count
+
+
+def test_each_row_waits_in_the_queue_of_its_attempt(sqs: Sqs) -> None:
+    """First attempts and retries may be sent together."""
+    first, second = _queued(2)
+    retrying = replace(second, status=Status.RETRYING, attempt=1, next_attempt_at=NOW_MS + 60_000)
+    sqs.queues.enqueue_all([first, retrying], now_ms=NOW_MS)
+    assert len(sqs.messages("DeliverQueue")) == 1
+    (retry,) = sqs.messages("Retry1MinQueue")
+    assert delay_of(retry) == 60
+
+
+class Refusing:
+    """An SQS that refuses the first of every batch, so many times."""
+
+    def __init__(self, sqs: Any, times: int) -> None:
+        self._sqs = sqs
+        self._times = times
+        self.calls = 0
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        self.calls += 1
+        entries = request["Entries"]
+        if self.calls > self._times:
+            return dict(self._sqs.send_message_batch(**request))
+        if entries[1:]:
+            self._sqs.send_message_batch(**{**request, "Entries": entries[1:]})
+        return {"Failed": [{"Id": entries[0]["Id"], "Code": "ThrottlingException", "SenderFault": False}]}
+
+
+def test_what_a_batch_refused_is_sent_again_and_nothing_else(
+    sqs: Sqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a batch may fail although the call succeeds; each message is sent in the end, and once."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    refusing: Any = Refusing(sqs.client, times=2)
+    rows = _queued(5)
+    Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS)
+    sent = [read_task(one.body).key for one in sqs.messages("DeliverQueue")]
+    assert sorted(key.event_id for key in sent) == [row.key.event_id for row in rows]
+
+
+def test_a_batch_that_is_refused_for_good_is_an_outage(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few rounds the caller hears of it."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    refusing: Any = Refusing(sqs.client, times=1000)
+    with pytest.raises(Unavailable):
+        Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(_queued(3), now_ms=NOW_MS)
+    assert 1 < refusing.calls < 20
+
+
+# ---- steps of replays
+
+STEP: Final = ReplayStep(TASK.key.endpoint_id, new_id(REPLAY, now_ms=NOW_MS, entropy=bytes(10)), number=3)
+
+
+def test_a_step_comes_back_as_it_was(sqs: Sqs) -> None:
+    """What is sent is what is read, after the delay and in the group that it was sent with."""
+    ReplayQueue(sqs.client, sqs.urls["ReplayQueue"]).send(STEP, delay=2)
+    queue, message = sqs.only()
+    assert (queue, delay_of(message), message.group_id) == ("ReplayQueue", 2, STEP.endpoint_id)
+    assert read_step(message.body) == STEP
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"v": 2}, {"endpoint": ""}, {"replay": TASK.key.event_id}, {"replay": None}, {"step": 0}, {"step": "1"}],
+)
+def test_what_is_no_step_is_not_taken_for_one(change: dict[str, Any]) -> None:
+    """A message of another version or about something else is malformed."""
+    with pytest.raises(Malformed):
+        read_step(json.dumps({**json.loads(write_step(STEP)), **change}))
+
+
+def test_a_task_is_no_step_and_a_step_no_task() -> None:
+    """A message on the wrong queue is parked, not misread."""
+    with pytest.raises(Malformed):
+        read_step(write_task(TASK))
+    with pytest.raises(Malformed):
+        read_task(write_step(STEP))

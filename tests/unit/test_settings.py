@@ -15,10 +15,12 @@ from posthorn.settings import (
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
+    ReplaySettings,
     Store,
     api_settings,
     delivery_settings,
     feedback_settings,
+    replay_settings,
 )
 
 STORE: Final = {
@@ -41,6 +43,7 @@ API: Final = {
     **STORE,
     **BRAND,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
+    "REPLAY_QUEUE_URL": "https://sqs.example/replay",
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "EMAIL_BACKEND": "ses",
     "FEEDBACK_TOPIC_ARN": TOPIC,
@@ -48,6 +51,11 @@ API: Final = {
     "API_DOMAIN_NAMES": "",
 }
 FEEDBACK: Final = {**STORE, "PARKING_QUEUE_URL": "https://sqs.example/parking"}
+REPLAY: Final = {
+    **FEEDBACK,
+    "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
+    "REPLAY_QUEUE_URL": "https://sqs.example/replay",
+}
 DELIVERY: Final = {
     **STORE,
     **BRAND,
@@ -82,6 +90,7 @@ KINDS: Final[list[tuple[Any, dict[str, str]]]] = [
     (ApiSettings, API),
     (DeliverySettings, DELIVERY),
     (FeedbackSettings, FEEDBACK),
+    (ReplaySettings, REPLAY),
 ]
 REQUIRED: Final = [
     pytest.param(kind, env, name, id=f"{kind.__name__} {name}")
@@ -118,6 +127,7 @@ def test_the_settings_of_the_api() -> None:
         email_backend=EmailBackend.SES,
         feedback_topic=TOPIC,
         deliver_queue_url="https://sqs.example/deliver",
+        replay_queue_url="https://sqs.example/replay",
         brand=DeliverySettings.read(DELIVERY).brand,
         api_domain="execute-api.us-east-1.amazonaws.com",
         api_domain_names=frozenset(),
@@ -128,6 +138,16 @@ def test_the_settings_of_the_feedback() -> None:
     """It needs the tables, and a place for what makes no sense."""
     assert FeedbackSettings.read(FEEDBACK) == FeedbackSettings(
         store=ApiSettings.read(API).store, parking_queue_url="https://sqs.example/parking"
+    )
+
+
+def test_the_settings_of_the_replays() -> None:
+    """It begins deliveries in one queue, asks for its own next step in another, and parks in a third."""
+    assert ReplaySettings.read(REPLAY) == ReplaySettings(
+        store=ApiSettings.read(API).store,
+        deliver_queue_url="https://sqs.example/deliver",
+        replay_queue_url="https://sqs.example/replay",
+        parking_queue_url="https://sqs.example/parking",
     )
 
 
@@ -241,6 +261,7 @@ def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -
         (api_settings, ApiSettings, API),
         (delivery_settings, DeliverySettings, DELIVERY),
         (feedback_settings, FeedbackSettings, FEEDBACK),
+        (replay_settings, ReplaySettings, REPLAY),
     ):
         read.cache_clear()
         for name, value in env.items():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from posthorn.api_keys import Scope
 from posthorn.errors import Malformed, Unavailable
 from posthorn.routes.authentication import require
 from posthorn.routes.office import open_office
@@ -94,13 +95,15 @@ def _answering(
 
 def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dict[str, str]) -> Response[str]:
     headers = {name.lower(): value for name, value in event.headers.items()}
-    workspace = ""
+    workspace, scopes = "", frozenset[Scope]()
     if route.scope is not None:
         key = here.keyring.authenticate(headers.get("authorization", ""))
         require(key, route.scope)
-        workspace = key.workspace
+        workspace, scopes = key.workspace, key.scopes
     query = event.query_string_parameters or {}
-    answer = route.handle(here, Request(workspace, route.operation, path, query, headers, _body(event)))
+    answer = route.handle(
+        here, Request(workspace, route.operation, path, query, headers, _body(event), scopes)
+    )
     if answer.content_type != JSON:
         page: str = answer.content
         return Response(answer.status, answer.content_type, page, headers={"content-security-policy": _PAGE})

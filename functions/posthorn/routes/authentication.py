@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from posthorn.api_keys import hash_of, split
+from posthorn.errors import ConditionFailed, Unavailable
 from posthorn.routes.problems import Problem, unauthorized
+from posthorn.telemetry import outage as put_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 
 REVOCATION_MS: Final = 30_000
 """How long a revoked key may still work in a process that has just seen it."""
+
+USE_NOTED_MS: Final = 3_600_000
+"""How old the last use of a key may look."""
 
 _REMEMBERED: Final = 1000
 
@@ -42,7 +48,29 @@ class Keyring:
             or not key.is_live(self._clock())
         ):
             raise unauthorized()
-        return key
+        return self._noted(key)
+
+    def forget(self, key_id: str) -> None:
+        """Look a key up again when it is next seen."""
+        self._seen.pop(key_id, None)
+
+    def _noted(self, key: ApiKey) -> ApiKey:
+        """Write that a key is in use, at most once an hour; no request fails for that."""
+        now = self._clock()
+        since = now - USE_NOTED_MS
+        if key.last_used_at is not None and key.last_used_at > since:
+            return key
+        try:
+            self._keys.note_use(key.id, now_ms=now, unless_since=since)
+        except ConditionFailed:
+            pass  # another process was first
+        except Unavailable as error:
+            put_off(error)  # until the key is looked up again
+        used = replace(key, last_used_at=now)
+        seen = self._seen.get(key.id)
+        if seen is not None:
+            self._seen[key.id] = (seen[0], used)
+        return used
 
     def _look_up(self, key_id: str) -> ApiKey | None:
         now = self._clock()

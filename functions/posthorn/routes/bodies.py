@@ -30,6 +30,10 @@ _COMPLAINTS: Final = {
     "string_too_short": "This has at least {min_length} characters.",
     "string_too_long": "This has at most {max_length} characters.",
     "string_pattern_mismatch": "This holds characters that it may not hold.",
+    "enum": "This is one of {expected}.",
+    "int_type": "This is a whole number.",
+    "greater_than_equal": "This is at least {ge}.",
+    "less_than_equal": "This is at most {le}.",
     "too_short": "This has at least {min_length} entries.",
     "too_long": "This has at most {max_length} entries.",
 }
@@ -71,7 +75,9 @@ def validate[T: Body](model: type[T], value: dict[str, Any], *, at: str = "") ->
 
 def _field_error(at: str, found: ErrorDetails) -> FieldError:
     complaint = _COMPLAINTS.get(found["type"], "This is not valid.")
-    return FieldError(at + pointer(found["loc"]), complaint.format_map(found.get("ctx", {})))
+    # "[key]" is pydantic's step to the name of a field, which has no pointer of its own
+    path = found["loc"][:-1] if found["loc"][-1:] == ("[key]",) else found["loc"]
+    return FieldError(at + pointer(path), complaint.format_map(found.get("ctx", {})))
 
 
 def pointer(path: Iterable[str | int]) -> str:

@@ -7,23 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn import matching
 from posthorn.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.ids import is_id
-from posthorn.models import DisabledReason
+from posthorn.models import DisabledReason, Health
 from posthorn.routes import cursors, idempotent
 from posthorn.routes.bodies import pointer
 from posthorn.routes.problems import FieldError, Problem, invalid, not_found
 from posthorn.transport.addresses import parse_target
 from posthorn.transport.names import resolve
-from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
-    from posthorn.models import Endpoint, SealedSecret
+    from posthorn.models import Endpoint
     from posthorn.routes.office import Office
     from posthorn.routes.route import Request
+    from posthorn.stores.delivery_counts import Count
 
 MAX_EVENTS: Final = 100
 LOOKUP_SECONDS: Final = 2.0
@@ -33,22 +32,15 @@ _CHANGES_AT_ONCE: Final = 5
 
 type Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 type EventNames = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
-# no control characters: a secret is pasted into consoles and environment files
-type Secret = Annotated[
-    str,
-    StringConstraints(
-        min_length=MIN_SECRET_LENGTH, max_length=MAX_SECRET_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"
-    ),
-]
 
 
-def check_events(patterns: Sequence[str], known: Collection[str], at: str) -> None:
-    """Refuse patterns that could match nothing; `at` is the JSON pointer of their list."""
+def check_events(patterns: Sequence[str], check: Callable[[str], None], at: str) -> None:
+    """Refuse patterns that `check` refuses, with all of them named; `at` is the JSON pointer of their list."""
     errors: list[FieldError] = []
     code = ""
     for index, pattern in enumerate(patterns):
         try:
-            matching.check_subscribed(pattern, known)
+            check(pattern)
         except RefusedEventType as refusal:
             errors.append(FieldError(at + pointer([index]), refusal.detail))
             code = code or refusal.code
@@ -68,25 +60,37 @@ def vetted(office: Office, url: str, at: str) -> str:
     return target.url
 
 
-def sealed(
-    office: Office, secret: str, *, workspace: str, endpoint_id: str, version: int = 1
-) -> SealedSecret:
-    """Encrypt a signing secret for the endpoint it belongs to."""
-    return office.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)
-
-
 def switched(endpoint: Endpoint, *, on: bool, now_ms: int) -> Endpoint:
-    """Return an endpoint switched on or off by hand; off stays off for the reason and since the time it has."""
-    if on:
-        return replace(endpoint, enabled=True, disabled_reason=None, disabled_at=None)
-    if not endpoint.enabled:
+    """Return an endpoint switched on or off by hand; off stays off for the reason and since the time it has.
+
+    Switched on again, it starts as a healthy one.
+    """
+    if on == endpoint.enabled:
         return endpoint
+    if on:
+        return replace(
+            endpoint,
+            enabled=True,
+            disabled_reason=None,
+            disabled_at=None,
+            health=Health.HEALTHY,
+            health_since=None,
+            warned_at=None,
+        )
     return replace(endpoint, enabled=False, disabled_reason=DisabledReason.MANUAL, disabled_at=now_ms)
 
 
-def moved(old: Endpoint, new: Endpoint, *, now_ms: int) -> Endpoint:
-    """Note since when an endpoint has its URL, so that the log shows no attempt with one it was not sent to."""
-    return new if new.url == old.url else replace(new, url_since=now_ms)
+def moved(endpoint: Endpoint, *, url: str, now_ms: int) -> Endpoint:
+    """Return an endpoint with a URL, and since when it has it."""
+    return endpoint if url == endpoint.url else replace(endpoint, url=url, url_since=now_ms)
+
+
+def undelivered(office: Office, endpoint: Endpoint, *, enable: bool) -> Count | None:
+    """Return how much a disabled endpoint has missed, when a change is to enable it.
+
+    It is asked for before the change: without an answer nothing is changed, and the same request tries again.
+    """
+    return office.delivery_counts.undelivered(endpoint.id) if enable and not endpoint.enabled else None
 
 
 def page(office: Office, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
@@ -140,6 +144,9 @@ def update(
     for _ in range(_CHANGES_AT_ONCE):
         old = find(office, channel, endpoint_id, prefix=prefix, what=what)
         new = change(old)
+        if new == old:
+            return old
+        new = replace(new, revision=old.revision + 1)
         if office.endpoints.replace(old, new):
             return new
     raise Problem(409, "concurrent_changes", f"Others are changing this {what} right now; try again.")

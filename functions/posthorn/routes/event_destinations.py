@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -12,18 +11,18 @@ from posthorn.api_keys import Scope
 from posthorn.clock import rfc3339
 from posthorn.email_types import NAMES
 from posthorn.ids import DESTINATION
-from posthorn.models import DisabledReason, Endpoint, PreviousSecret, Wire
+from posthorn.matching import check_subscribed
+from posthorn.models import DisabledReason, Endpoint, Health, Wire
 from posthorn.routes import bodies, configuration_sets, endpoints
-from posthorn.routes.endpoints import EventNames, Secret, Url
+from posthorn.routes.endpoints import EventNames, Url
 from posthorn.routes.problems import FieldError, Problem, invalid
 from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.secret_rotation import DEFAULT_OVERLAP_HOURS, HOUR_MS, Secret, rotated, sealed
 
 if TYPE_CHECKING:
     from posthorn.routes.office import Office
 
 PATH: Final = f"{configuration_sets.PATH}/{{configSetId}}/event-destinations"
-ROTATION_OVERLAP_MS: Final = 24 * 3_600_000
-"""How long the secret before a rotation still signs, too, in the Standard Webhooks header."""
 
 _WHAT: Final = "event destination"
 
@@ -66,7 +65,7 @@ def create_event_destination(office: Office, request: Request) -> Answer:
     if wanted.destination_type != "WEBHOOK":
         detail = "The one destination type there is, is WEBHOOK."
         raise invalid([FieldError("/destination_type", detail)], "unknown_destination_type")
-    endpoints.check_events(wanted.matching_event_types, NAMES, "/matching_event_types")
+    endpoints.check_events(wanted.matching_event_types, _check_type, "/matching_event_types")
     url = endpoints.vetted(office, wanted.webhook_url, "/webhook_url")
 
     def build(destination_id: str, now_ms: int) -> Endpoint:
@@ -77,7 +76,7 @@ def create_event_destination(office: Office, request: Request) -> Answer:
             wire=Wire.SPLASHIFY,
             url=url,
             events=tuple(wanted.matching_event_types),
-            secret=endpoints.sealed(
+            secret=sealed(
                 office, wanted.webhook_secret, workspace=request.workspace, endpoint_id=destination_id
             ),
             created_at=now_ms,
@@ -104,12 +103,15 @@ def retrieve_event_destination(office: Office, request: Request) -> Answer:
 def change_event_destination(office: Office, request: Request) -> Answer:
     change = bodies.validate(EventDestinationChange, bodies.parse(request))
     channel = _channel(office, request)
-    _find(office, request, channel)  # what is not there is 404, whatever the change
+    before = _find(office, request, channel)  # what is not there is 404, whatever the change
     if "matching_event_types" in change.model_fields_set:
-        endpoints.check_events(change.matching_event_types, NAMES, "/matching_event_types")
+        endpoints.check_events(change.matching_event_types, _check_type, "/matching_event_types")
     if "webhook_url" in change.model_fields_set:
         url = endpoints.vetted(office, change.webhook_url, "/webhook_url")
         change = change.model_copy(update={"webhook_url": url})
+    missed = endpoints.undelivered(
+        office, before, enable="enabled" in change.model_fields_set and change.enabled
+    )
     destination = endpoints.update(
         office,
         channel,
@@ -118,7 +120,10 @@ def change_event_destination(office: Office, request: Request) -> Answer:
         what=_WHAT,
         change=lambda old: _changed(office, old, change),
     )
-    return Answer(_shown(destination))
+    shown = _shown(destination)
+    if missed is not None:
+        shown["undelivered"] = {"count": missed.number, "is_more": missed.is_more}
+    return Answer(shown)
 
 
 def delete_event_destination(office: Office, request: Request) -> Answer:
@@ -171,35 +176,26 @@ def _find(office: Office, request: Request, channel: str) -> Endpoint:
     return endpoints.find(office, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
 
 
+def _check_type(pattern: str) -> None:
+    check_subscribed(pattern, NAMES)
+
+
 def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> Endpoint:
     """Return the destination as it is after the change; what was not given stays."""
     given = change.model_fields_set
     new = replace(
         old,
-        revision=old.revision + 1,
         name=change.name if "name" in given else old.name,
-        url=change.webhook_url if "webhook_url" in given else old.url,
         events=tuple(change.matching_event_types) if "matching_event_types" in given else old.events,
     )
-    new = endpoints.moved(old, new, now_ms=office.clock())
+    now = office.clock()
+    if "webhook_url" in given:
+        new = endpoints.moved(new, url=change.webhook_url, now_ms=now)
     if "enabled" in given:
-        new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
-    if "webhook_secret" in given and not hmac.compare_digest(
-        change.webhook_secret.encode(), office.unsealer.secret_of(old)
-    ):
-        # the same secret again is a repetition and no rotation, which would end the overlap of the one before;
-        # one write: a crash leaves the old secret valid, and there are never more than two
-        new = replace(
-            new,
-            secret=endpoints.sealed(
-                office,
-                change.webhook_secret,
-                workspace=old.workspace,
-                endpoint_id=old.id,
-                version=old.secret.version + 1,
-            ),
-            previous_secret=PreviousSecret(old.secret, until=office.clock() + ROTATION_OVERLAP_MS),
-        )
+        new = endpoints.switched(new, on=change.enabled, now_ms=now)
+    if "webhook_secret" in given:
+        overlap_ms = DEFAULT_OVERLAP_HOURS * HOUR_MS
+        new = rotated(office, new, change.webhook_secret, until_ms=now + overlap_ms)
     return new
 
 
@@ -218,4 +214,6 @@ def _shown(destination: Endpoint) -> dict[str, Any]:
             "disabled_reason": destination.disabled_reason,
             "disabled_at": rfc3339(destination.disabled_at),
         }
+    if destination.health is not Health.HEALTHY and destination.health_since is not None:
+        shown |= {"health": destination.health, "health_since": rfc3339(destination.health_since)}
     return shown

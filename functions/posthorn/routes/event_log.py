@@ -12,7 +12,7 @@ from posthorn.clock import rfc3339
 from posthorn.ids import EVENT, is_id, made_at
 from posthorn.matching import matches
 from posthorn.models import DeliveryKey, Endpoint
-from posthorn.routes import cursors, entries, times
+from posthorn.routes import cursors, entries, moments
 from posthorn.routes.deliveries import event_filter, invalid_filter
 from posthorn.routes.events import accepted
 from posthorn.routes.faces import WEBHOOKS
@@ -159,9 +159,9 @@ def _moment(request: Request, name: str, default: int) -> int:
     text = request.query.get(name)
     if text is None:
         return default
-    if (moment := times.parse(text)) is None:
-        raise invalid_filter(name, times.COMPLAINT)
-    return times.milliseconds(moment)
+    if (moment := moments.parse(text)) is None:
+        raise invalid_filter(name, moments.COMPLAINT)
+    return moments.milliseconds(moment)
 
 
 def _record(found: Mapping[DeliveryKey, Any], one: Endpoint | Tombstone, event: Headline) -> Record | None:

@@ -8,18 +8,19 @@ from pydantic import Field, StringConstraints
 
 from posthorn import matching
 from posthorn.api_keys import Scope
-from posthorn.catalogue import built_in
 from posthorn.clock import rfc3339
 from posthorn.errors import RefusedEventType, RefusedJson
 from posthorn.ids import EVENT
 from posthorn.models import Event
-from posthorn.routes import bodies, idempotent, times
+from posthorn.routes import bodies, idempotent, moments
+from posthorn.routes.moments import Moment
 from posthorn.routes.problems import FieldError, invalid
 from posthorn.routes.route import Answer, Request, Route
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
+    from posthorn.catalogue import EventType
     from posthorn.models import Headline
     from posthorn.routes.office import Office
 
@@ -31,7 +32,7 @@ class NewEvent(bodies.Body):
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
     data: dict[str, Any]
-    created_at: Annotated[str, StringConstraints(max_length=64)] | None = None
+    created_at: Moment | None = None
 
 
 class NewEvents(bodies.Body):
@@ -44,10 +45,12 @@ def publish(office: Office, request: Request) -> Answer:
     """Accept one event or a batch; all of a batch is checked before any of it is accepted."""
     value = bodies.parse(request)
     if "events" not in value:
-        (event,) = _accept(office, request, [_checked(value, "")])
+        (event,) = _accept(office, request, [_checked(office, request, value, "")])
         return Answer({"event": event}, 202)
     batch = bodies.validate(NewEvents, value)
-    checked = [_checked(one, bodies.pointer(["events", at])) for at, one in enumerate(batch.events)]
+    checked = [
+        _checked(office, request, one, bodies.pointer(["events", at])) for at, one in enumerate(batch.events)
+    ]
     return Answer({"events": _accept(office, request, checked)}, 202)
 
 
@@ -56,14 +59,18 @@ def accepted(event: Event | Headline) -> dict[str, str]:
     return {"id": event.id, "event": event.type, "created_at": event.created_at}
 
 
-def written(data: dict[str, Any], at: str) -> str:
-    """Return data as it goes on the wire; `at` is its JSON pointer."""
+def checked_data(office: Office, event_type: EventType, data: dict[str, Any], at: str) -> str:
+    """Return an event's data as it goes on the wire; `at` is its JSON pointer."""
     try:
         text = stringify(data)
     except RefusedJson as refusal:
         raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
     if len(text.encode()) > MAX_DATA:
         raise bodies.too_large("The data of an event may have 256 KB.", at)
+    schema = office.event_types.schema_of(event_type)
+    if schema is not None and (found := schema.complaints(data, size=len(text))):
+        errors = [FieldError(at + bodies.pointer(one.path), one.detail) for one in found]
+        raise invalid(errors, "schema_violation")
     return text
 
 
@@ -72,14 +79,15 @@ ROUTES: Final = (
 )
 
 
-def _checked(value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
+def _checked(office: Office, request: Request, value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
     """Return type, data as it goes on the wire, and time of one event; `at` is its JSON pointer."""
     wanted = bodies.validate(NewEvent, value, at=at)
     try:
-        matching.check_published(wanted.event, built_in())
+        event_type = office.event_types.published(request.workspace, wanted.event)
     except RefusedEventType as refusal:
         raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
-    return wanted.event, written(wanted.data, f"{at}/data"), _moment(wanted.created_at, f"{at}/created_at")
+    data = checked_data(office, event_type, wanted.data, f"{at}/data")
+    return wanted.event, data, _moment(wanted.created_at, f"{at}/created_at")
 
 
 def _accept(
@@ -107,7 +115,6 @@ def _moment(text: str | None, at: str) -> str | None:
     """Return a time the way it goes on the wire: UTC, milliseconds only where they were given."""
     if text is None:
         return None
-    if (moment := times.parse(text)) is None:
-        raise invalid([FieldError(at, times.COMPLAINT)])
+    moment = moments.read(text, at)
     precision = "milliseconds" if moment.microsecond else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"

@@ -11,19 +11,23 @@ from posthorn.clock import now_ms
 from posthorn.email.ses import SesBackend
 from posthorn.email.simulator import SimulatorBackend
 from posthorn.ids import new_id
-from posthorn.queues import Queues
+from posthorn.queues import Queues, ReplayQueue
 from posthorn.routes.authentication import Keyring
 from posthorn.routes.cursors import Cursors
+from posthorn.routes.vocabulary import Vocabulary
 from posthorn.settings import EmailBackend
 from posthorn.signing_secrets import Sealer, Unsealer
 from posthorn.stores.api_keys import ApiKeys
 from posthorn.stores.configuration_sets import ConfigurationSets
 from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.delivery_counts import DeliveryCounts
 from posthorn.stores.delivery_log import DeliveryLog
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.event_log import EventLog
+from posthorn.stores.event_types import EventTypes
 from posthorn.stores.events import Events
 from posthorn.stores.idempotency import Idempotency
+from posthorn.stores.replays import Replays
 from posthorn.stores.system import System
 from posthorn.stores.tombstones import Tombstones
 from posthorn.telemetry import unreadable
@@ -43,6 +47,8 @@ class Office:
     """Everything a route may need."""
 
     keyring: Keyring
+    api_keys: ApiKeys
+    event_types: Vocabulary
     endpoints: Endpoints
     configuration_sets: ConfigurationSets
     events: Events
@@ -50,7 +56,10 @@ class Office:
     tombstones: Tombstones
     event_log: EventLog
     delivery_log: DeliveryLog
+    delivery_counts: DeliveryCounts
     queues: Queues
+    replays: Replays
+    replay_queue: ReplayQueue
     brand: Brand
     idempotency: Idempotency
     email: Backend
@@ -79,11 +88,14 @@ def open_office(
     # The environment cannot hold this host: the API is made from the function, so the function is there first.
     own_host = f"{api_id}.{settings.api_domain}".lower()
     dynamodb, kms = client("dynamodb"), client("kms")
+    api_keys = ApiKeys(dynamodb, store.config_table)
     sealer = Sealer(kms, settings.secrets_key)
     unsealer = Unsealer(kms)
     deliveries = Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days)
     return Office(
-        keyring=Keyring(ApiKeys(dynamodb, store.config_table), clock=clock),
+        keyring=Keyring(api_keys, clock=clock),
+        api_keys=api_keys,
+        event_types=Vocabulary(EventTypes(dynamodb, store.config_table), clock=clock),
         endpoints=Endpoints(dynamodb, store.config_table, on_unreadable=unreadable),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
@@ -91,7 +103,10 @@ def open_office(
         tombstones=Tombstones(dynamodb, store.config_table, retention_days=store.retention_days),
         event_log=EventLog(dynamodb, store.events_table, on_unreadable=unreadable),
         delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
+        delivery_counts=DeliveryCounts(dynamodb, store.deliveries_table),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
+        replays=Replays(dynamodb, store.config_table, retention_days=store.retention_days),
+        replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
         email=_backend(settings, clock, dice),

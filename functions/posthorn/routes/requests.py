@@ -95,7 +95,7 @@ def curl_line(url: str, headers: Sequence[tuple[str, str]], body: str) -> str:
     words = ["curl", "--globoff", "--path-as-is", "--http1.1"]
     for name, value in (*SAID, *headers):
         words += ["--header", f"{name}: {value}"]
-    words += ["--header", "Expect:"]
+    words += ["--header", "Expect:"]  # older curls ask for leave to send a kilobyte, and wait a second
     if len(body.encode()) <= _ARGUMENT_BYTES:
         return shlex.join([*words, "--data-raw", body, url])
     # the shell's own printf takes what is too long for an argument of a program

@@ -27,6 +27,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
+    scopes: frozenset[Scope] = frozenset()  # of the API key
 
     @property
     def place(self) -> str:
@@ -54,6 +55,7 @@ class Route:
     summary: str
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
+    note: str = ""  # what the summary does not say, for the documentation
 
     @property
     def operation(self) -> str:

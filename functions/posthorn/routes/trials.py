@@ -12,7 +12,7 @@ from posthorn.clock import rfc3339
 from posthorn.email.examples import example_event, examples
 from posthorn.errors import RefusedEventType
 from posthorn.ids import EVENT
-from posthorn.matching import MAX_TYPE_LENGTH, canonical, check_published, first_type
+from posthorn.matching import MAX_TYPE_LENGTH, canonical, first_type, matches, stem_of
 from posthorn.models import Event, Wire
 from posthorn.routes import bodies, events, idempotent, replay
 from posthorn.routes.faces import FACES
@@ -21,8 +21,7 @@ from posthorn.routes.route import Answer, Request, Route
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from posthorn.catalogue import EventType
     from posthorn.models import Endpoint
     from posthorn.routes.faces import Face
     from posthorn.routes.office import Office
@@ -40,7 +39,7 @@ def send_test(face: Face, office: Office, request: Request) -> Answer:
     wanted = bodies.validate(Trial, bodies.parse_optional(request))
     endpoint = face.find(office, request)
     make = _MAKERS[endpoint.wire]
-    drafted = make(endpoint, wanted)
+    drafted = make(office, endpoint, wanted)
     decision = idempotent.decide(office, request, [office.new_id(EVENT)])
     event = replace(
         drafted,
@@ -72,42 +71,65 @@ ROUTES: Final = tuple(
 )
 
 
-def _webhook_event(endpoint: Endpoint, wanted: Trial) -> Event:
-    known = {name: event_type.example for name, event_type in built_in().items()}
-    event_type, name = _type(endpoint, wanted, known)
-    data = stringify(known[name]) if wanted.data is None else events.written(wanted.data, "/data")
+def _webhook_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:
+    name = wanted.event or _first(office, endpoint)
+    event_type = None if name is None else _find(office, endpoint.workspace, name)
+    if name is None or event_type is None:
+        raise _unknown(name)
+    if wanted.data is None:
+        data = stringify(event_type.example)
+    else:
+        data = events.checked_data(office, event_type, wanted.data, "/data")
     return Event(
         id="",
         channel=endpoint.channel,
         workspace=endpoint.workspace,
-        type=event_type,
+        type=name,
         data=data,
         created_at="",
     )
 
 
-def _email_event(endpoint: Endpoint, wanted: Trial) -> Event:
+def _email_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:  # noqa: ARG001 - as the one above
     """Draft the event of an example mail. Its data is SES's: nobody makes up mails in its name."""
     if wanted.data is not None:
         detail = "A test of an event destination sends the example of its type: leave `data` out."
         raise invalid([FieldError("/data", detail)], "data_not_allowed")
     known = {canonical(name): name for name in examples()}
-    _, name = _type(endpoint, wanted, known)
-    return example_event(known[name], channel=endpoint.channel, workspace=endpoint.workspace)
+    name = wanted.event or first_type(endpoint.events, known)
+    try:
+        found = None if name is None else known.get(canonical(name))
+    except RefusedEventType as refusal:
+        raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
+    if found is None:
+        raise _unknown(name)
+    return example_event(found, channel=endpoint.channel, workspace=endpoint.workspace)
 
 
 _MAKERS: Final = {Wire.SMASHSEND: _webhook_event, Wire.SPLASHIFY: _email_event}
 
 
-def _type(endpoint: Endpoint, wanted: Trial, known: Mapping[str, Any]) -> tuple[str, str]:
-    """Return the type to send, as it is spelled and by its canonical name."""
-    event_type = wanted.event or first_type(endpoint.events, known)
-    if event_type is None:
-        raise Problem(
-            409, "no_known_type", "None of the types that are subscribed to exists any more. Name one."
-        )
+def _find(office: Office, workspace: str, name: str) -> EventType | None:
     try:
-        check_published(event_type, known)
+        return office.event_types.find(workspace, name)
     except RefusedEventType as refusal:
         raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
-    return event_type, canonical(event_type)
+
+
+def _first(office: Office, endpoint: Endpoint) -> str | None:
+    """Return the first type that a webhook names and that there is, or else the first built-in one that it wants."""
+    for pattern in endpoint.events:
+        if (
+            pattern != "*"
+            and not stem_of(pattern)[1]
+            and office.event_types.find(endpoint.workspace, pattern) is not None
+        ):
+            return pattern
+    return next((name for name in built_in() if matches(endpoint.events, name)), None)
+
+
+def _unknown(name: str | None) -> Problem:
+    if name is None:
+        detail = "None of the types that are subscribed to can be chosen for you. Name one as `event`."
+        return Problem(409, "no_known_type", detail)
+    return invalid([FieldError("/event", f"There is no event type {name}.")], "unknown_event_type")

@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field, StringConstraints
 
 from posthorn.api_keys import Scope
-from posthorn.catalogue import built_in
 from posthorn.clock import rfc3339
 from posthorn.ids import WEBHOOK
-from posthorn.models import DisabledReason, Endpoint, Wire
-from posthorn.routes import bodies, endpoints
-from posthorn.routes.endpoints import EventNames, Secret, Url
+from posthorn.models import DisabledReason, Endpoint, Health, Wire
+from posthorn.routes import bodies, endpoints, idempotent
+from posthorn.routes.endpoints import EventNames, Url
 from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.secret_rotation import (
+    DEFAULT_OVERLAP_HOURS,
+    HOUR_MS,
+    MAX_OVERLAP_HOURS,
+    Secret,
+    new_token,
+    rotated,
+    sealed,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from posthorn.routes.office import Office
 
-_TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the part that everybody may know
 _WHAT: Final = "webhook"
 
 type Description = Annotated[str, StringConstraints(max_length=500)]
@@ -47,6 +56,15 @@ class WebhookChange(bodies.Body):
     retry_rate_limited: bool = False
 
 
+class Rotation(bodies.Body):
+    """How a webhook is to get another token; without one of its owner's, it gets a random one."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)] = Field(
+        default=DEFAULT_OVERLAP_HOURS, alias="overlapHours"
+    )
+    token: Secret | None = None
+
+
 def list_webhooks(office: Office, request: Request) -> Answer:
     page, cursor = endpoints.page(office, request, request.workspace)
     content: dict[str, Any] = {"webhooks": [_shown(webhook) for webhook in page]}
@@ -57,12 +75,12 @@ def list_webhooks(office: Office, request: Request) -> Answer:
 
 def create_webhook(office: Office, request: Request) -> Answer:
     wanted = bodies.validate(NewWebhook, bodies.parse(request))
-    endpoints.check_events(wanted.events, built_in(), "/events")
+    endpoints.check_events(wanted.events, _checker(office, request), "/events")
     url = endpoints.vetted(office, wanted.url, "/url")
     workspace = request.workspace
 
     def build(webhook_id: str, now_ms: int) -> Endpoint:
-        token = wanted.token or _TOKEN_PREFIX + office.dice(32).hex()
+        token = wanted.token or new_token(office)
         return Endpoint(
             id=webhook_id,
             channel=workspace,
@@ -70,7 +88,7 @@ def create_webhook(office: Office, request: Request) -> Answer:
             wire=Wire.SMASHSEND,
             url=url,
             events=tuple(wanted.events),
-            secret=endpoints.sealed(office, token, workspace=workspace, endpoint_id=webhook_id),
+            secret=sealed(office, token, workspace=workspace, endpoint_id=webhook_id),
             created_at=now_ms,
             enabled=wanted.enabled,
             disabled_reason=None if wanted.enabled else DisabledReason.MANUAL,
@@ -92,11 +110,14 @@ def update_webhook(office: Office, request: Request) -> Answer:
     change = bodies.validate(WebhookChange, bodies.parse(request))
     webhook_id = request.path["webhookId"]
     # what is not there is 404, whatever the change
-    endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
+    before = endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
     if "events" in change.model_fields_set:
-        endpoints.check_events(change.events, built_in(), "/events")
+        endpoints.check_events(change.events, _checker(office, request), "/events")
     if "url" in change.model_fields_set:
         change = change.model_copy(update={"url": endpoints.vetted(office, change.url, "/url")})
+    missed = endpoints.undelivered(
+        office, before, enable="enabled" in change.model_fields_set and change.enabled
+    )
     webhook = endpoints.update(
         office,
         request.workspace,
@@ -105,7 +126,36 @@ def update_webhook(office: Office, request: Request) -> Answer:
         what=_WHAT,
         change=lambda old: _changed(office, old, change),
     )
-    return Answer({"webhook": _shown_with_token(office, webhook)})
+    content: dict[str, Any] = {"webhook": _shown_with_token(office, webhook)}
+    if missed is not None:
+        content["undelivered"] = {"count": missed.number, "isMore": missed.is_more}
+    return Answer(content)
+
+
+def rotate_token(office: Office, request: Request) -> Answer:
+    """Give a webhook another token, once per idempotency key: the decision is the version that it is to have."""
+    wanted = bodies.validate(Rotation, bodies.parse(request))
+    webhook_id = request.path["webhookId"]
+    before = endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
+    decision = idempotent.decide(office, request, [str(before.secret.version + 1)])
+    until_ms = decision.decided_at + wanted.overlap_hours * HOUR_MS
+
+    def change(old: Endpoint) -> Endpoint:
+        version, target = old.secret.version, int(decision.ids[0])
+        happened = version > target or (version == target and wanted.token is None)
+        if decision.is_kept and happened:
+            return old
+        return rotated(office, old, wanted.token or new_token(office), until_ms=until_ms)
+
+    webhook = endpoints.update(
+        office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT, change=change
+    )
+    idempotent.finish(office, request, decision)
+    content: dict[str, Any] = {"webhook": _shown_with_token(office, webhook)}
+    previous = webhook.previous_secret
+    if previous is not None and previous.until > office.clock():
+        content["previousTokenUntil"] = rfc3339(previous.until)
+    return Answer(content)
 
 
 def delete_webhook(office: Office, request: Request) -> Answer:
@@ -119,7 +169,23 @@ ROUTES: Final = (
     Route("GET", "/v1/webhooks/{webhookId}", Scope.USER, retrieve_webhook, "Retrieve a webhook"),
     Route("PUT", "/v1/webhooks/{webhookId}", Scope.USER, update_webhook, "Update a webhook", WebhookChange),
     Route("DELETE", "/v1/webhooks/{webhookId}", Scope.USER, delete_webhook, "Delete a webhook"),
+    Route(
+        "POST",
+        "/v1/webhooks/{webhookId}/rotate-token",
+        Scope.USER,
+        rotate_token,
+        "Give a webhook another token",
+        Rotation,
+        note=(
+            "For `overlapHours` the token before signs too: `webhook-signature` holds both signatures, the new one"
+            " first. The headers with one signature are made with the new token at once."
+        ),
+    ),
 )
+
+
+def _checker(office: Office, request: Request) -> Callable[[str], None]:
+    return lambda pattern: office.event_types.check_subscribed(request.workspace, pattern)
 
 
 def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
@@ -127,26 +193,19 @@ def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
     given = change.model_fields_set
     new = replace(
         old,
-        revision=old.revision + 1,
-        url=change.url if "url" in given else old.url,
         events=tuple(change.events) if "events" in given else old.events,
         description=change.description if "description" in given else old.description,
         retry_rate_limited=(
             change.retry_rate_limited if "retry_rate_limited" in given else old.retry_rate_limited
         ),
     )
-    new = endpoints.moved(old, new, now_ms=office.clock())
+    now = office.clock()
+    if "url" in given:
+        new = endpoints.moved(new, url=change.url, now_ms=now)
     if "enabled" in given:
-        new = endpoints.switched(new, on=change.enabled, now_ms=office.clock())
+        new = endpoints.switched(new, on=change.enabled, now_ms=now)
     if "token" in given:
-        secret = endpoints.sealed(
-            office,
-            change.token,
-            workspace=old.workspace,
-            endpoint_id=old.id,
-            version=old.secret.version + 1,
-        )
-        new = replace(new, secret=secret)
+        new = rotated(office, new, change.token, until_ms=now)  # at once, and the one before goes too
     return new
 
 
@@ -166,4 +225,6 @@ def _shown(webhook: Endpoint, token: str | None = None) -> dict[str, Any]:
     }
     if webhook.disabled_reason is not None and webhook.disabled_at is not None:
         shown |= {"disabledReason": webhook.disabled_reason, "disabledAt": rfc3339(webhook.disabled_at)}
+    if webhook.health is not Health.HEALTHY and webhook.health_since is not None:
+        shown |= {"health": webhook.health, "healthSince": rfc3339(webhook.health_since)}
     return shown

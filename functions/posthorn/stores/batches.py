@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import random
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call
+from posthorn.aws import call, pauses
 from posthorn.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -18,15 +17,13 @@ if TYPE_CHECKING:
 
 READ_LIMIT: Final = 100
 WRITE_LIMIT: Final = 25
-_ROUNDS: Final = 5
-_DICE: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
 
 
 def read(dynamodb: DynamoDBClient, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Item]]:
     """Read up to 100 rows; `requests` is BatchGetItem's `RequestItems`. Returns the rows by table."""
     found: dict[str, list[Item]] = {table: [] for table in requests}
     pending: Mapping[str, Any] = requests
-    for pause in _pauses():
+    for pause in pauses():
         answer = call(dynamodb.batch_get_item, RequestItems=pending)
         for table, items in answer["Responses"].items():
             found[table].extend(items)
@@ -40,7 +37,7 @@ def read(dynamodb: DynamoDBClient, requests: Mapping[str, Mapping[str, Any]]) ->
 def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
     """Put up to 25 rows, whatever was there before; `Unavailable` when some could not be written."""
     pending: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
-    for pause in _pauses():
+    for pause in pauses():
         answer = call(dynamodb.batch_write_item, RequestItems=pending)
         pending = answer.get("UnprocessedItems") or {}
         if not pending:
@@ -52,8 +49,3 @@ def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
 def chunks[T](values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Cut a sequence into pieces of at most `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _pauses() -> Iterator[float]:
-    """Yield the seconds to wait after each round: exponential, with full jitter."""
-    return (_DICE.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))

@@ -61,6 +61,15 @@ def text_list(item: Mapping[str, Any], name: str) -> tuple[str, ...]:
         raise _malformed(name) from error
 
 
+def numbers(item: Mapping[str, Any], name: str) -> dict[str, int]:
+    """Return a map whose values are whole numbers."""
+    values = _value(item, name, "M")
+    try:
+        return {key: number(values, key) for key in values}
+    except TypeError as error:
+        raise _malformed(name) from error
+
+
 def flag(item: Mapping[str, Any], name: str, *, default: bool) -> bool:
     if name not in item:
         return default

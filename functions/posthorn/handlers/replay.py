@@ -1,0 +1,23 @@
+"""ReplayFunction: messages of the ReplayQueue in, deliveries begun anew."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from posthorn.replay import Replayer, open_replayer
+from posthorn.settings import replay_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@lru_cache(maxsize=1)
+def replayer() -> Replayer:
+    return open_replayer(replay_settings())
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
+    """Answer with the ids of the messages that are to come again."""
+    failed = replayer().replay(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}

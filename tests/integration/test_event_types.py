@@ -1,0 +1,318 @@
+"""`/v1/event-types`: the catalogue, a workspace's own types, and publishing what they allow."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from botocore.client import BaseClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from posthorn.catalogue import built_in
+from posthorn.email_types import EMAIL_TYPES
+from posthorn.stores import event_types as store
+from tests.network import answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.installation import Installation, Reply
+
+PATH = "/v1/event-types"
+SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"order": {"type": "object", "properties": {"total": {"type": "integer"}}}},
+    "required": ["order"],
+}
+ORDER: dict[str, Any] = {
+    "name": "ORDER_PAID",
+    "description": "An order was paid",
+    "example": {"order": {"id": "ord_1", "total": 1200}},
+    "schema": SCHEMA,
+}
+
+
+def create(posthorn: Installation, *, key: str | None = None, once: str = "", **fields: Any) -> Reply:
+    headers = {"idempotency-key": once} if once else {}
+    return posthorn.call("POST", PATH, {**ORDER, **fields}, key=key, headers=headers)
+
+
+def publish(posthorn: Installation, event: str, data: Any) -> Reply:
+    return posthorn.call("POST", "/v1/events", {"event": event, "data": data})
+
+
+@pytest.fixture
+def calls() -> Iterator[list[str]]:
+    """Give the names of all AWS calls that are made."""
+    made: list[str] = []
+    plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+    def noted(self: BaseClient, name: str, parameters: Any) -> Any:
+        made.append(name)
+        return plain(self, name, parameters)
+
+    with mock.patch.object(BaseClient, "_make_api_call", noted):
+        yield made
+
+
+def test_a_type_is_shown_as_it_was_made(posthorn: Installation) -> None:
+    """Create, retrieve and list agree, in either spelling of the name."""
+    made = create(posthorn, name="order.paid")
+
+    assert made.status == 201
+    assert made.body == {
+        "eventType": {**ORDER, "source": "own", "createdAt": "2023-04-16T15:45:00Z"},
+    }
+    assert posthorn.call("GET", f"{PATH}/ORDER_PAID").body == made.body
+    assert posthorn.call("GET", f"{PATH}/order.paid").body == made.body
+    assert posthorn.call("GET", PATH).body["eventTypes"][-1] == made.body["eventType"]
+
+
+def test_built_in_types_come_first(posthorn: Installation) -> None:
+    """The list begins with the catalogue, in its order, with descriptions and examples."""
+    create(posthorn, name="A_FIRST_LETTER")
+    listed = posthorn.call("GET", PATH).body["eventTypes"]
+
+    assert [one["name"] for one in listed] == [*built_in(), "A_FIRST_LETTER"]
+    assert [one["source"] for one in listed] == ["built-in"] * len(built_in()) + ["own"]
+    assert listed[0]["example"] == built_in()["CONTACT_CREATED"].example
+    assert {one["name"] for one in listed if one.get("operational")} == {
+        "WEBHOOK_FAILING",
+        "WEBHOOK_DISABLED",
+    }
+
+
+@pytest.mark.parametrize("limit", [1, 4, 11, 12, 100])
+def test_the_list_has_pages(posthorn: Installation, limit: int) -> None:
+    """Pages of any size make the same list, and none is longer than was asked for."""
+    for name in ("ZEBRA", "APPLE", "MANGO"):
+        create(posthorn, name=name)
+    found: list[str] = []
+    path = f"{PATH}?limit={limit}"
+    while True:
+        body = posthorn.call("GET", path).body
+        assert len(body["eventTypes"]) <= limit
+        found += [one["name"] for one in body["eventTypes"]]
+        if "nextCursor" not in body:
+            break
+        path = f"{PATH}?limit={limit}&cursor={body['nextCursor']}"
+
+    assert found == [*built_in(), "APPLE", "MANGO", "ZEBRA"]
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("CONTACT_CREATED", "reserved_event_type"),
+        ("contact.created", "reserved_event_type"),
+        *((one.name, "reserved_event_type") for one in EMAIL_TYPES),
+        ("WEBHOOK_PAINTED", "reserved_event_type"),
+        ("webhook.painted", "reserved_event_type"),
+        ("Order Paid", "invalid_event_type"),
+        ("ORDER_*", "invalid_event_type"),
+        ("ORDER__PAID", "invalid_event_type"),
+        ("_", "invalid_event_type"),
+    ],
+)
+def test_a_name_that_cannot_be_ones_own_is_refused(posthorn: Installation, name: str, code: str) -> None:
+    """What is built in, what mails call theirs, and what is about webhooks is taken; the reason is said."""
+    reply = create(posthorn, name=name)
+
+    assert (reply.status, reply.body["code"]) == (422, code)
+    assert [error["pointer"] for error in reply.body["errors"]] == ["/name"]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@given(name=st.text(max_size=12) | st.from_regex(r"[A-Za-z][A-Za-z_.0-9]{0,12}", fullmatch=True))
+def test_a_name_that_was_taken_can_be_published(posthorn: Installation, name: str) -> None:
+    """Whatever name is accepted works as it was written; every other is a 422 and nothing else."""
+    reply = create(posthorn, name=name, schema=None)
+    if reply.status != 201:
+        assert reply.status in {409, 422}
+        return
+    assert publish(posthorn, name, {}).status == 202
+    assert posthorn.call("DELETE", f"{PATH}/{name}").body == {"deleted": True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "pointer"),
+    [
+        ({"schema": {"type": "text"}}, 422, "/schema/type"),
+        ({"schema": {"properties": {"a/b": {"pattern": "(?=x)"}}}}, 422, "/schema/properties/a~1b/pattern"),
+        ({"schema": {"$ref": "https://example.com/"}}, 422, "/schema"),
+        ({"schema": True}, 422, "/schema"),
+        ({"example": {"order": {"total": "much"}}}, 422, "/example/order/total"),
+        ({"example": {"contact": {}}}, 422, "/example"),
+        ({"example": []}, 422, "/example"),
+        ({"description": ""}, 422, "/description"),
+        ({"json_schema": {}}, 422, "/json_schema"),
+        ({"schema": {"title": "x" * 33_000}}, 413, "/schema"),
+        ({"schema": None, "example": {"text": "x" * 33_000}}, 413, "/example"),
+    ],
+)
+def test_what_is_wrong_with_a_type_is_pointed_at(
+    posthorn: Installation, fields: dict[str, Any], status: int, pointer: str
+) -> None:
+    """A schema that is not taken and an example that does not fit are refused when the type is made."""
+    reply = create(posthorn, **fields)
+
+    assert reply.status == status
+    assert [error["pointer"] for error in reply.body["errors"]] == [pointer]
+    assert posthorn.call("GET", f"{PATH}/ORDER_PAID").status == 404
+
+
+def test_a_schema_that_nests_too_deep_is_refused(posthorn: Installation) -> None:
+    """A schema may nest as deep as data may."""
+    schema: dict[str, Any] = {}
+    for _ in range(40):
+        schema = {"not": schema}
+    assert create(posthorn, schema=schema).status == 422
+
+
+def test_published_data_is_checked_against_the_schema(posthorn: Installation) -> None:
+    """Data that does not fit is refused with the way to each culprit, and without the data."""
+    create(posthorn)
+
+    good = publish(posthorn, "order.paid", {"order": {"total": 5}})
+    bad = publish(posthorn, "order.paid", {"order": {"total": "canary-of-the-data"}})
+    batch = posthorn.call(
+        "POST",
+        "/v1/events",
+        {"events": [{"event": "ORDER_PAID", "data": {"order": {}}}, {"event": "ORDER_PAID", "data": {}}]},
+    )
+
+    assert good.status == 202
+    assert (bad.status, bad.body["code"]) == (422, "schema_violation")
+    assert [error["pointer"] for error in bad.body["errors"]] == ["/data/order/total"]
+    assert "canary" not in repr(bad.body)
+    assert (batch.status, batch.body["errors"][0]["pointer"]) == (422, "/events/1/data")
+
+
+def test_operational_types_cannot_be_published_but_subscribed_to(posthorn: Installation) -> None:
+    """What Posthorn says about webhooks, nobody else says."""
+    reply = publish(posthorn, "webhook.disabled", {})
+
+    assert (reply.status, reply.body["code"]) == (422, "reserved_event_type")
+    assert posthorn.register(events=["WEBHOOK_DISABLED", "webhook.*"])["events"] == [
+        "WEBHOOK_DISABLED",
+        "webhook.*",
+    ]
+
+
+def test_an_own_type_reaches_those_who_subscribed(posthorn: Installation) -> None:
+    """From declaring a type to its delivery, by name and by prefix."""
+    create(posthorn)
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    for pattern in ("order.paid", "ORDER_*"):
+        posthorn.register(events=[pattern])
+
+    publish(posthorn, "order.paid", {"order": {}})
+    posthorn.dispatch()
+
+    assert [one.payload["event"] for one in posthorn.network.received] == ["order.paid"] * 2
+
+
+@pytest.mark.parametrize("pattern", ["ORDER_PAID", "order.*", "ORDER_*"])
+def test_a_pattern_needs_a_type_of_ones_own_workspace(posthorn: Installation, pattern: str) -> None:
+    """Another workspace's types are unknown here, and known once this workspace has them too."""
+    _, other = posthorn.new_workspace()
+    create(posthorn, key=other)
+    wanted = {"url": "https://hooks.example.com/", "events": [pattern]}
+
+    before = posthorn.call("POST", "/v1/webhooks", wanted)
+    create(posthorn)
+    after = posthorn.call("POST", "/v1/webhooks", wanted)
+
+    assert (before.status, before.body["code"]) == (422, "unknown_event_type")
+    assert after.status == 201
+
+
+def test_types_of_others_are_nobodys(posthorn: Installation) -> None:
+    """Two workspaces may have a type of one name; each sees, publishes and deletes its own."""
+    _, other = posthorn.new_workspace()
+    create(posthorn, key=other, description="Theirs")
+
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).body["code"] == "unknown_event_type"
+    assert create(posthorn, description="Ours").status == 201
+    assert posthorn.call("DELETE", f"{PATH}/ORDER_PAID").status == 200
+    theirs = posthorn.call("GET", f"{PATH}/ORDER_PAID", key=other).body["eventType"]
+    assert theirs["description"] == "Theirs"
+
+
+def test_a_type_works_at_once_and_ends_within_half_a_minute(posthorn: Installation, calls: list[str]) -> None:
+    """A miss is not remembered; another process forgets a deleted type after 30 seconds, and reads it once until then."""
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 422
+    create(posthorn)
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
+    calls.clear()
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
+    assert calls == ["PutItem"]  # the event's row and no read
+
+    posthorn.office.event_types.own.delete(posthorn.workspace, "ORDER_PAID")  # as another process does
+    posthorn.clock.pass_seconds(29)
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
+    posthorn.clock.pass_seconds(1)
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).body["code"] == "unknown_event_type"
+
+
+def test_a_built_in_type_costs_no_read(posthorn: Installation, calls: list[str]) -> None:
+    """Publishing a built-in type is one write."""
+    publish(posthorn, "CONTACT_CREATED", {})
+    calls.clear()
+    publish(posthorn, "CONTACT_CREATED", {})
+    assert calls == ["PutItem"]
+
+
+def test_what_was_deleted_here_is_gone_at_once(posthorn: Installation) -> None:
+    """The process that deletes a type does not publish it any more."""
+    create(posthorn)
+    publish(posthorn, "ORDER_PAID", {"order": {}})
+
+    assert posthorn.call("DELETE", f"{PATH}/order.paid").body == {"deleted": True}
+    assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 422
+    assert posthorn.call("DELETE", f"{PATH}/order.paid").status == 404
+
+
+def test_built_in_types_stay(posthorn: Installation) -> None:
+    """Deleting one is a conflict that says so."""
+    reply = posthorn.call("DELETE", f"{PATH}/contact.created")
+    assert (reply.status, reply.body["code"]) == (409, "event_type_built_in")
+
+
+def test_a_name_is_taken_once(posthorn: Installation) -> None:
+    """A second type of the same name, in the other spelling, is a conflict."""
+    create(posthorn)
+    reply = create(posthorn, name="order.paid", description="Another")
+    assert (reply.status, reply.body["code"]) == (409, "event_type_exists")
+
+
+def test_a_repetition_makes_one_type(posthorn: Installation) -> None:
+    """Repetitions, also at once, answer the same; after a deletion the key is used up."""
+    with ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(lambda _: create(posthorn, once="order-1"), range(6)))
+
+    assert {repr(reply) for reply in replies} == {repr(create(posthorn, once="order-1"))}
+    assert replies[0].status == 201
+    assert create(posthorn, once="order-2").body["code"] == "event_type_exists"
+    posthorn.call("DELETE", f"{PATH}/ORDER_PAID")
+    assert create(posthorn, once="order-1").body["code"] == "idempotency_key_reused"
+
+
+def test_the_limit_holds_for_requests_at_once(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many try, a workspace has no more types than it may; deleting one makes room for one."""
+    monkeypatch.setattr(store, "MAX_OWN", 3)
+    with ThreadPoolExecutor(6) as pool:
+        replies = list(pool.map(lambda n: create(posthorn, name=f"TYPE_{n}"), range(6)))
+    made = [reply for reply in replies if reply.status == 201]
+    refused = [reply.body["code"] for reply in replies if reply.status != 201]
+
+    assert len(made) == 3
+    assert refused == ["too_many_event_types"] * 3
+    posthorn.call("DELETE", f"{PATH}/{made[0].body['eventType']['name']}")
+    assert create(posthorn, name="ROOM_FOR_ONE").status == 201
+    assert create(posthorn, name="ROOM_FOR_TWO").status == 409
