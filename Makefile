@@ -99,8 +99,16 @@ lock-check: $(UV) ## fail when a lock is not what pyproject.toml yields
 
 MACHINE := $(subst amd64,x86_64,$(subst aarch64,arm64,$(shell uname -m)))
 
-build: $(DEV) $(SAM) ## sam build for this machine's processor, into .aws-sam
-	@SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam build --parameter-overrides Architecture=$(MACHINE)
+# Another processor than this machine's: make build ARCHITECTURE=arm64
+ARCHITECTURE ?= $(MACHINE)
+SNAPSTART ?= off
+
+build: $(DEV) $(SAM) ## sam build and bytecode, into .aws-sam; SNAPSTART=on for snapshots of the API
+	@SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+	@$(BIN)/python -m infra.bytecode
+ifeq ($(SNAPSTART),on)
+	@$(BIN)/python -m infra.snapstart
+endif
 
 local: $(STACK) ## the whole stack on this machine, without Docker or AWS; Ctrl-C ends it
 	@exec $(BIN)/python -m infra.local $(PARAMETERS)
@@ -116,6 +124,12 @@ openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes, and th
 
 diagram: $(DEV) ## draw docs/flow.svg
 	@$(BIN)/python -m infra.diagram
+
+counts: $(DEV) ## count what the handlers ask of AWS, for posthorn cost
+	@$(BIN)/python -m tests.bench.counting
+
+bench: build $(LAMBDA) ## measure everything, write docs/benchmarks.md, print the budgets (five minutes)
+	@$(BIN)/python -m tests.bench
 
 # ---- Checks ----------------------------------------------------------------------------------------------
 
@@ -147,6 +161,6 @@ clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules
 	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup lock lock-check build local demo openapi diagram test lint clean
+.PHONY: help setup lock lock-check build local demo openapi diagram counts bench test lint clean
 .PHONY: test-lint test-unit test-integration test-stack test-e2e
 .PHONY: headline-lint headline-unit headline-integration headline-stack headline-e2e

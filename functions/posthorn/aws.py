@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
 
 from posthorn.errors import ConditionFailed, Unavailable
@@ -22,6 +24,7 @@ CALLS_AT_ONCE: Final = 16
 """AWS calls of one invocation that may overlap; botocore's CPU per call makes more of no use."""
 
 _ROUNDS: Final = 5
+_DICE: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
 
 
 @overload
@@ -46,7 +49,9 @@ def _client(service: str) -> Any:
 
     # a mail whose sending got no answer may be on its way: nothing of SES's is tried twice by itself
     sends_mail = service == "sesv2"
-    return cast("Any", boto3).client(
+    made = cast(
+        "Any", boto3
+    ).client(
         service,
         config=Config(
             connect_timeout=2,
@@ -54,8 +59,37 @@ def _client(service: str) -> Any:
             retries={"mode": "standard", "total_max_attempts": 1 if sends_mail else 3},
             max_pool_connections=CALLS_AT_ONCE,
             tcp_keepalive=True,
+            user_agent="posthorn",  # botocore's own is put together anew for each call, for a tenth of the call's CPU
         ),
     )
+    if service == "dynamodb":
+        for name, stand_in in _STAND_INS.items():
+            made.meta.events.register(f"provide-client-params.dynamodb.{name}", partial(_set_aside, stand_in))
+            made.meta.events.register(f"before-call.dynamodb.{name}", _write_body)
+    return made
+
+
+# Checking and writing a batch's rows attribute by attribute costs botocore milliseconds of CPU, and json a tenth of
+# that. So it is shown the smallest request that it takes for one, and the body is replaced before it is signed. A row
+# of ours is JSON as DynamoDB speaks it already, but for bytes.
+_ASIDE: Final = "posthorn.request"
+_STAND_INS: Final[dict[str, dict[str, Any]]] = {
+    "BatchWriteItem": {"RequestItems": {"table": [{}]}},
+    "BatchGetItem": {"RequestItems": {"table": {"Keys": [{}]}}},
+}
+
+
+def _set_aside(stand_in: dict[str, Any], params: Any, context: dict[str, Any], **_: object) -> dict[str, Any]:
+    context[_ASIDE] = params
+    return stand_in
+
+
+def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    params["body"] = json.dumps(context[_ASIDE], separators=(",", ":"), default=_base64).encode()
+
+
+def _base64(value: bytes | bytearray) -> str:
+    return base64.b64encode(value).decode()
 
 
 @lru_cache(maxsize=1)
@@ -66,7 +100,7 @@ def threads() -> ThreadPoolExecutor:
 
 def pauses() -> Iterator[float]:
     """Yield the seconds to wait after each round of a batch that was done in part: exponential, with full jitter."""
-    return (random.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))  # noqa: S311 - spreads load, guards nothing
+    return (_DICE.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
 
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

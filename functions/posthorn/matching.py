@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from posthorn.errors import RefusedEventType
@@ -9,10 +10,14 @@ from posthorn.models import Endpoint, Event
 
 MAX_TYPE_LENGTH: Final = 100
 
+# A batch asks the same few questions once per event and endpoint.
+_REMEMBERED: Final = 10_000
+
 _UPPER: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 _DOTTED: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
 
 
+@lru_cache(_REMEMBERED)
 def canonical(event_type: str) -> str:
     """Return the one spelling that both stand for: `contact.created` and `CONTACT_CREATED` are one type."""
     if len(event_type) <= MAX_TYPE_LENGTH:
@@ -48,8 +53,8 @@ def matching_pattern(patterns: Iterable[str], event_type: str) -> str | None:
     for pattern in patterns:
         if pattern == "*":
             return pattern
-        stem, wild = stem_of(pattern)
-        if _covers(canonical(stem), wild=wild, event_type=name):
+        stem, wild = _canonical_stem(pattern)
+        if _covers(stem, wild=wild, event_type=name):
             return pattern
     return None
 
@@ -79,6 +84,12 @@ def stem_of(pattern: str) -> tuple[str, bool]:
     if pattern.endswith(("_*", ".*")):
         return pattern[:-2], True
     return pattern, False
+
+
+@lru_cache(_REMEMBERED)
+def _canonical_stem(pattern: str) -> tuple[str, bool]:
+    stem, wild = stem_of(pattern)
+    return canonical(stem), wild
 
 
 def _covers(stem: str, *, wild: bool, event_type: str) -> bool:

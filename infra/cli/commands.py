@@ -15,6 +15,7 @@ from infra.cli.access import create_key, create_workspace_key
 from infra.cli.errors import CommandError
 from infra.cli.installed import find
 from infra.cli.redispatch import redispatch
+from infra.cost import show
 from posthorn.api_keys import Scope
 from posthorn.clock import now_ms
 from posthorn.errors import ConditionFailed, PosthornError
@@ -74,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     letters.add_argument("--move", action="store_true", help="move everything back to where it belongs")
     letters.add_argument("--dry-run", action="store_true", help="with --move: only say what would be moved")
     letters.set_defaults(run=_dead_letters)
+    cost = groups.add_parser(
+        "cost", help="what a workload costs, from counts and list prices; asks AWS nothing"
+    )
+    show.add_options(cost)
+    cost.set_defaults(run=lambda options: print(show.text(show.workload(options))))
     return parser
 
 

@@ -75,6 +75,13 @@ def test_a_newcomer_sends_a_first_mail(stack: Stack) -> None:
     assert list(sent) == ["message_id"]
 
 
+def test_the_price_of_a_million_is_told(stack: Stack) -> None:
+    """The cost command works as it is printed."""
+    (command,) = [command for kind, command in COMMANDS if kind == "cost"]
+
+    assert "$ per million deliveries" in _run(command, stack)
+
+
 @pytest.mark.parametrize("command", [command for kind, command in COMMANDS if kind is None])
 def test_every_other_command_says_why_it_is_not_run_here(command: str) -> None:
     """A command without a marker is run by another test, or says that it needs AWS or Docker."""

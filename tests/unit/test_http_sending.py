@@ -1,5 +1,6 @@
 """Many attempts at once: none waits for another, and none is lost."""
 
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import pytest
 
 from posthorn.errors import NameNotResolved
 from posthorn.models import Failure
+from posthorn.transport import http
 from posthorn.transport.addresses import parse_target
 from posthorn.transport.exchange import Exchange, open_socket
 from posthorn.transport.http import Client, Post
@@ -62,6 +64,47 @@ class TestSending:
                 if len(order) == 50:
                     served.set()
         assert order == [("healthy", 200)] * 50 + [("slow", 200)]
+
+    def test_a_name_is_looked_up_once_in_a_moment_and_anew_for_the_next_batch(self, ca_file: str) -> None:
+        """Attempts of one batch, one after the other, share what a name has just resolved to; no later batch does."""
+        asked: list[str] = []
+
+        def resolver(host: str) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.1"]
+
+        client = Client(policy=PRIVATE, resolver=resolver, ca_file=ca_file, max_in_flight=1)
+        with Receiver(answering(OK)) as receiver:
+            posts = [(n, post_to(receiver.url("hooks.acme.com"))) for n in range(5)]
+            for _ in range(2):
+                assert [outcome.status for _, outcome in client.send(posts, deadline=LONG)] == [200] * 5
+        client.close()
+        assert asked == ["hooks.acme.com"] * 2
+
+    def test_what_a_name_resolved_to_is_forgotten(
+        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Past its time, an answer is asked for again; a name that moves to a private address is refused from then on."""
+        monkeypatch.setattr(http, "ANSWER_SECONDS", 0.0)
+        answers = iter([["8.8.8.8"], ["10.0.0.1"]])
+        opened: list[str] = []
+
+        def dialler(peer: pycurl.CurlSockAddr) -> socket.socket:
+            opened.append(str(peer.addr[0]))
+            raise OSError
+
+        client = Client(
+            policy=PUBLIC,
+            resolver=lambda _: next(answers),
+            ca_file=ca_file,
+            max_in_flight=1,
+            open_socket=dialler,
+        )
+        posts = [(n, post_to("https://hooks.acme.com/hook")) for n in range(2)]
+        failures = [outcome.failure for _, outcome in client.send(posts, deadline=LONG)]
+        client.close()
+        assert failures == [Failure.CONNECT, Failure.BLOCKED_ADDRESS]
+        assert opened == ["8.8.8.8"]
 
     def test_a_hanging_name_delays_nobody(self, ca_file: str) -> None:
         """A name that resolves only after fifty others have been served does not keep them from it."""

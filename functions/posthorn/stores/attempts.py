@@ -1,7 +1,6 @@
 """Attempts as a delivery row keeps them: one short JSON text each."""
 
 import json
-from dataclasses import replace
 from typing import Any, Final
 
 from posthorn.errors import Malformed
@@ -17,11 +16,11 @@ def to_text(attempt: Attempt) -> str:
     outcome = attempt.outcome
     if outcome.failure is None and outcome.status is not None and 200 <= outcome.status < 300:
         short = outcome.snippet.encode()[:_SUCCESS_SNIPPET].decode(errors="ignore")
-        for lean in (replace(outcome, snippet=short), replace(outcome, snippet=short, headers=())):
-            if len((text := _encode(replace(attempt, outcome=lean))).encode()) <= _SUCCESS_BYTES:
+        for headers in (outcome.headers, ()):
+            if len((text := _encode(attempt, headers, short)).encode()) <= _SUCCESS_BYTES:
                 return text
-        return _encode(replace(attempt, outcome=replace(outcome, snippet="", headers=())))
-    return _encode(attempt)
+        return _encode(attempt, (), "")
+    return _encode(attempt, outcome.headers, outcome.snippet)
 
 
 def from_text(text: str) -> Attempt:
@@ -47,7 +46,7 @@ def from_text(text: str) -> Attempt:
         raise Malformed("an attempt in a delivery's row cannot be read") from error
 
 
-def _encode(attempt: Attempt) -> str:
+def _encode(attempt: Attempt, headers: tuple[tuple[str, str], ...], snippet: str) -> str:
     outcome, timings = attempt.outcome, attempt.outcome.timings
     fields: dict[str, Any] = {
         "number": attempt.number,
@@ -57,8 +56,8 @@ def _encode(attempt: Attempt) -> str:
         "failure": outcome.failure,
         "error": outcome.error,
         "address": outcome.address,
-        "headers": outcome.headers,
-        "snippet": outcome.snippet,
+        "headers": headers,
+        "snippet": snippet,
         "generation": None if attempt.generation == FIRST_GENERATION else attempt.generation,
         "keys": attempt.signed_by,
     }

@@ -24,6 +24,9 @@ __all__ = ["Client", "Post"]
 MAX_IN_FLIGHT: Final = 200
 """With as many idle connections, 64 lookups and boto3's own, far below the 1,024 descriptors of a function."""
 
+ANSWER_SECONDS: Final = 1.0
+"""How long a batch goes by what a name has just resolved to; every attempt vets the addresses all the same."""
+
 _FOREVER: Final = 3600.0
 _PULL_SECONDS: Final = 0.005  # of taking new requests, then those in flight get their turn
 
@@ -130,6 +133,7 @@ class _Batch[K]:
             _Attempt[K], tuple[Lookup, Callable[[], None]]
         ] = {}  # the one that waits longest is first
         self._resolved: deque[_Attempt[K]] = deque()  # filled by other threads
+        self._answered: dict[str, Lookup] = {}  # what names have resolved to during this batch
         self._exchanging: dict[pycurl.Curl, tuple[_Attempt[K], Exchange]] = {}
         self._ended: list[tuple[K, Outcome]] = []
 
@@ -141,6 +145,10 @@ class _Batch[K]:
         attempt = _Attempt(key, post)
         if (address := post.target.address) is not None:
             self._connect(attempt, lambda: (address,), attempt.started_at)
+            return
+        known = self._answered.get(post.target.host)
+        if known is not None and (known.finished_at or 0.0) + ANSWER_SECONDS > attempt.started_at:
+            self._connect(attempt, known.answers, attempt.started_at)
             return
         done = partial(self._wake_for, attempt)
         self._resolving[attempt] = self._lookups.start(post.target.host, done), done
@@ -160,6 +168,7 @@ class _Batch[K]:
             attempt = self._resolved.popleft()
             if attempt in self._resolving:  # else it was too late
                 lookup, _ = self._resolving.pop(attempt)
+                self._answered[lookup.host] = lookup
                 self._connect(attempt, lookup.answers, lookup.finished_at or time.monotonic())
         while (
             self._resolving and self._expires_at(attempt := next(iter(self._resolving))) <= time.monotonic()

@@ -1,0 +1,200 @@
+"""From a workload to dollars: what is counted and measured, times what it costs.
+
+What is assumed and neither counted nor measured stands at the top, with its reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from infra.cost.counts import Counts, at
+from infra.cost.prices import PRICES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VCPU_MB: Final = 1769  # AWS gives one vCPU at this much memory, and less in proportion
+AWS_CALL_MS: Final = 6.0  # of waiting for DynamoDB or SQS, within a region
+LANES: Final = 40  # a new on-demand table has four shards, and the mapping runs ten batches of each at once
+SHARDS_OF_CHANNEL: Final = 8  # partitions that a channel's events are spread over
+BATCH: Final = 100  # of the mapping
+CONNECTION_SECONDS: Final = 60  # a connection is used again for this long
+SECRET_SECONDS: Final = 300  # so long a decrypted secret is remembered
+KEY_SECONDS: Final = 30  # and an API key
+ACCESS_LOG_BYTES: Final = 300  # API Gateway's line for a request
+TLS_BYTES: Final = 1300  # what a handshake sends: hello, key, finished, and the frames of the packets
+ANSWER_BYTES: Final = 500  # headers and body of an API answer, with its share of TLS
+COLD_STARTS: Final = 0.001  # of invocations, under steady load
+SQS_CALLS_OF_A_MESSAGE: Final = 3  # send, receive, delete; receives share batches at best
+ROW_OVERHEAD: Final = 100  # bytes that DynamoDB adds to each stored item
+IDLE_QUEUES: Final = 5
+POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * 24 * 30  # five pollers, a long poll of 20 s each, for a month
+MEMORY_MB: Final = 512
+MONTH_SECONDS: Final = 60 * 60 * 24 * 30
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is sent."""
+
+    events: float = 1_000_000  # a month
+    payload: int = 2048  # bytes of an event's data
+    endpoints: float = 1  # that want an event
+    success: float = 0.98  # of first attempts
+    retries: float = 2.5  # after a first attempt that failed, the last of them a success
+    receiver_ms: float = 300
+    published: int = 1  # events per request
+    idempotent: bool = False  # requests carry an Idempotency-Key
+    rate: float = 1000  # events a second while events come in
+    customers: int = 100  # channels between which the events are spread
+    architecture: str = "arm64"
+    memory_mb: int = MEMORY_MB
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """Dollars, by term, for all events of the workload, and those of a month that nothing is sent in."""
+
+    terms: Mapping[str, float]
+    monthly: Mapping[str, float]
+    workload: Workload
+    batch: float  # events of one invocation of DispatchFunction
+
+    @property
+    def deliveries(self) -> float:
+        return self.workload.events * self.workload.endpoints
+
+    @property
+    def per_million(self) -> float:
+        """Dollars per million deliveries, without what a month costs anyway."""
+        return sum(self.terms.values()) / self.deliveries * 1e6
+
+
+def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
+    """Count a workload's work and price it."""
+    run = at(workload.payload)
+    events, deliveries = workload.events, workload.events * workload.endpoints
+    requests = events / workload.published
+    failing = deliveries * (1 - workload.success)
+    retries = failing * workload.retries
+
+    batch, dispatch_ms = _dispatching(workload, measured)
+    invocations = events / batch
+    environments = _environments(workload, dispatch_ms, batch)
+    publishing = run.pieces["publish 1" if workload.published == 1 else "publish 10"]
+    published = publishing * (requests if workload.published == 1 else events / 10)
+    if workload.idempotent:
+        published += (run.pieces["publish 1, idempotent"] - run.pieces["publish 1"]) * requests
+    dispatched = run.dispatch(batch, workload.endpoints) * invocations
+    failed = (run.pieces["dispatch failure"] - run.pieces["dispatch 1 x 1"]) * failing
+    again = run.pieces["retry failure"] * max(0.0, retries - failing) + run.pieces["retry success"] * min(
+        failing, retries
+    )
+    everything: Counts = published + dispatched + failed + again
+    secrets = deliveries * _missed(workload, environments, SECRET_SECONDS)
+    keys = requests * _missed(workload, 1, KEY_SECONDS)
+    handshakes = (deliveries + retries) * _missed(workload, environments, CONNECTION_SECONDS)
+    gb = workload.memory_mb / 1024
+
+    def gb_seconds(count: float, milliseconds: float) -> float:
+        return PRICES[f"lambda_gb_second_{workload.architecture}"].of(count * gb * milliseconds / 1000)
+
+    def invoked(count: float) -> float:
+        return PRICES["lambda_request"].of(count)
+
+    logs = everything.log_bytes + requests * ACCESS_LOG_BYTES
+    stored = everything.stored_bytes + ROW_OVERHEAD * (events + deliveries)
+    egress = everything.egress_bytes + requests * ANSWER_BYTES + handshakes * TLS_BYTES
+    terms = {
+        "API Gateway requests": PRICES["api_request"].of(requests),
+        "ApiFunction": invoked(requests) + gb_seconds(requests, _publish_ms(workload, measured)),
+        "DispatchFunction requests": invoked(invocations),
+        "DispatchFunction time": gb_seconds(invocations, dispatch_ms),
+        "DeliverFunction": invoked(retries) + gb_seconds(retries, _retry_ms(workload, measured)),
+        "cold starts": gb_seconds(requests * COLD_STARTS, measured["init_api_cpu_ms"])
+        + gb_seconds(invocations * COLD_STARTS, measured["init_dispatch_cpu_ms"]),
+        "event rows": PRICES["write_unit"].of(published.wru),
+        "delivery rows": PRICES["write_unit"].of(dispatched.wru),
+        "rows of failures and retries": PRICES["write_unit"].of(failed.wru + again.wru),
+        "reads": PRICES["read_unit"].of(everything.rru + keys),
+        "messages of retries": (
+            PRICES["sqs_request"].of(everything.sqs * SQS_CALLS_OF_A_MESSAGE)
+            + PRICES["sqs_fair_request"].of(everything.sqs * SQS_CALLS_OF_A_MESSAGE)
+        ),
+        "secrets (KMS)": PRICES["kms_request"].of(secrets),
+        "logs": PRICES["log_gb"].of(logs) + PRICES["log_gb_month"].of(logs / 2),
+        "data transfer out": PRICES["egress_gb"].of(egress),
+        "rows stored for 30 days": PRICES["table_gb_month"].of(stored) + PRICES["backup_gb_month"].of(stored),
+    }
+    monthly = {
+        "the key (KMS)": PRICES["kms_key_month"].of(1),
+        "polling of idle queues": PRICES["sqs_request"].of(IDLE_QUEUES * POLLS_OF_A_QUEUE),
+    }
+    return Bill(terms, monthly, workload, batch)
+
+
+def snapstart(memory_mb: int = MEMORY_MB) -> tuple[float, float]:
+    """Return what SnapStart of one function costs: dollars a month for its version, and dollars a restore."""
+    gb = memory_mb / 1024
+    month = PRICES["snapstart_cache_gb_second"].of(gb * MONTH_SECONDS)
+    return month, PRICES["snapstart_restore_gb"].of(gb)
+
+
+def _share(workload: Workload) -> float:
+    """Return the part of a vCPU that a function has."""
+    return min(1.0, workload.memory_mb / VCPU_MB)
+
+
+def _publish_ms(workload: Workload, measured: Mapping[str, float]) -> float:
+    one, ten = measured["publish_1_cpu_ms"], measured["publish_10_cpu_ms"]
+    cpu = one + (ten - one) / 9 * (workload.published - 1)
+    return cpu / _share(workload) + AWS_CALL_MS * (3 if workload.idempotent else 1)
+
+
+def _dispatching(workload: Workload, measured: Mapping[str, float]) -> tuple[float, float]:
+    """Return events per invocation, and its milliseconds: while one runs, the next one's events gather."""
+    batch = first = _of_one_request(workload.published)
+    milliseconds = 0.0
+    for _ in range(50):
+        milliseconds = _dispatch_ms(batch, workload, measured)
+        gathered = workload.rate / LANES * milliseconds / 1000
+        batch = min(float(BATCH), max(first, gathered))
+    return batch, milliseconds
+
+
+def _of_one_request(published: int) -> float:
+    """Return how many events of one request come together: they spread over the shards of their channel."""
+    return published / (SHARDS_OF_CHANNEL * (1 - (1 - 1 / SHARDS_OF_CHANNEL) ** published))
+
+
+def _dispatch_ms(batch: float, workload: Workload, measured: Mapping[str, float]) -> float:
+    one, hundred = measured["dispatch_1_cpu_ms"], measured["dispatch_100_cpu_ms"]
+    deliveries = batch * workload.endpoints
+    cpu = one + (hundred - one) / 99 * (deliveries - 1)
+    environments = max(1.0, min(LANES, workload.rate))
+    cpu += deliveries * measured["handshake_cpu_ms"] * _missed(workload, environments, CONNECTION_SECONDS)
+    # endpoints, rows that are there already, rows that are written
+    return cpu / _share(workload) + 3 * AWS_CALL_MS + workload.receiver_ms
+
+
+def _retry_ms(workload: Workload, measured: Mapping[str, float]) -> float:
+    # a message on its own: claimed, read, sent, moved on, and the next message
+    cpu = (
+        measured["deliver_10_cpu_ms"] / 10 + measured["dispatch_1_cpu_ms"] / 2 + measured["handshake_cpu_ms"]
+    )
+    return cpu / _share(workload) + 4 * AWS_CALL_MS + workload.receiver_ms
+
+
+def _environments(workload: Workload, dispatch_ms: float, batch: float) -> float:
+    """Return how many environments of DispatchFunction are at work."""
+    return max(1.0, min(LANES, workload.rate / batch * dispatch_ms / 1000))
+
+
+def _missed(workload: Workload, environments: float, seconds: float) -> float:
+    """Return how often something that an environment remembers so long for each customer is not there.
+
+    With arrivals at random and a lifetime that use does not prolong.
+    """
+    each = workload.rate / workload.customers / environments
+    return 1 / (1 + each * seconds)

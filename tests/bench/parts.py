@@ -1,0 +1,98 @@
+"""Where the CPU of a batch goes: its parts, each alone and in one thread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from posthorn import aws
+from posthorn.dispatch import _Batch
+from posthorn.handlers import dispatch
+from posthorn.stores import batches
+from posthorn.telemetry import attempted
+from tests.bench.deliveries import dispatching, hosts
+from tests.bench.floor import Floor, Plain
+from tests.bench.measure import ratio, take_turns
+from tests.bench.report import Report, Table, number, say, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.bench.measure import Contender
+    from tests.bench.stage import Stage
+
+
+def parts_report(stage: Stage, *, rounds: int) -> Report:
+    """Measure each step of a batch of 100 × 1 by itself, beside the whole and the bare loop."""
+    say("parts of a dispatch")
+    stage.listen(hosts(1))
+    dispatcher = dispatch.dispatcher()
+    records = stage.records(stage.events(100, size=1024))["Records"]
+    batch = _Batch()
+    dispatcher._read(batch, records)
+    jobs = dispatcher._jobs(batch)
+    secrets = dispatcher._sender.unseal(job.endpoint for job in jobs)
+    posts = list(dispatcher._sender._posts(jobs, secrets, []))
+    made = list(dispatcher._sender.send(jobs, secrets))
+    rows = [one.delivery for one in made]
+    plain = [
+        Plain(post.target.host, post.target.port, post.target.url, post.headers, post.body)
+        for _, post in posts
+    ]
+    floor = Floor(ca_file=stage.ca_file)
+    dynamodb = aws.client("dynamodb")
+    key = {"pk": {"S": "p"}, "sk": {"S": "s"}}
+
+    def empty_calls() -> None:
+        for _ in range(6):
+            dynamodb.get_item(TableName="empty", Key=key)
+
+    def log_lines() -> None:
+        for one in made:
+            attempted(one.delivery, one.attempt, one.target)
+
+    def write_rows() -> None:
+        for chunk in batches.chunks(rows, batches.WRITE_LIMIT):
+            dispatcher._put_all(list(chunk))
+
+    steps: dict[str, Callable[[], object]] = {
+        "the bare loop": lambda: floor.send(plain),
+        "read 100 stream records": lambda: dispatcher._read(_Batch(), records),
+        "read the endpoints, match them": lambda: dispatcher._jobs(batch),
+        "look for 100 rows": lambda: dispatcher._deliveries.get_many([job.key for job in jobs]),
+        "write bodies, sign": lambda: list(dispatcher._sender._posts(jobs, secrets, [])),
+        "send, and read the answers": lambda: list(
+            dispatcher._sender._network.send(iter(posts), deadline=10)
+        ),
+        "write 100 log lines": log_lines,
+        "write 100 rows": write_rows,
+        "(six calls of boto3 that carry nothing)": empty_calls,
+    }
+
+    def repeated(step: Callable[[], object]) -> Contender:
+        def run() -> int:
+            step()
+            return 1
+
+        return lambda: run
+
+    contenders = {name: repeated(step) for name, step in steps.items()}
+    whole = dispatching(stage, lambda: stage.events(100, size=1024), units=1)
+    series = take_turns({**contenders, "the whole, as the handler": whole}, rounds=rounds)
+    floor.close()
+    sums = [name for name in steps if not name.startswith(("the", "("))]
+    together = sum(series[name].cpu.median for name in sums)
+    lines = [
+        (name, spread(ratio(one, series["the bare loop"])), spread(one.cpu)) for name, one in series.items()
+    ]
+    lines.append(("(the parts together)", "", number(together)))
+    return Report(
+        tables=[
+            Table(
+                "Where the CPU of a batch of 100 × 1 goes",
+                ("part", "× bare loop", "CPU ms per batch"),
+                tuple(lines),
+                "What the whole takes beyond its parts is threads that wait for each other's turn: rows are written"
+                " while receivers answer.",
+            )
+        ]
+    )

@@ -1,0 +1,56 @@
+"""The artifact that `make build` makes of what `sam build` made: bytecode that a read-only folder can use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from shutil import copytree
+from typing import TYPE_CHECKING, Final
+
+from infra.bytecode import compile_build, functions
+from infra.local.places import LAMBDA_PYTHON, STATE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.local.stack import Stack
+
+_UNCHECKED: Final = b"\x01\x00\x00\x00"  # PEP 552: a hash, and nobody looks at the source
+_IMPORTS: Final = """
+import importlib, os, sys
+for name in ("api", "deliver", "dispatch", "feedback"):
+    importlib.import_module(f"posthorn.handlers.{name}")
+sources = [
+    module.__spec__ for module in sys.modules.values()
+    if (getattr(module, "__file__", None) or "").startswith(sys.argv[1]) and module.__file__.endswith(".py")
+]
+print(len(sources) > 50, [spec.name for spec in sources if not os.path.exists(spec.cached)])
+"""
+
+
+def test_every_module_of_the_artifact_starts_from_bytecode(
+    stack: Stack,  # noqa: ARG001 - it has built the functions
+    tmp_path: Path,
+) -> None:
+    """All handlers import from a read-only copy, each module from `unchecked-hash` bytecode, and nothing is written."""
+    build = tmp_path / "build"
+    copytree(STATE / "e2e" / "build", build)
+    assert compile_build(build, version=(3, 13)) == len(functions(build))
+    folder = build / "ApiFunction"
+    bytecode = sorted(folder.rglob("*.pyc"))
+    assert {path.read_bytes()[4:8] for path in bytecode} == {_UNCHECKED}
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    said = subprocess.run(
+        [LAMBDA_PYTHON, "-c", _IMPORTS, folder],
+        env={**os.environ, "PYTHONPATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(0o755)
+    assert said == "True []\n"
+    assert sorted(folder.rglob("*.pyc")) == bytecode
