@@ -97,7 +97,9 @@ class Installation:
     network: Network
     office: Office
     settings: DeliverySettings
+    feedback_settings: FeedbackSettings
     feedback: Feedback
+    dice: random.Random
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -323,6 +325,7 @@ def running(**parameters: str) -> Iterator[Installation]:
         workspace, key = create_workspace_key(
             aws.client("dynamodb"), tables["ConfigTable"], workspace_name="test", scopes=ALL_SCOPES
         )
+        feedback_settings = FeedbackSettings.read(environment("FeedbackFunction", physical))
         yield Installation(
             tables=tables,
             queues=queues,
@@ -331,9 +334,9 @@ def running(**parameters: str) -> Iterator[Installation]:
             network=Network(clock),
             office=office,
             settings=DeliverySettings.read(environment("DispatchFunction", physical)),
-            feedback=open_feedback(
-                FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
-            ),
+            feedback_settings=feedback_settings,
+            feedback=open_feedback(feedback_settings, clock=clock),
+            dice=dice,
             names=names,
             workspace=workspace,
             key=key,
