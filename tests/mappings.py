@@ -263,5 +263,3 @@ def _record(message: Message) -> Json:
         "attributes": {"ApproximateReceiveCount": str(message.receives)},
         "eventSource": "aws:sqs",
     }
-
-

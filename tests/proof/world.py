@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 import random
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -88,16 +89,21 @@ class World:
     receivers: Receivers
     keys: list[tuple[str, str]]  # workspaces and their API keys
     mail_set: str  # the configuration set of the first workspace
+    tally: Counter[str] = field(default_factory=Counter)  # of all runs
     config: dict[str, Any] = field(default_factory=dict)  # the ConfigTable as it is at the start of each run
 
     def __post_init__(self) -> None:
         self.clock = self.installation.clock
         self._moto = dynamodb_backends[ACCOUNT][REGION].tables
         self._sqs = sqs_backends[ACCOUNT][REGION].queues
-        self.config = copy.deepcopy(self._table("ConfigTable").items)
+        self.settle_down()
         self.begin()
 
     # ---- beginning
+
+    def settle_down(self) -> None:
+        """Let every run begin with the endpoints that there are now."""
+        self.config = copy.deepcopy(self._table("ConfigTable").items)
 
     def begin(self) -> None:
         """Forget every run before this one."""
@@ -127,6 +133,7 @@ class World:
         self.replays = 0
         self._made_mappings()
         self.revive()
+        self.observe()
 
     def revive(self) -> None:
         """Start new processes of the functions: nothing is remembered."""
@@ -192,6 +199,7 @@ class World:
             try:
                 return act()
             except Died:
+                self.tally["invocations that died"] += 1
                 self.revive()
                 raise
             except Unavailable:
@@ -207,6 +215,8 @@ class World:
 
         `known` are the endpoints as they were when it began.
         """
+        self.tally["invocations"] += 1
+        self.tally["invocations with a fault"] += invocation.struck
         for sent in self.receivers.sent[before:]:
             then = known.get(sent.key.endpoint_id)
             if then is None or sent.endpoint.revision < then.revision:
@@ -233,7 +243,9 @@ class World:
             self.way = outer
             self.observe()
 
-    def request(self, workspace: int, method: str, path: str, body: Any = None, **headers: str) -> Reply | None:
+    def request(
+        self, workspace: int, method: str, path: str, body: Any = None, **headers: str
+    ) -> Reply | None:
         """Call the API; None when the function died before it answered."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
@@ -264,6 +276,19 @@ class World:
         request.ids = ids
         self.answered.update(ids)
 
+    def count(self) -> None:
+        """Add what this run came to to the tally of all runs."""
+        told = self.tally
+        told["runs"] += 1
+        told["events accepted"] += len(self.accepted)
+        told["POSTs"] += len(self.receivers.sent)
+        told["POSTs that a fault kept from the record"] += sum(self.unrecorded.values())
+        told["POSTs made again for that"] += len(self.receivers.sent) - len(
+            {sent.what for sent in self.receivers.sent}
+        )
+        told["replays"] += sum(row.generation - 1 for row in self.rows())
+        told.update(f"row {row.reason or row.status}" for row in self.rows())
+
     def observe(self) -> None:
         """Take up what was written: stream records, messages, and what endpoints are now."""
         shard = self._table("EventsTable").stream_shard
@@ -279,9 +304,7 @@ class World:
         shard.items.clear()
         for queue, mapping in self.queues.items():
             taken = self.installation.take(queue)
-            mapping.messages += [
-                Message(one.id, one.body, self.clock() + one.delay * 1000) for one in taken
-            ]
+            mapping.messages += [Message(one.id, one.body, self.clock() + one.delay * 1000) for one in taken]
             if queue == FEEDBACK_QUEUE:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
@@ -308,7 +331,7 @@ class World:
         for _ in range(200):
             with self.happening():
                 busy = self._work_off()
-            if not busy and not (with_sweeper and self._recover()) and not self._wait():
+            if not busy and not (with_sweeper and self._recover()) and not self.wait():
                 return
         self.violations.append("the work does not come to an end")
 
@@ -323,7 +346,7 @@ class World:
             queue.poll()
         return bool(lanes or busy)
 
-    def _wait(self) -> bool:
+    def wait(self) -> bool:
         """Pass to the moment when the next message is visible; false when there is none."""
         moments = [message.visible_at for queue in self.queues.values() for message in queue.messages]
         if moments:
@@ -348,6 +371,9 @@ class World:
         ]
         for row in stuck:
             self.deliverer._queues.enqueue_next(row, now_ms=self.clock())
+        self.tally["records redispatched"] += len(given_up)
+        self.tally["dead letters moved back"] += len(buried)
+        self.tally["rows swept"] += len(stuck)
         self.observe()
         return bool(given_up or buried or stuck)
 
@@ -399,16 +425,16 @@ def existing(workspaces: int = 2) -> Iterator[World]:
         keys = [(installation.workspace, installation.key)]
         keys += [installation.new_workspace() for _ in range(workspaces - 1)]
         installation.names.update(
-            {host(workspace, number): ("93.184.216.34",) for workspace in range(workspaces) for number in range(HOSTS)}
+            {
+                host(workspace, number): ("93.184.216.34",)
+                for workspace in range(workspaces)
+                for number in range(HOSTS)
+            }
         )
         made = installation.call("POST", "/api/v1/partner/email/configuration-sets", {"name": MAIL_SET})
+        mail_set = made.body["config_set_id"]
         yield World(
-            installation,
-            faults,
-            threads,
-            Receivers(installation.clock, faults),
-            keys,
-            mail_set=made.body["config_set_id"],
+            installation, faults, threads, Receivers(installation.clock, faults), keys, mail_set=mail_set
         )
 
 
