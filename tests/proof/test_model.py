@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 
 STEPS = 40
 RUNS = 200
+RUN_OF_CI = settings(
+    max_examples=RUNS,
+    stateful_step_count=STEPS,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
 REACHED = (
     "invocations that died",
     "POSTs made again for that",
@@ -39,17 +48,10 @@ def test_the_promise_holds_whatever_happens(world: World, capsys: pytest.Capture
     """
     runs = os.environ.get("TORTURE_RUNS")
     Machine.world = world
+    world.tally.clear()
     run_state_machine_as_test(
         Machine,
-        settings=settings(
-            max_examples=int(runs or RUNS),
-            stateful_step_count=STEPS,
-            derandomize=runs is None,
-            database=None,
-            deadline=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(RUN_OF_CI, max_examples=int(runs), derandomize=False) if runs else RUN_OF_CI,
     )
     with capsys.disabled():
         print(f"\n{table(world.tally)}")

@@ -94,6 +94,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = self.installation.clock
+        self._seed = 0
         self._moto = dynamodb_backends[ACCOUNT][REGION].tables
         self._sqs = sqs_backends[ACCOUNT][REGION].queues
         self.settle_down()
@@ -104,11 +105,12 @@ class World:
     def settle_down(self) -> None:
         """Let every run begin with the endpoints that there are now."""
         self.config = copy.deepcopy(self._table("ConfigTable").items)
+        self._seed += 1  # or the next run would make the same ids again
 
     def begin(self) -> None:
         """Forget every run before this one."""
         self.clock.now_ms = START_MS
-        self.installation.dice.seed(7)
+        self.installation.dice.seed(self._seed)
         random.seed(7)
         for name in ("EventsTable", "DeliveriesTable", "ConfigTable"):
             self._table(name).items.clear()
@@ -175,6 +177,10 @@ class World:
     # ---- the functions, as Lambda runs them
 
     way = Way()
+    watched: Invocation | None = None  # the first since somebody asked for it
+
+    def after_answer(self) -> None:
+        """Posthorn's functions do nothing after their answer; a broken one may."""
 
     def _dispatch(self, event: dict[str, Any]) -> Any:
         context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
@@ -195,9 +201,11 @@ class World:
         known = {name: life.endpoint for name, life in self.lives.items() if life.until is None}
         self.threads.is_lazy, self.receivers.at_once = way.is_lazy, way.at_once
         with self.faults.invocation(way.fault, way.meanwhile) as invocation:
-            self.last = invocation
+            if self.watched is None:
+                self.watched = invocation
             try:
-                return act()
+                answer = act()
+                self._go_on()
             except Died:
                 self.tally["invocations that died"] += 1
                 self.revive()
@@ -207,8 +215,17 @@ class World:
             except Exception as error:
                 self.violations.append(f"an invocation raised {error!r}")
                 raise Died(repr(error)) from error
+            else:
+                return answer
             finally:
                 self._look(invocation, before, known)
+
+    def _go_on(self) -> None:
+        """Do what an invocation does once it has answered; whether it survives that changes no answer."""
+        try:
+            self.after_answer()
+        except Died:
+            self.revive()
 
     def _look(self, invocation: Invocation, before: int, known: dict[str, Endpoint]) -> None:
         """Note what an invocation sent and did not record, which only a fault excuses, and whether it knew better.
