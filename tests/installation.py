@@ -27,8 +27,9 @@ from posthorn.errors import NameNotResolved
 from posthorn.feedback import Feedback, open_feedback
 from posthorn.handlers.api import build
 from posthorn.routes.office import open_office
-from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, SweepSettings
 from posthorn.stores.deliveries import Deliveries
+from posthorn.sweep import Sweeper, Swept, open_sweeper
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.network import Network
@@ -100,6 +101,7 @@ class Installation:
     feedback_settings: FeedbackSettings
     feedback: Feedback
     dice: random.Random
+    sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
     workspace: str
     key: str
@@ -261,6 +263,10 @@ class Installation:
         """Pass messages to the feedback; returns what it reports as failed."""
         return self.feedback.take([message.record() for message in messages])
 
+    def sweep(self, remaining_ms: int = 120_000) -> Swept:
+        """Let the sweeper look for what is overdue; returns what it did."""
+        return self.sweeper.sweep(remaining_ms=lambda: remaining_ms)
+
     def _messages(self, queue: str) -> list[Any]:
         name = self.queues[queue].rsplit("/", 1)[1]
         messages: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
@@ -337,6 +343,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             feedback_settings=feedback_settings,
             feedback=open_feedback(feedback_settings, clock=clock),
             dice=dice,
+            sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,
             workspace=workspace,
             key=key,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 import json
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn.models import Failure, Outcome, Timings
+from posthorn.transport.http import MAX_IN_FLIGHT
 
 if TYPE_CHECKING:
     from posthorn.transport.http import Post
@@ -83,3 +85,46 @@ class Network:
 
     def at(self, host: str) -> list[Received]:
         return [received for received in self.received if received.host == host]
+
+
+class MovableClock(Protocol):
+    """A clock that whoever makes time pass may set."""
+
+    now_ms: int
+
+
+class TimedNetwork(Network):
+    """Receivers that take their time: as many POSTs at once as the real client makes, on a virtual clock.
+
+    Every host answers 200 after its latency, or times out where that is longer than the deadline.
+    """
+
+    def __init__(self, clock: MovableClock, latencies: dict[str, int]) -> None:
+        super().__init__(lambda: clock.now_ms)
+        self._timed = clock
+        self._latencies = latencies  # milliseconds
+
+    def send[K: Hashable](
+        self, posts: Iterable[tuple[K, Post]], *, deadline: float
+    ) -> Iterator[tuple[K, Outcome]]:
+        source, number = iter(posts), 0
+        in_flight: list[tuple[int, int, K, Outcome]] = []
+        while True:
+            while len(in_flight) < MAX_IN_FLIGHT and (pair := next(source, None)) is not None:
+                key, post = pair
+                host, number = post.target.host, number + 1
+                headers = {name.lower(): value for name, value in post.headers}
+                self.received.append(Received(host, self._timed.now_ms, headers, post.body))
+                took = min(self._latencies[host], int(deadline * 1000))
+                timings = Timings(dns=0, connect=0, tls=0, first_byte=took, total=took)
+                outcome = (
+                    Outcome(timings, status=200)
+                    if took == self._latencies[host]
+                    else Outcome(timings, failure=Failure.TIMEOUT, error="no answer in time")
+                )
+                heapq.heappush(in_flight, (self._timed.now_ms + took, number, key, outcome))
+            if not in_flight:
+                return
+            ends, _, key, outcome = heapq.heappop(in_flight)
+            self._timed.now_ms = max(self._timed.now_ms, ends)
+            yield key, outcome

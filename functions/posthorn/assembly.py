@@ -12,11 +12,13 @@ from posthorn.dispatch import Dispatcher
 from posthorn.queues import Parking, Queues
 from posthorn.signing_secrets import Unsealer
 from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.endpoint_states import EndpointStates
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
 from posthorn.telemetry import unreadable
 from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
+from posthorn.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,7 @@ def dispatcher(
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
         Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
+        watch=_watch(settings, clock),
         parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
@@ -54,7 +57,19 @@ def deliverer(
         Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
         Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls),
         Sender(network, Unsealer(client("kms")), settings, clock=clock),
+        watch=_watch(settings, clock),
         parking=Parking(client("sqs"), settings.parking_queue_url),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
+    )
+
+
+def _watch(settings: DeliverySettings, clock: Callable[[], int]) -> Watch:
+    store = settings.store
+    return Watch(
+        EndpointStates(
+            client("dynamodb"), store.config_table, store.events_table, retention_days=store.retention_days
+        ),
+        Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
+        clock=clock,
     )

@@ -77,12 +77,18 @@ def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
         response = cast("Any", error.response)
         code = response.get("Error", {}).get("Code", "Unknown")
         if code == "ConditionalCheckFailedException" or _lost_condition(response):
-            raise ConditionFailed(name, code, found=response.get("Item")) from error
+            raise ConditionFailed(name, code, found=_found(response)) from error
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         raise Unavailable(name, code, refused=status < 500) from error
     except BotoCoreError as error:
         never_sent = isinstance(error, (ConnectTimeoutError, EndpointConnectionError))
         raise Unavailable(name, type(error).__name__, refused=never_sent) from error
+
+
+def _found(response: Any) -> Any:
+    """Return the row that a lost condition met, if the write asked for it; of a transaction, the first."""
+    reasons = response.get("CancellationReasons", ())
+    return response.get("Item") or next((one["Item"] for one in reasons if one.get("Item")), None)
 
 
 def _lost_condition(response: Any) -> bool:

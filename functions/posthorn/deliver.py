@@ -10,6 +10,7 @@ from posthorn.aws import threads
 from posthorn.delivery import Job
 from posthorn.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.models import Reason, Status
+from posthorn.partial_batches import identifier
 from posthorn.queues import read_task
 from posthorn.stores.delivery_rows import read_found
 from posthorn.telemetry import attempted, log, outage
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
     from posthorn.stores.events import Events
+    from posthorn.watch import Watch
 
 LEASE_MARGIN_MS: Final = 30_000
 """How much longer than one attempt's deadline a claim holds: past the function's own timeout, and well
@@ -49,6 +51,7 @@ class Deliverer:
         queues: Queues,
         sender: Sender,
         *,
+        watch: Watch,
         parking: Parking,
         clock: Callable[[], int],
         attempt_deadline_ms: int,
@@ -59,6 +62,7 @@ class Deliverer:
         self._queues = queues
         self._parking = parking
         self._sender = sender
+        self._watch = watch
         self._clock = clock
         self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
 
@@ -78,14 +82,15 @@ class Deliverer:
         for made in self._sender.send(list(message_of), secrets):
             claim = message_of[made.job]
             attempted(made.delivery, made.attempt, made.target)
-            effects.append((claim.message_id, threads().submit(self._finish, claim, made)))
+            follow_up = self._watch.see(made)
+            effects.append((claim.message_id, threads().submit(self._finish, claim, made, follow_up)))
         for message_id, effect in effects:
             self._await(message_id, effect, failed)
         return failed
 
     def _claim(self, messages: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:
         claims = [
-            (str(message.get("messageId", "")), threads().submit(self._claim_one, message))
+            (identifier(message, "messageId"), threads().submit(self._claim_one, message))
             for message in messages
         ]
         claimed: list[_Claimed] = []
@@ -100,7 +105,7 @@ class Deliverer:
 
     def _claim_one(self, message: Mapping[str, Any]) -> _Claimed | None:
         """Take one delivery; None when the message has nothing left to do."""
-        message_id, body = str(message.get("messageId", "")), str(message.get("body", ""))
+        message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
         try:
             task = read_task(body)
             row = self._take(task)
@@ -183,14 +188,14 @@ class Deliverer:
     def _settle(self, settled: Delivery) -> None:
         self._deliveries.advance(settled, before=settled.attempt)
 
-    def _finish(self, claim: _Claimed, made: Made) -> None:
+    def _finish(self, claim: _Claimed, made: Made, follow_up: Callable[[], None] | None) -> None:
         """Record the attempt, then send the message for the next one; acknowledging comes after both."""
         if not self._deliveries.advance(made.delivery, before=claim.row.attempt):
             return  # the lease ran out and somebody else moved it on
-        if made.step.disable is not None:
-            self._endpoints.disable(made.job.endpoint, made.step.disable, now_ms=self._clock())
         if made.delivery.status is Status.RETRYING:
             self._enqueue_next(made.delivery)
+        if follow_up is not None:
+            follow_up()
 
     def _enqueue_next(self, row: Delivery) -> None:
         self._queues.enqueue_next(row, now_ms=self._clock())

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws import threads
+from posthorn.backlog import Backlog, unsent
 from posthorn.delivery import Job
 from posthorn.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.matching import audience
 from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
+from posthorn.partial_batches import identifier
 from posthorn.stores import batches, events
 from posthorn.telemetry import attempted, log, outage
 from posthorn.wire import formats
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from posthorn.queues import Parking, Queues
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
+    from posthorn.watch import Watch
 
 INLINE_LIMIT: Final = 1000
 """Attempts that one invocation makes itself; what is beyond goes to DeliverQueue."""
@@ -55,6 +58,7 @@ class Dispatcher:
         queues: Queues,
         sender: Sender,
         *,
+        watch: Watch,
         parking: Parking,
         clock: Callable[[], int],
         attempt_deadline_ms: int,
@@ -62,8 +66,10 @@ class Dispatcher:
         self._endpoints = endpoints
         self._deliveries = deliveries
         self._queues = queues
+        self._backlog = Backlog(deliveries, queues, clock=clock)
         self._parking = parking
         self._sender = sender
+        self._watch = watch
         self._clock = clock
         self._reserve_ms = attempt_deadline_ms + MARGIN_MS
 
@@ -76,16 +82,18 @@ class Dispatcher:
         batch = _Batch()
         self._read(batch, records)
         jobs = self._not_yet_recorded(batch, self._jobs(batch))
-        inline, overflow = jobs[:INLINE_LIMIT], jobs[INLINE_LIMIT:]
+        swift = [job for job in jobs if not self._watch.holds_up(job.endpoint)]
+        inline, overflow = swift[:INLINE_LIMIT], swift[INLINE_LIMIT:]
+        overflow += [job for job in jobs if self._watch.holds_up(job.endpoint)]
         secrets = self._sender.unseal(job.endpoint for job in inline)
         overflow += [job for job in inline if job.endpoint.id not in secrets]
         pending = iter([job for job in inline if job.endpoint.id in secrets])
 
         settled: list[Made] = []
-        for made in self._sender.send(self._while_time(pending, remaining_ms), secrets):
+        for made in self._sender.send(self._while_time(pending, overflow, remaining_ms), secrets):
             attempted(made.delivery, made.attempt, made.target)
-            if made.step.disable is not None:
-                self._disable(batch, made)
+            if (follow_up := self._watch.see(made)) is not None:
+                batch.effects.append(((), threads().submit(follow_up)))
             if made.delivery.status is Status.RETRYING:
                 self._after(batch, [made.delivery], self._record_and_retry, made.delivery)
                 continue
@@ -102,7 +110,7 @@ class Dispatcher:
     def _read(self, batch: _Batch, records: Sequence[Mapping[str, Any]]) -> None:
         for record in records:
             stream: Mapping[str, Any] = record.get("dynamodb") or {}
-            sequence = str(stream.get("SequenceNumber", ""))
+            sequence = identifier(stream, "SequenceNumber")
             if record.get("eventName") != "INSERT":
                 continue  # the mapping filters these; expiry is no event
             try:
@@ -126,7 +134,7 @@ class Dispatcher:
                 batch.failed.add(sequence)
                 continue
             except (Malformed, RefusedEventType) as error:
-                self._park(batch, sequence, {"Keys": {"event": event.id}}, str(error))
+                self._park(batch, sequence, {"Keys": events.key_of(event.channel, event.id)}, str(error))
                 continue
             for endpoint in wanted:
                 job = Job(event, endpoint, attempt=1, generation=FIRST_GENERATION)
@@ -151,18 +159,28 @@ class Dispatcher:
             elif job.endpoint.enabled:
                 fresh.append(job)
             else:
-                disabled.append(_unsent(job, Status.FAILED, reason=Reason.ENDPOINT_DISABLED))
+                disabled.append(
+                    unsent(job.event, job.endpoint, Status.FAILED, reason=Reason.ENDPOINT_DISABLED)
+                )
         for chunk in batches.chunks(disabled, batches.WRITE_LIMIT):
             self._record(batch, chunk)
         return fresh
 
-    def _while_time(self, jobs: Iterator[Job], remaining_ms: Callable[[], int]) -> Iterator[Job]:
-        """Hand out jobs as long as one more attempt fits into this invocation."""
+    def _while_time(
+        self, jobs: Iterator[Job], overflow: list[Job], remaining_ms: Callable[[], int]
+    ) -> Iterator[Job]:
+        """Hand out jobs as long as one more attempt fits into this invocation.
+
+        Those of endpoints that have shown meanwhile that they hold up others go to the overflow.
+        """
         while remaining_ms() > self._reserve_ms:
             job = next(jobs, None)
             if job is None:
                 return
-            yield job
+            if self._watch.holds_up(job.endpoint):
+                overflow.append(job)
+            else:
+                yield job
 
     def _queue(self, batch: _Batch, jobs: list[Job], remaining_ms: Callable[[], int]) -> None:
         """Leave jobs to DeliverQueue, as many as there is time for; the records of the others come again."""
@@ -170,12 +188,10 @@ class Dispatcher:
             if remaining_ms() < QUEUE_MARGIN_MS:
                 batch.failed.update(batch.records_of[job.key] for job in chunk)
                 continue
-            rows = [_unsent(job, Status.QUEUED, next_attempt_at=self._clock()) for job in chunk]
-            for row in rows:
-                self._after(batch, [row], self._record_and_retry, row)
-            self._await(batch)
+            added = self._backlog.add([(job.event, job.endpoint) for job in chunk])
+            batch.failed.update(batch.records_of[row.key] for row in added.failed)
         if jobs:
-            log().warning("queued instead of sent", extra={"deliveries": len(jobs)})
+            log().info("queued instead of sent", extra={"deliveries": len(jobs)})
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
@@ -191,14 +207,6 @@ class Dispatcher:
 
     def _enqueue_next(self, row: Delivery) -> None:
         self._queues.enqueue_next(row, now_ms=self._clock())
-
-    def _disable(self, batch: _Batch, made: Made) -> None:
-        reason = made.step.disable
-        if reason is not None:
-            disable = threads().submit(
-                self._endpoints.disable, made.job.endpoint, reason, now_ms=self._clock()
-            )
-            batch.effects.append(((), disable))  # the delivery stands, whatever comes of it
 
     def _park(self, batch: _Batch, sequence: str, stream: Mapping[str, Any], reason: str) -> None:
         """Keep a record's keys and the reason; the event itself stays in its table."""
@@ -226,20 +234,3 @@ class Dispatcher:
                 outage(error)
                 batch.failed.update(sequences)
         batch.effects.clear()
-
-
-def _unsent(
-    job: Job, status: Status, *, reason: Reason | None = None, next_attempt_at: int | None = None
-) -> Delivery:
-    """Return the delivery of a job for which nothing was sent yet."""
-    return Delivery(
-        key=job.key,
-        channel=job.endpoint.channel,
-        event_type=job.event.type,
-        status=status,
-        attempt=0,
-        generation=job.generation,
-        reason=reason,
-        next_attempt_at=next_attempt_at,
-        is_test=job.event.is_test,
-    )

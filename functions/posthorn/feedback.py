@@ -9,6 +9,7 @@ from posthorn.clock import now_ms
 from posthorn.email.events import event_of
 from posthorn.email.sns import Notice, unwrap
 from posthorn.errors import Malformed, Unavailable
+from posthorn.partial_batches import identifier
 from posthorn.queues import Parking
 from posthorn.stores.events import Events
 from posthorn.telemetry import log, outage
@@ -30,7 +31,7 @@ class Feedback:
     def take(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
         """Accept the event of every message; returns the ids of the messages that are to come again."""
         taken = [
-            (str(message.get("messageId", "")), threads().submit(self._take_one, message))
+            (identifier(message, "messageId"), threads().submit(self._take_one, message))
             for message in messages
         ]
         failed: set[str] = set()
@@ -43,7 +44,7 @@ class Feedback:
         return failed
 
     def _take_one(self, message: Mapping[str, Any]) -> None:
-        message_id, body = str(message.get("messageId", "")), str(message.get("body", ""))
+        message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
         try:
             told = unwrap(body)
             if isinstance(told, Notice):

@@ -11,6 +11,7 @@ WEBHOOK: Final = "wh"
 EVENT: Final = "evt"
 CONFIGURATION_SET: Final = "cs"
 DESTINATION: Final = "ed"
+REPLAY: Final = "rpl"
 
 EVENT_SHARDS: Final = 8
 """Partitions that one channel's events are spread over: 8,000 writes a second at 1 KB."""
@@ -24,8 +25,7 @@ def new_id(prefix: str, *, now_ms: int, entropy: bytes) -> str:
     """Make a time-ordered id from milliseconds since 1970 and 10 random bytes."""
     if len(entropy) != 10:
         raise ValueError("a ULID takes exactly 10 random bytes")
-    number = (now_ms << 80) | int.from_bytes(entropy)
-    return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return _written(prefix, (now_ms << 80) | int.from_bytes(entropy))
 
 
 def is_id(text: str, prefix: str) -> bool:
@@ -37,3 +37,30 @@ def is_id(text: str, prefix: str) -> bool:
 def shard_of(event_id: str) -> int:
     """Return the shard, 0 to 7, that an event id belongs to; its last character is random."""
     return _ALPHABET.index(event_id[-1]) % EVENT_SHARDS
+
+
+def first_id(prefix: str, *, now_ms: int) -> str:
+    """Return the smallest id that can be made at a moment: the lower end of a range of ids."""
+    return new_id(prefix, now_ms=now_ms, entropy=bytes(10))
+
+
+def id_before(one: str) -> str:
+    """Return the id right before this one: the upper end of a range that leaves it out."""
+    prefix, _, ulid = one.partition("_")
+    return _written(prefix, max(_number(ulid) - 1, 0))
+
+
+def made_at(one: str) -> int:
+    """Return the moment in an id, in Unix milliseconds."""
+    return _number(one.partition("_")[2]) >> 80
+
+
+def _written(prefix: str, number: int) -> str:
+    return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def _number(ulid: str) -> int:
+    number = 0
+    for character in ulid:
+        number = number << 5 | _ALPHABET.index(character)
+    return number

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypedDict
 
-from posthorn.aws import call
-from posthorn.errors import Malformed
+from posthorn.aws import call, threads
+from posthorn.errors import Malformed, Unavailable
 from posthorn.ids import EVENT, is_id
 from posthorn.models import DeliveryKey
 from posthorn.schedule import MAX_DELAY
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from posthorn.models import Delivery
 
 MESSAGE_VERSION: Final = 1
+
+_BATCH: Final = 10  # messages that SQS takes in one call
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
@@ -83,24 +85,48 @@ class Queues:
 
     def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
         """Send the message for the attempt that follows those a delivery's row tells of."""
-        task = Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
-        self.enqueue(task, due_at=row.next_attempt_at, now_ms=now_ms)
+        self.enqueue(_next_task(row), due_at=row.next_attempt_at, now_ms=now_ms)
 
     def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
         """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
+        call(
+            self._sqs.send_message, QueueUrl=self.url_of(task), **_message(task, due_at=due_at, now_ms=now_ms)
+        )
+
+    def enqueue_all(self, rows: Sequence[Delivery], *, now_ms: int) -> list[Delivery]:
+        """Send the messages for the next attempts of deliveries, ten a call; returns those that were not sent."""
+        by_queue: dict[str, list[Delivery]] = {}
+        for row in rows:
+            by_queue.setdefault(self.url_of(_next_task(row)), []).append(row)
+        sends = [
+            (chunk, threads().submit(self._send_batch, url, chunk, now_ms))
+            for url, waiting in by_queue.items()
+            for chunk in (waiting[at : at + _BATCH] for at in range(0, len(waiting), _BATCH))
+        ]
+        unsent: list[Delivery] = []
+        for chunk, send in sends:
+            try:
+                unsent += send.result()
+            except Unavailable:
+                unsent += chunk
+        return unsent
+
+    def url_of(self, task: Task) -> str:
+        """Return the queue where a task waits."""
         retry = task.attempt - 2  # attempt 2 is retry 0
         urls = self._retry_queue_urls
-        url = urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
-        wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
-        call(
-            self._sqs.send_message,
+        return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
+
+    def _send_batch(self, url: str, rows: Sequence[Delivery], now_ms: int) -> list[Delivery]:
+        answer = call(
+            self._sqs.send_message_batch,
             QueueUrl=url,
-            MessageBody=write_task(task),
-            # explicit, since Retry-After may ask for more than the queue's own delay
-            DelaySeconds=min(max(wait, 0), MAX_DELAY),
-            # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
-            MessageGroupId=task.key.endpoint_id,
+            Entries=[
+                {"Id": str(number), **_message(_next_task(row), due_at=row.next_attempt_at, now_ms=now_ms)}  # type: ignore[typeddict-item]  # mypy misses what ** brings
+                for number, row in enumerate(rows)
+            ],
         )
+        return [rows[int(entry["Id"])] for entry in answer.get("Failed", ())]
 
 
 class Parking:
@@ -117,6 +143,27 @@ class Parking:
             QueueUrl=self._queue_url,
             MessageBody=json.dumps({"v": MESSAGE_VERSION, "reason": reason, **what}),
         )
+
+
+class _Message(TypedDict):
+    MessageBody: str
+    DelaySeconds: int
+    MessageGroupId: str
+
+
+def _next_task(row: Delivery) -> Task:
+    return Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
+
+
+def _message(task: Task, *, due_at: int | None, now_ms: int) -> _Message:
+    wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+    return {
+        "MessageBody": write_task(task),
+        # explicit, since Retry-After may ask for more than the queue's own delay
+        "DelaySeconds": min(max(wait, 0), MAX_DELAY),
+        # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
+        "MessageGroupId": task.key.endpoint_id,
+    }
 
 
 def _text(found: dict[str, Any], name: str) -> str:

@@ -102,6 +102,25 @@ class FeedbackSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepSettings:
+    """What SweepFunction reads."""
+
+    store: Store
+    deliver_queue_url: str
+    retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
+    grace: int  # seconds
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            store=Store.read(env),
+            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            retry_queue_urls=_retry_queue_urls(env),
+            grace=_number(env, "SWEEP_GRACE"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """What DispatchFunction and DeliverFunction read."""
 
@@ -118,11 +137,7 @@ class DeliverySettings:
         return cls(
             store=Store.read(env),
             deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=(
-                _text(env, "FIRST_RETRY_QUEUE_URL"),
-                _text(env, "SECOND_RETRY_QUEUE_URL"),
-                _text(env, "THIRD_RETRY_QUEUE_URL"),
-            ),
+            retry_queue_urls=_retry_queue_urls(env),
             retry_delays=(
                 _number(env, "FIRST_RETRY_DELAY"),
                 _number(env, "SECOND_RETRY_DELAY"),
@@ -150,6 +165,17 @@ def delivery_settings() -> DeliverySettings:
 def feedback_settings() -> FeedbackSettings:
     """Return the process's settings; the environment of a function never changes while it lives."""
     return FeedbackSettings.read(os.environ)
+
+
+@lru_cache(maxsize=1)
+def sweep_settings() -> SweepSettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return SweepSettings.read(os.environ)
+
+
+def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
+    first, second = _text(env, "FIRST_RETRY_QUEUE_URL"), _text(env, "SECOND_RETRY_QUEUE_URL")
+    return first, second, _text(env, "THIRD_RETRY_QUEUE_URL")
 
 
 def _text(env: Mapping[str, str], name: str) -> str:

@@ -33,7 +33,7 @@ class Kind(StrEnum):
     OUTAGE = "outage from"  # this step and all later ones are refused
     LOSE_ANSWER = "lose the answer of"  # carried out, and nobody gets to know
     TWICE = "do twice"  # carried out, the answer lost, and carried out again by botocore
-    HALF = "do half of"  # BatchWriteItem writes the first half, and again no more when repeated
+    HALF = "do half of"  # of a batch; the answer says which half
     MEANWHILE = "something else before"  # another invocation or request runs in between
 
 
@@ -123,17 +123,30 @@ class Faults:
 
         def call(client: BaseClient, name: str, parameters: Any) -> Any:
             def halve() -> Any:
-                ((table, requests),) = parameters["RequestItems"].items()
-                middle = len(requests) // 2
-                if middle:
-                    plain(client, name, {"RequestItems": {table: requests[:middle]}})
-                raise _refusal(name)
+                return _half(lambda half: plain(client, name, half), name, parameters)
 
-            half = halve if name == "BatchWriteItem" else None
+            half = halve if name in {"BatchWriteItem", "SendMessageBatch"} else None
             return self.step(name, lambda: plain(client, name, parameters), halve=half)
 
         with mock.patch.object(BaseClient, "_make_api_call", call):
             yield
+
+
+def _half(call: Callable[[Any], Any], name: str, parameters: Any) -> Any:
+    """Do the first half of a batch; refuse the rest, as both services do, in an answer that is a success."""
+    if name == "SendMessageBatch":
+        entries = parameters["Entries"]
+        middle = len(entries) // 2
+        done = call({**parameters, "Entries": entries[:middle]}) if middle else {"Successful": []}
+        refused = [
+            {"Id": one["Id"], "Code": "ServiceUnavailable", "SenderFault": False} for one in entries[middle:]
+        ]
+        return {**done, "Failed": refused}
+    ((table, requests),) = parameters["RequestItems"].items()
+    middle = len(requests) // 2
+    if middle:
+        call({"RequestItems": {table: requests[:middle]}})
+    return {"UnprocessedItems": {table: requests[middle:]}}
 
 
 def _refusal(name: str) -> ClientError:

@@ -183,6 +183,12 @@ class Machine(RuleBasedStateMachine):
         self.world.clock.pass_seconds(seconds)
         self._poll(then)
 
+    @rule(way=ways, then=polls)
+    def sweep(self, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            self.world.sweep()
+        self._poll(then)
+
     @precondition(lambda self: self.world.stream.lanes)
     @rule(which=some, then=polls)
     def lose_checkpoint(self, which: int, then: list[Poll]) -> None:

@@ -24,6 +24,7 @@ from posthorn.feedback import open_feedback
 from posthorn.handlers import deliver as deliver_handler
 from posthorn.handlers import dispatch as dispatch_handler
 from posthorn.handlers import feedback as feedback_handler
+from posthorn.handlers import sweep as sweep_handler
 from posthorn.queues import read_task
 from posthorn.stores import batches, delivery_rows, endpoint_rows, events
 from tests.installation import START_MS, Installation, Reply, running
@@ -43,6 +44,8 @@ MAIL_WORKSPACE: Final = 0
 MAIL_SET: Final = "mails"
 LANES: Final = 3  # of the shards that a channel's events lie in; more would only be more of the same
 DELIVER_QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
+SWEEP_SECONDS: Final = 660
+"""Longer than the sweeper's interval and its grace period together."""
 FEEDBACK_QUEUE: Final = "FeedbackQueue"
 
 
@@ -129,7 +132,7 @@ class World:
         self.lives: dict[str, Life] = {}
         self.unrecorded: dict[tuple[DeliveryKey, int, int], int] = {}
         self.given_up: list[Record] = []
-        self.buried: list[Message] = []
+        self.buried: list[tuple[str, Message]] = []
         self.parked: list[dict[str, Any]] = []
         self.violations: list[str] = []
         self.replays = 0
@@ -170,7 +173,7 @@ class World:
             batch_size=10,
             visibility=found["VisibilityTimeout"],
             max_receives=found["RedrivePolicy"]["maxReceiveCount"],
-            bury=self.buried.append,
+            bury=lambda message: self.buried.append((queue, message)),
             clock=self.clock,
         )
 
@@ -194,6 +197,16 @@ class World:
     def _take_notifications(self, event: dict[str, Any]) -> Any:
         with mock.patch.object(feedback_handler, "feedback", lambda: self.feedback):
             return self.invoke(lambda: feedback_handler.handler(event, None))
+
+    def sweep(self) -> None:
+        """Run the sweeper once, as its schedule does."""
+        context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
+        with mock.patch.object(sweep_handler, "sweeper", lambda: self.installation.sweeper):
+            try:
+                swept = self.invoke(lambda: sweep_handler.handler({}, context))
+            except (Died, Unavailable):
+                return  # the next run does what this one did not
+        self.tally["rows swept"] += swept["enqueued"]
 
     def invoke[R](self, act: Callable[[], R]) -> R:
         """Run one invocation the way that was chosen, and see what it left behind."""
@@ -371,28 +384,20 @@ class World:
         return bool(moments)
 
     def _recover(self) -> bool:
-        """Do what the sweeper and the operator do about what the mappings gave up; false when there was nothing."""
+        """Do what the sweeper and an operator do about what the mappings gave up; false when there is nothing."""
         given_up, self.given_up = self.given_up, []
         for record in given_up:
             self.stream.add("redispatched", record.content)
-        buried, self.buried = self.buried, []
-        for message in buried:
-            task = read_task(message.body)
-            queue = DELIVER_QUEUES[min(task.attempt, len(DELIVER_QUEUES)) - 1]
-            self.queues[queue].messages.append(Message(message.id, message.body, self.clock()))
-        waiting = {(task.key, task.generation, task.attempt) for task in self.tasks()}
-        stuck = [
-            row
-            for row in self.rows()
-            if row.status.is_open and (row.key, row.generation, row.attempt + 1) not in waiting
-        ]
-        for row in stuck:
-            self.deliverer._queues.enqueue_next(row, now_ms=self.clock())
         self.tally["records redispatched"] += len(given_up)
+        if any(row.status.is_open for row in self.rows()):
+            self.clock.pass_seconds(SWEEP_SECONDS)
+            self.sweep()
+        buried, self.buried = self.buried, []
+        for queue, message in buried:
+            self.queues[queue].messages.append(Message(message.id, message.body, self.clock()))
         self.tally["dead letters moved back"] += len(buried)
-        self.tally["rows swept"] += len(stuck)
         self.observe()
-        return bool(given_up or buried or stuck)
+        return bool(given_up or buried or self.tasks())
 
     # ---- what is
 

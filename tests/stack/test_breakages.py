@@ -190,6 +190,11 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("BatchSize: 100", "BatchSize: 1000"),
     ],
     test_sources.test_only_new_rows_are_events: [('["INSERT"]', '["INSERT","REMOVE"]')],
+    test_sources.test_the_sweeper_runs_every_five_minutes_and_ends_before_the_next: [
+        ("Schedule: rate(5 minutes)", "Schedule: rate(5 hours)"),
+        ("Timeout: 120 ", "Timeout: 600 "),
+        ("    Default: 600 #", "    Default: 150 #"),
+    ],
     # permissions
     test_permissions.test_every_function_may_do_exactly_what_is_listed: [
         (
@@ -221,8 +226,8 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
             "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess']\n",
         ),
     ],
-    test_permissions.test_only_the_api_gateway_of_this_stack_may_call_a_function: [
-        ("      Timeout: 29", "      FunctionUrlConfig: {AuthType: NONE}\n      Timeout: 29")
+    test_permissions.test_only_our_api_and_our_schedule_may_call_a_function: [
+        ("      Timeout: 29", "      FunctionUrlConfig: {AuthType: NONE}\n      Timeout: 29"),
     ],
     test_permissions.test_every_right_has_a_caller: [
         ("dynamodb:DeleteItem]", "dynamodb:DeleteItem, dynamodb:Scan]"),

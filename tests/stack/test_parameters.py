@@ -14,6 +14,7 @@ RANGES: dict[str, tuple[int, int, int]] = {
     "SecondRetryDelay": (300, 1, 900),
     "ThirdRetryDelay": (900, 1, 900),
     "AttemptDeadline": (10, 1, 15),
+    "SweepGrace": (600, 1, 86400),
     "RetentionDays": (30, 1, 365),
 }
 

@@ -24,6 +24,7 @@ CONFIG = "ConfigTable.Arn"
 EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
 KEYS = "${ConfigTable.Arn}/index/keys"
+DUE = "${DeliveriesTable.Arn}/index/due"
 UNDELIVERED = "${DeliveriesTable.Arn}/index/undelivered"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
 
@@ -70,7 +71,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {CONFIG},
         "dynamodb:BatchGetItem": {DELIVERIES},
         "dynamodb:BatchWriteItem": {DELIVERIES},
-        "dynamodb:PutItem": {DELIVERIES},
+        "dynamodb:PutItem": {EVENTS, DELIVERIES},
         "sqs:SendMessage": {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "DispatchDeadLetterQueue.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
     },
@@ -79,8 +80,16 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         **{action: set(WORK) for action in READ_QUEUE},
         "dynamodb:BatchGetItem": {CONFIG, EVENTS},
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
+        "dynamodb:PutItem": {EVENTS},
+        "dynamodb:Query": {UNDELIVERED},
         "sqs:SendMessage": (WORK - {"DeliverQueue.Arn"}) | {"DeliverDeadLetterQueue.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
+    },
+    "SweepFunction": {
+        **{action: {"SweepLogGroup.Arn"} for action in WRITE_LOG},
+        "dynamodb:Query": {DUE},
+        "dynamodb:UpdateItem": {DELIVERIES},
+        "sqs:SendMessage": set(WORK),
     },
 }
 
@@ -91,7 +100,7 @@ KNOWN_AND_NEVER_SENT_TO = {
 }
 
 # rights whose name is not that of the call
-CALLED_AS = {"sns:Publish": "publish_batch"}
+CALLED_AS = {"sns:Publish": "publish_batch"}  # sqs:SendMessage covers send_message_batch, too
 
 # what Lambda does with the function's role before and after our code runs
 USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
@@ -179,15 +188,23 @@ def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
     assert {kind for kind in kinds if kind.startswith("AWS::IAM::")} == {ROLE}
 
 
-def test_only_the_api_gateway_of_this_stack_may_call_a_function(stack: Template) -> None:
-    """One permission exists, for ApiFunction, and its source is our API."""
-    (permission,) = stack.translated_of_type("AWS::Lambda::Permission").values()
-    assert target(permission["FunctionName"]) == "ApiFunction"
-    assert permission["Action"] == "lambda:InvokeFunction"
-    assert permission["Principal"] == "apigateway.amazonaws.com"
-    arn, values = permission["SourceArn"]["Fn::Sub"]
+def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> None:
+    """ApiFunction is called by our API, SweepFunction by our rule, and no other by anybody but its mappings."""
+    permissions = {
+        target(one["FunctionName"]): one
+        for one in stack.translated_of_type("AWS::Lambda::Permission").values()
+    }
+    assert len(stack.translated_of_type("AWS::Lambda::Permission")) == 2
+    assert permissions.keys() == {"ApiFunction", "SweepFunction"}
+    assert {one["Action"] for one in permissions.values()} == {"lambda:InvokeFunction"}
+    api, sweep = permissions["ApiFunction"], permissions["SweepFunction"]
+    assert api["Principal"] == "apigateway.amazonaws.com"
+    arn, values = api["SourceArn"]["Fn::Sub"]
     assert arn.endswith(":${AWS::AccountId}:${__ApiId__}/${__Stage__}/*")
     assert values["__ApiId__"] == {"Ref": "HttpApi"}
+    assert sweep["Principal"] == "events.amazonaws.com"
+    (rule,) = stack.translated_of_type("AWS::Events::Rule")
+    assert target(sweep["SourceArn"]) == f"{rule}.Arn"
     assert stack.translated_of_type("AWS::Lambda::Url") == {}
 
 

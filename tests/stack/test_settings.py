@@ -13,19 +13,22 @@ from posthorn.settings import (
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
+    SweepSettings,
     api_settings,
     delivery_settings,
     feedback_settings,
+    sweep_settings,
 )
 from posthorn.telemetry import log
 from tests.modules import modules
 from tests.template import FUNCTION, KEY, QUEUE, TABLE, TOPIC, Template, holds, resolve
 
-SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings]] = {
+SETTINGS: dict[str, type[ApiSettings | DeliverySettings | FeedbackSettings | SweepSettings]] = {
     "ApiFunction": ApiSettings,
     "FeedbackFunction": FeedbackSettings,
     "DispatchFunction": DeliverySettings,
     "DeliverFunction": DeliverySettings,
+    "SweepFunction": SweepSettings,
 }
 
 READ_BY_OTHERS = {
@@ -80,7 +83,7 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
     """The table above is no invention: a handler calls the reader of these settings, and no other's."""
     readers = {
         get_type_hints(reader)["return"]: reader.__name__
-        for reader in (api_settings, delivery_settings, feedback_settings)
+        for reader in (api_settings, delivery_settings, feedback_settings, sweep_settings)
     }
     for name, function in stack.of_type(FUNCTION).items():
         handler = modules()[function["Handler"].rpartition(".")[0]]

@@ -147,3 +147,13 @@ def test_only_new_rows_are_events(stack: Template) -> None:
     mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
     patterns = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
     assert patterns == [{"eventName": ["INSERT"]}]
+
+
+def test_the_sweeper_runs_every_five_minutes_and_ends_before_the_next(stack: Template) -> None:
+    """One rule starts it, its time is less than the interval, and it leaves alone what a queue still hides."""
+    (rule,) = stack.translated_of_type("AWS::Events::Rule").values()
+    assert rule["ScheduleExpression"] == "rate(5 minutes)"
+    assert [target(one["Arn"]) for one in rule["Targets"]] == ["SweepFunction.Arn"]
+    assert MARGIN_MS <= stack.of_type(FUNCTION)["SweepFunction"]["Timeout"] * 1000 < 5 * 60 * 1000
+    hidden = max(queue.get("VisibilityTimeout", 0) for queue in stack.of_type(QUEUE).values())
+    assert stack.parameters["SweepGrace"]["Default"] >= 3 * hidden

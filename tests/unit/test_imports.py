@@ -21,13 +21,15 @@ LAYERS = (
     ("handlers",),
     ("routes",),
     ("assembly",),
-    ("dispatch", "deliver", "feedback"),
-    ("delivery",),
+    ("dispatch", "deliver", "feedback", "sweep"),
+    ("watch",),
+    ("delivery", "backlog", "notices"),
     ("telemetry",),
     ("email",),
     ("wire", "transport", "stores", "queues", "signing_secrets", "email_types"),
+    ("health",),
     ("aws", "schedule", "matching", "api_keys", "catalogue"),
-    ("models", "settings"),
+    ("models", "settings", "partial_batches"),
     ("errors", "ids", "clock"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
@@ -92,15 +94,16 @@ def test_no_two_modules_need_each_other() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError with the cycle in it
 
 
-@pytest.mark.parametrize("handler", ["dispatch", "deliver", "feedback"])
+@pytest.mark.parametrize("handler", ["dispatch", "deliver", "feedback", "sweep"])
 def test_the_path_of_an_event_loads_nothing_of_the_api(handler: str) -> None:
     """A cold start of a function behind the API does not pay for pydantic, the router, asyncio or a route."""
     assert _loaded_by(handler, NOT_WITHOUT_THE_API) == "[]"
 
 
-def test_feedback_loads_nothing_that_sends() -> None:
-    """FeedbackFunction reads and writes rows; the HTTP client and whatever it needs stay where they are used."""
-    assert _loaded_by("feedback", NOT_WITHOUT_SENDING) == "[]"
+@pytest.mark.parametrize("handler", ["feedback", "sweep"])
+def test_who_sends_nothing_loads_nothing_that_sends(handler: str) -> None:
+    """These functions read and write rows and messages; the HTTP client and whatever it needs stay elsewhere."""
+    assert _loaded_by(handler, NOT_WITHOUT_SENDING) == "[]"
     assert _loaded_by("deliver", NOT_WITHOUT_SENDING) != "[]"
 
 

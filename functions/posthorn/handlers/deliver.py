@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from posthorn import assembly
+from posthorn.partial_batches import answer
 from posthorn.settings import delivery_settings
 
 if TYPE_CHECKING:
@@ -23,4 +24,4 @@ def deliverer() -> Deliverer:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
     """Answer with the ids of the messages that are to come again."""
     failed = deliverer().deliver(event["Records"])
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
+    return answer(failed)

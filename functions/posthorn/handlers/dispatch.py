@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn import assembly
+from posthorn.partial_batches import answer
 from posthorn.settings import delivery_settings
 
 if TYPE_CHECKING:
@@ -29,4 +30,4 @@ def dispatcher() -> Dispatcher:
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Answer with the sequence numbers of the records that are to come again."""
     failed = dispatcher().dispatch(event["Records"], remaining_ms=context.get_remaining_time_in_millis)
-    return {"batchItemFailures": [{"itemIdentifier": sequence} for sequence in sorted(failed)]}
+    return answer(failed)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn import matching
+from posthorn import matching, notices
 from posthorn.errors import NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.ids import is_id
-from posthorn.models import DisabledReason
+from posthorn.models import DisabledReason, Health
 from posthorn.routes import cursors, idempotent
 from posthorn.routes.bodies import pointer
 from posthorn.routes.problems import FieldError, Problem, invalid, not_found
@@ -78,7 +78,18 @@ def sealed(
 def switched(endpoint: Endpoint, *, on: bool, now_ms: int) -> Endpoint:
     """Return an endpoint switched on or off by hand; off stays off for the reason and since the time it has."""
     if on:
-        return replace(endpoint, enabled=True, disabled_reason=None, disabled_at=None)
+        if endpoint.enabled:
+            return endpoint
+        return replace(
+            endpoint,
+            enabled=True,
+            disabled_reason=None,
+            disabled_at=None,
+            # a new beginning: what it did before it was off says little about it now
+            health=Health.HEALTHY,
+            health_since=None,
+            warned_at=None,
+        )
     if not endpoint.enabled:
         return endpoint
     return replace(endpoint, enabled=False, disabled_reason=DisabledReason.MANUAL, disabled_at=now_ms)
@@ -135,9 +146,18 @@ def update(
     for _ in range(_CHANGES_AT_ONCE):
         old = find(office, channel, endpoint_id, prefix=prefix, what=what)
         new = change(old)
-        if office.endpoints.replace(old, new):
+        if _write(office, old, new):
             return new
     raise Problem(409, "concurrent_changes", f"Others are changing this {what} right now; try again.")
+
+
+def _write(office: Office, old: Endpoint, new: Endpoint) -> bool:
+    """Write an endpoint as it is after a change; switched off, together with the event that says so."""
+    if new.disabled_reason is None or not old.enabled:
+        return office.endpoints.replace(old, new)
+    now = office.clock()
+    notice = notices.disabled(old, new.disabled_reason, now_ms=now)
+    return office.endpoint_states.replace(old, new, notice, now_ms=now)
 
 
 def delete(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:

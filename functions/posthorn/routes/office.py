@@ -19,6 +19,7 @@ from posthorn.signing_secrets import Sealer, Unsealer
 from posthorn.stores.api_keys import ApiKeys
 from posthorn.stores.configuration_sets import ConfigurationSets
 from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.endpoint_states import EndpointStates
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
 from posthorn.stores.idempotency import Idempotency
@@ -41,6 +42,7 @@ class Office:
 
     keyring: Keyring
     endpoints: Endpoints
+    endpoint_states: EndpointStates
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
@@ -75,6 +77,9 @@ def open_office(
     return Office(
         keyring=Keyring(ApiKeys(dynamodb, store.config_table), clock=clock),
         endpoints=Endpoints(dynamodb, store.config_table, on_unreadable=unreadable),
+        endpoint_states=EndpointStates(
+            dynamodb, store.config_table, store.events_table, retention_days=store.retention_days
+        ),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=Events(dynamodb, store.events_table, retention_days=store.retention_days),
         deliveries=Deliveries(dynamodb, store.deliveries_table, retention_days=store.retention_days),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from posthorn.models import DisabledReason, Endpoint
+    from posthorn.models import Endpoint
     from posthorn.stores.items import Item
 
 
@@ -117,29 +117,6 @@ class Endpoints:
             ReturnValues="ALL_OLD",
         )
         return bool(answer.get("Attributes"))
-
-    def disable(self, endpoint: Endpoint, reason: DisabledReason, *, now_ms: int) -> None:
-        """Switch an endpoint off, unless its owner has changed it since it was read."""
-        try:
-            call(
-                self._dynamodb.update_item,
-                TableName=self._table,
-                Key=rows.key_of(endpoint.channel, endpoint.id),
-                UpdateExpression=(
-                    "SET enabled = :no, disabled_reason = :reason, disabled_at = :now, revision = revision + :one"
-                ),
-                ConditionExpression="revision = :read AND enabled = :yes",
-                ExpressionAttributeValues={
-                    ":no": {"BOOL": False},
-                    ":yes": {"BOOL": True},
-                    ":reason": s(reason),
-                    ":now": n(now_ms),
-                    ":read": n(endpoint.revision),
-                    ":one": n(1),
-                },
-            )
-        except ConditionFailed:
-            return
 
     def _read(self, item: Item) -> Endpoint | None:
         """Read one row of many; one that makes no sense to this version must not hide the others."""

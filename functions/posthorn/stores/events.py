@@ -66,14 +66,14 @@ class Events:
         answer = call(
             self._dynamodb.get_item,
             TableName=self._table,
-            Key=_key(channel, event_id),
+            Key=key_of(channel, event_id),
             ConsistentRead=True,
         )
         return from_item(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[tuple[str, str]]) -> dict[str, Event]:
         """Return the events that exist of up to 100 (channel, event id) pairs, by id."""
-        wanted = [_key(channel, event_id) for channel, event_id in sorted(set(keys))]
+        wanted = [key_of(channel, event_id) for channel, event_id in sorted(set(keys))]
         if not wanted:
             return {}
         answer = batches.read(self._dynamodb, {self._table: {"Keys": wanted, "ConsistentRead": True}})
@@ -83,7 +83,7 @@ class Events:
 def to_item(event: Event, *, expires_at: int) -> Item:
     target: Item = {} if event.target is None else {"target": s(event.target)}
     return {
-        **_key(event.channel, event.id),
+        **key_of(event.channel, event.id),
         "v": n(ROW_VERSION),
         "workspace": s(event.workspace),
         "type": s(event.type),
@@ -113,7 +113,7 @@ def from_item(item: Mapping[str, Any]) -> Event:
     )
 
 
-def _key(channel: str, event_id: str) -> Item:
+def key_of(channel: str, event_id: str) -> Item:
     return {PK: s(f"{channel}#{shard_of(event_id)}"), SK: s(event_id)}
 
 

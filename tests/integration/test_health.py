@@ -1,0 +1,370 @@
+"""Health of endpoints: kept on their rows, and what follows from it for their owners and for the others."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from posthorn import aws
+from posthorn.health import DISABLE_AFTER_MS, FAILURES_IN_A_ROW, MIN_UNDELIVERED, WARN_AFTER_MS
+from posthorn.models import DeliveryKey, Endpoint, Failure, Health, Status
+from posthorn.stores import events as event_rows
+from tests.integration.test_lost_answers import lost_answers
+from tests.network import answers, fails
+
+if TYPE_CHECKING:
+    from posthorn.models import Event
+    from tests.installation import Installation
+
+SETS = "/api/v1/partner/email/configuration-sets"
+QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
+
+
+def endpoint_of(posthorn: Installation, endpoint_id: str) -> Endpoint:
+    found = posthorn.office.endpoints.get(posthorn.workspace, endpoint_id)
+    assert found is not None
+    return found
+
+
+def notices(posthorn: Installation) -> list[Event]:
+    """Return the events that Posthorn itself has published."""
+    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    return [event for event in map(event_rows.from_item, rows) if event.type.startswith("WEBHOOK_")]
+
+
+def run(posthorn: Installation, times: int = 1) -> list[str]:
+    """Publish events, dispatch them one by one, and work off whatever needs no waiting."""
+    ids = []
+    for _ in range(times):
+        ids.append(posthorn.publish())
+        assert posthorn.dispatch() == set()
+        assert posthorn.deliver(posthorn.take("DeliverQueue")) == set()
+    return ids
+
+
+def fail_for_days(posthorn: Installation, deliveries: int) -> str:
+    """Register a webhook that rejects everything, let it fail so often, and return its id."""
+    webhook_id: str = posthorn.register()["id"]
+    posthorn.network.receivers["hooks.example.com"] = answers(404)
+    run(posthorn, FAILURES_IN_A_ROW)
+    assert endpoint_of(posthorn, webhook_id).health is Health.FAILING
+    posthorn.clock.pass_seconds(60)
+    run(posthorn, deliveries)
+    return webhook_id
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+def test_gone_publishes_that_it_is_disabled(posthorn: Installation, attempt: int) -> None:
+    """410 tells the workspace which webhook is off, why and since when, and never more of its URL than the host."""
+    webhook = posthorn.register(description="billing", url="https://hooks.example.com/s3cret-path-of-mine")
+    posthorn.network.receivers["hooks.example.com"] = answers(410 if attempt == 1 else 500)
+    run(posthorn)
+    posthorn.network.receivers["hooks.example.com"] = answers(410)
+    posthorn.clock.pass_seconds(60)
+    posthorn.deliver(posthorn.take("Retry1MinQueue"))
+
+    (notice,) = notices(posthorn)
+
+    assert (notice.channel, notice.workspace) == (posthorn.workspace, posthorn.workspace)
+    assert notice.type == "WEBHOOK_DISABLED"
+    assert json.loads(notice.data) == {
+        "webhook": {
+            "id": webhook["id"],
+            "kind": "webhook",
+            "description": "billing",
+            "host": "hooks.example.com",
+        },
+        "reason": "gone",
+        "since": "2023-04-16T15:45:00Z" if attempt == 1 else "2023-04-16T15:46:00Z",
+    }
+
+
+def test_another_webhook_can_listen_to_it(posthorn: Installation) -> None:
+    """The event travels as any other: whoever listens to it gets it, signed."""
+    posthorn.register()
+    posthorn.register("ops.example.com", events=["*"])
+    posthorn.network.receivers |= {"hooks.example.com": answers(410), "ops.example.com": answers(200)}
+    posthorn.publish()
+    posthorn.dispatch()
+
+    posthorn.dispatch()
+
+    assert [received.payload["event"] for received in posthorn.network.at("ops.example.com")] == [
+        "CONTACT_CREATED",
+        "WEBHOOK_DISABLED",
+    ]
+
+
+def test_ten_410s_at_once_are_one_notice(posthorn: Installation) -> None:
+    """However many attempts find out at the same time, the endpoint is switched off and told of once."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(410)
+    for _ in range(10):
+        posthorn.publish()
+
+    posthorn.dispatch()
+
+    assert len(notices(posthorn)) == 1
+    assert endpoint_of(posthorn, webhook["id"]).revision == 2
+
+
+def test_an_owner_who_was_faster_is_not_told(posthorn: Installation) -> None:
+    """No notice without the change: an endpoint that its owner changed in the meantime stays as they want it."""
+    webhook = posthorn.register()
+
+    def change_and_leave(_: Any) -> Any:
+        posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"url": "https://new.example.com/hook"})
+        return answers(410)(_)
+
+    posthorn.network.receivers["hooks.example.com"] = change_and_leave
+    posthorn.publish()
+
+    posthorn.dispatch()
+
+    assert notices(posthorn) == []
+    assert endpoint_of(posthorn, webhook["id"]).enabled
+
+
+def test_no_change_without_a_notice(posthorn: Installation) -> None:
+    """When the event cannot be written, the endpoint stays on; the delivery's own row stands."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(410)
+    event_id = posthorn.publish()
+    records = posthorn.stream()
+    states = posthorn.dispatcher._watch._states
+    states._events_table, kept = "nobodys", states._events_table
+
+    failed = posthorn.dispatch(records)
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    still_on = endpoint_of(posthorn, webhook["id"]).enabled
+    states._events_table = kept
+    run(posthorn)
+
+    assert (failed, still_on) == (set(), True)
+    assert row is not None
+    assert row.status is Status.FAILED
+    assert not endpoint_of(posthorn, webhook["id"]).enabled
+    assert len(notices(posthorn)) == 1
+
+
+def test_switching_off_by_hand_is_told_once(posthorn: Installation) -> None:
+    """A PUT that disables publishes the event; one that finds it off already does not; the next time does again."""
+    webhook = posthorn.register()
+    path = f"/v1/webhooks/{webhook['id']}"
+
+    for enabled in (False, False, True, False):
+        assert posthorn.call("PUT", path, {"enabled": enabled}).status == 200
+        posthorn.clock.pass_seconds(1)
+
+    assert [json.loads(notice.data)["reason"] for notice in notices(posthorn)] == ["manual", "manual"]
+
+
+def test_switching_off_by_hand_when_the_answer_is_lost(posthorn: Installation) -> None:
+    """A transaction that is repeated finds its own work: one event, and the token is rotated once."""
+    webhook = posthorn.register()
+    change = {"enabled": False, "token": "another-token-of-mine"}
+
+    with lost_answers("TransactWriteItems"):
+        reply = posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", change)
+
+    endpoint = endpoint_of(posthorn, webhook["id"])
+    assert reply.body["webhook"]["enabled"] is False
+    assert len(notices(posthorn)) == 1
+    assert (endpoint.revision, endpoint.secret.version) == (2, 2)
+
+
+def test_an_event_destination_that_is_gone_is_told_on_its_workspaces_channel(posthorn: Installation) -> None:
+    """Owners of event destinations hear of them where their webhooks listen."""
+    set_id = posthorn.call("POST", SETS, {"name": "production"}).body["config_set_id"]
+    wanted = {
+        "name": "audit",
+        "destination_type": "WEBHOOK",
+        "webhook_url": "https://mails.example.com/hook",
+        "webhook_secret": "a-shared-secret-of-ours",
+        "matching_event_types": ["send", "delivered"],
+    }
+    destination = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", wanted).body
+    posthorn.network.receivers["mails.example.com"] = answers(410)
+    mail = {
+        "from": "hello@yourcompany.com",
+        "to": ["customer@example.com"],
+        "subject": "Welcome",
+        "text_body": "Hi",
+        "configuration_set_name": "production",
+    }
+    assert posthorn.call("POST", "/api/v1/partner/email/send", mail).status == 202
+    posthorn.notify(posthorn.take("FeedbackQueue"))
+
+    posthorn.dispatch()
+
+    (notice,) = notices(posthorn)
+    assert notice.channel == posthorn.workspace
+    assert json.loads(notice.data)["webhook"] == {
+        "id": destination["destination_id"],
+        "kind": "event_destination",
+        "name": "audit",
+        "host": "mails.example.com",
+    }
+
+
+def test_health_is_written_only_when_it_changes(posthorn: Installation) -> None:
+    """A hundred failures in one batch and ten more batches are one write of the endpoint's row."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = fails(Failure.CONNECT)
+    writes: list[str] = []
+    table = posthorn.tables["ConfigTable"]
+    aws.client("dynamodb").meta.events.register(
+        "before-parameter-build.dynamodb.UpdateItem",
+        lambda params, **_: (
+            writes.append(params["UpdateExpression"]) if params["TableName"] == table else None
+        ),
+    )
+    for _ in range(100):
+        posthorn.publish()
+
+    posthorn.dispatch()
+    run(posthorn, 10)
+
+    endpoint = endpoint_of(posthorn, webhook["id"])
+    assert writes == ["SET health = :health, health_since = :now REMOVE warned_at"]
+    assert (endpoint.health, endpoint.health_since) == (Health.FAILING, posthorn.clock())
+    assert endpoint.revision == 1
+
+
+def test_a_2xx_makes_it_healthy_again(posthorn: Installation) -> None:
+    """One success ends failing, and with it everything that was remembered of it."""
+    webhook_id = fail_for_days(posthorn, 1)
+    posthorn.clock.pass_seconds(WARN_AFTER_MS / 1000)
+    run(posthorn)
+    warned = endpoint_of(posthorn, webhook_id).warned_at
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+
+    run(posthorn)
+
+    endpoint = endpoint_of(posthorn, webhook_id)
+    assert warned == posthorn.clock()
+    assert (endpoint.health, endpoint.health_since, endpoint.warned_at) == (
+        Health.HEALTHY,
+        posthorn.clock(),
+        None,
+    )
+
+
+def test_a_change_by_the_owner_is_a_new_beginning_for_the_tally(posthorn: Installation) -> None:
+    """Failures at the old URL are not counted against the new one."""
+    webhook = posthorn.register()
+    posthorn.network.receivers |= {"hooks.example.com": answers(404), "new.example.com": answers(404)}
+    run(posthorn, FAILURES_IN_A_ROW - 1)
+    posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"url": "https://new.example.com/hook"})
+
+    run(posthorn)
+
+    assert endpoint_of(posthorn, webhook["id"]).health is Health.HEALTHY
+
+
+def test_one_warning_after_a_day(posthorn: Installation) -> None:
+    """The owner is warned once, with the time of what comes next; not before a day, and not twice."""
+    webhook_id = fail_for_days(posthorn, MIN_UNDELIVERED)
+    posthorn.clock.pass_seconds(WARN_AFTER_MS / 1000 - 61)
+    run(posthorn)
+    early = notices(posthorn)
+    posthorn.clock.pass_seconds(1)
+    run(posthorn, 3)
+
+    (notice,) = notices(posthorn)
+
+    assert early == []
+    assert notice.type == "WEBHOOK_FAILING"
+    assert json.loads(notice.data) == {
+        "webhook": {"id": webhook_id, "kind": "webhook", "host": "hooks.example.com"},
+        "failing_since": "2023-04-16T15:45:00Z",
+        "will_be_disabled_at": "2023-04-21T15:45:00Z",
+    }
+    assert endpoint_of(posthorn, webhook_id).enabled
+
+
+def test_five_days_of_nothing_but_failures_are_the_end(posthorn: Installation) -> None:
+    """With enough undelivered, the next delivery that fails for good switches the endpoint off, and says so."""
+    webhook_id = fail_for_days(posthorn, MIN_UNDELIVERED - 1)
+    posthorn.clock.pass_seconds(DISABLE_AFTER_MS / 1000 - 61)
+    run(posthorn)
+    before = endpoint_of(posthorn, webhook_id).enabled
+    posthorn.clock.pass_seconds(1)
+    run(posthorn)
+
+    shown = posthorn.call("GET", f"/v1/webhooks/{webhook_id}").body["webhook"]
+    told = max(notices(posthorn), key=lambda notice: notice.id)
+
+    assert before is True
+    assert (shown["enabled"], shown["disabledReason"]) == (False, "failing")
+    assert (told.type, json.loads(told.data)["reason"]) == ("WEBHOOK_DISABLED", "failing")
+
+
+def test_too_few_failures_are_not_the_end(posthorn: Installation) -> None:
+    """Five days with a handful of events say little: the endpoint stays on until twenty are undelivered."""
+    webhook_id = fail_for_days(posthorn, 1)
+    posthorn.clock.pass_seconds(DISABLE_AFTER_MS / 1000)
+
+    missing = MIN_UNDELIVERED - 1 - len(posthorn.network.received)
+    run(posthorn, missing)
+    before = endpoint_of(posthorn, webhook_id).enabled
+    run(posthorn)
+
+    assert before is True
+    assert endpoint_of(posthorn, webhook_id).enabled is False
+
+
+def test_enabling_again_forgets(posthorn: Installation) -> None:
+    """Switched on again, an endpoint is healthy until it shows otherwise."""
+    webhook_id = fail_for_days(posthorn, 1)
+    for enabled in (False, True):
+        posthorn.call("PUT", f"/v1/webhooks/{webhook_id}", {"enabled": enabled})
+
+    endpoint = endpoint_of(posthorn, webhook_id)
+
+    assert (endpoint.health, endpoint.health_since, endpoint.warned_at) == (Health.HEALTHY, None, None)
+
+
+def test_a_change_by_the_owner_keeps_its_health(posthorn: Installation) -> None:
+    """A PUT that does not switch it on says nothing about how it does."""
+    webhook_id = fail_for_days(posthorn, 1)
+
+    posthorn.call("PUT", f"/v1/webhooks/{webhook_id}", {"description": "new", "enabled": True})
+
+    assert endpoint_of(posthorn, webhook_id).health is Health.FAILING
+
+
+def test_who_holds_up_others_is_queued(posthorn: Installation) -> None:
+    """A failing endpoint takes DeliverQueue under its own group; the others are sent to at once."""
+    failing_id = fail_for_days(posthorn, 1)
+    posthorn.register("fine.example.com")
+    posthorn.network.receivers["fine.example.com"] = answers(200)
+    sent_before = len(posthorn.network.at("hooks.example.com"))
+    event_id = posthorn.publish()
+
+    posthorn.dispatch()
+
+    row = posthorn.row(DeliveryKey(failing_id, event_id))
+    assert len(posthorn.network.at("hooks.example.com")) == sent_before
+    assert len(posthorn.network.at("fine.example.com")) == 1
+    assert row is not None
+    assert row.status is Status.QUEUED
+    assert [message.group for message in posthorn.waiting("DeliverQueue")] == [failing_id]
+
+
+def test_an_outage_of_the_row_is_made_up_for_by_the_next_attempt(posthorn: Installation) -> None:
+    """What could not be written about an endpoint's health fails no record and is written the next time."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(404)
+    states = posthorn.dispatcher._watch._states
+    states._config_table, kept = "nobodys", states._config_table
+    run(posthorn, FAILURES_IN_A_ROW + 1)
+    missed = endpoint_of(posthorn, webhook["id"]).health
+    states._config_table = kept
+
+    run(posthorn)
+
+    assert missed is Health.HEALTHY
+    assert endpoint_of(posthorn, webhook["id"]).health is Health.FAILING

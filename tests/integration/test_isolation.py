@@ -1,0 +1,121 @@
+"""One endpoint that hangs for ever, and what the others notice of it, in virtual time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posthorn import assembly
+from posthorn.clock import rfc3339
+from posthorn.ids import EVENT
+from posthorn.models import Event, Health
+from posthorn.stores.events import to_item
+from posthorn.transport.http import MAX_IN_FLIGHT
+from tests.integration.test_health import endpoint_of
+from tests.network import TimedNetwork
+
+if TYPE_CHECKING:
+    from posthorn.dispatch import Dispatcher
+    from tests.installation import Installation
+
+HEALTHY = {"quick.example.com": 40, "steady.example.com": 250}
+HANGS = "hangs.example.com"
+EVERY_MS = 10  # between two events
+BATCH = 100
+INVOCATION_MS = 60_000
+
+
+def _published(posthorn: Installation, count: int) -> list[tuple[int, dict[str, Any]]]:
+    """Return so many stream records, each with the time at which its event is published, from now on."""
+    found = []
+    start = posthorn.clock()
+    for number in range(count):
+        posthorn.clock.now_ms = start + number * EVERY_MS
+        event = Event(
+            id=posthorn.office.new_id(EVENT),
+            channel=posthorn.workspace,
+            workspace=posthorn.workspace,
+            type="CONTACT_CREATED",
+            data="{}",
+            created_at=rfc3339(posthorn.clock()),
+        )
+        found.append((posthorn.clock(), posthorn.record(to_item(event, expires_at=0))))
+    posthorn.clock.now_ms = start
+    return found
+
+
+def _dispatch_all(
+    posthorn: Installation, dispatcher: Dispatcher, published: list[tuple[int, dict[str, Any]]]
+) -> dict[str, int]:
+    """Run one invocation after the other over what is there by then; returns event id -> when it was published.
+
+    All events are on one lane: nothing runs beside an invocation that is held up, which is the worst case.
+    """
+    waiting, clock = list(published), posthorn.clock
+    while waiting:
+        clock.now_ms = max(clock.now_ms, waiting[0][0])
+        batch = [pair for pair in waiting[:BATCH] if pair[0] <= clock.now_ms]
+        waiting = waiting[len(batch) :]
+        until = clock.now_ms + INVOCATION_MS
+        failed = dispatcher.dispatch(
+            [record for _, record in batch], remaining_ms=lambda until=until: until - clock.now_ms
+        )
+        assert failed == set()
+    return {record["dynamodb"]["Keys"]["sk"]["S"]: moment for moment, record in published}
+
+
+def _p99(posthorn: Installation, *, hanging: bool, events: int) -> int:
+    """Return the 99th percentile of the time from publishing to the first attempt, at the healthy endpoints."""
+    network = TimedNetwork(posthorn.clock, {**HEALTHY, HANGS: 3_600_000})
+    dispatcher = assembly.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
+    hanging_id = ""
+    if hanging:
+        hanging_id = posthorn.register(HANGS)["id"]
+        # it shows what it is like, once: the events of that moment wait for one deadline
+        before = posthorn.clock()
+        _dispatch_all(posthorn, dispatcher, _published(posthorn, 3))
+        assert posthorn.clock() - before <= posthorn.settings.attempt_deadline * 1000 * 2
+        assert endpoint_of(posthorn, hanging_id).health is Health.SLOW
+        posthorn.take("DeliverQueue")
+        network.received.clear()
+
+    published_at = _dispatch_all(posthorn, dispatcher, _published(posthorn, events))
+
+    if hanging:
+        assert network.at(HANGS) == []
+        groups = [message.group for message in posthorn.waiting("DeliverQueue")]
+        assert groups == [hanging_id] * events
+    waits = sorted(
+        received.at - published_at[received.id] for host in HEALTHY for received in network.at(host)
+    )
+    assert len(waits) == events * len(HEALTHY)
+    return waits[len(waits) * 99 // 100]
+
+
+def test_a_hanging_endpoint_with_a_thousand_events_does_not_slow_the_others_down(
+    posthorn: Installation,
+) -> None:
+    """The 99th percentile of the others' first attempts is at most twice what it is without it."""
+    for host in HEALTHY:
+        posthorn.register(host)
+
+    alone = _p99(posthorn, hanging=False, events=1_000)
+    beside = _p99(posthorn, hanging=True, events=1_000)
+
+    assert 0 < alone <= 1000
+    assert beside <= 2 * alone
+
+
+def test_an_endpoint_that_shows_that_it_hangs_is_left_alone_from_then_on(posthorn: Installation) -> None:
+    """Within one invocation, what has not been started when the first attempt times out is queued."""
+    hanging_id = posthorn.register(HANGS)["id"]
+    network = TimedNetwork(posthorn.clock, {HANGS: 3_600_000})
+    dispatcher = assembly.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
+    records = [record for _, record in _published(posthorn, MAX_IN_FLIGHT + 50)]
+    start = posthorn.clock()
+
+    failed = dispatcher.dispatch(records, remaining_ms=lambda: start + INVOCATION_MS - posthorn.clock())
+
+    assert failed == set()
+    assert len(network.at(HANGS)) == MAX_IN_FLIGHT
+    assert posthorn.clock() - start == posthorn.settings.attempt_deadline * 1000
+    assert [message.group for message in posthorn.waiting("DeliverQueue")] == [hanging_id] * 50
