@@ -206,12 +206,14 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def order_of_effects(self) -> None:
         """No message before its row, and nothing that a fault does not excuse."""
-        assert [*promise.out_of_order(self.world), *self.world.violations] == []
+        found = [*promise.out_of_order(self.world), *self.world.violations]
+        assert found == [], found
 
     def teardown(self) -> None:
         self.world.drain()
         self.world.count()
-        assert promise.broken(self.world) == []
+        broken = promise.broken(self.world)
+        assert broken == [], broken
 
     # ----
 
