@@ -64,6 +64,7 @@ QUEUES: Final = (
 )
 
 
+SWEEP: Final = Box("SweepFunction", "overdue: once more", "function", 830, 466)
 SES: Final = Box("SES", "tells about mails", "outside", 20, 26)
 FEEDBACK_QUEUE: Final = Box("FeedbackQueue", "through SNS", "queue", 215, 26)
 FEEDBACK: Final = Box("FeedbackFunction", "cleans, accepts", "function", 410, 26)
@@ -82,6 +83,7 @@ def render() -> str:
         RECEIVERS,
         DELIVERIES,
         DELIVER,
+        SWEEP,
         *QUEUES,
     )
     join_x, queue_x = 480, 190
@@ -101,6 +103,8 @@ def render() -> str:
         _line([DISPATCH.bottom, (683, 246), (queue_x, 246), (queue_x, QUEUES[-1].left[1])]),
         *(_arrow([(queue_x, queue.left[1]), queue.left]) for queue in QUEUES),
         _line([(640, 384), (640, 516), (queue_x, 516), (queue_x, QUEUES[-1].left[1])]),
+        _arrow([DELIVERIES.bottom, SWEEP.top]),
+        _line([SWEEP.left, (640, SWEEP.left[1])]),
         _text(430, 240, "no answer, 5xx, no room", _SOFT, 12),
         _text(430, 509, "no answer or 5xx again", _SOFT, 12),
     ]

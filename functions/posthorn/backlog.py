@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from posthorn.aws import threads
 from posthorn.errors import Unavailable
 from posthorn.models import FIRST_GENERATION, Delivery, DeliveryKey, Reason, Status
-from posthorn.telemetry import outage
+from posthorn.telemetry import log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +53,8 @@ class Backlog:
                 outage(error)
                 failed.append(row)
         without_message = self._queues.enqueue_all(recorded, now_ms=self._clock())
+        if without_message:
+            log().error("messages not sent", extra={"deliveries": len(without_message)})
         lost = {row.key for row in without_message}
         return Added([row for row in recorded if row.key not in lost], failed + without_message)
 

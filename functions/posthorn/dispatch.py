@@ -12,7 +12,7 @@ from posthorn.delivery import Job
 from posthorn.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.matching import audience
 from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
-from posthorn.partial_batches import identifier
+from posthorn.partial_batches import UNNAMED, identifier
 from posthorn.stores import batches, events
 from posthorn.telemetry import attempted, log, outage
 from posthorn.wire import formats
@@ -113,6 +113,9 @@ class Dispatcher:
             sequence = identifier(stream, "SequenceNumber")
             if record.get("eventName") != "INSERT":
                 continue  # the mapping filters these; expiry is no event
+            if sequence == UNNAMED and sequence in batch.events:
+                batch.failed.add(sequence)  # two that cannot be told apart
+                continue
             try:
                 batch.events[sequence] = events.from_item(stream.get("NewImage") or {})
             except Malformed as error:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from infra.cli import dead_letters
 from infra.cli.access import create_key, create_workspace_key
+from infra.cli.errors import CommandError
+from infra.cli.installed import find
+from infra.cli.redispatch import redispatch
 from posthorn.api_keys import Scope
 from posthorn.clock import now_ms
 from posthorn.errors import ConditionFailed, PosthornError
@@ -18,10 +23,6 @@ from posthorn.stores.api_keys import ApiKeys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-class CommandError(Exception):
-    """A command that cannot be carried out; the text tells the operator why."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,6 +60,20 @@ def _parser() -> argparse.ArgumentParser:
     _common(revoke)
     revoke.add_argument("key_id", help="the 12 characters of the key that follow phk_")
     revoke.set_defaults(run=_revoke_key)
+
+    again = groups.add_parser("redispatch", help="queue what the events of a window have no delivery for")
+    _common(again)
+    again.add_argument("--since", required=True, type=_moment, help="e.g. 2026-03-01T12:00:00Z")
+    again.add_argument("--until", type=_moment, help="as --since (default: now)")
+    again.add_argument("--dry-run", action="store_true", help="only count")
+    again.set_defaults(run=_redispatch)
+
+    letters = groups.add_parser("dead-letters", help="show what was given up on, or move it back")
+    _common(letters)
+    letters.add_argument("--queue", choices=list(dead_letters.QUEUES), help="only this one (default: all)")
+    letters.add_argument("--move", action="store_true", help="move everything back to where it belongs")
+    letters.add_argument("--dry-run", action="store_true", help="with --move: only say what would be moved")
+    letters.set_defaults(run=_dead_letters)
     return parser
 
 
@@ -71,9 +86,8 @@ def _common(parser: argparse.ArgumentParser) -> None:
 def _create_key(options: argparse.Namespace) -> None:
     if options.workspace is not None and not is_id(options.workspace, WORKSPACE):
         raise CommandError(f"{options.workspace} is not the id of a workspace (wksp_ and 26 characters)")
-    session = _session(options)
-    table = _output(session, options.stack, "ConfigTableName")
-    dynamodb = session.client("dynamodb")
+    place = find(options)
+    table, dynamodb = place.output("ConfigTableName"), place.dynamodb
     workspace = options.workspace
     if workspace is None:
         workspace, key = create_workspace_key(
@@ -88,8 +102,8 @@ def _create_key(options: argparse.Namespace) -> None:
 
 
 def _revoke_key(options: argparse.Namespace) -> None:
-    session = _session(options)
-    keys = ApiKeys(session.client("dynamodb"), _output(session, options.stack, "ConfigTableName"))
+    place = find(options)
+    keys = ApiKeys(place.dynamodb, place.output("ConfigTableName"))
     try:
         keys.revoke(options.key_id, now_ms=now_ms())
     except ConditionFailed as error:
@@ -97,14 +111,35 @@ def _revoke_key(options: argparse.Namespace) -> None:
     print(f"revoked {options.key_id}")
 
 
-def _session(options: argparse.Namespace) -> Any:
-    return boto3.Session(profile_name=options.profile, region_name=options.region)
+def _redispatch(options: argparse.Namespace) -> None:
+    since, until = options.since, options.until or now_ms()
+    if since > until:
+        raise CommandError("--since is after --until")
+    tally = redispatch(
+        find(options), since_ms=since, until_ms=until, dry_run=options.dry_run, progress=_progress
+    )
+    for name, count in asdict(tally).items():
+        print(f"{name:<11}{count}")
+    if tally.failed:
+        raise CommandError(f"{tally.failed} could not be queued; run the command again")
 
 
-def _output(session: Any, stack: str, name: str) -> str:
-    """Return an output of the stack, where the names of its tables and queues stand."""
-    stacks = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    for output in stacks[0].get("Outputs", []):
-        if output["OutputKey"] == name:
-            return str(output["OutputValue"])
-    raise CommandError(f"the stack {stack} has no output {name}; is it a Posthorn stack?")
+def _dead_letters(options: argparse.Namespace) -> None:
+    place = find(options)
+    if options.dry_run and not options.move:
+        raise CommandError("--dry-run is for --move; without it, nothing is moved anyway")
+    for queue in [options.queue] if options.queue else dead_letters.QUEUES:
+        handled = dead_letters.go_through(place, queue, move=options.move, dry_run=options.dry_run, say=print)
+        _progress(f"{queue}: {handled.found} found, {handled.moved} moved")
+
+
+def _moment(text: str) -> int:
+    """Read a time with its zone as Unix milliseconds; argparse says the rest."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a time zone is missing")
+    return int(moment.timestamp() * 1000)
+
+
+def _progress(line: str) -> None:
+    print(line, file=sys.stderr)

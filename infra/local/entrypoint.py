@@ -14,6 +14,7 @@ from typing import Any
 iam_actions: Any = importlib.import_module("ministack.core.iam_actions")
 _request_context = iam_actions.request_tag_context
 _action_of = iam_actions.extract_iam_action
+_SINGLE = {"sns:PublishBatch": "sns:Publish", "sqs:SendMessageBatch": "sqs:SendMessage"}
 
 
 def with_encryption_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
@@ -28,10 +29,10 @@ def with_encryption_context(service: str, action: str, body: bytes, params: dict
     return keys | {f"kms:EncryptionContext:{name}": value for name, value in context.items()}
 
 
-def with_publish_batch(*arguments: Any, **named: Any) -> Any:
-    """Take PublishBatch for what it is on AWS: allowed by whoever allows `sns:Publish`."""
+def with_batches(*arguments: Any, **named: Any) -> Any:
+    """Take a batch for what it is on AWS: allowed by whoever allows one of what is in it."""
     action = _action_of(*arguments, **named)
-    return "sns:Publish" if action == "sns:PublishBatch" else action
+    return _SINGLE.get(action, action)
 
 
 def end_with_parent() -> None:
@@ -44,6 +45,6 @@ if __name__ == "__main__":
     # MiniStack runs functions with its own Python and so with its own packages; Lambda has boto3 and no more
     sys.executable = sys.argv.pop(1)
     iam_actions.request_tag_context = with_encryption_context
-    iam_actions.extract_iam_action = with_publish_batch
+    iam_actions.extract_iam_action = with_batches
     threading.Thread(target=end_with_parent, daemon=True).start()
     importlib.import_module("ministack.app").main()

@@ -55,12 +55,13 @@ def _dispatch_all(
         clock.now_ms = max(clock.now_ms, waiting[0][0])
         batch = [pair for pair in waiting[:BATCH] if pair[0] <= clock.now_ms]
         waiting = waiting[len(batch) :]
-        until = clock.now_ms + INVOCATION_MS
-        failed = dispatcher.dispatch(
-            [record for _, record in batch], remaining_ms=lambda until=until: until - clock.now_ms
-        )
-        assert failed == set()
+        assert _invoke(posthorn, dispatcher, [record for _, record in batch]) == set()
     return {record["dynamodb"]["Keys"]["sk"]["S"]: moment for moment, record in published}
+
+
+def _invoke(posthorn: Installation, dispatcher: Dispatcher, records: list[dict[str, Any]]) -> set[str]:
+    until = posthorn.clock() + INVOCATION_MS
+    return dispatcher.dispatch(records, remaining_ms=lambda: until - posthorn.clock())
 
 
 def _p99(posthorn: Installation, *, hanging: bool, events: int) -> int:
@@ -113,7 +114,7 @@ def test_an_endpoint_that_shows_that_it_hangs_is_left_alone_from_then_on(posthor
     records = [record for _, record in _published(posthorn, MAX_IN_FLIGHT + 50)]
     start = posthorn.clock()
 
-    failed = dispatcher.dispatch(records, remaining_ms=lambda: start + INVOCATION_MS - posthorn.clock())
+    failed = _invoke(posthorn, dispatcher, records)
 
     assert failed == set()
     assert len(network.at(HANGS)) == MAX_IN_FLIGHT

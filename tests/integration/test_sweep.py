@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from posthorn import aws, sweep
 from posthorn.errors import Unavailable
-from posthorn.ids import EVENT
+from posthorn.ids import EVENT, shard_of
 from posthorn.models import Delivery, DeliveryKey, Failure, Reason, Status
 from posthorn.stores import delivery_rows
 from posthorn.sweep import Swept
@@ -213,7 +213,7 @@ def test_thousands_are_worked_off_in_bounded_runs(
     rows = _overdue(posthorn, 2_000)
     posthorn.clock.pass_seconds(GRACE + 3)
 
-    runs = []
+    runs: list[Swept] = []
     while not runs or not runs[-1].complete:
         runs.append(posthorn.sweep())
         posthorn.clock.pass_seconds(1)
@@ -229,7 +229,7 @@ def test_the_longest_overdue_come_first(posthorn: Installation, monkeypatch: pyt
     rows = _overdue(posthorn, 200)
     oldest: dict[int, str] = {}
     for row in rows:
-        oldest.setdefault(delivery_rows.shard_of(row.key.event_id), row.key.event_id)
+        oldest.setdefault(shard_of(row.key.event_id), row.key.event_id)
     posthorn.clock.pass_seconds(GRACE + 1)
 
     posthorn.sweep()

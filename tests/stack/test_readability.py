@@ -61,6 +61,7 @@ def test_outputs_name_everything_an_operator_needs(stack: Template) -> None:
     expected = {
         "ApiUrl": {"Fn::Sub": "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
         "SecretsKeyArn": {"Fn::GetAtt": ["SecretsKey", "Arn"]},
+        "RetentionDays": {"Ref": "RetentionDays"},
         "SweepFunctionName": {"Ref": "SweepFunction"},
     }
     expected |= {f"{name}Name": {"Ref": name} for name in stack.of_type(TABLE)}

@@ -60,6 +60,9 @@ def to_item(endpoint: Endpoint) -> Item:
 
 
 def from_item(item: Mapping[str, Any]) -> Endpoint:
+    """Read a row; `Malformed` when this version cannot."""
+    if (version := items.number(item, "v")) > ROW_VERSION:
+        raise Malformed(f"version {version} of an endpoint's row is not known")
     reason = items.optional_text(item, "disabled_reason")
     try:
         return Endpoint(

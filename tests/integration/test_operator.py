@@ -1,0 +1,330 @@
+"""`posthorn redispatch` and `posthorn dead-letters`: nothing stays lost that an operator looks for."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import boto3
+import pytest
+
+from infra.cli import commands, dead_letters, main
+from infra.cli.installed import Installed
+from infra.cli.redispatch import Tally, redispatch
+from posthorn import aws
+from posthorn.clock import rfc3339
+from posthorn.models import DeliveryKey, Reason, Status
+from tests.network import answers, in_turn
+from tests.template import REGION
+
+if TYPE_CHECKING:
+    from tests.installation import Installation, Waiting
+
+QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
+DEAD = ("DispatchDeadLetterQueue", "DeliverDeadLetterQueue", "FeedbackDeadLetterQueue")
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def place(posthorn: Installation) -> Installed:
+    """Return the installation as a command finds it by the outputs of its stack."""
+    outputs = {f"{name}Name": table for name, table in posthorn.tables.items()}
+    outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in posthorn.queues.items()}
+    outputs["RetentionDays"] = "30"
+    return Installed("posthorn", boto3.Session(region_name=REGION), outputs, posthorn.clock)
+
+
+def _window(posthorn: Installation, place: Installed, *, dry_run: bool = False) -> Tally:
+    now = posthorn.clock()
+    return redispatch(place, since_ms=now - HOUR_MS, until_ms=now, dry_run=dry_run, progress=lambda _: None)
+
+
+def _all_messages(posthorn: Installation) -> list[Waiting]:
+    return [message for queue in QUEUES for message in posthorn.take(queue)]
+
+
+def _send(posthorn: Installation, queue: str, body: str) -> None:
+    aws.client("sqs").send_message(QueueUrl=posthorn.queues[queue], MessageBody=body)
+
+
+def _go(
+    place: Installed, queue: str, *, move: bool = False, dry_run: bool = False
+) -> tuple[dead_letters.Handled, list[str]]:
+    said: list[str] = []
+    handled = dead_letters.go_through(
+        place, queue, move=move, dry_run=dry_run, say=said.append, wait_seconds=0
+    )
+    return handled, said
+
+
+def test_events_without_rows_are_delivered_after_all(posthorn: Installation, place: Installed) -> None:
+    """What the stream gave up on is queued for every endpoint that should have had it, and for no other."""
+    before = posthorn.register("before.example.com")
+    posthorn.register("other.example.com", events=["CONTACT_DELETED"])
+    _, other_key = posthorn.new_workspace()
+    posthorn.call("POST", "/v1/webhooks", {"url": "https://x.example.com/", "events": ["*"]}, key=other_key)
+    posthorn.network.receivers |= {"before.example.com": answers(200), "after.example.com": answers(200)}
+    event_ids = sorted(posthorn.publish() for _ in range(30))
+    posthorn.clock.pass_seconds(1)
+    posthorn.register("after.example.com")
+
+    dry = _window(posthorn, place, dry_run=True)
+    nothing = _all_messages(posthorn)
+    real = _window(posthorn, place)
+    again = _window(posthorn, place)
+
+    messages = _all_messages(posthorn)
+    assert (dry, nothing) == (Tally(channels=2, events=30, missing=30), [])
+    assert real == Tally(channels=2, events=30, missing=30, queued=30)
+    assert again == Tally(channels=2, events=30)
+    assert posthorn.deliver(messages) == set()
+    assert sorted(received.id for received in posthorn.network.at("before.example.com")) == event_ids
+    assert posthorn.network.at("after.example.com") == []
+    rows = [posthorn.row(DeliveryKey(before["id"], event_id)) for event_id in event_ids]
+    assert {row.status for row in rows if row} == {Status.DELIVERED}
+
+
+def test_what_has_a_row_is_left_alone(posthorn: Installation, place: Installed) -> None:
+    """Delivered, failed and waiting deliveries are nothing that is missing."""
+    for number, status in enumerate((200, 404, 500)):
+        posthorn.register(f"h{number}.example.com")
+        posthorn.network.receivers[f"h{number}.example.com"] = answers(status)
+    posthorn.publish()
+    posthorn.dispatch()
+    posthorn.take("Retry1MinQueue")
+
+    assert _window(posthorn, place) == Tally(channels=1, events=1)
+    assert _all_messages(posthorn) == []
+
+
+def test_only_the_window_is_looked_at(posthorn: Installation, place: Installed) -> None:
+    """Both ends of the window belong to it; what is a millisecond outside does not."""
+    posthorn.register()
+    start = posthorn.clock()
+    for _ in range(4):
+        posthorn.publish()
+        posthorn.clock.pass_seconds(0.001)
+
+    tally = redispatch(place, since_ms=start + 1, until_ms=start + 2, dry_run=True, progress=lambda _: None)
+
+    assert (tally.events, tally.missing) == (2, 2)
+
+
+def test_a_disabled_endpoint_gets_its_reason(posthorn: Installation, place: Installed) -> None:
+    """What a disabled endpoint missed ends as any other event for it would: on record, replayable."""
+    webhook = posthorn.register()
+    posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
+    posthorn.clock.pass_seconds(1)
+    event_id = posthorn.publish()
+
+    _window(posthorn, place)
+    posthorn.deliver(_all_messages(posthorn))
+
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    assert row is not None
+    assert row.reason is Reason.ENDPOINT_DISABLED
+
+
+def test_an_event_of_a_later_version_is_counted_and_left(posthorn: Installation, place: Installed) -> None:
+    """A row that this version cannot read hides no other."""
+    posthorn.register()
+    event_ids = [posthorn.publish() for _ in range(2)]
+    dynamodb, table = aws.client("dynamodb"), posthorn.tables["EventsTable"]
+    row = next(one for one in dynamodb.scan(TableName=table)["Items"] if one["sk"]["S"] == event_ids[0])
+    dynamodb.put_item(TableName=table, Item={**row, "v": {"N": "99"}})
+
+    assert _window(posthorn, place) == Tally(channels=1, events=2, unreadable=1, missing=1, queued=1)
+
+
+def _parked_task(posthorn: Installation) -> str:
+    """Let an attempt fail, and return the message for the next one, which is taken from its queue."""
+    posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = in_turn(answers(500), answers(200))
+    posthorn.publish()
+    posthorn.dispatch()
+    (message,) = posthorn.take("Retry1MinQueue")
+    return message.body
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_an_attempt_goes_back_to_the_queue_of_its_number(
+    posthorn: Installation, place: Installed, parked: bool
+) -> None:
+    """A task that was received too often, or parked, waits again where it belongs, and is delivered."""
+    body = _parked_task(posthorn)
+    wrapped = {
+        "v": 1,
+        "reason": "there is no such delivery",
+        "kind": "message",
+        "message_id": "m",
+        "body": body,
+    }
+    _send(posthorn, "DeliverDeadLetterQueue", json.dumps(wrapped) if parked else body)
+
+    shown = _go(place, "deliver")
+    dry = _go(place, "deliver", move=True, dry_run=True)
+    untouched = [message.body for message in posthorn.waiting("Retry1MinQueue")]
+    moved = _go(place, "deliver", move=True)
+
+    (message,) = posthorn.waiting("Retry1MinQueue")
+    assert (shown[0].moved, dry[0].moved, untouched) == (0, 0, [])
+    assert (shown[0].found, dry[0].found, moved[0]) == (1, 1, dead_letters.Handled(found=1, moved=1))
+    assert (message.body, message.delay, message.group) == (body, 0, json.loads(body)["endpoint"])
+    assert posthorn.waiting("DeliverDeadLetterQueue") == []
+    assert ("there is no such delivery" if parked else "five receives") in shown[1][0]
+    assert posthorn.deliver([message]) == set()
+    assert len(posthorn.network.received) == 2
+
+
+def test_a_parked_event_is_dispatched_after_all(posthorn: Installation, place: Installed) -> None:
+    """A record that was parked by mistake is queued for its endpoints, whatever made it look wrong."""
+    webhook = posthorn.register()
+    event_id = posthorn.publish()
+    (record,) = posthorn.stream()
+    image = record["dynamodb"]["NewImage"]
+    broken = {**record, "dynamodb": {**record["dynamodb"], "NewImage": {**image, "v": {"N": "99"}}}}
+    posthorn.dispatch([broken])
+
+    handled, said = _go(place, "dispatch", move=True)
+
+    assert handled == dead_letters.Handled(found=1, moved=1)
+    assert event_id in said[0]
+    assert "version 99" in said[0]
+    assert [message.group for message in posthorn.waiting("DeliverQueue")] == [webhook["id"]]
+
+
+def test_a_batch_that_the_mapping_gave_up_on_is_found_by_its_time(
+    posthorn: Installation, place: Installed
+) -> None:
+    """Lambda tells only when the records came; that window is dispatched again, and named for the operator."""
+    webhook = posthorn.register()
+    event_id = posthorn.publish()
+    arrived = rfc3339(posthorn.clock())
+    _send(
+        posthorn,
+        "DispatchDeadLetterQueue",
+        json.dumps(
+            {
+                "requestContext": {"condition": "RetryAttemptsExhausted", "approximateInvokeCount": 21},
+                "responseContext": {"statusCode": 200},
+                "version": "1.0",
+                "timestamp": arrived,
+                "DDBStreamBatchInfo": {
+                    "shardId": "shardId-1",
+                    "startSequenceNumber": "100",
+                    "endSequenceNumber": "200",
+                    "approximateArrivalOfFirstRecord": arrived,
+                    "approximateArrivalOfLastRecord": arrived,
+                    "batchSize": 2,
+                    "streamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/1",
+                },
+            }
+        ),
+    )
+
+    _, said = _go(place, "dispatch")
+    handled, _ = _go(place, "dispatch", move=True)
+
+    assert "2 records, 100 to 200 of shardId-1" in said[0]
+    assert "posthorn redispatch --since 2023-04-16T15:40:00Z --until 2023-04-16T15:46:00Z" in said[0]
+    assert "RetryAttemptsExhausted" in said[0]
+    assert handled == dead_letters.Handled(found=1, moved=1)
+    (message,) = posthorn.waiting("DeliverQueue")
+    assert (message.group, message.task["event"]) == (webhook["id"], event_id)
+
+
+@pytest.mark.parametrize("parked", [False, True])
+def test_a_notification_goes_back_to_its_queue(
+    posthorn: Installation, place: Installed, parked: bool
+) -> None:
+    """What SES told is as it was, whether it was parked or received too often."""
+    body = '{"eventType":"Bounce","mail":{}}'
+    wrapped = {"v": 1, "reason": "no set", "kind": "notification", "message_id": "m-1", "body": body}
+    _send(posthorn, "FeedbackDeadLetterQueue", json.dumps(wrapped) if parked else body)
+
+    handled, said = _go(place, "feedback", move=True)
+
+    assert handled == dead_letters.Handled(found=1, moved=1)
+    assert [message.body for message in posthorn.waiting("FeedbackQueue")] == [body]
+    assert "Bounce" not in said[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "not json",
+        "[]",
+        "{}",
+        '{"v":99,"endpoint":"wh_1"}',
+        '{"kind":"message","reason":"odd","body":"canary"}',
+        '{"kind":"stream-record","reason":"odd","keys":null}',
+        '{"kind":"stream-record","reason":"odd","keys":{"pk":{"S":"x"},"sk":{"S":"evt_1"}}}',
+        '{"kind":"stream-record","reason":"gone","keys":{"pk":{"S":"w#0"},"sk":{"S":"evt_01GY5BVC30BPC335BN0KCGXRQ8"}}}',
+        '{"DDBStreamBatchInfo":{}}',
+    ],
+)
+def test_what_nobody_understands_stays(posthorn: Installation, place: Installed, body: str) -> None:
+    """A message that cannot be moved is shown, kept, and visible to the next command at once."""
+    _send(posthorn, "DeliverDeadLetterQueue", body)
+
+    handled, said = _go(place, "deliver", move=True)
+    again, _ = _go(place, "deliver")
+
+    assert (handled, again) == (dead_letters.Handled(found=1), dead_letters.Handled(found=1))
+    assert "stays" in said[0]
+    assert "canary" not in said[0]
+    assert _all_messages(posthorn) == []
+
+
+def test_a_command_that_dies_on_its_way_loses_nothing(posthorn: Installation, place: Installed) -> None:
+    """Sent first and deleted then: whoever dies in between leaves one message too many, which does nothing."""
+    body = _parked_task(posthorn)
+    _send(posthorn, "DeliverDeadLetterQueue", body)
+
+    def die(**_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with mock.patch.object(place.sqs, "delete_message", die), pytest.raises(KeyboardInterrupt):
+        _go(place, "deliver", move=True)
+    second, _ = _go(place, "deliver", move=True)
+
+    messages = posthorn.take("Retry1MinQueue")
+    assert second == dead_letters.Handled(found=1, moved=1)
+    assert [message.body for message in messages] == [body, body]
+    for message in messages:
+        posthorn.deliver([message])
+    assert len(posthorn.network.received) == 2
+
+
+def test_the_commands(
+    posthorn: Installation,
+    place: Installed,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As an operator types them: counts on standard output, progress beside it, and a mistake in one line."""
+    monkeypatch.setattr(dead_letters, "go_through", partial(dead_letters.go_through, wait_seconds=0))
+    monkeypatch.setattr(commands, "find", lambda _: place)
+    posthorn.register()
+    posthorn.publish()
+    since, until = rfc3339(posthorn.clock() - 1000), rfc3339(posthorn.clock() + 1000)
+    window = ["--since", since, "--until", until]
+
+    codes = [main(["redispatch", *window, "--dry-run"]), main(["redispatch", *window])]
+    counted = capsys.readouterr().out
+    codes += [main(["redispatch", "--since", until, "--until", since]), main(["dead-letters", "--dry-run"])]
+    mistakes = capsys.readouterr().err
+    codes.append(main(["dead-letters", "--move"]))
+    handled = capsys.readouterr().err
+
+    assert place.output("RetentionDays") == "30"
+    assert codes == [0, 0, 1, 1, 0]
+    assert counted.split()[-12:] == [
+        "channels", "1", "events", "1", "unreadable", "0", "missing", "1", "queued", "1", "failed", "0",
+    ]  # fmt: skip
+    assert len(mistakes.splitlines()) == 2
+    assert "deliver: 0 found, 0 moved" in handled
+    with pytest.raises(SystemExit):
+        main(["redispatch", "--since", "2026-03-01T12:00:00"])  # in which zone?

@@ -1,0 +1,125 @@
+"""Rows and messages as version 1 wrote them: a deploy meets those of the versions before it, and never misreads later ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from posthorn.errors import Malformed
+from posthorn.models import (
+    Attempt,
+    Delivery,
+    DeliveryKey,
+    Endpoint,
+    Event,
+    Health,
+    Outcome,
+    SealedSecret,
+    Status,
+    Timings,
+    Wire,
+)
+from posthorn.queues import Task, read_task
+from posthorn.stores import delivery_rows, endpoint_rows, events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# recorded once and never changed: what lies in tables and queues cannot be changed either
+VECTORS: Final = Path(__file__).parent.parent / "vectors"
+ROWS: Final[dict[str, dict[str, Any]]] = json.loads((VECTORS / "rows_v1.json").read_text("utf-8"))
+MESSAGES: Final[dict[str, str]] = json.loads((VECTORS / "messages_v1.json").read_text("utf-8"))
+
+WORKSPACE: Final = "wksp_01GY5BVC309NNKZNNKZNNKZNNK"
+KEY: Final = DeliveryKey("wh_01GY5BVC308HJA1VXRQ9M3Z7KD", "evt_01GY5BVC30BPC335BN0KCGXRQ8")
+
+READERS: Final[dict[str, Callable[[Any], object]]] = {
+    "endpoint": endpoint_rows.from_item,
+    "event": events.from_item,
+    "delivery": delivery_rows.from_item,
+}
+
+
+def test_an_endpoint() -> None:
+    """An endpoint from before health and rotation is healthy and has one secret."""
+    assert endpoint_rows.from_item(ROWS["endpoint"]) == Endpoint(
+        id=KEY.endpoint_id,
+        channel=WORKSPACE,
+        workspace=WORKSPACE,
+        wire=Wire.SMASHSEND,
+        url="https://hooks.example.com/hook",
+        events=("CONTACT_CREATED", "campaign.*"),
+        secret=SealedSecret(b"sealed", 1),
+        created_at=1_681_659_900_000,
+        health=Health.HEALTHY,
+        revision=1,
+    )
+
+
+def test_an_event() -> None:
+    """An event from before tests is for all that listen."""
+    assert events.from_item(ROWS["event"]) == Event(
+        id=KEY.event_id,
+        channel=WORKSPACE,
+        workspace=WORKSPACE,
+        type="contact.created",
+        data='{"contact":{"id":"cont_1"}}',
+        created_at="2023-04-16T15:45:00Z",
+    )
+
+
+def test_a_delivery() -> None:
+    """A delivery from before replays is in its first generation, and so are its attempts."""
+    outcome = Outcome(Timings(1, 2, 3, 4, 5), status=503, address="203.0.113.7", snippet="busy")
+    assert delivery_rows.from_item(ROWS["delivery"]) == Delivery(
+        key=KEY,
+        channel=WORKSPACE,
+        event_type="contact.created",
+        status=Status.RETRYING,
+        attempt=1,
+        generation=1,
+        next_attempt_at=1_681_659_960_000,
+        attempts=(Attempt(1, 1_681_659_900_000, outcome),),
+    )
+
+
+def test_a_message() -> None:
+    """A message that waited while a new version was deployed asks for what it asked for before."""
+    assert read_task(MESSAGES["attempt"]) == Task(KEY, WORKSPACE, generation=1, attempt=2)
+
+
+@pytest.mark.parametrize("what", READERS)
+def test_what_a_later_version_adds_does_no_harm(what: str) -> None:
+    """An attribute that this version does not know leaves the row as readable as it was."""
+    later = {**ROWS[what], "colour": {"S": "blue"}}
+
+    assert READERS[what](later) == READERS[what](ROWS[what])
+
+
+@pytest.mark.parametrize("what", READERS)
+@pytest.mark.parametrize("version", [{"N": "2"}, {"N": "99"}, {"N": "?"}, {"S": "1"}, None])
+def test_a_row_of_another_version_is_refused(what: str, version: dict[str, str] | None) -> None:
+    """A version that may mean something else is never guessed at."""
+    row = {name: value for name, value in ROWS[what].items() if name != "v"}
+    if version is not None:
+        row["v"] = version
+
+    with pytest.raises(Malformed):
+        READERS[what](row)
+
+
+@pytest.mark.parametrize("version", [2, 99, "1", None])
+def test_a_message_of_another_version_is_refused(version: object) -> None:
+    """As rows."""
+    with pytest.raises(Malformed):
+        read_task(json.dumps({**json.loads(MESSAGES["attempt"]), "v": version}))
+
+
+def test_a_message_with_more_in_it_is_understood() -> None:
+    """A field that this version does not know changes nothing."""
+    body = json.dumps({**json.loads(MESSAGES["attempt"]), "colour": "blue"})
+
+    assert read_task(body) == read_task(MESSAGES["attempt"])
