@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from posthorn.models import Status
 from tests.proof import customers
 from tests.proof.receivers import Mood
-from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, Way, World, host
+from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, SWEEP_SECONDS, Way, World, host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +112,18 @@ def _settled(world: World) -> None:
     world.drain()
 
 
+def _overdue(world: World) -> None:
+    """Leave retries whose messages never came to be: their invocation died between row and message."""
+    _retrying(world)
+    for queue in world.queues.values():
+        queue.messages.clear()
+    world.clock.pass_seconds(SWEEP_SECONDS)
+
+
+def _sweep(world: World) -> None:
+    world.sweep()
+
+
 def _replay(world: World) -> None:
     row = next(row for row in world.rows() if row.status is Status.DELIVERED)
     customers.replay(world, row)
@@ -144,5 +156,6 @@ SCENARIOS: Final = (
     Scenario("deliver the last retry", lambda world: _retrying(world, 3), _deliver),
     Scenario("deliver to endpoints that are gone or off", _gone_meanwhile, _deliver),
     Scenario("take notifications", _mailed, _take),
+    Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
     Scenario("replay one", _settled, _replay, needs_sweeper=True),
 )

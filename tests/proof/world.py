@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
+import boto3
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sqs.models import sqs_backends
 
+from infra.cli.installed import Installed
+from infra.cli.redispatch import redispatch
 from posthorn import assembly
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
@@ -386,9 +389,8 @@ class World:
     def _recover(self) -> bool:
         """Do what the sweeper and an operator do about what the mappings gave up; false when there is nothing."""
         given_up, self.given_up = self.given_up, []
-        for record in given_up:
-            self.stream.add("redispatched", record.content)
-        self.tally["records redispatched"] += len(given_up)
+        if given_up:
+            self._redispatch()
         if any(row.status.is_open for row in self.rows()):
             self.clock.pass_seconds(SWEEP_SECONDS)
             self.sweep()
@@ -398,6 +400,17 @@ class World:
         self.tally["dead letters moved back"] += len(buried)
         self.observe()
         return bool(given_up or buried or self.tasks())
+
+    def _redispatch(self) -> None:
+        """Run `posthorn redispatch` over all there is."""
+        here = self.installation
+        outputs = {f"{name}Name": table for name, table in here.tables.items()}
+        outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in here.queues.items()}
+        place = Installed("posthorn", boto3.Session(), {**outputs, "RetentionDays": "30"}, self.clock)
+        done = redispatch(
+            place, since_ms=START_MS, until_ms=self.clock(), dry_run=False, progress=lambda _: None
+        )
+        self.tally["deliveries redispatched"] += done.queued
 
     # ---- what is
 
