@@ -26,7 +26,7 @@ class Party:
     endpoint_id: str
     accepted: set[str] = field(default_factory=set)  # ids that the API answered with
 
-    def keys(self) -> set[DeliveryKey]:
+    def wanted(self) -> set[DeliveryKey]:
         return {DeliveryKey(self.endpoint_id, event_id) for event_id in self.accepted}
 
 
@@ -52,7 +52,7 @@ def unsettled(stack: Stack, parties: list[Party]) -> set[DeliveryKey]:
         key
         for party in parties
         for rows in (rows_of(stack, party),)
-        for key in party.keys()
+        for key in party.wanted()
         if key.event_id not in rows or rows[key.event_id].status not in SETTLED
     }
 

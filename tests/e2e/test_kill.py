@@ -69,7 +69,7 @@ def test_no_event_is_lost_while_functions_die(stack: Stack, capsys: pytest.Captu
     for function, times in died.items():
         account.sums[f"killed: {functions[function]}"] = times
     with capsys.disabled():
-        print(f"\n{account.table()}")
+        print(f"\n{account.table()}")  # noqa: T201 - figures for the record
     assert account.wrong == []
     assert account.sums["accepted"] == EVENTS * len(parties)
     assert account.sums["delivered"] >= EVENTS * RECEIVERS["well"][1]

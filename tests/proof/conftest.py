@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from posthorn.telemetry import log
-from tests.proof import customers
-from tests.proof.world import World, existing
+from tests.proof.beginning import existing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.proof.world import World
 
 
 @pytest.fixture(scope="session")
@@ -22,20 +23,8 @@ def shared_world() -> Iterator[World]:
     log().setLevel(before)
 
 
-@pytest.fixture(scope="session")
-def inhabited_world(shared_world: World) -> World:
-    """Give every later run some endpoints to begin with."""
-    shared_world.begin()
-    with shared_world.happening():
-        for workspace, number, patterns in ((0, 0, ["*"]), (0, 1, ["contact.*"]), (1, 0, ["*"])):
-            customers.register(shared_world, workspace, number, patterns)
-        customers.register_destination(shared_world, 2)
-    shared_world.settle_down()
-    return shared_world
-
-
 @pytest.fixture
-def world(inhabited_world: World) -> World:
+def world(shared_world: World) -> World:
     """Give a world at its beginning; making one takes longer than most tests."""
-    inhabited_world.begin()
-    return inhabited_world
+    shared_world.begin()
+    return shared_world

@@ -201,6 +201,6 @@ class Threads:
     def installed(self) -> Iterator[None]:
         """Take the place of the process's threads."""
         aws.threads.cache_clear()
-        with mock.patch.object(aws, "ThreadPoolExecutor", lambda *_, **__: self):
+        with mock.patch.object(aws, "ThreadPoolExecutor", return_value=self):
             yield
         aws.threads.cache_clear()

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from posthorn.models import Status
-from tests.proof import customers, promise
+from tests.proof import customers, promise, recovery
 from tests.proof.faults import Fault, Kind
 from tests.proof.receivers import Mood
-from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, Way, World, host
+from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, WORKSPACES, Way, World, host
 
 if TYPE_CHECKING:
     from posthorn.models import Endpoint
 
-WORKSPACES = 2
 ENDPOINTS = 6  # more would only make the same slower
 
 some = st.integers(0, 11)  # chooses among whatever there is
@@ -210,7 +209,7 @@ class Machine(RuleBasedStateMachine):
         assert found == [], found
 
     def teardown(self) -> None:
-        self.world.drain()
+        recovery.drain(self.world)
         self.world.count()
         broken = promise.broken(self.world)
         assert broken == [], broken
@@ -221,7 +220,7 @@ class Machine(RuleBasedStateMachine):
         """Let mappings work, one after another."""
         for poll in then:
             if not self._ready() and poll.patient:
-                self.world.wait()
+                recovery.wait(self.world)
             ready = self._ready()
             if not ready:
                 return

@@ -8,14 +8,13 @@ from unittest import mock
 
 from posthorn.deliver import Deliverer
 from posthorn.dispatch import Dispatcher
-from posthorn.models import Status
+from posthorn.models import Delivery, Status
 from posthorn.queues import Queues
 from posthorn.stores.deliveries import Deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posthorn.models import Delivery
     from tests.proof.world import World
 
 
@@ -62,7 +61,7 @@ def acknowledge_before_message(world: World) -> Iterator[None]:
 @contextmanager
 def no_look_at_rows(_: World) -> Iterator[None]:
     """Dispatch without asking which deliveries there are already."""
-    with mock.patch.object(Deliveries, "get_many", lambda *_: ({}, set())):
+    with mock.patch.object(Deliveries, "get_many", return_value=({}, set())):
         yield
 
 

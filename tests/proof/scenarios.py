@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from posthorn.models import Status
-from tests.proof import customers
+from tests.proof import customers, recovery
 from tests.proof.receivers import Mood
 from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, SWEEP_SECONDS, Way, World, host
 
@@ -84,10 +84,10 @@ def _retrying(world: World, attempts: int = 1, *, well: bool = False) -> None:
         for lane in world.stream.ready():
             world.stream.poll(lane)
     for queue in DELIVER_QUEUES[1:][: attempts - 1]:
-        world.wait()
+        recovery.wait(world)
         with world.happening():
             world.queues[queue].poll()
-    world.wait()
+    recovery.wait(world)
     if well:
         world.receivers.moods.clear()
 
@@ -109,7 +109,7 @@ def _take(world: World) -> None:
 def _settled(world: World) -> None:
     with world.happening():
         customers.publish(world, 0, ["CONTACT_CREATED"])
-    world.drain()
+    recovery.drain(world)
 
 
 def _overdue(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.proof import promise
+from tests.proof import promise, recovery
 from tests.proof.faults import POST, Fault, Kind
 from tests.proof.world import Way
 
@@ -48,8 +48,8 @@ def run(world: World, scenario: Scenario, way: Way) -> list[str]:
         world.watched = None
         scenario.act(world)
     found = promise.out_of_order(world)
-    world.drain(with_sweeper=False)
+    recovery.drain(world, with_sweeper=False)
     if not scenario.needs_sweeper:
         found += promise.forsaken(world)
-    world.drain()
+    recovery.drain(world)
     return found + promise.broken(world)

@@ -29,14 +29,14 @@ def test_the_sweep_notices_a_broken_order(
         found = next(_found(world), None)
     assert found is not None
     with capsys.disabled():
-        print(f"\n  {mutation.__name__}: {found}")
+        print(f"\n  {mutation.__name__}: {found}")  # noqa: T201 - what found it is told
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
 def test_the_model_notices_a_broken_order(world: World, mutation: Any) -> None:
     """So do the runs of the model, as many as `make test` makes of them."""
+    Machine.world = world
     with mutation(world), pytest.raises(AssertionError):
-        Machine.world = world
         run_state_machine_as_test(Machine, settings=settings(RUN_OF_CI, phases=[Phase.generate]))
 
 

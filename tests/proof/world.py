@@ -7,18 +7,15 @@ import copy
 import json
 import random
 from collections import Counter
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-import boto3
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sqs.models import sqs_backends
 
-from infra.cli.installed import Installed
-from infra.cli.redispatch import redispatch
 from posthorn import assembly
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
@@ -29,11 +26,9 @@ from posthorn.handlers import dispatch as dispatch_handler
 from posthorn.handlers import feedback as feedback_handler
 from posthorn.handlers import sweep as sweep_handler
 from posthorn.queues import read_task
-from posthorn.stores import batches, delivery_rows, endpoint_rows, events
-from tests.installation import START_MS, Installation, Reply, running
+from posthorn.stores import delivery_rows, endpoint_rows, events
+from tests.installation import START_MS, Installation, Reply
 from tests.mappings import Died, Message, QueueMapping, Record, StreamMapping
-from tests.proof.faults import Fault, Faults, Invocation, Threads
-from tests.proof.receivers import Receivers
 from tests.template import ACCOUNT, REGION, load, resolve
 
 if TYPE_CHECKING:
@@ -41,7 +36,10 @@ if TYPE_CHECKING:
 
     from posthorn.models import Delivery, DeliveryKey, Endpoint, Event
     from posthorn.queues import Task
+    from tests.proof.faults import Fault, Faults, Invocation, Threads
+    from tests.proof.receivers import Receivers
 
+WORKSPACES: Final = 2
 HOSTS: Final = 3  # of each workspace
 MAIL_WORKSPACE: Final = 0
 MAIL_SET: Final = "mails"
@@ -190,21 +188,21 @@ class World:
 
     def _dispatch(self, event: dict[str, Any]) -> Any:
         context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
-        with mock.patch.object(dispatch_handler, "dispatcher", lambda: self.dispatcher):
+        with mock.patch.object(dispatch_handler, "dispatcher", return_value=self.dispatcher):
             return self.invoke(lambda: dispatch_handler.handler(event, context))
 
     def _deliver(self, event: dict[str, Any]) -> Any:
-        with mock.patch.object(deliver_handler, "deliverer", lambda: self.deliverer):
+        with mock.patch.object(deliver_handler, "deliverer", return_value=self.deliverer):
             return self.invoke(lambda: deliver_handler.handler(event, None))
 
     def _take_notifications(self, event: dict[str, Any]) -> Any:
-        with mock.patch.object(feedback_handler, "feedback", lambda: self.feedback):
+        with mock.patch.object(feedback_handler, "feedback", return_value=self.feedback):
             return self.invoke(lambda: feedback_handler.handler(event, None))
 
     def sweep(self) -> None:
         """Run the sweeper once, as its schedule does."""
         context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
-        with mock.patch.object(sweep_handler, "sweeper", lambda: self.installation.sweeper):
+        with mock.patch.object(sweep_handler, "sweeper", return_value=self.installation.sweeper):
             try:
                 swept = self.invoke(lambda: sweep_handler.handler({}, context))
             except (Died, Unavailable):
@@ -356,62 +354,6 @@ class World:
             if endpoint_id not in now and life.until is None:
                 life.until = self.step
 
-    # ---- recovering
-
-    def drain(self, *, with_sweeper: bool = True) -> None:
-        """Heal everything and let time pass until nothing is left to do."""
-        self.receivers.moods.clear()
-        for _ in range(200):
-            with self.happening():
-                busy = self._work_off()
-            if not busy and not (with_sweeper and self._recover()) and not self.wait():
-                return
-        self.violations.append("the work does not come to an end")
-
-    def _work_off(self) -> bool:
-        """Let every mapping do what it can do now; false when that was nothing."""
-        lanes = self.stream.ready()
-        for lane in lanes:
-            self.stream.poll(lane)
-        self.observe()
-        busy = [queue for queue in self.queues.values() if queue.ready()]
-        for queue in busy:
-            queue.poll()
-        return bool(lanes or busy)
-
-    def wait(self) -> bool:
-        """Pass to the moment when the next message is visible; false when there is none."""
-        moments = [message.visible_at for queue in self.queues.values() for message in queue.messages]
-        if moments:
-            self.clock.now_ms = max(self.clock.now_ms, min(moments))
-        return bool(moments)
-
-    def _recover(self) -> bool:
-        """Do what the sweeper and an operator do about what the mappings gave up; false when there is nothing."""
-        given_up, self.given_up = self.given_up, []
-        if given_up:
-            self._redispatch()
-        if any(row.status.is_open for row in self.rows()):
-            self.clock.pass_seconds(SWEEP_SECONDS)
-            self.sweep()
-        buried, self.buried = self.buried, []
-        for queue, message in buried:
-            self.queues[queue].messages.append(Message(message.id, message.body, self.clock()))
-        self.tally["dead letters moved back"] += len(buried)
-        self.observe()
-        return bool(given_up or buried or self.tasks())
-
-    def _redispatch(self) -> None:
-        """Run `posthorn redispatch` over all there is."""
-        here = self.installation
-        outputs = {f"{name}Name": table for name, table in here.tables.items()}
-        outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in here.queues.items()}
-        place = Installed("posthorn", boto3.Session(), {**outputs, "RetentionDays": "30"}, self.clock)
-        done = redispatch(
-            place, since_ms=START_MS, until_ms=self.clock(), dry_run=False, progress=lambda _: None
-        )
-        self.tally["deliveries redispatched"] += done.queued
-
     # ---- what is
 
     def endpoints(self) -> list[Endpoint]:
@@ -447,30 +389,6 @@ class World:
 
     def _table(self, name: str) -> Any:
         return self._moto[self.installation.tables[name]]
-
-
-@contextmanager
-def existing(workspaces: int = 2) -> Iterator[World]:
-    """Make a world with some workspaces; many runs share it, one after another."""
-    with running() as installation, ExitStack() as installed:
-        faults, threads = Faults(), Threads()
-        installed.enter_context(threads.installed())
-        installed.enter_context(faults.installed())
-        installed.enter_context(mock.patch.object(batches.time, "sleep", lambda _: None))
-        keys = [(installation.workspace, installation.key)]
-        keys += [installation.new_workspace() for _ in range(workspaces - 1)]
-        installation.names.update(
-            {
-                host(workspace, number): ("93.184.216.34",)
-                for workspace in range(workspaces)
-                for number in range(HOSTS)
-            }
-        )
-        made = installation.call("POST", "/api/v1/partner/email/configuration-sets", {"name": MAIL_SET})
-        mail_set = made.body["config_set_id"]
-        yield World(
-            installation, faults, threads, Receivers(installation.clock, faults), keys, mail_set=mail_set
-        )
 
 
 def host(workspace: int, number: int) -> str:
