@@ -22,7 +22,7 @@ def drain(world: World, *, with_sweeper: bool = True) -> None:
     for _ in range(200):
         with world.happening():
             busy = _work_off(world)
-        if not busy and not (with_sweeper and _recover(world)) and not wait(world):
+        if not busy and not wait(world) and not (with_sweeper and _recover(world)):
             return
     world.violations.append("the work does not come to an end")
 
@@ -60,7 +60,7 @@ def _recover(world: World) -> bool:
         world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
     world.tally["dead letters moved back"] += len(buried)
     world.observe()
-    return bool(given_up or buried or world.tasks())
+    return bool(given_up or buried or world.tasks())  # what was swept comes as a message
 
 
 def _redispatch(world: World) -> None:
