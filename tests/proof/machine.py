@@ -36,6 +36,7 @@ ways = st.builds(
     at_once=st.booleans(),
     remaining_ms=st.sampled_from([60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 19_000, 4_000]),
 )
+halfway = st.builds(Way, fault=st.just(Fault(Kind.DIE_AFTER, 0)))  # between the row and its message
 requests = st.builds(Way, fault=st.none() | st.none() | faults, is_lazy=st.booleans())
 
 
@@ -163,7 +164,7 @@ class Machine(RuleBasedStateMachine):
         self._poll(then)
 
     @precondition(lambda self: any(not row.status.is_open for row in self.world.rows()))
-    @rule(which=some, way=requests, then=polls)
+    @rule(which=some, way=requests | halfway, then=polls)
     def replay(self, which: int, way: Way, then: list[Poll]) -> None:
         settled = [row for row in self.world.rows() if row.status in {Status.DELIVERED, Status.FAILED}]
         with self.world.happening(way):
