@@ -90,13 +90,11 @@ def _party(stack: Stack, kind: str, running: ExitStack, answer: Answer) -> tuple
 
 def _publish(parties: list[tuple[Customer, Party]]) -> None:
     """Publish everything; a request that dies is made again under its key, as a client would."""
+    batches = [(*party, first) for first in range(0, EVENTS, BATCH) for party in parties]
     with ThreadPoolExecutor(PUBLISHERS) as publishers:
-        list(
-            publishers.map(
-                lambda job: _publish_batch(*job[0], job[1]),
-                [(party, first) for first in range(0, EVENTS, BATCH) for party in parties],
-            )
-        )
+        published = [publishers.submit(_publish_batch, *batch) for batch in batches]
+    for one in published:
+        one.result()
 
 
 def _publish_batch(customer: Customer, party: Party, first: int) -> None:

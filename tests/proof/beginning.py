@@ -6,7 +6,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from posthorn.stores import batches
 from tests.installation import running
 from tests.proof import customers
 from tests.proof.faults import Faults, Threads
@@ -24,7 +23,7 @@ def existing() -> Iterator[World]:
         faults, threads = Faults(), Threads()
         installed.enter_context(threads.installed())
         installed.enter_context(faults.installed())
-        installed.enter_context(mock.patch.object(batches.time, "sleep"))
+        installed.enter_context(mock.patch("posthorn.stores.batches.time.sleep"))
         keys = [(installation.workspace, installation.key)]
         keys += [installation.new_workspace() for _ in range(WORKSPACES - 1)]
         installation.names.update(
