@@ -26,7 +26,7 @@ def enqueue_before_row(_: World) -> Iterator[None]:
         self._enqueue_next(row)
         self._deliveries.create(row, now_ms=self._clock())
 
-    def finish(self: Any, claim: Any, made: Any) -> None:
+    def finish(self: Any, claim: Any, made: Any, *_: Any) -> None:
         if made.delivery.status is Status.RETRYING:
             self._enqueue_next(made.delivery)
         self._deliveries.advance(made.delivery, before=claim.row.attempt)
