@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-PAUSE: Final = (0.1, 0.7)  # seconds between two deaths
+PAUSE: Final = (0.2, 1.5)  # seconds between two deaths
+CHILDHOOD: Final = 4.0
+"""Seconds that a worker lives at least. One that dies while it starts has done nothing that could be lost."""
 _NAME: Final = b"AWS_LAMBDA_FUNCTION_NAME="
 
 
@@ -28,7 +31,9 @@ def dying_workers(emulator: int, functions: Collection[str], seed: int) -> Itera
 
     def kill() -> None:
         while not done.wait(dice.uniform(*PAUSE)):
-            workers = [found for found in _workers(emulator) if found[1] in functions]
+            workers = [
+                found for found in _workers(emulator) if found[1] in functions and _age(found[0]) > CHILDHOOD
+            ]
             if not workers:
                 continue
             process, function = dice.choice(workers)
@@ -59,3 +64,14 @@ def _workers(emulator: int) -> list[tuple[int, str]]:
             names = [one.removeprefix(_NAME).decode() for one in variables if one.startswith(_NAME)]
             found += [(int(child), name) for name in names]
     return found
+
+
+def _age(process: int) -> float:
+    """Return for how many seconds a process has been there, 0 when it is gone."""
+    try:
+        # proc_pid_stat(5): the name may hold anything, the 22nd field is the start in clock ticks since boot
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started
