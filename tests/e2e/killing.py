@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-PAUSE: Final = (0.2, 1.5)  # seconds between two deaths
+PAUSE: Final = (0.5, 2.0)  # seconds between two deaths
 CHILDHOOD: Final = 4.0
 """Seconds that a worker lives at least. One that dies while it starts has done nothing that could be lost."""
 _NAME: Final = b"AWS_LAMBDA_FUNCTION_NAME="

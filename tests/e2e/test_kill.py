@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.receivers.recorder import Answer, Recorded
 
 EVENTS: Final = 100  # of each customer
-BATCH: Final = 25
+BATCH: Final = 50
 PUBLISHERS: Final = 2
 VISIBILITY: Final = 35
 """Seconds; the template's 180 would be most of the test. A claim must end before: AttemptDeadline and half a minute."""
