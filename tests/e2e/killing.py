@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
 PAUSE: Final = (0.5, 2.0)  # seconds between two deaths
+DEATHS: Final = 30  # and then peace, or a slow machine would never come to an end
 CHILDHOOD: Final = 4.0
 """Seconds that a worker lives at least. One that dies while it starts has done nothing that could be lost."""
 _NAME: Final = b"AWS_LAMBDA_FUNCTION_NAME="
@@ -30,7 +31,7 @@ def dying_workers(emulator: int, functions: Collection[str], seed: int) -> Itera
     dice, done, died = random.Random(seed), threading.Event(), Counter[str]()  # noqa: S311 - it gambles, it guards nothing
 
     def kill() -> None:
-        while not done.wait(dice.uniform(*PAUSE)):
+        while died.total() < DEATHS and not done.wait(dice.uniform(*PAUSE)):
             workers = [
                 found for found in _workers(emulator) if found[1] in functions and _age(found[0]) > CHILDHOOD
             ]
