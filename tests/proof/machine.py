@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ENDPOINTS = 6  # more would only make the same slower
 
+VISIBILITY = 181  # seconds; longer than any queue's
+
 some = st.integers(0, 11)  # chooses among whatever there is
 workspaces = st.integers(0, WORKSPACES - 1)
 hosts = st.integers(0, HOSTS - 1)
@@ -63,7 +65,7 @@ polls = st.lists(
         way=ways,
         between=st.sampled_from([None, None, None]) | st.tuples(st.integers(0, 8), some),
     ),
-    max_size=3,
+    max_size=2,
 )
 
 
@@ -188,6 +190,22 @@ class Machine(RuleBasedStateMachine):
         with self.world.happening(way):
             self.world.sweep()
         self._poll(then)
+
+    @precondition(lambda self: self._ready())
+    @rule(which=some)
+    def give_up(self, which: int) -> None:
+        """Die of one batch until its mapping gives it up: to the failure destination, or the dead-letter queue."""
+        world, ready = self.world, self._ready()
+        name = ready[which % len(ready)]
+        for _ in range(100):
+            if name not in self._ready():
+                break
+            with world.happening(Way(Fault(Kind.DIE_BEFORE, 0))):
+                if name in world.queues:
+                    world.queues[name].poll()
+                    world.clock.pass_seconds(VISIBILITY)
+                else:
+                    world.stream.poll(name)
 
     @precondition(lambda self: self.world.stream.lanes)
     @rule(which=some, then=polls)

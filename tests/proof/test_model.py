@@ -33,6 +33,7 @@ REACHED = (
     "invocations that died",
     "POSTs made again for that",
     "dead letters moved back",
+    "deliveries redispatched",
     "rows swept",
     "replays",
     "row delivered",
