@@ -83,7 +83,9 @@ class Account:
                 self.wrong.append(f"lost at {party.kind}: {event_id}")
                 continue
             self.sums["delivered" if row.reason is None else f"failed: {row.reason}"] += 1
-            if row.attempt > received[event_id]:
+            # an attempt without a status may not have reached its receiver at all
+            answered = sum(attempt.outcome.status is not None for attempt in row.attempts)
+            if answered > received[event_id]:
                 self.wrong.append(f"on record and not received at {party.kind}: {event_id}")
         self.wrong += [
             f"received and never accepted at {party.kind}: {one}" for one in received.keys() - party.accepted
