@@ -133,8 +133,14 @@ bench: build $(LAMBDA) ## measure everything, write docs/benchmarks.md, print th
 
 # ---- Checks ----------------------------------------------------------------------------------------------
 
-test: test-lint test-unit test-integration test-stack test-e2e ## every check, in stages; fails when one fails
+test: test-lint test-unit test-integration test-proof test-stack test-e2e ## every check, in stages; fails when one fails
 	@echo "== all stages passed"
+
+MODEL := tests/proof/test_model.py
+RUNS ?= 5000
+
+torture: $(DEV) ## the proof with other runs every time, RUNS=5000 of them: an hour and more
+	@TORTURE_RUNS=$(RUNS) $(BIN)/pytest $(MODEL)
 
 lint: $(DEV) ## ruff and mypy
 	@$(BIN)/ruff check
@@ -146,6 +152,10 @@ test-unit: headline-unit $(DEV) $(NODE)
 	@$(BIN)/pytest tests/unit
 test-integration: headline-integration $(DEV) $(NODE)
 	@$(BIN)/pytest tests/integration
+# The model on one core, everything else of the proof on another. The hash seed makes runs the same everywhere.
+test-proof: headline-proof $(DEV)
+	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \
+	PYTHONHASHSEED=0 $(BIN)/pytest $(MODEL); model=$$?; wait $$others && exit $$model
 test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV)
 	@$(BIN)/pytest tests/stack
 test-e2e: headline-e2e $(STACK) $(NODE)
@@ -154,6 +164,7 @@ test-e2e: headline-e2e $(STACK) $(NODE)
 headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
 headline-unit: ; @echo "== unit: one module at a time, loopback only (a minute)"
 headline-integration: ; @echo "== integration: the functions together, in moto (two minutes)"
+headline-proof: ; @echo "== proof: no event is lost, whatever dies and whenever (three minutes)"
 headline-stack: ; @echo "== stack: the locks and the template, read as data, and its linters (a minute)"
 headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (the longest, two minutes and more)"
 
@@ -161,6 +172,6 @@ clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules
 	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup lock lock-check build local demo openapi diagram counts bench test lint clean
-.PHONY: test-lint test-unit test-integration test-stack test-e2e
-.PHONY: headline-lint headline-unit headline-integration headline-stack headline-e2e
+.PHONY: help setup lock lock-check build local demo openapi diagram counts bench test torture lint clean
+.PHONY: test-lint test-unit test-integration test-proof test-stack test-e2e
+.PHONY: headline-lint headline-unit headline-integration headline-proof headline-stack headline-e2e

@@ -107,8 +107,10 @@ class Installation:
     network: Network
     office: Office
     settings: DeliverySettings
+    feedback_settings: FeedbackSettings
     feedback: Feedback
     replayer: Replayer
+    dice: random.Random
     sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
     workspace: str
@@ -341,6 +343,7 @@ def running(**parameters: str) -> Iterator[Installation]:
         workspace, key = create_workspace_key(
             aws.client("dynamodb"), tables["ConfigTable"], workspace_name="test", scopes=ALL_SCOPES
         )
+        feedback_settings = FeedbackSettings.read(environment("FeedbackFunction", physical))
         yield Installation(
             tables=tables,
             queues=queues,
@@ -349,9 +352,9 @@ def running(**parameters: str) -> Iterator[Installation]:
             network=Network(clock),
             office=office,
             settings=DeliverySettings.read(environment("DispatchFunction", physical)),
-            feedback=open_feedback(
-                FeedbackSettings.read(environment("FeedbackFunction", physical)), clock=clock
-            ),
+            feedback_settings=feedback_settings,
+            feedback=open_feedback(feedback_settings, clock=clock),
+            dice=dice,
             replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
             sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 TOKEN: Final = "wht_canary-token-that-nobody-may-log"
 """The token of every webhook here, so that whoever verifies needs to know but one."""
@@ -26,13 +26,25 @@ class Customer:
     api_url: str
     key: str = field(repr=False)
 
-    def call(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> tuple[int, Any]:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> tuple[int, Any]:
         """Call the API over HTTP; a body that is not bytes goes as JSON."""
         address = urlsplit(self.api_url)
         raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
-        headers = {"content-type": "application/json", "authorization": f"Bearer {key or self.key}"}
+        sent = {
+            "content-type": "application/json",
+            "authorization": f"Bearer {key or self.key}",
+            **(headers or {}),
+        }
         with closing(http.client.HTTPConnection(address.netloc, timeout=PATIENCE)) as connection:
-            connection.request(method, address.path + path, raw, headers)
+            connection.request(method, address.path + path, raw, sent)
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 

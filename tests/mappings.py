@@ -1,0 +1,265 @@
+"""A model of Lambda's two event source mappings, on a clock that only a test moves.
+
+What is modelled, as AWS documents it:
+
+Stream (DynamoDB)
+- Records of one lane come in order, and one batch of a lane is at work at a time. A lane is what `ParallelizationFactor`
+  makes of a shard: all records of one partition key are in one lane. Lanes know nothing of each other.
+- An answer without failures checkpoints behind the batch. With failures, everything before the lowest reported sequence
+  number is done, and everything from it on comes again, what had succeeded included.
+- A batch that failed as a whole is cut in two (`BisectBatchOnFunctionError`), which costs no retry; a single record is
+  tried again up to `MaximumRetryAttempts` times. What came back through a partial answer counts a retry too.
+- Records that have used up their retries, or that are older than `MaximumRecordAgeInSeconds`, are given up: the failure
+  destination is told their sequence numbers, not their contents.
+- A checkpoint may be lost: the last batch comes again (at least once).
+
+Queue (SQS)
+- A message is received when it is due, and then hidden for the visibility timeout. In what order, nobody promises.
+- An answer removes the messages that it does not name; the others come again when they are visible again.
+- A message that was received `maxReceiveCount` times moves to the dead-letter queue instead of being received again.
+- A removed message may come once more (at least once).
+
+Both
+- `None`, `{}`, and an empty or missing list of failures mean that all went well. An exception, an identifier that is
+  empty, missing or of no record in the batch mean that none did.
+
+What is not: how fast mappings poll and scale, batching windows, throttled invocations, the retention of queues.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+type Json = dict[str, Any]
+type Function = Callable[[Json], Any]
+"""Takes the event of an invocation and answers, or raises `Died`."""
+
+
+class Died(BaseException):
+    """The invocation came to no answer; nothing of ours may catch it."""
+
+
+def failures(answer: Any, identifiers: Sequence[str]) -> set[str]:
+    """Return which of a batch's records an answer with `ReportBatchItemFailures` leaves undone."""
+    if answer is None or answer == {}:
+        return set()
+    listed = answer.get("batchItemFailures") if isinstance(answer, dict) else ()
+    if listed is None or listed == []:
+        return set()
+    if not isinstance(listed, list):
+        return set(identifiers)
+    named = {one.get("itemIdentifier") if isinstance(one, dict) else None for one in listed}
+    return {str(name) for name in named} if named <= set(identifiers) else set(identifiers)
+
+
+# ---- the stream
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of the stream; `at` in Unix milliseconds."""
+
+    sequence: str
+    at: int
+    content: Json = field(repr=False)
+
+
+@dataclass
+class Batch:
+    """Records that are tried together."""
+
+    records: list[Record]
+    retries: int = 0
+
+
+@dataclass
+class Lane:
+    """Records of the same partition keys, in order."""
+
+    waiting: deque[Record] = field(default_factory=deque)
+    work: deque[Batch] = field(default_factory=deque)  # cut or come again; before what waits
+    last: Batch | None = None
+    busy: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.waiting and not self.work
+
+
+class StreamMapping:
+    """The mapping of a table's stream to a function."""
+
+    def __init__(
+        self,
+        function: Function,
+        *,
+        batch_size: int,
+        max_retries: int,
+        max_age: int,  # seconds
+        give_up: Callable[[list[Record], str], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._function = function
+        self._batch_size = batch_size
+        self._max_retries = max_retries
+        self._max_age_ms = max_age * 1000
+        self._give_up = give_up
+        self._clock = clock
+        self.lanes: dict[str, Lane] = {}
+        self._sequence = 0
+
+    def add(self, lane: str, content: Json) -> None:
+        """Take a change of the table up into the stream."""
+        self._sequence += 1
+        sequence = f"{self._sequence:021d}"
+        content["dynamodb"]["SequenceNumber"] = sequence
+        self.lanes.setdefault(lane, Lane()).waiting.append(Record(sequence, self._clock(), content))
+
+    def ready(self) -> list[str]:
+        """Return the lanes that have something to do."""
+        return [name for name, lane in self.lanes.items() if not lane.is_empty and not lane.busy]
+
+    def pending(self) -> list[Record]:
+        """Return every record that has not been taken or given up."""
+        return [
+            record
+            for lane in self.lanes.values()
+            for records in (*(batch.records for batch in lane.work), lane.waiting)
+            for record in records
+        ]
+
+    def repeat(self, lane: str) -> None:
+        """Lose the checkpoint behind a lane's last batch."""
+        found = self.lanes[lane]
+        if found.last is not None and not found.busy:
+            found.work.appendleft(Batch(found.last.records))
+            found.last = None
+
+    def poll(self, name: str, size: int | None = None) -> None:
+        """Invoke the function with the next batch of a lane, of at most `size` records."""
+        lane = self.lanes[name]
+        if not lane.work:
+            wanted = min(size or self._batch_size, self._batch_size, len(lane.waiting))
+            lane.work.append(Batch([lane.waiting.popleft() for _ in range(wanted)]))
+        batch = self._young(lane.work.popleft())
+        if not batch.records:
+            return
+        lane.busy = True
+        identifiers = [record.sequence for record in batch.records]
+        try:
+            undone = failures(
+                self._function({"Records": [record.content for record in batch.records]}), identifiers
+            )
+            whole = undone == set(identifiers) and len(identifiers) > 1
+        except Died:
+            undone, whole = set(identifiers), True
+        lane.busy = False
+        if done := [record for record in batch.records if not undone or record.sequence < min(undone)]:
+            lane.last = Batch(done)
+        if undone:
+            lane.work.extendleft(reversed(self._rest(batch, min(undone), whole=whole)))
+
+    def _young(self, batch: Batch) -> Batch:
+        """Give up the records that have grown too old."""
+        oldest = self._clock() - self._max_age_ms
+        if aged := [record for record in batch.records if record.at < oldest]:
+            self._give_up(aged, "MaxRecordAgeExceeded")
+        return Batch([record for record in batch.records if record.at >= oldest], batch.retries)
+
+    def _rest(self, batch: Batch, lowest: str, *, whole: bool) -> list[Batch]:
+        """Return the batches that follow from one that was not taken as a whole."""
+        rest = [record for record in batch.records if record.sequence >= lowest]
+        if whole and len(rest) > 1:
+            middle = len(rest) // 2
+            return [Batch(rest[:middle], batch.retries), Batch(rest[middle:], batch.retries)]
+        if batch.retries >= self._max_retries:
+            self._give_up(rest, "RetryAttemptsExhausted")
+            return []
+        return [Batch(rest, batch.retries + 1)]
+
+
+# ---- the queues
+
+
+@dataclass
+class Message:
+    """A message as its queue keeps it."""
+
+    id: str
+    body: str
+    visible_at: int  # Unix milliseconds
+    receives: int = 0
+
+
+class QueueMapping:
+    """A queue and its mapping to a function."""
+
+    def __init__(
+        self,
+        function: Function,
+        *,
+        batch_size: int,
+        visibility: int,  # seconds
+        max_receives: int,
+        bury: Callable[[Message], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._function = function
+        self._batch_size = batch_size
+        self._visibility_ms = visibility * 1000
+        self._max_receives = max_receives
+        self._bury = bury
+        self._clock = clock
+        self.messages: list[Message] = []
+        self.removed: list[Message] = []
+
+    def ready(self) -> list[Message]:
+        """Return the messages that can be received now."""
+        now = self._clock()
+        return [message for message in self.messages if message.visible_at <= now]
+
+    def repeat(self) -> None:
+        """Let the message that was removed last come once more."""
+        if self.removed:
+            message = self.removed.pop()
+            self.messages.append(Message(message.id, message.body, self._clock(), message.receives))
+
+    def poll(self, size: int | None = None, *, first: int = 0) -> None:
+        """Invoke the function with a batch of what is ready, beginning anywhere."""
+        ready = self.ready()
+        turn = first % len(ready) if ready else 0
+        batch = (ready[turn:] + ready[:turn])[: min(size or self._batch_size, self._batch_size)]
+        for message in [one for one in batch if one.receives >= self._max_receives]:
+            self.messages.remove(message)
+            batch.remove(message)
+            self._bury(message)
+        if not batch:
+            return
+        for message in batch:
+            message.receives += 1
+            message.visible_at = self._clock() + self._visibility_ms
+        try:
+            undone = failures(
+                self._function({"Records": [_record(message) for message in batch]}),
+                [message.id for message in batch],
+            )
+        except Died:
+            return
+        for message in batch:
+            if message.id not in undone:
+                self.messages.remove(message)
+                self.removed.append(message)
+
+
+def _record(message: Message) -> Json:
+    return {
+        "messageId": message.id,
+        "body": message.body,
+        "attributes": {"ApproximateReceiveCount": str(message.receives)},
+        "eventSource": "aws:sqs",
+    }

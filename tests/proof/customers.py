@@ -1,0 +1,108 @@
+"""What customers do: register, change their mind, publish, send mail, replay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.errors import Unavailable
+from posthorn.models import Status
+from tests.mappings import Died
+from tests.proof.world import MAIL_SET, MAIL_WORKSPACE, Request, World, host
+
+if TYPE_CHECKING:
+    from posthorn.models import Delivery, Endpoint
+
+TYPES: Final = ("CONTACT_CREATED", "CAMPAIGN_SENT")
+PATTERNS: Final = (["CONTACT_CREATED"], ["*"], ["contact.*"], ["CAMPAIGN_SENT"])
+SENDING: Final = "/api/v1/partner/email/send"
+
+
+def register(world: World, workspace: int, number: int, patterns: list[str] | None = None) -> None:
+    """Register a webhook at one of the workspace's receivers; several may share one."""
+    wanted = {"url": f"https://{host(workspace, number)}/hook", "events": patterns or ["*"]}
+    world.request(workspace, "POST", "/v1/webhooks", wanted)
+
+
+def register_destination(world: World, number: int) -> None:
+    """Register an event destination of the configuration set."""
+    wanted = {
+        "name": f"destination-{number}",
+        "destination_type": "WEBHOOK",
+        "webhook_url": f"https://{host(MAIL_WORKSPACE, number)}/mails",
+        "webhook_secret": "a-secret-of-the-partner",
+        "matching_event_types": ["send", "delivered", "bounce"],
+    }
+    world.request(MAIL_WORKSPACE, "POST", f"{_sets(world)}/event-destinations", wanted)
+
+
+def change(world: World, endpoint: Endpoint, **fields: Any) -> None:
+    """Change an endpoint: `enabled`, `url`, or `token`."""
+    if endpoint.channel == endpoint.workspace:
+        world.request(_workspace(world, endpoint), "PUT", f"/v1/webhooks/{endpoint.id}", fields)
+        return
+    names = {"url": "webhook_url", "token": "webhook_secret", "enabled": "enabled"}
+    told = {names[name]: value for name, value in fields.items()}
+    world.request(MAIL_WORKSPACE, "PATCH", f"{_sets(world)}/event-destinations/{endpoint.id}", told)
+
+
+def move(world: World, endpoint: Endpoint, number: int) -> None:
+    """Give an endpoint the URL of another receiver of its workspace."""
+    change(world, endpoint, url=f"https://{host(_workspace(world, endpoint), number)}/moved")
+
+
+def delete(world: World, endpoint: Endpoint) -> None:
+    if endpoint.channel == endpoint.workspace:
+        path = f"/v1/webhooks/{endpoint.id}"
+    else:
+        path = f"{_sets(world)}/event-destinations/{endpoint.id}"
+    world.request(_workspace(world, endpoint), "DELETE", path)
+
+
+def publish(
+    world: World, workspace: int, types: list[str], *, key: str | None = None, single: bool = False
+) -> Request:
+    """Publish events, alone or as a batch."""
+    told = [{"event": event_type, "data": {"n": world.step, "at": at}} for at, event_type in enumerate(types)]
+    body: dict[str, Any] = told[0] if single else {"events": told}
+    request = Request(workspace, body, key, 1 if single else len(told))
+    world.requests.append(request)
+    world.publish(request)
+    return request
+
+
+def send_mail(world: World, recipient: str) -> None:
+    """Send a mail, about which the backend has something to tell."""
+    mail = {
+        "from": "hello@acme.com",
+        "to": [recipient],
+        "subject": f"Mail {world.step}",
+        "text_body": "Hello",
+        "configuration_set_name": MAIL_SET,
+    }
+    world.request(MAIL_WORKSPACE, "POST", SENDING, mail)
+
+
+def replay(world: World, row: Delivery) -> None:
+    """Begin a settled delivery again, as the API does: the row first, then its message."""
+    if row.status in {Status.DELIVERED, Status.FAILED}:
+        world.replays += 1
+        name = f"replay-{world.replays}"
+        office = world.installation.office
+
+        def act() -> None:
+            fresh = office.deliveries.restart(row, replay=name, now_ms=world.clock())
+            if fresh is not None:
+                office.queues.enqueue_next(fresh, now_ms=world.clock())
+
+        try:
+            world.invoke(act)
+        except (Died, Unavailable):
+            return
+
+
+def _sets(world: World) -> str:
+    return f"/api/v1/partner/email/configuration-sets/{world.mail_set}"
+
+
+def _workspace(world: World, endpoint: Endpoint) -> int:
+    return [workspace for workspace, _ in world.keys].index(endpoint.workspace)

@@ -1,0 +1,278 @@
+"""Anything that can happen, in any order: the state machine that Hypothesis drives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from posthorn.models import Status
+from tests.proof import customers, promise, recovery
+from tests.proof.faults import Fault, Kind
+from tests.proof.receivers import Mood
+from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, WORKSPACES, Way, World, host
+
+if TYPE_CHECKING:
+    from posthorn.models import Endpoint
+
+ENDPOINTS = 6  # more would only make the same slower
+
+VISIBILITY = 181  # seconds; longer than any queue's
+
+some = st.integers(0, 11)  # chooses among whatever there is
+workspaces = st.integers(0, WORKSPACES - 1)
+hosts = st.integers(0, HOSTS - 1)
+moods = st.sampled_from([Mood.WELL, Mood.WELL, Mood.BROKEN, *Mood])
+# death is what this is about, and most invocations have but a few steps
+kinds = st.sampled_from(
+    [Kind.DIE_BEFORE, Kind.DIE_AFTER, *(kind for kind in Kind if kind is not Kind.MEANWHILE)]
+)
+faults = st.builds(Fault, kinds, st.sampled_from([0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 7, 8, 10, 12]))
+ways = st.builds(
+    Way,
+    fault=st.none() | faults | faults,
+    is_lazy=st.booleans(),
+    at_once=st.booleans(),
+    remaining_ms=st.sampled_from([60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 19_000, 4_000]),
+)
+halfway = st.builds(Way, fault=st.just(Fault(Kind.DIE_AFTER, 0)))  # between the row and its message
+requests = st.builds(Way, fault=st.none() | st.none() | faults, is_lazy=st.booleans())
+
+
+@dataclass(frozen=True)
+class Poll:
+    """One turn of one mapping."""
+
+    which: int
+    size: int
+    first: int
+    patient: bool  # waits for the next message when there is nothing to do
+    way: Way
+    between: tuple[int, int] | None = None  # at which step something else happens, and what
+
+
+# after whatever happens, the mappings work; a rule of their own would be left out of every other run
+polls = st.lists(
+    st.builds(
+        Poll,
+        which=some,
+        size=st.sampled_from([1, 2, 100]),
+        first=some,
+        patient=st.booleans(),
+        way=ways,
+        between=st.sampled_from([None, None, None]) | st.tuples(st.integers(0, 8), some),
+    ),
+    max_size=2,
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """One run: a world from its beginning until everything has settled."""
+
+    world: ClassVar[World]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world.begin()
+
+    @initialize(moods=st.lists(moods, min_size=6, max_size=6))
+    def receivers_have_moods(self, moods: list[Mood]) -> None:
+        names = [host(workspace, number) for workspace in range(WORKSPACES) for number in range(HOSTS)]
+        self.world.receivers.moods.update(zip(names, moods, strict=True))
+
+    # ---- customers
+
+    @precondition(lambda self: len(self._endpoints()) < ENDPOINTS)
+    @rule(
+        workspace=workspaces,
+        number=hosts,
+        patterns=st.sampled_from(customers.PATTERNS),
+        way=requests,
+        then=polls,
+    )
+    def register(self, workspace: int, number: int, patterns: list[str], way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.register(self.world, workspace, number, patterns)
+        self._poll(then)
+
+    @precondition(lambda self: len(self._endpoints()) < ENDPOINTS)
+    @rule(number=hosts, way=requests, then=polls)
+    def register_destination(self, number: int, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.register_destination(self.world, number)
+        self._poll(then)
+
+    @rule(
+        workspace=workspaces,
+        types=st.lists(st.sampled_from(customers.TYPES), min_size=1, max_size=4),
+        keyed=st.booleans(),
+        way=requests,
+        then=polls,
+    )
+    def publish(self, workspace: int, types: list[str], keyed: bool, way: Way, then: list[Poll]) -> None:
+        world = self.world
+        with world.happening(way):
+            key = f"key-{len(world.requests)}" if keyed else None
+            customers.publish(world, workspace, types, key=key, single=len(types) == 1)
+        self._poll(then)
+
+    @precondition(lambda self: any(request.key for request in self.world.requests))
+    @rule(which=some, way=requests, then=polls)
+    def publish_again(self, which: int, way: Way, then: list[Poll]) -> None:
+        keyed = [request for request in self.world.requests if request.key]
+        with self.world.happening(way):
+            self.world.publish(keyed[which % len(keyed)])
+        self._poll(then)
+
+    @rule(
+        recipient=st.sampled_from(["somebody@acme.com", "bounce@simulator.amazonses.com"]),
+        way=requests,
+        then=polls,
+    )
+    def send_mail(self, recipient: str, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.send_mail(self.world, recipient)
+        self._poll(then)
+
+    @precondition(lambda self: self._endpoints())
+    @rule(which=some, on=st.booleans(), way=requests, then=polls)
+    def switch(self, which: int, on: bool, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.change(self.world, self._endpoint(which), enabled=on)
+        self._poll(then)
+
+    @precondition(lambda self: self._endpoints())
+    @rule(which=some, number=hosts, way=requests, then=polls)
+    def move(self, which: int, number: int, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.move(self.world, self._endpoint(which), number)
+        self._poll(then)
+
+    @precondition(lambda self: self._endpoints())
+    @rule(which=some, way=requests, then=polls)
+    def rotate(self, which: int, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.change(self.world, self._endpoint(which), token=f"a-new-secret-{self.world.step:08d}")
+        self._poll(then)
+
+    @precondition(lambda self: self._endpoints())
+    @rule(which=some, way=requests, then=polls)
+    def delete(self, which: int, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            customers.delete(self.world, self._endpoint(which))
+        self._poll(then)
+
+    @precondition(lambda self: any(not row.status.is_open for row in self.world.rows()))
+    @rule(which=some, way=requests | halfway, then=polls)
+    def replay(self, which: int, way: Way, then: list[Poll]) -> None:
+        settled = [row for row in self.world.rows() if row.status in {Status.DELIVERED, Status.FAILED}]
+        with self.world.happening(way):
+            customers.replay(self.world, settled[which % len(settled)])
+        self._poll(then)
+
+    # ---- receivers, time, and what mappings may do at any moment
+
+    @rule(workspace=workspaces, number=hosts, mood=moods, then=polls)
+    def change_mood(self, workspace: int, number: int, mood: Mood, then: list[Poll]) -> None:
+        self.world.receivers.moods[host(workspace, number)] = mood
+        self._poll(then)
+
+    @rule(seconds=st.sampled_from([1, 30, 60, 181, 300, 900, 3600]), then=polls)
+    def pass_time(self, seconds: int, then: list[Poll]) -> None:
+        self.world.clock.pass_seconds(seconds)
+        self._poll(then)
+
+    @rule(way=ways, then=polls)
+    def sweep(self, way: Way, then: list[Poll]) -> None:
+        with self.world.happening(way):
+            self.world.sweep()
+        self._poll(then)
+
+    @precondition(lambda self: self._ready())
+    @rule(which=some)
+    def give_up(self, which: int) -> None:
+        """Die of one batch until its mapping gives it up: to the failure destination, or the dead-letter queue."""
+        world, ready = self.world, self._ready()
+        name = ready[which % len(ready)]
+        for _ in range(100):
+            if name not in self._ready():
+                break
+            with world.happening(Way(Fault(Kind.DIE_BEFORE, 0))):
+                if name in world.queues:
+                    world.queues[name].poll()
+                    world.clock.pass_seconds(VISIBILITY)
+                else:
+                    world.stream.poll(name)
+
+    @precondition(lambda self: self.world.stream.lanes)
+    @rule(which=some, then=polls)
+    def lose_checkpoint(self, which: int, then: list[Poll]) -> None:
+        lanes = sorted(self.world.stream.lanes)
+        self.world.stream.repeat(lanes[which % len(lanes)])
+        self._poll(then)
+
+    @rule(queue=st.sampled_from([*DELIVER_QUEUES, FEEDBACK_QUEUE]), then=polls)
+    def duplicate_message(self, queue: str, then: list[Poll]) -> None:
+        self.world.queues[queue].repeat()
+        self._poll(then)
+
+    # ---- what must hold at every moment, and in the end
+
+    @invariant()
+    def order_of_effects(self) -> None:
+        """No message before its row, and nothing that a fault does not excuse."""
+        found = [*promise.out_of_order(self.world), *self.world.violations]
+        assert found == [], found
+
+    def teardown(self) -> None:
+        recovery.drain(self.world)
+        self.world.count()
+        broken = promise.broken(self.world)
+        assert broken == [], broken
+
+    # ----
+
+    def _poll(self, then: list[Poll]) -> None:
+        """Let mappings work, one after another."""
+        for poll in then:
+            if not self._ready() and poll.patient:
+                recovery.wait(self.world)
+            ready = self._ready()
+            if not ready:
+                return
+            way, name = poll.way, ready[poll.which % len(ready)]
+            if poll.between is not None:
+                at, what = poll.between
+                way = replace(way, fault=Fault(Kind.MEANWHILE, at), meanwhile=partial(self._between, what))
+            with self.world.happening(way):
+                if name in self.world.queues:
+                    self.world.queues[name].poll(poll.size, first=poll.first)
+                else:
+                    self.world.stream.poll(name, poll.size)
+
+    def _ready(self) -> list[str]:
+        return [*sorted(self.world.stream.ready()), *self._busy_queues()]
+
+    def _between(self, what: int) -> None:
+        """Let another request or invocation run, from its beginning to its end."""
+        with self.world.happening():
+            endpoints, queues = self._endpoints(), self._busy_queues()
+            if what % 4 == 0 and endpoints:
+                customers.delete(self.world, self._endpoint(what))
+            elif what % 4 == 1 and endpoints:
+                customers.change(self.world, self._endpoint(what), enabled=what % 8 == 1)
+            elif queues:
+                self.world.queues[queues[what % len(queues)]].poll(first=what)
+
+    def _busy_queues(self) -> list[str]:
+        return [name for name, queue in self.world.queues.items() if queue.ready()]
+
+    def _endpoints(self) -> list[Endpoint]:
+        return [life.endpoint for _, life in sorted(self.world.lives.items()) if life.until is None]
+
+    def _endpoint(self, which: int) -> Endpoint:
+        there = self._endpoints()
+        return there[which % len(there)]

@@ -1,0 +1,68 @@
+"""Three ways to break the order of effects on purpose. A proof that does not notice them proves nothing."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from posthorn.deliver import Deliverer
+from posthorn.dispatch import Dispatcher
+from posthorn.models import Delivery, Status
+from posthorn.queues import Queues
+from posthorn.stores.deliveries import Deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.proof.world import World
+
+
+@contextmanager
+def enqueue_before_row(_: World) -> Iterator[None]:
+    """Send the message first and write the row afterwards."""
+
+    def record_and_retry(self: Any, row: Delivery) -> None:
+        self._enqueue_next(row)
+        self._deliveries.create(row, now_ms=self._clock())
+
+    def finish(self: Any, claim: Any, made: Any, *_: Any) -> None:
+        if made.delivery.status is Status.RETRYING:
+            self._enqueue_next(made.delivery)
+        self._deliveries.advance(made.delivery, before=claim.row.attempt)
+
+    with (
+        mock.patch.object(Dispatcher, "_record_and_retry", record_and_retry),
+        mock.patch.object(Deliverer, "_finish", finish),
+    ):
+        yield
+
+
+@contextmanager
+def acknowledge_before_message(world: World) -> Iterator[None]:
+    """Write the row, let the mapping check the batch off, and send the messages only then."""
+    send, later = Queues.enqueue_next, list[tuple[Queues, Delivery, int]]()
+
+    def put_off(self: Queues, row: Delivery, *, now_ms: int) -> None:
+        later.append((self, row, now_ms))
+
+    def afterwards() -> None:
+        while later:
+            queues, row, now_ms = later.pop(0)
+            send(queues, row, now_ms=now_ms)
+
+    with (
+        mock.patch.object(Queues, "enqueue_next", put_off),
+        mock.patch.object(world, "after_answer", afterwards),
+    ):
+        yield
+
+
+@contextmanager
+def no_look_at_rows(_: World) -> Iterator[None]:
+    """Dispatch without asking which deliveries there are already."""
+    with mock.patch.object(Deliveries, "get_many", return_value=({}, set())):
+        yield
+
+
+MUTATIONS = (enqueue_before_row, acknowledge_before_message, no_look_at_rows)

@@ -1,0 +1,163 @@
+"""The promise, as something that can be checked against what a world has become.
+
+Every accepted event and every endpoint that it is for is exactly one delivery row: delivered, failed with a reason, or
+still open with a due time. What "for" means while endpoints change:
+
+- A row must be there when the endpoint was there before the event was accepted, wanted its type, and still exists.
+  Whether it was switched off meanwhile decides about the reason, not about the row.
+- A row may be there when the endpoint existed at any moment after the event was accepted: it came, or went, while
+  the event was on its way.
+- No row may be there otherwise, above all none of another channel's endpoint.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from posthorn.matching import audience
+from posthorn.models import DeliveryKey, Failure, Reason, Status
+from posthorn.wire.formats import body_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from posthorn.models import Delivery
+    from tests.proof.world import Life, World
+
+ATTEMPTS = 4  # the first, and three retries
+
+
+def broken(world: World, *, settled: bool = True) -> list[str]:
+    """Return every way in which the promise does not hold; `settled` when nothing should be open any more."""
+    rows = {row.key: row for row in world.rows()}
+    return [
+        *world.violations,
+        *_lost(world, rows),
+        *_unfounded(world, rows),
+        *_misrecorded(world, rows),
+        *_sendings(world, rows),
+        *_parked(world),
+        *(_open(rows) if settled else ()),
+    ]
+
+
+def out_of_order(world: World) -> list[str]:
+    """Return messages that are there before the row they need: the order of effects, seen from outside."""
+    found: list[str] = []
+    for task in world.tasks():
+        row = world.row(task.key)
+        if row is None or (row.generation, row.attempt) < (task.generation, task.attempt - 1):
+            found.append(f"a message is there before its row: attempt {task.attempt} of {task.key}")
+    return found
+
+
+def forsaken(world: World) -> list[str]:
+    """Return open rows that no message and no stream record will come for: only the sweeper can save them."""
+    coming = {(task.key, task.generation) for task in world.tasks()}
+    records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
+    return [
+        f"open, and nothing comes for it: {row.key}"
+        for row in world.rows()
+        if row.status.is_open and (row.key, row.generation) not in coming and row.key.event_id not in records
+    ]
+
+
+def _lost(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
+    for event_id in world.answered - set(world.accepted):
+        yield f"answered 202 and never written: {event_id}"
+    for event_id in world.told - set(world.accepted):
+        yield f"told of a mail and never an event: {event_id}"
+    for event in world.accepted.values():
+        for life in world.lives.values():
+            endpoint = life.endpoint
+            if endpoint.channel != event.channel or not audience([endpoint], event):
+                continue
+            there_before = life.since < world.accepted_at[event.id]
+            if there_before and life.until is None and DeliveryKey(endpoint.id, event.id) not in rows:
+                yield f"lost: {event.id} for {endpoint.id}"
+
+
+def _unfounded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
+    for key, row in rows.items():
+        event, life = world.accepted.get(key.event_id), world.lives.get(key.endpoint_id)
+        if event is None or life is None:
+            yield f"a row of what was never accepted or never existed: {key}"
+        elif row.channel != event.channel or life.endpoint.channel != event.channel:
+            yield f"a row across channels: {key}"
+        elif not audience([life.endpoint], event):
+            yield f"a row for an endpoint that wants no such event: {key}"
+        elif life.until is not None and life.until < world.accepted_at[event.id]:
+            yield f"a row for an endpoint that was gone before: {key}"
+
+
+def _misrecorded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
+    for key, row in rows.items():
+        if row.status.is_open and row.next_attempt_at is None:
+            yield f"open without a due time: {key}"
+        if row.attempt > ATTEMPTS:
+            yield f"more attempts than the schedule has: {key}"
+        numbers = [one.number for one in row.attempts if one.generation == row.generation]
+        if numbers != list(range(1, row.attempt + 1)):
+            yield f"attempts {numbers} are recorded of {row.attempt}: {key}"
+        if row.status is Status.FAILED and not _is_reason(world, row, world.lives.get(key.endpoint_id)):
+            yield f"failed as {row.reason}, which it did not: {key}"
+
+
+def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
+    last = row.attempts[-1].outcome if row.attempts else None
+    status = 0 if last is None or last.status is None else last.status
+    since = world.accepted_at.get(row.key.event_id, 0)
+    match row.reason:
+        case Reason.ENDPOINT_DISABLED:
+            return life is not None and any(step >= since - 1 for step in life.off)
+        case Reason.ENDPOINT_DELETED:
+            return life is not None and life.until is not None
+        case Reason.EXHAUSTED:
+            return row.attempt == ATTEMPTS
+        case Reason.REJECTED:
+            return 400 <= status < 500
+        case Reason.REDIRECTED:
+            return 300 <= status < 400
+        case Reason.BLOCKED_ADDRESS:
+            return last is not None and last.failure is Failure.BLOCKED_ADDRESS
+        case _:
+            return False
+
+
+def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
+    """Check what receivers saw against what was accepted and what is on record."""
+    counted = Counter(sent.what for sent in world.receivers.sent)
+    for what, times in counted.items():
+        if times > 1 + world.unrecorded.get(what, 0):
+            yield f"sent {times} times without a fault to excuse it: {what}"
+    bodies: dict[tuple[str, str], bytes] = {}
+    for sent in world.receivers.sent:
+        event, endpoint = world.accepted.get(sent.received.id), sent.endpoint
+        if event is None or event.id != sent.key.event_id:
+            yield f"sent and never accepted: {sent.received.id}"
+            continue
+        workspaces = {event.workspace, endpoint.workspace, world.workspace_of(sent.received.host)}
+        if len(workspaces) != 1:
+            yield f"sent across workspaces: {sent.key}"
+        which = (event.id, endpoint.wire)
+        if bodies.setdefault(which, body_of(endpoint.wire, event)) != sent.received.body:
+            yield f"another body than was accepted: {sent.key}"
+        if not 1 <= sent.attempt <= ATTEMPTS:
+            yield f"attempt {sent.attempt} was sent: {sent.key}"
+    succeeded = {(sent.key, sent.generation) for sent in world.receivers.sent if sent.succeeded}
+    for key, row in rows.items():
+        if row.status is Status.DELIVERED and (key, row.generation) not in succeeded:
+            yield f"delivered, and its receiver knows nothing of it: {key}"
+
+
+def _parked(world: World) -> Iterator[str]:
+    """Nothing that Posthorn writes itself is unreadable to it."""
+    for what in world.parked:
+        yield f"parked: {what.get('reason')}"
+
+
+def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
+    for key, row in rows.items():
+        if row.status.is_open:
+            yield f"still open after everything has settled: {row.status} {key}"

@@ -1,0 +1,76 @@
+"""How everything comes to its end: the mappings go on, and what they gave up is found again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+
+from infra.cli.installed import Installed
+from infra.cli.redispatch import redispatch
+from tests.installation import START_MS
+from tests.mappings import Message
+from tests.proof.world import SWEEP_SECONDS
+
+if TYPE_CHECKING:
+    from tests.proof.world import World
+
+
+def drain(world: World, *, with_sweeper: bool = True) -> None:
+    """Heal everything and let time pass until nothing is left to do."""
+    world.receivers.moods.clear()
+    for _ in range(200):
+        with world.happening():
+            busy = _work_off(world)
+        if not busy and not wait(world) and not (with_sweeper and _recover(world)):
+            return
+    world.violations.append("the work does not come to an end")
+
+
+def _work_off(world: World) -> bool:
+    """Let every mapping do what it can do now; false when that was nothing."""
+    lanes = world.stream.ready()
+    for lane in lanes:
+        world.stream.poll(lane)
+    world.observe()
+    busy = [queue for queue in world.queues.values() if queue.ready()]
+    for queue in busy:
+        queue.poll()
+    return bool(lanes or busy)
+
+
+def wait(world: World) -> bool:
+    """Pass to the moment when the next message is visible; false when there is none."""
+    moments = [message.visible_at for queue in world.queues.values() for message in queue.messages]
+    if moments:
+        world.clock.now_ms = max(world.clock.now_ms, min(moments))
+    return bool(moments)
+
+
+def _recover(world: World) -> bool:
+    """Do what the sweeper and an operator do about what the mappings gave up; false when there is nothing."""
+    given_up, world.given_up = world.given_up, []
+    if given_up:
+        _redispatch(world)
+    if any(row.status.is_open for row in world.rows()):
+        world.clock.pass_seconds(SWEEP_SECONDS)
+        world.sweep()
+    buried, world.buried = world.buried, []
+    for queue, message in buried:
+        world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
+    world.tally["dead letters moved back"] += len(buried)
+    world.observe()
+    return bool(given_up or buried or world.tasks())  # what was swept comes as a message
+
+
+def _redispatch(world: World) -> None:
+    """Run `posthorn redispatch` over all there is."""
+    here = world.installation
+    outputs = {f"{name}Name": table for name, table in here.tables.items()}
+    outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in here.queues.items()}
+    place = Installed("posthorn", boto3.Session(), {**outputs, "RetentionDays": "30"}, world.clock)
+    until = (
+        world.clock() + 60_000
+    )  # what a mail's events are called is their time, as the backend's clock has it
+    done = redispatch(place, since_ms=START_MS, until_ms=until, dry_run=False, progress=lambda _: None)
+    world.tally["deliveries redispatched"] += done.queued

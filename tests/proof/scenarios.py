@@ -1,0 +1,161 @@
+"""Work in which an invocation can die: what leads up to it, and the invocation itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from posthorn.models import Status
+from tests.proof import customers, recovery
+from tests.proof.receivers import Mood
+from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, SWEEP_SECONDS, Way, World, host
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """`prepare` brings the world to the point, `act` runs the one invocation that may die."""
+
+    name: str
+    prepare: Callable[[World], None]
+    act: Callable[[World], None]
+    needs_sweeper: bool = False  # nobody else comes back to what such an invocation left undone
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _one_lane(world: World, *types: str) -> None:
+    """Publish to receivers that answer well, badly and with 410, and put it all into one batch."""
+    for number, mood in ((HOSTS, Mood.BROKEN), (HOSTS + 1, Mood.GONE)):
+        world.receivers.moods[host(0, number)] = mood
+        with world.happening():
+            customers.register(world, 0, number)
+    with world.happening():
+        customers.publish(world, 0, list(types) or ["CONTACT_CREATED"])
+    records = [record for lane in world.stream.lanes.values() for record in lane.waiting]
+    world.stream.lanes.clear()
+    for record in records:
+        world.stream.add("0", record.content)
+
+
+def _two_events(world: World) -> None:
+    _one_lane(world, "CONTACT_CREATED", "CAMPAIGN_SENT")
+
+
+def _switched_off(world: World) -> None:
+    _one_lane(world)
+    with world.happening():
+        customers.change(world, next(iter(world.lives.values())).endpoint, enabled=False)
+
+
+def _dispatched_before(world: World) -> None:
+    """Bring a batch again that was dispatched, its checkpoint lost."""
+    _one_lane(world)
+    with world.happening():
+        world.stream.poll("0")
+    world.stream.repeat("0")
+
+
+def _dispatch(world: World) -> None:
+    world.stream.poll("0")
+
+
+def _short_of_time(world: World) -> None:
+    world.way = replace(world.way, remaining_ms=19_000)
+    world.stream.poll("0")
+
+
+def _queued(world: World) -> None:
+    """Leave first attempts to DeliverQueue, for want of time."""
+    _one_lane(world)
+    with world.happening(Way(remaining_ms=19_000)):
+        world.stream.poll("0")
+
+
+def _retrying(world: World, attempts: int = 1, *, well: bool = False) -> None:
+    """Bring deliveries to where the attempt after this many is due."""
+    world.receivers.moods.update({host(0, number): Mood.BROKEN for number in range(HOSTS)})
+    with world.happening():
+        customers.publish(world, 0, ["CONTACT_CREATED"])
+    with world.happening():
+        for lane in world.stream.ready():
+            world.stream.poll(lane)
+    for queue in DELIVER_QUEUES[1:][: attempts - 1]:
+        recovery.wait(world)
+        with world.happening():
+            world.queues[queue].poll()
+    recovery.wait(world)
+    if well:
+        world.receivers.moods.clear()
+
+
+def _deliver(world: World) -> None:
+    next(queue for queue in world.queues.values() if queue.ready()).poll()
+
+
+def _mailed(world: World) -> None:
+    for recipient in ("somebody@acme.com", "bounce@simulator.amazonses.com"):
+        with world.happening():
+            customers.send_mail(world, recipient)
+
+
+def _take(world: World) -> None:
+    world.queues[FEEDBACK_QUEUE].poll()
+
+
+def _settled(world: World) -> None:
+    with world.happening():
+        customers.publish(world, 0, ["CONTACT_CREATED"])
+    recovery.drain(world)
+
+
+def _overdue(world: World) -> None:
+    """Leave retries whose messages never came to be: their invocation died between row and message."""
+    _retrying(world)
+    for queue in world.queues.values():
+        queue.messages.clear()
+    world.clock.pass_seconds(SWEEP_SECONDS)
+
+
+def _sweep(world: World) -> None:
+    world.sweep()
+
+
+def _replay(world: World) -> None:
+    row = next(row for row in world.rows() if row.status is Status.DELIVERED)
+    customers.replay(world, row)
+
+
+def _publish_batch(world: World) -> None:
+    customers.publish(world, 0, ["CONTACT_CREATED"] * 3, key="batch")
+
+
+def _nothing(_: World) -> None: ...
+
+
+def _gone_meanwhile(world: World) -> None:
+    _retrying(world)
+    with world.happening():
+        first, second, *_ = world.lives.values()
+        customers.delete(world, first.endpoint)
+        customers.change(world, second.endpoint, enabled=False)
+
+
+SCENARIOS: Final = (
+    Scenario("publish a batch", _nothing, _publish_batch),
+    Scenario("dispatch to every kind of receiver", _two_events, _dispatch),
+    Scenario("dispatch with a disabled endpoint", _switched_off, _dispatch),
+    Scenario("dispatch what was dispatched before", _dispatched_before, _dispatch),
+    Scenario("dispatch without time", _one_lane, _short_of_time),
+    Scenario("deliver queued first attempts", _queued, _deliver),
+    Scenario("deliver a retry that succeeds", lambda world: _retrying(world, well=True), _deliver),
+    Scenario("deliver a retry that fails", _retrying, _deliver),
+    Scenario("deliver the last retry", lambda world: _retrying(world, 3), _deliver),
+    Scenario("deliver to endpoints that are gone or off", _gone_meanwhile, _deliver),
+    Scenario("take notifications", _mailed, _take),
+    Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
+    Scenario("replay one", _settled, _replay, needs_sweeper=True),
+)

@@ -1,0 +1,64 @@
+"""The promise under anything that can happen."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from posthorn.models import Reason
+from tests.proof.machine import Machine
+
+if TYPE_CHECKING:
+    from collections import Counter
+
+    import pytest
+
+    from tests.proof.world import World
+
+STEPS = 40
+RUNS = 200
+RUN_OF_CI = settings(
+    max_examples=RUNS,
+    stateful_step_count=STEPS,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+REACHED = (
+    "invocations that died",
+    "POSTs made again for that",
+    "dead letters moved back",
+    "deliveries redispatched",
+    "rows swept",
+    "replays",
+    "row delivered",
+    *(f"row {reason}" for reason in Reason if reason not in {Reason.BLOCKED_ADDRESS, Reason.EVENT_EXPIRED}),
+)
+"""What the runs must have come across, or they would prove nothing about it."""
+
+
+def test_the_promise_holds_whatever_happens(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """After faults, duplicates, changes of mind and time, every event is what the promise says at every endpoint.
+
+    In `make torture` the runs are more and different every time; a failure prints what leads to it.
+    """
+    runs = os.environ.get("TORTURE_RUNS")
+    Machine.world = world
+    world.tally.clear()
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(RUN_OF_CI, max_examples=int(runs), derandomize=False) if runs else RUN_OF_CI,
+    )
+    with capsys.disabled():
+        print(f"\n{table(world.tally)}")  # noqa: T201 - figures for the record
+    assert {name for name in REACHED if not world.tally[name]} == set()
+
+
+def table(tally: Counter[str]) -> str:
+    """Write what the runs came to."""
+    return "\n".join(f"  {count:>8,}  {name}" for name, count in sorted(tally.items()))

@@ -1,0 +1,47 @@
+"""The proof notices when the order of effects is broken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.proof.machine import Machine
+from tests.proof.mutations import MUTATIONS
+from tests.proof.scenarios import SCENARIOS
+from tests.proof.sweep import deaths
+from tests.proof.test_model import RUN_OF_CI
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.proof.world import World
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_the_sweep_notices_a_broken_order(
+    world: World, mutation: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the order of effects broken, some death of some invocation breaks the promise."""
+    with mutation(world):
+        found = next(_found(world), None)
+    assert found is not None
+    with capsys.disabled():
+        print(f"\n  {mutation.__name__}: {found}")  # noqa: T201 - what found it is told
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
+def test_the_model_notices_a_broken_order(world: World, mutation: Any) -> None:
+    """So do the runs of the model, as many as `make test` makes of them."""
+    Machine.world = world
+    with mutation(world), pytest.raises(AssertionError):
+        run_state_machine_as_test(Machine, settings=settings(RUN_OF_CI, phases=[Phase.generate]))
+
+
+def _found(world: World) -> Iterator[str]:
+    for scenario in SCENARIOS:
+        for death, broken in deaths(world, scenario):
+            if broken:
+                yield f"{scenario}: {death}: {broken[0]}"

@@ -1,0 +1,411 @@
+"""A whole Posthorn under faults: the real functions, moto's tables and queues, and the model of the mappings."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import random
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
+
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.sqs.models import sqs_backends
+
+from posthorn import assembly
+from posthorn.email.events import event_of
+from posthorn.email.sns import unwrap
+from posthorn.errors import Unavailable
+from posthorn.feedback import open_feedback
+from posthorn.handlers import deliver as deliver_handler
+from posthorn.handlers import dispatch as dispatch_handler
+from posthorn.handlers import feedback as feedback_handler
+from posthorn.handlers import sweep as sweep_handler
+from posthorn.queues import read_task
+from posthorn.stores import delivery_rows, endpoint_rows, events
+from tests.installation import START_MS, Installation, Reply
+from tests.mappings import Died, Message, QueueMapping, Record, StreamMapping
+from tests.template import ACCOUNT, REGION, load, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from posthorn.models import Delivery, DeliveryKey, Endpoint, Event
+    from posthorn.queues import Task
+    from tests.proof.faults import Fault, Faults, Invocation, Threads
+    from tests.proof.receivers import Receivers
+
+WORKSPACES: Final = 2
+HOSTS: Final = 3  # of each workspace
+MAIL_WORKSPACE: Final = 0
+MAIL_SET: Final = "mails"
+LANES: Final = 3  # of the shards that a channel's events lie in; more would only be more of the same
+DELIVER_QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
+SWEEP_SECONDS: Final = 660
+"""Longer than the sweeper's interval and its grace period together."""
+FEEDBACK_QUEUE: Final = "FeedbackQueue"
+
+
+@dataclass
+class Way:
+    """How an invocation goes: what befalls it, and which of the orders that threads may take it takes."""
+
+    fault: Fault | None = None
+    is_lazy: bool = False
+    at_once: bool = False
+    remaining_ms: int = 60_000
+    meanwhile: Callable[[], None] | None = None
+
+
+@dataclass
+class Request:
+    """A request to the API that publishes; under a key it can be made again."""
+
+    workspace: int
+    body: dict[str, Any]
+    key: str | None
+    count: int
+    ids: tuple[str, ...] | None = None  # once it was answered
+    rows: set[str] = field(default_factory=set)  # events that came of it
+
+
+@dataclass
+class Life:
+    """What an endpoint was, as its row told after each step."""
+
+    endpoint: Endpoint
+    since: int  # steps
+    until: int | None = None
+    off: list[int] = field(default_factory=list)  # steps after which it was disabled
+
+
+@dataclass
+class World:
+    """Everything that is, and everything that has been."""
+
+    installation: Installation
+    faults: Faults
+    threads: Threads
+    receivers: Receivers
+    keys: list[tuple[str, str]]  # workspaces and their API keys
+    mail_set: str  # the configuration set of the first workspace
+    tally: Counter[str] = field(default_factory=Counter)  # of all runs
+    config: dict[str, Any] = field(default_factory=dict)  # the ConfigTable as it is at the start of each run
+
+    def __post_init__(self) -> None:
+        self.clock = self.installation.clock
+        self._seed = 0
+        self._moto = dynamodb_backends[ACCOUNT][REGION].tables
+        self._sqs = sqs_backends[ACCOUNT][REGION].queues
+        self.settle_down()
+        self.begin()
+
+    # ---- beginning
+
+    def settle_down(self) -> None:
+        """Let every run begin with the endpoints that there are now."""
+        self.config = copy.deepcopy(self._table("ConfigTable").items)
+        self._seed += 1  # or the next run would make the same ids again
+
+    def begin(self) -> None:
+        """Forget every run before this one."""
+        self.clock.now_ms = START_MS
+        self.installation.dice.seed(self._seed)
+        random.seed(7)
+        for name in ("EventsTable", "DeliveriesTable", "ConfigTable"):
+            self._table(name).items.clear()
+        self._table("ConfigTable").items.update(copy.deepcopy(self.config))
+        self._table("EventsTable").stream_shard.items.clear()
+        for queue in self._sqs.values():
+            queue._messages.clear()
+        self.receivers.moods.clear()
+        self.receivers.sent.clear()
+        self.step = 0
+        self.accepted: dict[str, Event] = {}
+        self.accepted_at: dict[str, int] = {}
+        self.answered: set[str] = set()
+        self.told: set[str] = set()  # ids of the events that notifications tell of
+        self.requests: list[Request] = []
+        self.lives: dict[str, Life] = {}
+        self.unrecorded: dict[tuple[DeliveryKey, int, int], int] = {}
+        self.given_up: list[Record] = []
+        self.buried: list[tuple[str, Message]] = []
+        self.parked: list[dict[str, Any]] = []
+        self.violations: list[str] = []
+        self.replays = 0
+        self._made_mappings()
+        self.revive()
+        self.observe()
+
+    def revive(self) -> None:
+        """Start new processes of the functions: nothing is remembered."""
+        here = self.installation
+        self.dispatcher = assembly.dispatcher(here.settings, network=self.receivers, clock=self.clock)
+        self.deliverer = assembly.deliverer(here.settings, network=self.receivers, clock=self.clock)
+        self.feedback = open_feedback(here.feedback_settings, clock=self.clock)
+
+    def _made_mappings(self) -> None:
+        stream = load().resources["DispatchFunction"]["Properties"]["Events"]["AcceptedEvents"]["Properties"]
+        self.stream = StreamMapping(
+            self._dispatch,
+            batch_size=stream["BatchSize"],
+            max_retries=stream["MaximumRetryAttempts"],
+            max_age=stream["MaximumRecordAgeInSeconds"],
+            give_up=lambda records, _: self.given_up.extend(records),
+            clock=self.clock,
+        )
+        self.queues = {
+            queue: self._queue_mapping(queue, function)
+            for function, handler_queues in (
+                (self._deliver, DELIVER_QUEUES),
+                (self._take_notifications, (FEEDBACK_QUEUE,)),
+            )
+            for queue in handler_queues
+        }
+
+    def _queue_mapping(self, queue: str, function: Callable[[Any], Any]) -> QueueMapping:
+        found = resolve(load().of_type("AWS::SQS::Queue")[queue], _Physical(load().defaults))
+        return QueueMapping(
+            function,
+            batch_size=10,
+            visibility=found["VisibilityTimeout"],
+            max_receives=found["RedrivePolicy"]["maxReceiveCount"],
+            bury=lambda message: self.buried.append((queue, message)),
+            clock=self.clock,
+        )
+
+    # ---- the functions, as Lambda runs them
+
+    way = Way()
+    watched: Invocation | None = None  # the first since somebody asked for it
+
+    def after_answer(self) -> None:
+        """Posthorn's functions do nothing after their answer; a broken one may."""
+
+    def _dispatch(self, event: dict[str, Any]) -> Any:
+        context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
+        with mock.patch.object(dispatch_handler, "dispatcher", return_value=self.dispatcher):
+            return self.invoke(lambda: dispatch_handler.handler(event, context))
+
+    def _deliver(self, event: dict[str, Any]) -> Any:
+        with mock.patch.object(deliver_handler, "deliverer", return_value=self.deliverer):
+            return self.invoke(lambda: deliver_handler.handler(event, None))
+
+    def _take_notifications(self, event: dict[str, Any]) -> Any:
+        with mock.patch.object(feedback_handler, "feedback", return_value=self.feedback):
+            return self.invoke(lambda: feedback_handler.handler(event, None))
+
+    def sweep(self) -> None:
+        """Run the sweeper once, as its schedule does."""
+        context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
+        with mock.patch.object(sweep_handler, "sweeper", return_value=self.installation.sweeper):
+            try:
+                swept = self.invoke(lambda: sweep_handler.handler({}, context))
+            except (Died, Unavailable):
+                return  # the next run does what this one did not
+        self.tally["rows swept"] += swept["enqueued"]
+
+    def invoke[R](self, act: Callable[[], R]) -> R:
+        """Run one invocation the way that was chosen, and see what it left behind."""
+        way, before = self.way, len(self.receivers.sent)
+        known = {name: life.endpoint for name, life in self.lives.items() if life.until is None}
+        self.threads.is_lazy, self.receivers.at_once = way.is_lazy, way.at_once
+        with self.faults.invocation(way.fault, way.meanwhile) as invocation:
+            if self.watched is None:
+                self.watched = invocation
+            try:
+                answer = act()
+                self._go_on()
+            except Died:
+                self.tally["invocations that died"] += 1
+                self.revive()
+                raise
+            except Unavailable:
+                raise  # only where no handler of ours answers for it
+            except Exception as error:
+                self.violations.append(f"an invocation raised {error!r}")
+                raise Died(repr(error)) from error
+            else:
+                return answer
+            finally:
+                self._look(invocation, before, known)
+
+    def _go_on(self) -> None:
+        """Do what an invocation does once it has answered; whether it survives that changes no answer."""
+        try:
+            self.after_answer()
+        except Died:
+            self.revive()
+
+    def _look(self, invocation: Invocation, before: int, known: dict[str, Endpoint]) -> None:
+        """Note what an invocation sent and did not record, which only a fault excuses, and whether it knew better.
+
+        `known` are the endpoints as they were when it began.
+        """
+        self.tally["invocations"] += 1
+        self.tally["invocations with a fault"] += invocation.struck
+        for sent in self.receivers.sent[before:]:
+            then = known.get(sent.key.endpoint_id)
+            if then is None or sent.endpoint.revision < then.revision:
+                self.violations.append(f"sent to an endpoint as it was once: {sent.key}")
+            if not sent.endpoint.enabled:
+                self.violations.append(f"sent to a disabled endpoint: {sent.key}")
+            row = self.row(sent.key)
+            if row is not None and (row.generation, row.attempt) >= (sent.generation, sent.attempt):
+                continue
+            self.unrecorded[sent.what] = self.unrecorded.get(sent.what, 0) + 1
+            if not invocation.struck:
+                self.violations.append(f"sent and not recorded without a fault: {sent.what}")
+
+    # ---- what happens
+
+    @contextmanager
+    def happening(self, way: Way | None = None) -> Iterator[None]:
+        """Go one step on: what happens in the block becomes known afterwards."""
+        outer, self.way = self.way, way or Way()
+        self.step += 1
+        try:
+            yield
+        finally:
+            self.way = outer
+            self.observe()
+
+    def request(
+        self, workspace: int, method: str, path: str, body: Any = None, **headers: str
+    ) -> Reply | None:
+        """Call the API; None when the function died before it answered."""
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        try:
+            reply = self.invoke(
+                lambda: self.installation.call(method, path, body, key=self.keys[workspace][1], headers=sent)
+            )
+        except Died:
+            return None
+        if reply.status not in {200, 201, 202, 404, 503}:
+            self.violations.append(f"{method} {path} was answered with {reply.status}")
+        return reply
+
+    def publish(self, request: Request) -> None:
+        """Make a request that publishes, for the first time or again."""
+        headers = {"idempotency_key": request.key} if request.key else {}
+        before = set(self.accepted)
+        reply = self.request(request.workspace, "POST", "/v1/events", request.body, **headers)
+        self.observe()
+        request.rows |= set(self.accepted) - before
+        if len(request.rows) > request.count and request.key:
+            self.violations.append("one idempotency key made more events than were published")
+        if reply is None or reply.status == 503:
+            return
+        told = reply.body["events"] if "events" in reply.body else [reply.body["event"]]
+        ids = tuple(event["id"] for event in told)
+        if request.ids not in {None, ids}:
+            self.violations.append("one idempotency key was answered with different events")
+        request.ids = ids
+        self.answered.update(ids)
+
+    def count(self) -> None:
+        """Add what this run came to to the tally of all runs."""
+        told = self.tally
+        told["runs"] += 1
+        told["events accepted"] += len(self.accepted)
+        told["POSTs"] += len(self.receivers.sent)
+        told["POSTs that a fault kept from the record"] += sum(self.unrecorded.values())
+        told["POSTs made again for that"] += len(self.receivers.sent) - len(
+            {sent.what for sent in self.receivers.sent}
+        )
+        told["replays"] += sum(row.generation - 1 for row in self.rows())
+        told.update(f"row {row.reason or row.status}" for row in self.rows())
+
+    def observe(self) -> None:
+        """Take up what was written: stream records, messages, and what endpoints are now."""
+        shard = self._table("EventsTable").stream_shard
+        for change in shard.items:
+            record = json.loads(json.dumps(change.to_json(), default=_plain))
+            if record["eventName"] != "INSERT":
+                continue  # the mapping's filter
+            event = events.from_item(record["dynamodb"]["NewImage"])
+            self.accepted[event.id] = event
+            self.accepted_at[event.id] = self.step
+            partition = record["dynamodb"]["Keys"]["pk"]["S"]
+            self.stream.add(f"{int(partition[-1]) % LANES}", record)
+        shard.items.clear()
+        for queue, mapping in self.queues.items():
+            taken = self.installation.take(queue)
+            mapping.messages += [Message(one.id, one.body, self.clock() + one.delay * 1000) for one in taken]
+            if queue == FEEDBACK_QUEUE:
+                found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
+                self.told |= {event.id for event in found}
+        for queue in ("DispatchDeadLetterQueue", "DeliverDeadLetterQueue", "FeedbackDeadLetterQueue"):
+            self.parked += [one.task for one in self.installation.take(queue)]
+        self._watch_endpoints()
+
+    def _watch_endpoints(self) -> None:
+        now = {endpoint.id: endpoint for endpoint in self.endpoints()}
+        for endpoint_id, endpoint in now.items():
+            life = self.lives.setdefault(endpoint_id, Life(endpoint, self.step))
+            life.endpoint = endpoint
+            if not endpoint.enabled:
+                life.off.append(self.step)
+        for endpoint_id, life in self.lives.items():
+            if endpoint_id not in now and life.until is None:
+                life.until = self.step
+
+    # ---- what is
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            endpoint_rows.from_item(item)
+            for item in self._items("ConfigTable")
+            if item["sk"]["S"].startswith(endpoint_rows.PREFIX)
+        ]
+
+    def row(self, key: DeliveryKey) -> Delivery | None:
+        rows = self._table("DeliveriesTable").items.get(_key(key.endpoint_id), {})
+        item = rows.get(_key(key.event_id))
+        return None if item is None else delivery_rows.from_item(item.to_json()["Attributes"])
+
+    def rows(self) -> list[Delivery]:
+        return [delivery_rows.from_item(item) for item in self._items("DeliveriesTable")]
+
+    def tasks(self) -> list[Task]:
+        """Return what the messages of all delivery queues ask for."""
+        return [
+            read_task(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
+        ]
+
+    def workspace_of(self, receiver: str) -> str:
+        """Return the workspace that a receiver belongs to."""
+        return self.keys[int(receiver.split(".")[1].removeprefix("w"))][0]
+
+    def _items(self, table: str) -> Iterator[dict[str, Any]]:
+        # past botocore, which would take most of the time of the proof
+        for rows in self._table(table).items.values():
+            for item in rows.values():
+                yield item.to_json()["Attributes"]
+
+    def _table(self, name: str) -> Any:
+        return self._moto[self.installation.tables[name]]
+
+
+def host(workspace: int, number: int) -> str:
+    """Return the name of a receiver; each belongs to one workspace."""
+    return f"r{number}.w{workspace}.acme.com"
+
+
+class _Physical(dict[str, str]):
+    """Names of resources that nobody here asks for."""
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+def _key(text: str) -> DynamoType:
+    return DynamoType({"S": text})
+
+
+def _plain(value: Any) -> str:
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)
