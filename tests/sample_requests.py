@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.routes.configuration_sets import PATH as SETS
@@ -12,6 +13,12 @@ if TYPE_CHECKING:
 
 WEBHOOK: Final = "/v1/webhooks/{webhookId}"
 DESTINATION: Final = f"{DESTINATIONS}/{{destinationId}}"
+SINCE: Final = "2020-01-01T00:00:00Z"
+
+
+def event_type(unique: str) -> str:
+    """Return the name of an event type."""
+    return "T_" + re.sub("[^A-Z0-9]", "_", unique.upper())
 
 
 def destination(host: str = "yourapp.com") -> dict[str, Any]:
@@ -30,11 +37,20 @@ def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> A
     bodies: dict[str, Any] = {
         "POST /v1/webhooks": {"url": f"https://{host}/", "events": ["*"], "description": unique},
         f"PUT {WEBHOOK}": {"description": unique},
+        f"POST {WEBHOOK}/rotate-token": {"overlapHours": 1},
+        f"POST {WEBHOOK}/replays": {"since": SINCE},
         "POST /v1/events": {"event": "CONTACT_CREATED", "data": {"of": unique}},
+        "POST /v1/event-types": {
+            "name": event_type(unique),
+            "description": unique,
+            "example": {"of": unique},
+        },
+        "POST /v1/api-keys": {"name": unique, "scopes": ["user"]},
         f"POST {SETS}": {"name": unique},
         f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
         f"POST {DESTINATIONS}": destination(host),
         f"PATCH {DESTINATION}": {"name": unique},
+        f"POST {DESTINATION}/replays": {"since": SINCE},
         "POST /api/v1/partner/email/send": {
             "from": "hello@yourcompany.com",
             "to": ["success@simulator.amazonses.com"],

@@ -15,6 +15,7 @@ from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.table import ROUTES
 from posthorn.stores.api_keys import ApiKeys
 from tests.installation import running
+from tests.sample_requests import SINCE, body_for, destination, event_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +23,6 @@ if TYPE_CHECKING:
     from posthorn.routes.route import Route
     from tests.installation import Installation, Reply
 
-DESTINATION: dict[str, Any] = {
-    "name": "production-webhook",
-    "destination_type": "WEBHOOK",
-    "webhook_url": "https://yourapp.com/webhooks/splashify",
-    "webhook_secret": "your-shared-secret-32-chars",
-    "matching_event_types": ["send"],
-}
 PROTECTED = [route for route in ROUTES if route.scope is not None]
 OPEN = [route for route in ROUTES if route.scope is None]
 
@@ -43,43 +37,26 @@ def posthorn() -> Iterator[Installation]:
 def _call(
     posthorn: Installation, route: Route, key: str, ids: dict[str, str], headers: dict[str, str] | None = None
 ) -> Reply:
-    bodies: dict[str, Any] = {
-        "POST /v1/webhooks": {"url": "https://x.example.com/", "events": ["*"]},
-        "PUT /v1/webhooks/{webhookId}": {"description": "changed"},
-        "POST /v1/webhooks/{webhookId}/rotate-token": {"overlapHours": 1},
-        "POST /v1/event-types": {"name": _name(posthorn), "description": "Something happened"},
-        "POST /v1/api-keys": {"name": "test", "scopes": ["admin"]},
-        "POST /v1/events": {"event": "CONTACT_CREATED", "data": {}},
-        f"POST {SETS}": {"name": posthorn.new_id()},
-        f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
-        f"POST {DESTINATIONS}": DESTINATION,
-        f"PATCH {DESTINATIONS}/{{destinationId}}": {"name": "changed"},
-        "POST /api/v1/partner/email/send": {
-            "from": "hello@yourcompany.com",
-            "to": ["customer@example.com"],
-            "subject": "Welcome",
-            "text_body": "Hi",
-        },
-    }
     path = route.path.format_map(ids)
-    return posthorn.call(route.method, path, bodies.get(route.operation), key=key, headers=headers)
+    body = body_for(route, unique=posthorn.new_id())
+    return posthorn.call(route.method, path, body, key=key, headers=headers)
 
 
 def _ids(posthorn: Installation) -> dict[str, str]:
     set_id = posthorn.call("POST", SETS, {"name": posthorn.new_id()}).body["config_set_id"]
-    destination = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION).body
+    made = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", destination()).body
     key = posthorn.call("POST", "/v1/api-keys", {"name": "test", "scopes": ["user"]}).body["apiKey"]["id"]
-    own = {"name": _name(posthorn), "description": "Something happened"}
+    own = {"name": event_type(posthorn.new_id()), "description": "Something happened"}
     ids = {
         "keyId": key,
         "name": posthorn.call("POST", "/v1/event-types", own).body["eventType"]["name"],
         "webhookId": posthorn.register()["id"],
         "eventId": posthorn.publish(),
         "configSetId": set_id,
-        "destinationId": destination["destination_id"],
+        "destinationId": made["destination_id"],
     }
     _deliver(posthorn, ids)
-    return ids
+    return ids | {"replayId": _start_replays(posthorn, ids)}
 
 
 def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
@@ -106,8 +83,14 @@ def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
     posthorn.deliveries.put_all(rows, now_ms=posthorn.clock())
 
 
-def _name(posthorn: Installation) -> str:
-    return posthorn.new_id().upper()
+def _start_replays(posthorn: Installation, ids: dict[str, str]) -> str:
+    """Let a replay of one id be under way at both endpoints; returns the id."""
+    path = f"/v1/webhooks/{ids['webhookId']}/replays"
+    replay_id: str = posthorn.call("POST", path, {"since": SINCE}).body["replay"]["id"]
+    job = posthorn.office.replays.get(ids["webhookId"], replay_id)
+    assert job is not None
+    posthorn.office.replays.create(replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"]))
+    return replay_id
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
@@ -189,13 +172,17 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "GET /v1/webhooks/{webhookId}/deliveries/{eventId}": "user",
         "POST /v1/webhooks/{webhookId}/deliveries/{eventId}/replay": "user",
         "POST /v1/webhooks/{webhookId}/test": "user",
+        "GET /v1/webhooks/{webhookId}/replays": "user",
+        "POST /v1/webhooks/{webhookId}/replays": "user",
+        "GET /v1/webhooks/{webhookId}/replays/{replayId}": "user",
+        "POST /v1/webhooks/{webhookId}/replays/{replayId}/cancel": "user",
         **{
             route.operation: "partner"
             for route in PROTECTED
             if route.path.startswith("/api/v1/partner/email/")
         },
     }
-    assert sum(route.scope is Scope.PARTNER for route in PROTECTED) == 15
+    assert sum(route.scope is Scope.PARTNER for route in PROTECTED) == 19
 
 
 @pytest.mark.parametrize(
@@ -263,7 +250,9 @@ def _mine(posthorn: Installation, ids: dict[str, str]) -> list[Any]:
         f"{DESTINATIONS}/{{destinationId}}",
         "/v1/events",
         "/v1/webhooks/{webhookId}/deliveries",
+        "/v1/webhooks/{webhookId}/replays",
         f"{DESTINATIONS}/{{destinationId}}/deliveries",
+        f"{DESTINATIONS}/{{destinationId}}/replays",
     ]
     return [posthorn.call("GET", path.format_map(ids)).body for path in paths]
 
