@@ -5,14 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
 
-from tests.proof.machine import Machine
 from tests.proof.mutations import MUTATIONS
 from tests.proof.scenarios import SCENARIOS
 from tests.proof.sweep import deaths
-from tests.proof.test_model import RUN_OF_CI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,14 +26,6 @@ def test_the_sweep_notices_a_broken_order(
     assert found is not None
     with capsys.disabled():
         print(f"\n  {mutation.__name__}: {found}")  # noqa: T201 - what found it is told
-
-
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
-def test_the_model_notices_a_broken_order(world: World, mutation: Any) -> None:
-    """So do the runs of the model, as many as `make test` makes of them."""
-    Machine.world = world
-    with mutation(world), pytest.raises(AssertionError):
-        run_state_machine_as_test(Machine, settings=settings(RUN_OF_CI, phases=[Phase.generate]))
 
 
 def _found(world: World) -> Iterator[str]:
