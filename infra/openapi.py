@@ -126,11 +126,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    if route.operation in _LISTS:
-        limit = {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}
-        parameters.append({"name": "limit", "in": "query", "schema": limit})
-        parameters.append({"name": "cursor", "in": "query", "schema": {"type": "string"}})
-    parameters += _FILTERS.get(route.operation, [])
+    parameters += [{"name": name, "in": "query", **_QUERY[name]} for name in route.query]
     if route.method == "POST":
         key = {"type": "string", "pattern": "^[!-~]{1,255}$"}
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
@@ -140,11 +136,9 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
 def _problems(route: Route) -> list[int]:
     if route.scope is None:
         return []
-    codes = {401, 403, 503}
-    if route.operation in _LISTS:
-        codes.add(400)
+    codes = {400, 401, 403, 503}
     if route.body is not None or route.method == "POST":
-        codes |= {400, 409, 413, 422}
+        codes |= {409, 413, 422}
     if route.operation in {f"DELETE {SETS}/{{configSetId}}", "DELETE /v1/event-types/{name}"}:
         codes.add(409)
     if "{" in route.path or route.operation.endswith("/email/send"):
@@ -574,37 +568,14 @@ _CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "GET /openapi.json": ("200", {"type": "object"}),
     "GET /docs": ("200", _TEXT),
 }
-_BY_TYPE: Final = {
-    "name": "event",
-    "in": "query",
-    "schema": _TEXT,
-    "description": "Only of this type, in either spelling.",
+_QUERY: Final[dict[str, dict[str, Any]]] = {
+    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}},
+    "cursor": {"schema": _TEXT},
+    "status": {"schema": {"type": "string", "enum": list(FILTERS)}},
+    "event": {"schema": _TEXT, "description": "Only of this type, in either spelling."},
+    "since": {"schema": _TIME, "description": "Accepted then or later."},
+    "until": {"schema": _TIME, "description": "Accepted before then."},
 }
-_FILTERS: Final[dict[str, list[dict[str, Any]]]] = {
-    "GET /v1/events": [
-        _BY_TYPE,
-        {"name": "since", "in": "query", "schema": _TIME, "description": "Accepted then or later."},
-        {"name": "until", "in": "query", "schema": _TIME, "description": "Accepted before then."},
-    ],
-    **{
-        f"GET {face.path}/deliveries": [
-            {"name": "status", "in": "query", "schema": {"type": "string", "enum": list(FILTERS)}},
-            _BY_TYPE,
-        ]
-        for face in FACES
-    },
-}
-_LISTS: Final = frozenset(
-    {
-        "GET /v1/webhooks",
-        f"GET {SETS}",
-        f"GET {DESTINATIONS}",
-        "GET /v1/event-types",
-        "GET /v1/api-keys",
-        *_FILTERS,
-        *(f"GET {face.path}/replays" for face in FACES),
-    }
-)
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",

@@ -45,7 +45,7 @@ def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> A
             "description": unique,
             "example": {"of": unique},
         },
-        "POST /v1/api-keys": {"name": unique, "scopes": ["user"]},
+        "POST /v1/api-keys": {"name": unique[:64], "scopes": ["admin"]},
         f"POST {SETS}": {"name": unique},
         f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
         f"POST {DESTINATIONS}": destination(host),

@@ -16,6 +16,8 @@ from posthorn.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.routes.table import ROUTES
 from tests.gateway import application
 from tests.installation import running
+from tests.network import answers
+from tests.sample_requests import SINCE, destination
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,15 +33,6 @@ load_all_checks()
 # Left out, each for its reason: data that fits the description may still name what is not there, or a host that
 # may not be sent to (positive_data_acceptance); what no route answers to is 404, not 405 (unsupported_method).
 LEFT_OUT = [CHECKS.get_one(name) for name in ("positive_data_acceptance", "unsupported_method")]
-
-
-DESTINATION: dict[str, Any] = {
-    "name": "described",
-    "destination_type": "WEBHOOK",
-    "webhook_url": "https://yourapp.com/webhooks/splashify",
-    "webhook_secret": "your-shared-secret-32-chars",
-    "matching_event_types": ["send"],
-}
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +51,19 @@ def description(posthorn: Installation) -> BaseSchema:
 def ids(posthorn: Installation) -> dict[str, str]:
     """Return an id of something that is there, for every parameter of a path."""
     set_id = posthorn.call("POST", SETS, {"name": "described"}).body["config_set_id"]
-    destination = posthorn.call("POST", DESTINATIONS.format(configSetId=set_id), DESTINATION).body
+    made = posthorn.call("POST", DESTINATIONS.format(configSetId=set_id), destination()).body
+    webhook, event_id = posthorn.register()["id"], posthorn.publish()
+    posthorn.network.receivers["hooks.example.com"] = answers(500)
+    posthorn.dispatch()
+    replay = posthorn.call("POST", f"/v1/webhooks/{webhook}/replays", {"since": SINCE}).body["replay"]["id"]
+    posthorn.call("POST", "/v1/event-types", {"name": "DESCRIBED", "description": "An own type"})
     return {
-        "webhookId": posthorn.register()["id"],
-        "eventId": posthorn.publish(),
+        "webhookId": webhook,
+        "eventId": event_id,
+        "replayId": replay,
+        "name": "DESCRIBED",
         "configSetId": set_id,
-        "destinationId": destination["destination_id"],
+        "destinationId": made["destination_id"],
     }
 
 

@@ -229,3 +229,12 @@ def test_no_problem_document_repeats_what_was_sent(posthorn: Installation) -> No
 
     assert reply.status == 422
     assert "canary" not in json.dumps(reply.body)
+
+
+@pytest.mark.parametrize("path", ["/v1/webhooks?stauts=failed", "/v1/events?limit=1&", "/v1/event-types?x"])
+def test_an_unknown_query_parameter_is_refused(posthorn: Installation, path: str) -> None:
+    """A filter that is misspelt is an error and not a list of everything."""
+    reply = posthorn.call("GET", path + "&page=2")
+
+    assert (reply.status, reply.body["code"]) == (400, "unknown_parameter")
+    assert "/page" in {error["pointer"] for error in reply.body["errors"]}

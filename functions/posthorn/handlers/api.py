@@ -15,7 +15,7 @@ from posthorn.api_keys import Scope
 from posthorn.errors import Malformed, Unavailable
 from posthorn.routes.authentication import require
 from posthorn.routes.office import open_office
-from posthorn.routes.problems import Problem, not_found
+from posthorn.routes.problems import FieldError, Problem, not_found
 from posthorn.routes.route import JSON, Request
 from posthorn.routes.table import ROUTES
 from posthorn.settings import api_settings
@@ -101,6 +101,8 @@ def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dic
         require(key, route.scope)
         workspace, scopes = key.workspace, key.scopes
     query = event.query_string_parameters or {}
+    if route.scope is not None and (unknown := sorted(query.keys() - set(route.query))):
+        raise _unknown_parameters(unknown)
     answer = route.handle(
         here, Request(workspace, route.operation, path, query, headers, _body(event), scopes)
     )
@@ -111,6 +113,14 @@ def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dic
         status_code=answer.status,
         content_type=answer.content_type,
         body=json.dumps(answer.content, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def _unknown_parameters(names: list[str]) -> Problem:
+    """Refuse a filter that is misspelt, which would otherwise look as if everything matched."""
+    errors = [FieldError(f"/{name[:64]}", "There is no such query parameter here.") for name in names[:20]]
+    return Problem(
+        400, "unknown_parameter", "The query has parameters that this does not take.", errors=errors
     )
 
 

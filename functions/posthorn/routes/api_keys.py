@@ -12,7 +12,7 @@ from posthorn.clock import rfc3339
 from posthorn.routes import bodies, cursors, idempotent, moments
 from posthorn.routes.moments import Moment
 from posthorn.routes.problems import FieldError, Problem, invalid, not_found
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 
 if TYPE_CHECKING:
     from posthorn.routes.office import Office
@@ -97,6 +97,7 @@ ROUTES: Final = (
             "The order is that of the ids, which are random. A key that was made or revoked a moment ago may not show"
             " yet. `lastUsedAt` is written at most once an hour."
         ),
+        query=PAGED,
     ),
     Route(
         "POST",

@@ -13,7 +13,7 @@ from posthorn.ids import CONFIGURATION_SET, is_id
 from posthorn.models import ConfigurationSet, SetState, Suppression
 from posthorn.routes import bodies, cursors, idempotent
 from posthorn.routes.problems import Problem, not_found
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 
 if TYPE_CHECKING:
     from posthorn.routes.office import Office
@@ -127,7 +127,7 @@ def find(office: Office, workspace: str, set_id: str) -> ConfigurationSet:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, Scope.PARTNER, list_configuration_sets, "List configuration sets"),
+    Route("GET", PATH, Scope.PARTNER, list_configuration_sets, "List configuration sets", query=PAGED),
     Route(
         "POST",
         PATH,

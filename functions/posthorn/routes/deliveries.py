@@ -11,7 +11,7 @@ from posthorn.models import DeliveryKey, Status
 from posthorn.routes import cursors, entries, requests
 from posthorn.routes.faces import FACES
 from posthorn.routes.problems import FieldError, Problem, not_found
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 from posthorn.stores.delivery_log import Wanted
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of
@@ -74,6 +74,7 @@ ROUTES: Final = tuple(
             face.scope,
             face.bind(list_deliveries),
             f"List the deliveries of this {face.what}, the newest first",
+            query=(*PAGED, "status", "event"),
         ),
         Route(
             "GET",

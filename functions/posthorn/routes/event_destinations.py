@@ -16,7 +16,7 @@ from posthorn.models import DisabledReason, Endpoint, Health, Wire
 from posthorn.routes import bodies, configuration_sets, endpoints
 from posthorn.routes.endpoints import EventNames, Url
 from posthorn.routes.problems import FieldError, Problem, invalid
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 from posthorn.routes.secret_rotation import DEFAULT_OVERLAP_HOURS, HOUR_MS, Secret, rotated, sealed
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def delete_event_destination(office: Office, request: Request) -> Answer:
 
 
 ROUTES: Final = (
-    Route("GET", PATH, Scope.PARTNER, list_event_destinations, "List event destinations"),
+    Route("GET", PATH, Scope.PARTNER, list_event_destinations, "List event destinations", query=PAGED),
     Route(
         "POST",
         PATH,

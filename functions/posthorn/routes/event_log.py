@@ -17,7 +17,7 @@ from posthorn.routes.deliveries import event_filter, invalid_filter
 from posthorn.routes.events import accepted
 from posthorn.routes.faces import WEBHOOKS
 from posthorn.routes.problems import not_found
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 from posthorn.routes.verdicts import SENTENCES, Record, verdict
 from posthorn.stores.event_log import Window
 from posthorn.stores.tombstones import Tombstone
@@ -122,7 +122,12 @@ def explain_event(office: Office, request: Request) -> Answer:
 
 ROUTES: Final = (
     Route(
-        "GET", "/v1/events", Scope.USER, list_events, "List events with their deliveries, the newest first"
+        "GET",
+        "/v1/events",
+        Scope.USER,
+        list_events,
+        "List events with their deliveries, the newest first",
+        query=(*PAGED, "event", "since", "until"),
     ),
     Route("GET", "/v1/events/{eventId}", Scope.USER, retrieve_event, "Retrieve an event and its deliveries"),
     Route(

@@ -15,7 +15,7 @@ from posthorn.errors import RefusedEventType, RefusedJson, RefusedSchema
 from posthorn.ids import EVENT_TYPE
 from posthorn.routes import bodies, cursors, idempotent
 from posthorn.routes.problems import FieldError, Problem, invalid, not_found
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 from posthorn.schemas.schema import compiled
 from posthorn.stores.event_types import MAX_OWN
 from posthorn.wire.ecmascript import stringify
@@ -105,7 +105,12 @@ def delete_event_type(office: Office, request: Request) -> Answer:
 PATH: Final = "/v1/event-types"
 ROUTES: Final = (
     Route(
-        "GET", PATH, Scope.API_USER, list_event_types, "List event types: the built-in ones, then your own"
+        "GET",
+        PATH,
+        Scope.API_USER,
+        list_event_types,
+        "List event types: the built-in ones, then your own",
+        query=PAGED,
     ),
     Route(
         "POST",

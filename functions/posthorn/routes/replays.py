@@ -16,7 +16,7 @@ from posthorn.routes import bodies, cursors, idempotent, moments
 from posthorn.routes.faces import FACES, WEBHOOKS, Face
 from posthorn.routes.moments import Moment
 from posthorn.routes.problems import FieldError, Problem, invalid, not_found
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 from posthorn.telemetry import outage
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ def _routes(face: Face) -> Iterator[Route]:
     body = NewReplay if face is WEBHOOKS else NewEventDestinationReplay
     path = f"{face.path}/replays"
     what = f"{'an' if face.what[0] in 'aeiou' else 'a'} {face.what}"
-    yield Route("GET", path, face.scope, face.bind(list_replays), f"List the bulk replays of {what}")
+    yield Route(
+        "GET", path, face.scope, face.bind(list_replays), f"List the bulk replays of {what}", query=PAGED
+    )
     create, one = face.bind(create_replay), f"{path}/{{replayId}}"
     yield Route("POST", path, face.scope, create, f"Send past deliveries of {what} again, as a job", body)
     yield Route("GET", one, face.scope, face.bind(retrieve_replay), f"Retrieve a bulk replay of {what}")

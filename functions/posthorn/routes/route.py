@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 JSON: Final = "application/json"
+PAGED: Final = ("limit", "cursor")
+"""What every list takes."""
 HTML: Final = "text/html; charset=utf-8"
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class Route:
     summary: str
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
+    query: tuple[str, ...] = ()  # the parameters that it knows; others are refused
     note: str = ""  # what the summary does not say, for the documentation
 
     @property

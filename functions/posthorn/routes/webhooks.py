@@ -13,7 +13,7 @@ from posthorn.ids import WEBHOOK
 from posthorn.models import DisabledReason, Endpoint, Health, Wire
 from posthorn.routes import bodies, endpoints, idempotent
 from posthorn.routes.endpoints import EventNames, Url
-from posthorn.routes.route import Answer, Request, Route
+from posthorn.routes.route import PAGED, Answer, Request, Route
 from posthorn.routes.secret_rotation import (
     DEFAULT_OVERLAP_HOURS,
     HOUR_MS,
@@ -164,7 +164,7 @@ def delete_webhook(office: Office, request: Request) -> Answer:
 
 
 ROUTES: Final = (
-    Route("GET", "/v1/webhooks", Scope.API_USER, list_webhooks, "List webhooks"),
+    Route("GET", "/v1/webhooks", Scope.API_USER, list_webhooks, "List webhooks", query=PAGED),
     Route("POST", "/v1/webhooks", Scope.API_USER, create_webhook, "Create a webhook", NewWebhook),
     Route("GET", "/v1/webhooks/{webhookId}", Scope.USER, retrieve_webhook, "Retrieve a webhook"),
     Route("PUT", "/v1/webhooks/{webhookId}", Scope.USER, update_webhook, "Update a webhook", WebhookChange),
