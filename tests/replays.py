@@ -77,6 +77,7 @@ class Replaying:
     posthorn: Installation
     endpoint_id: str
     events: list[str] = field(default_factory=list)
+    collected: list[Waiting] = field(default_factory=list)
 
     @property
     def path(self) -> str:
@@ -124,11 +125,21 @@ class Replaying:
         replay: dict[str, Any] = reply.body["replay"]
         return replay
 
-    def run(self, deaths: Callable[[int], Death | None] = lambda _: None, *, steps: int = 1000) -> int:
-        """Work off the queue as Lambda does; `deaths` says where the nth invocation dies. Returns how many it took."""
+    def run(
+        self,
+        deaths: Callable[[int], Death | None] = lambda _: None,
+        *,
+        steps: int = 1000,
+        collect: bool = False,
+    ) -> int:
+        """Work off the queue as Lambda does; `deaths` says where the nth invocation dies. Returns how many it took.
+
+        `collect` takes what is sent to DeliverQueue off it, where moto looks through all of it for each message.
+        """
         messages: list[Waiting] = []
         for number in range(steps):
             messages += self.posthorn.take("ReplayQueue")
+            self.collected += self.posthorn.take("DeliverQueue") if collect else []
             if not messages:
                 return number
             message = messages.pop(0)
@@ -161,7 +172,7 @@ class Replaying:
 
     def asked_for(self) -> list[tuple[str, int, int]]:
         """Return event, generation and attempt of every message on DeliverQueue, doubles left out."""
-        tasks = [message.task for message in self.posthorn.waiting("DeliverQueue")]
+        tasks = [message.task for message in (*self.collected, *self.posthorn.waiting("DeliverQueue"))]
         mine = {
             (task["event"], task["generation"], task["attempt"])
             for task in tasks

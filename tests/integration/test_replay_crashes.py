@@ -76,7 +76,7 @@ def test_five_thousand_deliveries_and_a_crash_at_every_page(posthorn: Installati
         died += 1
         return Death(at, after=after, matches=matches)
 
-    replays.run(dies_once_per_page)
+    replays.run(dies_once_per_page, collect=True)
 
     assert died >= MANY // replay.PAGE
     assert set(replays.generations().values()) == {2}
