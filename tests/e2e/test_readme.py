@@ -12,6 +12,8 @@ import pytest
 
 from infra.cli.access import create_workspace_key
 from infra.local.places import REPOSITORY
+from tests.e2e.customer import Customer
+from tests.receivers.recorder import always, recording
 
 if TYPE_CHECKING:
     from infra.local.stack import Stack
@@ -80,6 +82,40 @@ def test_the_price_of_a_million_is_told(stack: Stack) -> None:
     (command,) = [command for kind, command in COMMANDS if kind == "cost"]
 
     assert "$ per million deliveries" in _run(command, stack)
+
+
+def test_whoever_missed_deliveries_gets_them(stack: Stack) -> None:
+    """Log, detail, match, test, switch, replay of one and of all, and its progress: each command works as printed."""
+    commands = [command for kind, command in COMMANDS if kind == "failed"]
+    _, key = create_workspace_key(
+        stack.client("dynamodb"),
+        stack.outputs["ConfigTableName"],
+        workspace_name="readme",
+        scopes=["api_user", "user"],
+    )
+    customer = Customer(stack.api_url, key)
+    with recording(always(400)) as receiver:
+        webhook = customer.register(receiver.url)
+        event_id = customer.publish()
+        customer.settled(event_id)
+        customer.call("PUT", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
+        customer.call("PUT", f"/v1/webhooks/{webhook['id']}", {"enabled": True})
+        known = {"API_URL": stack.api_url, "API_KEY": key, "WEBHOOK_ID": webhook["id"], "EVENT_ID": event_id}
+
+        answers = []
+        for command in commands:
+            answers.append(json.loads(_run(command, stack, **known)))
+            if "replay" in answers[-1]:
+                known["REPLAY_ID"] = answers[-1]["replay"]["id"]
+        undelivered, detail, match, test, switched, replayed, everything, progress = answers
+
+    assert [one["eventId"] for one in undelivered["deliveries"]] == [event_id]
+    assert detail["delivery"]["reason"] == "rejected"
+    assert [(one["webhookId"], one["matched"]) for one in match["endpoints"]] == [(webhook["id"], True)]
+    assert test["event"]["event"] == "CONTACT_CREATED"
+    assert switched["webhook"]["enabled"] is True
+    assert replayed["delivery"]["status"] == "queued"
+    assert everything["replay"]["id"] == progress["replay"]["id"]
 
 
 @pytest.mark.parametrize("command", [command for kind, command in COMMANDS if kind is None])
