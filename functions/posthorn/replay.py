@@ -15,6 +15,7 @@ from posthorn.aws import client, threads
 from posthorn.clock import now_ms
 from posthorn.errors import Malformed, Unavailable
 from posthorn.models import DeliveryKey, Reason, Status
+from posthorn.partial_batches import identifier
 from posthorn.queues import Parking, Queues, ReplayQueue, read_step
 from posthorn.replay_jobs import JobState
 from posthorn.stores.deliveries import Deliveries
@@ -75,7 +76,7 @@ class Replayer:
         """Make the step of every message; returns the ids of the messages that are to come again."""
         failed: set[str] = set()
         for message in messages:
-            message_id, body = str(message.get("messageId", "")), str(message.get("body", ""))
+            message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
             try:
                 if not self._take(message_id, body):
                     failed.add(message_id)

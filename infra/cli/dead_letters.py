@@ -15,7 +15,7 @@ from infra.cli.redispatch import redispatch, redispatch_one
 from posthorn.clock import rfc3339
 from posthorn.errors import Malformed
 from posthorn.ids import EVENT, is_id
-from posthorn.queues import read_task
+from posthorn.queues import ReplayQueue, read_step, read_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +26,7 @@ QUEUES: Final = {
     "dispatch": "DispatchDeadLetterQueue",
     "deliver": "DeliverDeadLetterQueue",
     "feedback": "FeedbackDeadLetterQueue",
+    "replay": "ReplayDeadLetterQueue",
 }
 
 BEFORE_MS: Final = 300_000
@@ -110,13 +111,27 @@ def read(place: Installed, queue: str, body: str) -> Letter:
         case "stream-record":
             return _stream_record(place, found, reason)
         case "message":
-            return _attempt(place, str(found.get("body", "")), "parked message", reason)
+            inner = str(found.get("body", ""))
+            if queue == "replay":
+                return _step(place, inner, "parked message", reason)
+            return _attempt(place, inner, "parked message", reason)
         case "notification":
             inner = str(found.get("body", ""))
             return _notification(place, inner, "parked notification", reason, found)
     if queue == "feedback":
         return _notification(place, body, "notification", _RECEIVED_TOO_OFTEN, {})
+    if queue == "replay":
+        return _step(place, body, "step of a replay", _RECEIVED_TOO_OFTEN)
     return _attempt(place, body, "attempt", _RECEIVED_TOO_OFTEN)
+
+
+def _step(place: Installed, body: str, kind: str, reason: str) -> Letter:
+    try:
+        step = read_step(body)
+    except Malformed:
+        return Letter(kind, "-", reason)
+    queue = ReplayQueue(place.sqs, place.queue_url("ReplayQueue"))
+    return Letter(kind, f"{step.replay_id} of {step.endpoint_id}", reason, lambda: queue.send(step))
 
 
 def _attempt(place: Installed, body: str, kind: str, reason: str) -> Letter:

@@ -111,7 +111,7 @@ def test_whoever_missed_deliveries_gets_them(stack: Stack) -> None:
 
     assert [one["eventId"] for one in undelivered["deliveries"]] == [event_id]
     assert detail["delivery"]["reason"] == "rejected"
-    assert [(one["webhookId"], one["matched"]) for one in match["endpoints"]] == [(webhook["id"], True)]
+    assert [(one["webhookId"], one["matched"]) for one in match["webhooks"]] == [(webhook["id"], True)]
     assert test["event"]["event"] == "CONTACT_CREATED"
     assert switched["webhook"]["enabled"] is True
     assert replayed["delivery"]["status"] == "queued"

@@ -17,13 +17,19 @@ from posthorn import aws
 from posthorn.clock import rfc3339
 from posthorn.models import DeliveryKey, Reason, Status
 from tests.network import answers, in_turn
+from tests.sample_requests import SINCE
 from tests.template import REGION
 
 if TYPE_CHECKING:
     from tests.installation import Installation, Waiting
 
 QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
-DEAD = ("DispatchDeadLetterQueue", "DeliverDeadLetterQueue", "FeedbackDeadLetterQueue")
+DEAD = (
+    "DispatchDeadLetterQueue",
+    "DeliverDeadLetterQueue",
+    "FeedbackDeadLetterQueue",
+    "ReplayDeadLetterQueue",
+)
 HOUR_MS = 3_600_000
 
 
@@ -249,6 +255,25 @@ def test_a_notification_goes_back_to_its_queue(
     assert handled == dead_letters.Handled(found=1, moved=1)
     assert [message.body for message in posthorn.waiting("FeedbackQueue")] == [body]
     assert "Bounce" not in said[0]
+
+
+@pytest.mark.parametrize("is_parked", [False, True])
+def test_a_step_of_a_replay_goes_back_to_its_queue(
+    posthorn: Installation, place: Installed, is_parked: bool
+) -> None:
+    """A bulk replay whose step was given up on goes on from there."""
+    path = f"/v1/webhooks/{posthorn.register()['id']}/replays"
+    replay = posthorn.call("POST", path, {"since": SINCE}).body["replay"]
+    (step,) = posthorn.take("ReplayQueue")
+    parked = json.dumps({"v": 1, "kind": "message", "reason": "for a test", "body": step.body})
+    _send(posthorn, "ReplayDeadLetterQueue", parked if is_parked else step.body)
+
+    handled, said = _go(place, "replay", move=True)
+
+    assert (handled.found, handled.moved) == (1, 1)
+    assert replay["id"] in said[0]
+    assert posthorn.replay(posthorn.take("ReplayQueue")) == set()
+    assert posthorn.call("GET", f"{path}/{replay['id']}").body["replay"]["state"] == "done"
 
 
 @pytest.mark.parametrize(

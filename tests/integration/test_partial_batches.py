@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 import posthorn.handlers
 from posthorn import partial_batches
 from posthorn.errors import Unavailable
-from posthorn.handlers import deliver, dispatch, feedback
+from posthorn.handlers import deliver, dispatch, feedback, replay
 from tests.network import answers
+from tests.sample_requests import SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ HANDLERS: dict[str, Callable[[Any, Any], Any]] = {
     "dispatch": dispatch.handler,
     "deliver": deliver.handler,
     "feedback": feedback.handler,
+    "replay": replay.handler,
 }
 NO_BATCHES = {"api": "answers requests", "sweep": "is started by a schedule"}
 
@@ -50,6 +52,7 @@ def _processes(posthorn: Installation) -> Iterator[None]:
         mock.patch.object(dispatch, "dispatcher", return_value=posthorn.dispatcher),
         mock.patch.object(deliver, "deliverer", return_value=posthorn.deliverer),
         mock.patch.object(feedback, "feedback", return_value=posthorn.feedback),
+        mock.patch.object(replay, "replayer", return_value=posthorn.replayer),
     ):
         yield
 
@@ -60,7 +63,11 @@ def _good(posthorn: Installation, handler: str) -> dict[str, Any]:
     posthorn.network.receivers[webhook_host] = answers(500)
     if handler == "feedback":
         return {"messageId": "good", "body": json.dumps({"eventType": "Bounce"}), "attributes": {}}
-    posthorn.register(webhook_host)
+    webhook = posthorn.register(webhook_host)
+    if handler == "replay":
+        posthorn.call("POST", f"/v1/webhooks/{webhook['id']}/replays", {"since": SINCE})
+        (step,) = posthorn.take("ReplayQueue")
+        return step.record()
     posthorn.publish()
     (record,) = posthorn.stream()
     if handler == "dispatch":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from posthorn.partial_batches import answer
 from posthorn.replay import Replayer, open_replayer
 from posthorn.settings import replay_settings
 
@@ -20,4 +21,4 @@ def replayer() -> Replayer:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
     """Answer with the ids of the messages that are to come again."""
     failed = replayer().replay(event["Records"])
-    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in sorted(failed)]}
+    return answer(failed)
