@@ -65,6 +65,8 @@ QUEUES: Final = (
 
 
 SWEEP: Final = Box("SweepFunction", "overdue: once more", "function", 830, 466)
+REPLAY_QUEUE: Final = Box("ReplayQueue", "a page at a time", "queue", 12, 276, height=46)
+REPLAY: Final = Box("ReplayFunction", "begins anew", "function", 12, 355)
 SES: Final = Box("SES", "tells about mails", "outside", 20, 26)
 FEEDBACK_QUEUE: Final = Box("FeedbackQueue", "through SNS", "queue", 215, 26)
 FEEDBACK: Final = Box("FeedbackFunction", "cleans, accepts", "function", 410, 26)
@@ -84,6 +86,8 @@ def render() -> str:
         DELIVERIES,
         DELIVER,
         SWEEP,
+        REPLAY_QUEUE,
+        REPLAY,
         *QUEUES,
     )
     join_x, queue_x = 480, 190
@@ -104,6 +108,10 @@ def render() -> str:
         *(_arrow([(queue_x, queue.left[1]), queue.left]) for queue in QUEUES),
         _line([(640, 384), (640, 516), (queue_x, 516), (queue_x, QUEUES[-1].left[1])]),
         _arrow([DELIVERIES.bottom, SWEEP.top]),
+        _arrow([API.bottom, (API.bottom[0], 226), (90, 226), REPLAY_QUEUE.top]),
+        _text(150, 220, "POST …/replays", _SOFT, 12),
+        _arrow([REPLAY_QUEUE.bottom, REPLAY.top]),
+        _line([REPLAY.right, (queue_x, REPLAY.right[1])]),
         _line([SWEEP.left, (640, SWEEP.left[1])]),
         _text(430, 240, "no answer, 5xx, no room", _SOFT, 12),
         _text(430, 509, "no answer or 5xx again", _SOFT, 12),

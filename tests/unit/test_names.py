@@ -278,21 +278,26 @@ class TestLookups:
         monkeypatch.setattr(names, "_MAX_SLOW_NAMES", 2)
         now = 0.0
         done = threading.Semaphore(0)
+        held, over = threading.Event(), threading.Event()
 
         def resolver(_: str) -> tuple[str, ...]:
             nonlocal now
             now += SLOW_SECONDS
+            if held.is_set():
+                over.wait(GIVE_UP)
             return ()
 
         with lookups(resolver, clock=lambda: now) as running:
             for host in ("a", "b", "a", "c"):
                 running.start(host, done.release)
                 assert done.acquire(timeout=GIVE_UP)
+            held.set()  # what is asked now is not to be remembered before the last of them is asked
             assert [running.start(host, lambda: None).is_slow for host in ("a", "b", "c")] == [
                 True,
                 False,
                 True,
             ]
+            over.set()
 
     def test_one_lookup_per_name(self) -> None:
         """Whoever asks for a name that is being looked up gets that answer, so one name cannot fill the threads."""
