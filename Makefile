@@ -148,10 +148,13 @@ lint: $(DEV) ## ruff and mypy
 	@$(BIN)/mypy
 
 test-lint: headline-lint lint
+# a file is one worker's, since its tests may share an installation
+WORKERS := --numprocesses 2 --dist loadfile
+
 test-unit: headline-unit $(DEV) $(NODE)
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest $(WORKERS) tests/unit
 test-integration: headline-integration $(DEV) $(NODE)
-	@$(BIN)/pytest tests/integration
+	@$(BIN)/pytest $(WORKERS) tests/integration
 # The model on one core, everything else of the proof on another. The hash seed makes runs the same everywhere.
 test-proof: headline-proof $(DEV)
 	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from infra.cli.access import create_workspace_key
+from infra.cli.dead_letters import QUEUES
 from infra.local.places import REPOSITORY
 from tests.e2e.customer import Customer
 from tests.receivers.recorder import always, recording
@@ -84,6 +85,13 @@ def test_the_price_of_a_million_is_told(stack: Stack) -> None:
     assert "$ per million deliveries" in _run(command, stack)
 
 
+def test_an_operator_looks_for_what_was_lost(stack: Stack) -> None:
+    """Dead letters and redispatch: each command works as it is printed, and tells what it found."""
+    letters, again = [_run(command, stack) for kind, command in COMMANDS if kind == "operator"]
+    assert {line.split()[0] for line in letters.splitlines()} <= set(QUEUES)
+    assert dict(line.split() for line in again.splitlines())["failed"] == "0"
+
+
 def test_whoever_missed_deliveries_gets_them(stack: Stack) -> None:
     """Log, detail, match, test, switch, replay of one and of all, and its progress: each command works as printed."""
     commands = [command for kind, command in COMMANDS if kind == "failed"]
@@ -95,7 +103,7 @@ def test_whoever_missed_deliveries_gets_them(stack: Stack) -> None:
     )
     customer = Customer(stack.api_url, key)
     with recording(always(400)) as receiver:
-        webhook = customer.register(receiver.url)
+        webhook = customer.register(receiver.url, ["CONTACT_CREATED"])
         event_id = customer.publish()
         customer.settled(event_id)
         customer.call("PUT", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
