@@ -13,10 +13,11 @@ from posthorn.models import Status
 from tests.proof import customers, promise, recovery
 from tests.proof.faults import Fault, Kind
 from tests.proof.receivers import Mood
-from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, WORKSPACES, Way, World, host
+from tests.proof.wiring import QUEUES
+from tests.proof.world import HOSTS, WORKSPACES, Way, World, host
 
 if TYPE_CHECKING:
-    from posthorn.models import Endpoint
+    from posthorn.models import Delivery, Endpoint
 
 ENDPOINTS = 6  # more would only make the same slower
 
@@ -38,7 +39,7 @@ ways = st.builds(
     at_once=st.booleans(),
     remaining_ms=st.sampled_from([60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 19_000, 4_000]),
 )
-halfway = st.builds(Way, fault=st.just(Fault(Kind.DIE_AFTER, 0)))  # between the row and its message
+halfway = st.builds(Way, fault=st.just(Fault(Kind.DIE_AFTER, 3)))  # of a replay: between row and message
 requests = st.builds(Way, fault=st.none() | st.none() | faults, is_lazy=st.booleans())
 
 
@@ -165,12 +166,21 @@ class Machine(RuleBasedStateMachine):
             customers.delete(self.world, self._endpoint(which))
         self._poll(then)
 
-    @precondition(lambda self: any(not row.status.is_open for row in self.world.rows()))
+    @precondition(lambda self: self._settled())
     @rule(which=some, way=requests | halfway, then=polls)
     def replay(self, which: int, way: Way, then: list[Poll]) -> None:
-        settled = [row for row in self.world.rows() if row.status in {Status.DELIVERED, Status.FAILED}]
+        settled = self._settled()
         with self.world.happening(way):
             customers.replay(self.world, settled[which % len(settled)])
+        self._poll(then)
+
+    @precondition(lambda self: any(row.status is Status.FAILED for row in self._settled()))
+    @rule(which=some, way=requests, then=polls)
+    def replay_failed(self, which: int, way: Way, then: list[Poll]) -> None:
+        failed = [row for row in self._settled() if row.status is Status.FAILED]
+        with self.world.happening(way):
+            endpoint_id = failed[which % len(failed)].key.endpoint_id
+            customers.replay_failed(self.world, self.world.lives[endpoint_id].endpoint)
         self._poll(then)
 
     # ---- receivers, time, and what mappings may do at any moment
@@ -214,7 +224,7 @@ class Machine(RuleBasedStateMachine):
         self.world.stream.repeat(lanes[which % len(lanes)])
         self._poll(then)
 
-    @rule(queue=st.sampled_from([*DELIVER_QUEUES, FEEDBACK_QUEUE]), then=polls)
+    @rule(queue=st.sampled_from(QUEUES), then=polls)
     def duplicate_message(self, queue: str, then: list[Poll]) -> None:
         self.world.queues[queue].repeat()
         self._poll(then)
@@ -269,6 +279,15 @@ class Machine(RuleBasedStateMachine):
 
     def _busy_queues(self) -> list[str]:
         return [name for name, queue in self.world.queues.items() if queue.ready()]
+
+    def _settled(self) -> list[Delivery]:
+        """Return the deliveries that can be replayed."""
+        there = {endpoint.id for endpoint in self._endpoints()}
+        return [
+            row
+            for row in self.world.tables.rows()
+            if row.key.endpoint_id in there and row.status in {Status.DELIVERED, Status.FAILED}
+        ]
 
     def _endpoints(self) -> list[Endpoint]:
         return [life.endpoint for _, life in sorted(self.world.lives.items()) if life.until is None]

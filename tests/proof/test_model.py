@@ -35,7 +35,8 @@ REACHED = (
     "dead letters moved back",
     "deliveries redispatched",
     "rows swept",
-    "replays",
+    "generations by replays",
+    "deliveries replayed in bulk",
     "row delivered",
     *(f"row {reason}" for reason in Reason if reason not in {Reason.BLOCKED_ADDRESS, Reason.EVENT_EXPIRED}),
 )
