@@ -223,6 +223,8 @@ class World:
             self.after_answer()
         except Died:
             self.revive()
+        except Unavailable:
+            return  # nobody is there any more whom it could be told
 
     def _look(self, invocation: Invocation, before: int, known: dict[str, Endpoint]) -> None:
         """Note what an invocation sent and did not record, which only a fault excuses, and whether it knew better.
@@ -294,7 +296,6 @@ class World:
     def count(self) -> None:
         """Add what this run came to to the tally of all runs."""
         told = self.tally
-        told["runs"] += 1
         told["events accepted"] += len(self.accepted)
         told["POSTs"] += len(self.receivers.sent)
         told["POSTs that a fault kept from the record"] += sum(self.unrecorded.values())
