@@ -24,7 +24,8 @@ ENDPOINTS = 6  # more would only make the same slower
 some = st.integers(0, 11)  # chooses among whatever there is
 workspaces = st.integers(0, WORKSPACES - 1)
 hosts = st.integers(0, HOSTS - 1)
-moods = st.sampled_from([Mood.WELL, Mood.WELL, Mood.BROKEN, *Mood])
+# what is tried again is worth the most; few of those who answer 410, since an endpoint sends nothing afterwards
+moods = st.sampled_from([Mood.BROKEN, Mood.BROKEN, Mood.BROKEN, Mood.HANGING, Mood.LIMITED, *Mood])
 # death is what this is about, and most invocations have but a few steps
 kinds = st.sampled_from(
     [Kind.DIE_BEFORE, Kind.DIE_AFTER, *(kind for kind in Kind if kind is not Kind.MEANWHILE)]
@@ -62,7 +63,7 @@ polls = st.lists(
         first=some,
         patient=st.booleans(),
         way=ways,
-        between=st.sampled_from([None, None, None]) | st.tuples(st.integers(0, 8), some),
+        between=st.none() | st.none() | st.none() | st.tuples(st.integers(0, 8), some),
     ),
     max_size=2,
 )
@@ -140,7 +141,7 @@ class Machine(RuleBasedStateMachine):
         self._poll(then)
 
     @precondition(lambda self: self._endpoints())
-    @rule(which=some, on=st.booleans(), way=requests, then=polls)
+    @rule(which=some, on=st.sampled_from([True, True, False]), way=requests, then=polls)
     def switch(self, which: int, on: bool, way: Way, then: list[Poll]) -> None:
         with self.world.happening(way):
             customers.change(self.world, self._endpoint(which), enabled=on)

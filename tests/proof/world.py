@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
@@ -151,11 +152,14 @@ class World:
             queue: wiring.queue_mapping(
                 queue,
                 functions[queue],
-                bury=lambda message, queue=queue: self.buried.append((queue, message)),
+                bury=partial(self._bury, queue),
                 clock=self.clock,
             )
             for queue in QUEUES
         }
+
+    def _bury(self, queue: str, message: Message) -> None:
+        self.buried.append((queue, message))
 
     # ---- the functions, as Lambda runs them
 
