@@ -143,10 +143,7 @@ class StreamMapping:
     def poll(self, name: str, size: int | None = None) -> None:
         """Invoke the function with the next batch of a lane, of at most `size` records."""
         lane = self.lanes[name]
-        if not lane.work:
-            wanted = min(size or self._batch_size, self._batch_size, len(lane.waiting))
-            lane.work.append(Batch([lane.waiting.popleft() for _ in range(wanted)]))
-        batch = self._young(lane.work.popleft())
+        batch = self._young(self._next(lane, size))
         if not batch.records:
             return
         lane.busy = True
@@ -163,6 +160,17 @@ class StreamMapping:
             lane.last = Batch(done)
         if undone:
             lane.work.extendleft(reversed(self._rest(batch, min(undone), whole=whole)))
+
+    def exhaust(self, name: str) -> None:
+        """Use up all retries of a lane's next batch, by invocations that died before they did anything."""
+        batch = self._next(self.lanes[name])
+        self._give_up(batch.records, "RetryAttemptsExhausted")
+
+    def _next(self, lane: Lane, size: int | None = None) -> Batch:
+        if lane.work:
+            return lane.work.popleft()
+        wanted = min(size or self._batch_size, self._batch_size, len(lane.waiting))
+        return Batch([lane.waiting.popleft() for _ in range(wanted)])
 
     def _young(self, batch: Batch) -> Batch:
         """Give up the records that have grown too old."""
@@ -228,6 +236,11 @@ class QueueMapping:
         if self.removed:
             message = self.removed.pop()
             self.messages.append(Message(message.id, message.body, self._clock(), message.receives))
+
+    def exhaust(self) -> None:
+        """Use up the receives of what is ready, by invocations that died before they did anything."""
+        for message in self.ready():
+            message.receives = self._max_receives
 
     def poll(self, size: int | None = None, *, first: int = 0) -> None:
         """Invoke the function with a batch of what is ready, beginning anywhere."""

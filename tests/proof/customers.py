@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.errors import Unavailable
-from posthorn.models import Status
-from tests.mappings import Died
 from tests.proof.world import MAIL_SET, MAIL_WORKSPACE, Request, World, host
 
 if TYPE_CHECKING:
@@ -37,12 +34,11 @@ def register_destination(world: World, number: int) -> None:
 
 def change(world: World, endpoint: Endpoint, **fields: Any) -> None:
     """Change an endpoint: `enabled`, `url`, or `token`."""
-    if endpoint.channel == endpoint.workspace:
-        world.request(_workspace(world, endpoint), "PUT", f"/v1/webhooks/{endpoint.id}", fields)
-        return
-    names = {"url": "webhook_url", "token": "webhook_secret", "enabled": "enabled"}
-    told = {names[name]: value for name, value in fields.items()}
-    world.request(MAIL_WORKSPACE, "PATCH", f"{_sets(world)}/event-destinations/{endpoint.id}", told)
+    method = "PUT"
+    if endpoint.channel != endpoint.workspace:
+        names = {"url": "webhook_url", "token": "webhook_secret", "enabled": "enabled"}
+        method, fields = "PATCH", {names[name]: value for name, value in fields.items()}
+    world.request(_workspace(world, endpoint), method, _path(world, endpoint), fields)
 
 
 def move(world: World, endpoint: Endpoint, number: int) -> None:
@@ -51,11 +47,7 @@ def move(world: World, endpoint: Endpoint, number: int) -> None:
 
 
 def delete(world: World, endpoint: Endpoint) -> None:
-    if endpoint.channel == endpoint.workspace:
-        path = f"/v1/webhooks/{endpoint.id}"
-    else:
-        path = f"{_sets(world)}/event-destinations/{endpoint.id}"
-    world.request(_workspace(world, endpoint), "DELETE", path)
+    world.request(_workspace(world, endpoint), "DELETE", _path(world, endpoint))
 
 
 def publish(
@@ -83,25 +75,34 @@ def send_mail(world: World, recipient: str) -> None:
 
 
 def replay(world: World, row: Delivery) -> None:
-    """Begin a settled delivery again, as the API does: the row first, then its message."""
-    if row.status in {Status.DELIVERED, Status.FAILED}:
-        world.replays += 1
-        name = f"replay-{world.replays}"
-        office = world.installation.office
+    """Send one delivery again."""
+    endpoint = world.lives[row.key.endpoint_id].endpoint
+    world.request(
+        _workspace(world, endpoint),
+        "POST",
+        f"{_path(world, endpoint)}/deliveries/{row.key.event_id}/replay",
+    )
 
-        def act() -> None:
-            fresh = office.deliveries.restart(row, replay=name, now_ms=world.clock())
-            if fresh is not None:
-                office.queues.enqueue_next(fresh, now_ms=world.clock())
 
-        try:
-            world.invoke(act)
-        except (Died, Unavailable):
-            return
+def replay_failed(world: World, endpoint: Endpoint) -> None:
+    """Send all of an endpoint's failed deliveries again."""
+    wanted = {"since": "2023-04-16T00:00:00Z", "status": "failed"}
+    world.request(_workspace(world, endpoint), "POST", f"{_path(world, endpoint)}/replays", wanted)
+
+
+def look_at_replays(world: World, endpoint: Endpoint) -> None:
+    """List an endpoint's bulk replays; one that stands still goes on when somebody looks."""
+    world.request(_workspace(world, endpoint), "GET", f"{_path(world, endpoint)}/replays")
 
 
 def _sets(world: World) -> str:
     return f"/api/v1/partner/email/configuration-sets/{world.mail_set}"
+
+
+def _path(world: World, endpoint: Endpoint) -> str:
+    if endpoint.channel == endpoint.workspace:
+        return f"/v1/webhooks/{endpoint.id}"
+    return f"{_sets(world)}/event-destinations/{endpoint.id}"
 
 
 def _workspace(world: World, endpoint: Endpoint) -> int:

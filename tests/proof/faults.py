@@ -15,11 +15,11 @@ from unittest import mock
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from posthorn import aws
+from posthorn import aws, replay
 from tests.mappings import Died
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 POST = "POST"
 
@@ -182,6 +182,11 @@ class Task[R]:
         return self._result
 
 
+def _wait(tasks: Iterable[Task[Any]]) -> None:
+    for task in tasks:
+        task.run()
+
+
 class Threads:
     """Stands where the pool of threads stands: either every call is made at once, or when its result is asked for.
 
@@ -201,6 +206,9 @@ class Threads:
     def installed(self) -> Iterator[None]:
         """Take the place of the process's threads."""
         aws.threads.cache_clear()
-        with mock.patch.object(aws, "ThreadPoolExecutor", return_value=self):
+        with (
+            mock.patch.object(aws, "ThreadPoolExecutor", return_value=self),
+            mock.patch.object(replay, "wait", _wait),
+        ):
             yield
         aws.threads.cache_clear()

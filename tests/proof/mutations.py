@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 from posthorn.deliver import Deliverer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def enqueue_before_row(_: World) -> Iterator[None]:
+def message_before_row(_: World) -> Iterator[None]:
     """Send the message first and write the row afterwards."""
 
     def record_and_retry(self: Any, row: Delivery) -> None:
@@ -42,18 +42,25 @@ def enqueue_before_row(_: World) -> Iterator[None]:
 def acknowledge_before_message(world: World) -> Iterator[None]:
     """Write the row, let the mapping check the batch off, and send the messages only then."""
     send, later = Queues.enqueue_next, list[tuple[Queues, Delivery, int]]()
+    revive = world.revive
 
     def put_off(self: Queues, row: Delivery, *, now_ms: int) -> None:
         later.append((self, row, now_ms))
 
     def afterwards() -> None:
-        while later:
-            queues, row, now_ms = later.pop(0)
+        put_off_so_far = later.copy()
+        later.clear()
+        for queues, row, now_ms in put_off_so_far:
             send(queues, row, now_ms=now_ms)
+
+    def forget() -> None:
+        later.clear()
+        revive()
 
     with (
         mock.patch.object(Queues, "enqueue_next", put_off),
         mock.patch.object(world, "after_answer", afterwards),
+        mock.patch.object(world, "revive", forget),
     ):
         yield
 
@@ -65,4 +72,7 @@ def no_look_at_rows(_: World) -> Iterator[None]:
         yield
 
 
-MUTATIONS = (enqueue_before_row, acknowledge_before_message, no_look_at_rows)
+MUTATIONS: Final = {
+    mutation.__name__: mutation
+    for mutation in (message_before_row, acknowledge_before_message, no_look_at_rows)
+}

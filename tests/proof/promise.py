@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from posthorn.matching import audience
 from posthorn.models import DeliveryKey, Failure, Reason, Status
+from posthorn.replay_jobs import JobState
 from posthorn.wire.formats import body_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ ATTEMPTS = 4  # the first, and three retries
 
 def broken(world: World, *, settled: bool = True) -> list[str]:
     """Return every way in which the promise does not hold; `settled` when nothing should be open any more."""
-    rows = {row.key: row for row in world.rows()}
+    rows = {row.key: row for row in world.tables.rows()}
     return [
         *world.violations,
         *_lost(world, rows),
@@ -38,7 +39,8 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_misrecorded(world, rows),
         *_sendings(world, rows),
         *_parked(world),
-        *(_open(rows) if settled else ()),
+        *_miscounted(world, rows),
+        *((*_open(rows), *_standing(world)) if settled else ()),
     ]
 
 
@@ -46,7 +48,7 @@ def out_of_order(world: World) -> list[str]:
     """Return messages that are there before the row they need: the order of effects, seen from outside."""
     found: list[str] = []
     for task in world.tasks():
-        row = world.row(task.key)
+        row = world.tables.row(task.key)
         if row is None or (row.generation, row.attempt) < (task.generation, task.attempt - 1):
             found.append(f"a message is there before its row: attempt {task.attempt} of {task.key}")
     return found
@@ -58,7 +60,7 @@ def forsaken(world: World) -> list[str]:
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
         f"open, and nothing comes for it: {row.key}"
-        for row in world.rows()
+        for row in world.tables.rows()
         if row.status.is_open and (row.key, row.generation) not in coming and row.key.event_id not in records
     ]
 
@@ -151,6 +153,18 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
             yield f"delivered, and its receiver knows nothing of it: {key}"
 
 
+def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
+    """Check bulk replays against what they began."""
+    jobs = {job.id: job for job in world.tables.replays()}
+    begun = Counter(row.replay for row in rows.values() if row.replay in jobs)
+    for job in jobs.values():
+        counts = job.counts
+        if job.state is JobState.DONE and counts.matched != counts.replayed + counts.skipped:
+            yield f"{counts.matched} matched, of which {counts.replayed} and {counts.skipped} are known: {job.id}"
+        if not job.is_unfinished and begun[job.id] > counts.replayed:  # a later replay hides an earlier one
+            yield f"{begun[job.id]} begun and {counts.replayed} counted: {job.id}"
+
+
 def _parked(world: World) -> Iterator[str]:
     """Nothing that Posthorn writes itself is unreadable to it."""
     for what in world.parked:
@@ -161,3 +175,8 @@ def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for key, row in rows.items():
         if row.status.is_open:
             yield f"still open after everything has settled: {row.status} {key}"
+
+
+def _standing(world: World) -> Iterator[str]:
+    for job in world.standing_replays():
+        yield f"still {job.state} after everything has settled: {job.id}"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 
 from infra.cli.installed import Installed
 from infra.cli.redispatch import redispatch
+from posthorn.replay import STALLED_MS
 from tests.installation import START_MS
 from tests.mappings import Message
+from tests.proof import customers
 from tests.proof.world import SWEEP_SECONDS
 
 if TYPE_CHECKING:
     from tests.proof.world import World
+
+LOOK_SECONDS: Final = STALLED_MS // 1000 + 1
+"""After that long, a bulk replay that stands still goes on for whoever looks at it."""
 
 
 def drain(world: World, *, with_sweeper: bool = True) -> None:
@@ -52,15 +57,26 @@ def _recover(world: World) -> bool:
     given_up, world.given_up = world.given_up, []
     if given_up:
         _redispatch(world)
-    if any(row.status.is_open for row in world.rows()):
+    if any(row.status.is_open for row in world.tables.rows()):
         world.clock.pass_seconds(SWEEP_SECONDS)
         world.sweep()
+    standing = _look_at_replays(world)
     buried, world.buried = world.buried, []
     for queue, message in buried:
         world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
     world.tally["dead letters moved back"] += len(buried)
     world.observe()
-    return bool(given_up or buried or world.tasks())  # what was swept comes as a message
+    return bool(given_up or buried or standing or world.tasks())  # what was swept comes as a message
+
+
+def _look_at_replays(world: World) -> int:
+    """Look at bulk replays that stand still, as those do who wait for them; returns how many there are."""
+    standing = world.standing_replays()
+    if standing:
+        world.clock.pass_seconds(LOOK_SECONDS)
+    for job in standing:
+        customers.look_at_replays(world, world.lives[job.endpoint_id].endpoint)
+    return len(standing)
 
 
 def _redispatch(world: World) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from posthorn.models import Status
 from tests.proof import customers, recovery
 from tests.proof.receivers import Mood
-from tests.proof.world import DELIVER_QUEUES, FEEDBACK_QUEUE, HOSTS, SWEEP_SECONDS, Way, World, host
+from tests.proof.wiring import DELIVER_QUEUES, FEEDBACK_QUEUE, REPLAY_QUEUE
+from tests.proof.world import HOSTS, SWEEP_SECONDS, Way, World, host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +126,44 @@ def _sweep(world: World) -> None:
 
 
 def _replay(world: World) -> None:
-    row = next(row for row in world.rows() if row.status is Status.DELIVERED)
+    row = next(row for row in world.tables.rows() if row.status is Status.DELIVERED)
     customers.replay(world, row)
+
+
+def _failed(world: World) -> None:
+    """Leave a few deliveries failed, and well receivers."""
+    world.receivers.moods.update({host(0, number): Mood.WRONG for number in range(HOSTS)})
+    with world.happening():
+        customers.publish(world, 0, ["CONTACT_CREATED"] * 3)
+    with world.happening():
+        for lane in world.stream.ready():
+            world.stream.poll(lane)
+    world.receivers.moods.clear()
+    world.clock.pass_seconds(1)
+
+
+def _replay_failed(world: World) -> None:
+    customers.replay_failed(world, next(iter(world.lives.values())).endpoint)
+
+
+def _bulk(world: World) -> None:
+    """Accept a bulk replay, its first step to be made."""
+    _failed(world)
+    with world.happening():
+        _replay_failed(world)
+
+
+def _bulk_page(world: World) -> None:
+    """Bring a bulk replay to its page."""
+    _bulk(world)
+    with world.happening():
+        _make_step(world)
+
+
+def _make_step(world: World) -> None:
+    if not world.queues[REPLAY_QUEUE].ready():
+        recovery.wait(world)
+    world.queues[REPLAY_QUEUE].poll()
 
 
 def _publish_batch(world: World) -> None:
@@ -158,4 +195,7 @@ SCENARIOS: Final = (
     Scenario("take notifications", _mailed, _take),
     Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
     Scenario("replay one", _settled, _replay, needs_sweeper=True),
+    Scenario("accept a bulk replay", _failed, _replay_failed),
+    Scenario("look for what to replay in bulk", _bulk, _make_step),
+    Scenario("replay a page in bulk", _bulk_page, _make_step),
 )

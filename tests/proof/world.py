@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import copy
-import json
 import random
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from moto.dynamodb.models import dynamodb_backends
-from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sqs.models import sqs_backends
 
 from posthorn import assembly
@@ -24,18 +20,23 @@ from posthorn.feedback import open_feedback
 from posthorn.handlers import deliver as deliver_handler
 from posthorn.handlers import dispatch as dispatch_handler
 from posthorn.handlers import feedback as feedback_handler
+from posthorn.handlers import replay as replay_handler
 from posthorn.handlers import sweep as sweep_handler
 from posthorn.queues import read_task
-from posthorn.stores import delivery_rows, endpoint_rows, events
+from posthorn.stores import events
 from tests.installation import START_MS, Installation, Reply
-from tests.mappings import Died, Message, QueueMapping, Record, StreamMapping
-from tests.template import ACCOUNT, REGION, load, resolve
+from tests.mappings import Died, Message, Record
+from tests.proof import wiring
+from tests.proof.tables import Tables
+from tests.proof.wiring import DEAD_LETTER_QUEUES, DELIVER_QUEUES, FEEDBACK_QUEUE, QUEUES, REPLAY_QUEUE
+from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from posthorn.models import Delivery, DeliveryKey, Endpoint, Event
+    from posthorn.models import DeliveryKey, Endpoint, Event
     from posthorn.queues import Task
+    from posthorn.replay_jobs import ReplayJob
     from tests.proof.faults import Fault, Faults, Invocation, Threads
     from tests.proof.receivers import Receivers
 
@@ -44,10 +45,8 @@ HOSTS: Final = 3  # of each workspace
 MAIL_WORKSPACE: Final = 0
 MAIL_SET: Final = "mails"
 LANES: Final = 3  # of the shards that a channel's events lie in; more would only be more of the same
-DELIVER_QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 SWEEP_SECONDS: Final = 660
 """Longer than the sweeper's interval and its grace period together."""
-FEEDBACK_QUEUE: Final = "FeedbackQueue"
 
 
 @dataclass
@@ -94,12 +93,11 @@ class World:
     keys: list[tuple[str, str]]  # workspaces and their API keys
     mail_set: str  # the configuration set of the first workspace
     tally: Counter[str] = field(default_factory=Counter)  # of all runs
-    config: dict[str, Any] = field(default_factory=dict)  # the ConfigTable as it is at the start of each run
 
     def __post_init__(self) -> None:
         self.clock = self.installation.clock
         self._seed = 0
-        self._moto = dynamodb_backends[ACCOUNT][REGION].tables
+        self.tables = Tables(self.installation.tables)
         self._sqs = sqs_backends[ACCOUNT][REGION].queues
         self.settle_down()
         self.begin()
@@ -108,7 +106,7 @@ class World:
 
     def settle_down(self) -> None:
         """Let every run begin with the endpoints that there are now."""
-        self.config = copy.deepcopy(self._table("ConfigTable").items)
+        self.tables.keep_config()
         self._seed += 1  # or the next run would make the same ids again
 
     def begin(self) -> None:
@@ -116,10 +114,7 @@ class World:
         self.clock.now_ms = START_MS
         self.installation.dice.seed(self._seed)
         random.seed(7)
-        for name in ("EventsTable", "DeliveriesTable", "ConfigTable"):
-            self._table(name).items.clear()
-        self._table("ConfigTable").items.update(copy.deepcopy(self.config))
-        self._table("EventsTable").stream_shard.items.clear()
+        self.tables.begin()
         for queue in self._sqs.values():
             queue._messages.clear()
         self.receivers.moods.clear()
@@ -136,7 +131,6 @@ class World:
         self.buried: list[tuple[str, Message]] = []
         self.parked: list[dict[str, Any]] = []
         self.violations: list[str] = []
-        self.replays = 0
         self._made_mappings()
         self.revive()
         self.observe()
@@ -149,34 +143,23 @@ class World:
         self.feedback = open_feedback(here.feedback_settings, clock=self.clock)
 
     def _made_mappings(self) -> None:
-        stream = load().resources["DispatchFunction"]["Properties"]["Events"]["AcceptedEvents"]["Properties"]
-        self.stream = StreamMapping(
-            self._dispatch,
-            batch_size=stream["BatchSize"],
-            max_retries=stream["MaximumRetryAttempts"],
-            max_age=stream["MaximumRecordAgeInSeconds"],
-            give_up=lambda records, _: self.given_up.extend(records),
-            clock=self.clock,
+        self.stream = wiring.stream_mapping(
+            self._dispatch, give_up=lambda records, _: self.given_up.extend(records), clock=self.clock
         )
+        functions = dict.fromkeys(DELIVER_QUEUES, self._deliver)
+        functions |= {FEEDBACK_QUEUE: self._take_notifications, REPLAY_QUEUE: self._replay}
         self.queues = {
-            queue: self._queue_mapping(queue, function)
-            for function, handler_queues in (
-                (self._deliver, DELIVER_QUEUES),
-                (self._take_notifications, (FEEDBACK_QUEUE,)),
+            queue: wiring.queue_mapping(
+                queue,
+                functions[queue],
+                bury=partial(self._bury, queue),
+                clock=self.clock,
             )
-            for queue in handler_queues
+            for queue in QUEUES
         }
 
-    def _queue_mapping(self, queue: str, function: Callable[[Any], Any]) -> QueueMapping:
-        found = resolve(load().of_type("AWS::SQS::Queue")[queue], _Physical(load().defaults))
-        return QueueMapping(
-            function,
-            batch_size=10,
-            visibility=found["VisibilityTimeout"],
-            max_receives=found["RedrivePolicy"]["maxReceiveCount"],
-            bury=lambda message: self.buried.append((queue, message)),
-            clock=self.clock,
-        )
+    def _bury(self, queue: str, message: Message) -> None:
+        self.buried.append((queue, message))
 
     # ---- the functions, as Lambda runs them
 
@@ -198,6 +181,10 @@ class World:
     def _take_notifications(self, event: dict[str, Any]) -> Any:
         with mock.patch.object(feedback_handler, "feedback", return_value=self.feedback):
             return self.invoke(lambda: feedback_handler.handler(event, None))
+
+    def _replay(self, event: dict[str, Any]) -> Any:
+        with mock.patch.object(replay_handler, "replayer", return_value=self.installation.replayer):
+            return self.invoke(lambda: replay_handler.handler(event, None))
 
     def sweep(self) -> None:
         """Run the sweeper once, as its schedule does."""
@@ -240,6 +227,8 @@ class World:
             self.after_answer()
         except Died:
             self.revive()
+        except Unavailable:
+            return  # nobody is there any more whom it could be told
 
     def _look(self, invocation: Invocation, before: int, known: dict[str, Endpoint]) -> None:
         """Note what an invocation sent and did not record, which only a fault excuses, and whether it knew better.
@@ -254,7 +243,7 @@ class World:
                 self.violations.append(f"sent to an endpoint as it was once: {sent.key}")
             if not sent.endpoint.enabled:
                 self.violations.append(f"sent to a disabled endpoint: {sent.key}")
-            row = self.row(sent.key)
+            row = self.tables.row(sent.key)
             if row is not None and (row.generation, row.attempt) >= (sent.generation, sent.attempt):
                 continue
             self.unrecorded[sent.what] = self.unrecorded.get(sent.what, 0) + 1
@@ -285,7 +274,8 @@ class World:
             )
         except Died:
             return None
-        if reply.status not in {200, 201, 202, 404, 503}:
+        expected = {200, 201, 202, 404, 503} | ({409} if path.endswith(("/replay", "/replays")) else set())
+        if reply.status not in expected:
             self.violations.append(f"{method} {path} was answered with {reply.status}")
         return reply
 
@@ -310,41 +300,36 @@ class World:
     def count(self) -> None:
         """Add what this run came to to the tally of all runs."""
         told = self.tally
-        told["runs"] += 1
         told["events accepted"] += len(self.accepted)
         told["POSTs"] += len(self.receivers.sent)
         told["POSTs that a fault kept from the record"] += sum(self.unrecorded.values())
         told["POSTs made again for that"] += len(self.receivers.sent) - len(
             {sent.what for sent in self.receivers.sent}
         )
-        told["replays"] += sum(row.generation - 1 for row in self.rows())
-        told.update(f"row {row.reason or row.status}" for row in self.rows())
+        told["generations by replays"] += sum(row.generation - 1 for row in self.tables.rows())
+        told["deliveries replayed in bulk"] += sum(job.counts.replayed for job in self.tables.replays())
+        told.update(f"row {row.reason or row.status}" for row in self.tables.rows())
 
     def observe(self) -> None:
         """Take up what was written: stream records, messages, and what endpoints are now."""
-        shard = self._table("EventsTable").stream_shard
-        for change in shard.items:
-            record = json.loads(json.dumps(change.to_json(), default=_plain))
-            if record["eventName"] != "INSERT":
-                continue  # the mapping's filter
+        for record in self.tables.fresh_records():
             event = events.from_item(record["dynamodb"]["NewImage"])
             self.accepted[event.id] = event
             self.accepted_at[event.id] = self.step
             partition = record["dynamodb"]["Keys"]["pk"]["S"]
             self.stream.add(f"{int(partition[-1]) % LANES}", record)
-        shard.items.clear()
         for queue, mapping in self.queues.items():
             taken = self.installation.take(queue)
             mapping.messages += [Message(one.id, one.body, self.clock() + one.delay * 1000) for one in taken]
             if queue == FEEDBACK_QUEUE:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
-        for queue in ("DispatchDeadLetterQueue", "DeliverDeadLetterQueue", "FeedbackDeadLetterQueue"):
+        for queue in DEAD_LETTER_QUEUES:
             self.parked += [one.task for one in self.installation.take(queue)]
         self._watch_endpoints()
 
     def _watch_endpoints(self) -> None:
-        now = {endpoint.id: endpoint for endpoint in self.endpoints()}
+        now = {endpoint.id: endpoint for endpoint in self.tables.endpoints()}
         for endpoint_id, endpoint in now.items():
             life = self.lives.setdefault(endpoint_id, Life(endpoint, self.step))
             life.endpoint = endpoint
@@ -356,56 +341,25 @@ class World:
 
     # ---- what is
 
-    def endpoints(self) -> list[Endpoint]:
-        return [
-            endpoint_rows.from_item(item)
-            for item in self._items("ConfigTable")
-            if item["sk"]["S"].startswith(endpoint_rows.PREFIX)
-        ]
-
-    def row(self, key: DeliveryKey) -> Delivery | None:
-        rows = self._table("DeliveriesTable").items.get(_key(key.endpoint_id), {})
-        item = rows.get(_key(key.event_id))
-        return None if item is None else delivery_rows.from_item(item.to_json()["Attributes"])
-
-    def rows(self) -> list[Delivery]:
-        return [delivery_rows.from_item(item) for item in self._items("DeliveriesTable")]
-
     def tasks(self) -> list[Task]:
         """Return what the messages of all delivery queues ask for."""
         return [
             read_task(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
         ]
 
+    def standing_replays(self) -> list[ReplayJob]:
+        """Return the bulk replays that have not come to their end; nobody can look at those of a lost endpoint."""
+        return [
+            job
+            for job in self.tables.replays()
+            if job.is_unfinished and self.lives[job.endpoint_id].until is None
+        ]
+
     def workspace_of(self, receiver: str) -> str:
         """Return the workspace that a receiver belongs to."""
         return self.keys[int(receiver.split(".")[1].removeprefix("w"))][0]
-
-    def _items(self, table: str) -> Iterator[dict[str, Any]]:
-        # past botocore, which would take most of the time of the proof
-        for rows in self._table(table).items.values():
-            for item in rows.values():
-                yield item.to_json()["Attributes"]
-
-    def _table(self, name: str) -> Any:
-        return self._moto[self.installation.tables[name]]
 
 
 def host(workspace: int, number: int) -> str:
     """Return the name of a receiver; each belongs to one workspace."""
     return f"r{number}.w{workspace}.acme.com"
-
-
-class _Physical(dict[str, str]):
-    """Names of resources that nobody here asks for."""
-
-    def __missing__(self, name: str) -> str:
-        return name
-
-
-def _key(text: str) -> DynamoType:
-    return DynamoType({"S": text})
-
-
-def _plain(value: Any) -> str:
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

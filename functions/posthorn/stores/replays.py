@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from posthorn.stores.items import Item
 
-_PREFIX: Final = "replay#"
+PREFIX: Final = "replay#"
 
 
 class Replays:
@@ -41,7 +41,7 @@ class Replays:
             Key=_key(endpoint_id, replay_id),
             ConsistentRead=True,
         )
-        return _from_item(answer["Item"]) if "Item" in answer else None
+        return from_item(answer["Item"]) if "Item" in answer else None
 
     def page(self, endpoint_id: str, *, after: str | None, limit: int) -> tuple[list[ReplayJob], str | None]:
         """Return jobs, the newest first, and the id to go on after, if there are more."""
@@ -52,15 +52,15 @@ class Replays:
             self._dynamodb.query,
             TableName=self._table,
             KeyConditionExpression="pk = :endpoint AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":endpoint": s(endpoint_id), ":prefix": s(_PREFIX)},
+            ExpressionAttributeValues={":endpoint": s(endpoint_id), ":prefix": s(PREFIX)},
             ConsistentRead=True,
             ScanIndexForward=False,
             Limit=limit,
             **options,
         )
         last = answer.get("LastEvaluatedKey")
-        after = items.text(last, SK).removeprefix(_PREFIX) if last else None
-        return [_from_item(item) for item in answer["Items"]], after
+        after = items.text(last, SK).removeprefix(PREFIX) if last else None
+        return [from_item(item) for item in answer["Items"]], after
 
     def replace(self, old: ReplayJob, new: ReplayJob) -> bool:
         """Write a job anew; false when it has changed or gone since `old` was read."""
@@ -84,12 +84,12 @@ class Replays:
             )
         except ConditionFailed as lost:
             # a call whose answer was lost is repeated by botocore and then finds its own row
-            return lost.found is not None and _from_item(lost.found) == job
+            return lost.found is not None and from_item(lost.found) == job
         return True
 
 
 def _key(endpoint_id: str, replay_id: str) -> Item:
-    return {PK: s(endpoint_id), SK: s(_PREFIX + replay_id)}
+    return {PK: s(endpoint_id), SK: s(PREFIX + replay_id)}
 
 
 def _to_item(job: ReplayJob) -> Item:
@@ -121,13 +121,13 @@ def _to_item(job: ReplayJob) -> Item:
     return item
 
 
-def _from_item(item: Mapping[str, Any]) -> ReplayJob:
+def from_item(item: Mapping[str, Any]) -> ReplayJob:
     if (version := items.number(item, "v")) > ROW_VERSION:
         raise Malformed(f"version {version} of a replay's row is not known")
     reason = items.optional_text(item, "reason")
     try:
         return ReplayJob(
-            id=items.text(item, SK).removeprefix(_PREFIX),
+            id=items.text(item, SK).removeprefix(PREFIX),
             endpoint_id=items.text(item, PK),
             channel=items.text(item, "channel"),
             since=items.number(item, "since"),
