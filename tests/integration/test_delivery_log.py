@@ -93,7 +93,9 @@ def test_the_log_begins_with_the_newest(posthorn: Installation, webhook: dict[st
 def test_the_log_is_filtered_by_status(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """Each status shows its own; `undelivered` shows whatever did not arrive, in one query."""
     failed = _deliver(posthorn, answers(404))
-    retrying = _deliver(posthorn, fails(Failure.CONNECT))  # a timeout would make it slow, and the next one queued
+    retrying = _deliver(
+        posthorn, fails(Failure.CONNECT)
+    )  # a timeout would make it slow, and the next one queued
     delivered = _deliver(posthorn, answers(200))
     posthorn.clock.pass_seconds(1)
     queued = posthorn.publish()
