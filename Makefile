@@ -148,8 +148,7 @@ lint: $(DEV) ## ruff and mypy
 	@$(BIN)/mypy
 
 test-lint: headline-lint lint
-# a file is one worker's, since its tests may share an installation
-WORKERS := --numprocesses 2 --dist loadfile
+WORKERS := --numprocesses 2 --dist worksteal
 
 test-unit: headline-unit $(DEV) $(NODE)
 	@$(BIN)/pytest $(WORKERS) tests/unit
@@ -166,10 +165,10 @@ test-e2e: headline-e2e $(STACK) $(NODE)
 
 headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
 headline-unit: ; @echo "== unit: one module at a time, loopback only (a minute)"
-headline-integration: ; @echo "== integration: the functions together, in moto (two minutes)"
+headline-integration: ; @echo "== integration: the functions together, in moto (five minutes)"
 headline-proof: ; @echo "== proof: no event is lost, whatever dies and whenever (three minutes)"
 headline-stack: ; @echo "== stack: the locks and the template, read as data, and its linters (a minute)"
-headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (the longest, two minutes and more)"
+headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (five minutes)"
 
 clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules

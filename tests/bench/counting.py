@@ -228,7 +228,7 @@ def _note(  # noqa: C901, PLR0912 - a table of operations
         case "Query":
             sizes = [capacity.item_size(item) for item in answer["Items"]]
             ledger.rru += capacity.query_units(sizes, consistent=asked.get("ConsistentRead", False))
-        case "SendMessage":
+        case "SendMessage" | "SendMessageBatch":
             ledger.sqs += 1
         case "Encrypt" | "Decrypt":
             ledger.kms += 1

@@ -83,6 +83,8 @@ class Rows:
                 return 200, self._query(asked)
             case "SendMessage":
                 return 200, b'{"MessageId":"00000000-0000-0000-0000-000000000000","MD5OfMessageBody":""}'
+            case "SendMessageBatch":
+                return 200, b'{"Successful":[],"Failed":[]}'
             case "Encrypt":
                 sealed = base64.b64encode(b"sealed:" + base64.b64decode(asked["Plaintext"]))
                 return 200, b'{"CiphertextBlob":"' + sealed + b'"}'
