@@ -159,7 +159,7 @@ test-proof: headline-proof $(DEV)
 	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \
 	PYTHONHASHSEED=0 $(BIN)/pytest $(MODEL); model=$$?; wait $$others && exit $$model
 test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV)
-	@$(BIN)/pytest tests/stack
+	@$(BIN)/pytest $(WORKERS) tests/stack
 test-e2e: headline-e2e $(STACK) $(NODE)
 	@$(BIN)/pytest tests/e2e
 

@@ -14,6 +14,7 @@ import os
 import ssl
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, override
 
@@ -28,7 +29,7 @@ HOSTS: Final = "*.receivers.bench"
 _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 
 
-class Server(asyncio.Protocol):
+class Server(asyncio.Protocol, ABC):
     """HTTP/1.1, as far as our own clients speak it."""
 
     def __init__(self) -> None:
@@ -60,8 +61,9 @@ class Server(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
+    @abstractmethod
     def request(self, head: bytes, body: bytes) -> None:
-        raise NotImplementedError
+        """Answer one request."""
 
 
 class Receiver(Server):
