@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import random
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
 
 from posthorn.errors import ConditionFailed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kms import KMSClient
@@ -96,6 +96,19 @@ def _base64(value: bytes | bytearray) -> str:
 def threads() -> ThreadPoolExecutor:
     """Return the process's threads for AWS calls that overlap."""
     return ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="aws")
+
+
+def at_once[K, R](calls: Mapping[K, Callable[[], R]]) -> dict[K, Future[R]]:
+    """Start calls so that they overlap; one that is alone is made here and now, for a thread costs more than it saves."""
+    if len(calls) != 1:
+        return {key: threads().submit(one) for key, one in calls.items()}
+    ((key, only),) = calls.items()
+    answer: Future[R] = Future()
+    try:
+        answer.set_result(only())
+    except Exception as error:  # noqa: BLE001  # belongs to whoever asks for the result, as with a thread
+        answer.set_exception(error)
+    return {key: answer}
 
 
 def pauses() -> Iterator[float]:

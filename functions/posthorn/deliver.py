@@ -13,7 +13,7 @@ from posthorn.models import Reason, Status
 from posthorn.partial_batches import identifier
 from posthorn.queues import read_task
 from posthorn.stores.delivery_rows import read_found
-from posthorn.telemetry import attempted, log, outage
+from posthorn.telemetry import Tally, log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,13 +79,15 @@ class Deliverer:
                 message_of[job] = claim
             else:
                 failed.add(claim.message_id)  # KMS is an outage, not the receiver's failure
+        tally = Tally()
         for made in self._sender.send(list(message_of), secrets):
             claim = message_of[made.job]
-            attempted(made.delivery, made.attempt, made.target)
+            tally.add(made.delivery, made.attempt, made.target)
             follow_up = self._watch.see(made)
             effects.append((claim.message_id, threads().submit(self._finish, claim, made, follow_up)))
         for message_id, effect in effects:
             self._await(message_id, effect, failed)
+        tally.write()
         return failed
 
     def _claim(self, messages: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:

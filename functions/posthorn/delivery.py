@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future  # noqa: TC003 - beside its use
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from posthorn.aws import threads
+from posthorn.aws import at_once
 from posthorn.errors import RefusedTarget, Unavailable
 from posthorn.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Timings
 from posthorn.schedule import Step, next_step
@@ -43,10 +43,10 @@ class Job:
     endpoint: Endpoint
     attempt: int
     generation: int
+    key: DeliveryKey = field(init=False)
 
-    @property
-    def key(self) -> DeliveryKey:
-        return DeliveryKey(endpoint_id=self.endpoint.id, event_id=self.event.id)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", DeliveryKey(endpoint_id=self.endpoint.id, event_id=self.event.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,14 @@ class Sender:
     def unseal(self, endpoints: Iterable[Endpoint]) -> Secrets:
         """Return the signing secrets of those endpoints whose secrets KMS gives."""
         now = self._clock()
-        asked: dict[str, Future[tuple[bytes, ...]]] = {
-            endpoint.id: threads().submit(self._unsealer.secrets_of, endpoint, now_ms=now)
-            for endpoint in {endpoint.id: endpoint for endpoint in endpoints}.values()
-        }
         secrets: dict[str, tuple[bytes, ...]] = {}
-        for endpoint_id, answer in asked.items():
+        unknown: dict[str, Callable[[], tuple[bytes, ...]]] = {}
+        for endpoint in {endpoint.id: endpoint for endpoint in endpoints}.values():
+            if (known := self._unsealer.remembered(endpoint, now_ms=now)) is not None:
+                secrets[endpoint.id] = known
+            else:
+                unknown[endpoint.id] = partial(self._unsealer.secrets_of, endpoint, now_ms=now)
+        for endpoint_id, answer in at_once(unknown).items():
             try:
                 secrets[endpoint_id] = answer.result()
             except Unavailable:

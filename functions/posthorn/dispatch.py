@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from concurrent.futures import Future  # noqa: TC003 - beside its use
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import threads
+from posthorn.aws import at_once, threads
 from posthorn.backlog import Backlog, unsent
 from posthorn.delivery import Job
 from posthorn.errors import Malformed, RefusedEventType, Unavailable
-from posthorn.matching import audience
+from posthorn.matching import Audience
 from posthorn.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.partial_batches import UNNAMED, identifier
 from posthorn.stores import batches, events
-from posthorn.telemetry import attempted, log, outage
+from posthorn.telemetry import Tally, log, outage
 from posthorn.wire import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from posthorn.delivery import Made, Sender
-    from posthorn.models import DeliveryKey, Endpoint, Event
+    from posthorn.delivery import Sender
+    from posthorn.models import DeliveryKey, Event
     from posthorn.queues import Parking, Queues
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
@@ -89,22 +90,24 @@ class Dispatcher:
         overflow += [job for job in inline if job.endpoint.id not in secrets]
         pending = iter([job for job in inline if job.endpoint.id in secrets])
 
-        settled: list[Made] = []
+        tally = Tally()
+        settled: list[Delivery] = []
         for made in self._sender.send(self._while_time(pending, overflow, remaining_ms), secrets):
-            attempted(made.delivery, made.attempt, made.target)
+            tally.add(made.delivery, made.attempt, made.target)
             if (follow_up := self._watch.see(made)) is not None:
                 batch.effects.append(((), threads().submit(follow_up)))
             if made.delivery.status is Status.RETRYING:
                 self._after(batch, [made.delivery], self._record_and_retry, made.delivery)
                 continue
-            settled.append(made)
+            settled.append(made.delivery)
             if len(settled) == batches.WRITE_LIMIT:
-                self._record(batch, [made.delivery for made in settled])
-                settled.clear()
-        self._record(batch, [made.delivery for made in settled])
+                self._record(batch, settled)
+                settled = []
+        self._record(batch, settled)
         # after the rows of what was sent: those must not wait behind a thousand others
         self._queue(batch, [*pending, *overflow], remaining_ms)
         self._await(batch)
+        tally.write()
         return batch.failed
 
     def _read(self, batch: _Batch, records: Sequence[Mapping[str, Any]]) -> None:
@@ -123,14 +126,12 @@ class Dispatcher:
 
     def _jobs(self, batch: _Batch) -> list[Job]:
         """Match every event with the endpoints of its channel, each channel read once."""
-        asked: dict[str, Future[list[Endpoint]]] = {
-            channel: threads().submit(self._endpoints.of_channel, channel)
-            for channel in {event.channel for event in batch.events.values()}
-        }
+        channels = {event.channel for event in batch.events.values()}
+        audiences = at_once({channel: partial(self._audience, channel) for channel in channels})
         jobs: list[Job] = []
         for sequence, event in batch.events.items():
             try:
-                wanted = audience(asked[event.channel].result(), event)
+                wanted = audiences[event.channel].result().of(event)
                 for wire in {endpoint.wire for endpoint in wanted}:
                     formats.check(wire, event)
             except Unavailable:
@@ -144,6 +145,9 @@ class Dispatcher:
                 batch.records_of[job.key] = sequence
                 jobs.append(job)
         return jobs
+
+    def _audience(self, channel: str) -> Audience:
+        return Audience(self._endpoints.of_channel(channel))
 
     def _not_yet_recorded(self, batch: _Batch, jobs: list[Job]) -> list[Job]:
         """Leave out what an earlier run of the same records has recorded, and what is to fail unsent."""
@@ -198,9 +202,9 @@ class Dispatcher:
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
-            self._after(batch, rows, self._put_all, list(rows))
+            self._after(batch, rows, self._put_all, rows)
 
-    def _put_all(self, rows: list[Delivery]) -> None:
+    def _put_all(self, rows: Sequence[Delivery]) -> None:
         self._deliveries.put_all(rows, now_ms=self._clock())
 
     def _record_and_retry(self, row: Delivery) -> None:

@@ -67,16 +67,28 @@ def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
     return next((name for name in known if matches(patterns, name)), None)
 
 
-def listeners(endpoints: Iterable[Endpoint], event_type: str) -> list[Endpoint]:
-    """Return the endpoints that want an event of this type, disabled ones included."""
-    return [endpoint for endpoint in endpoints if matches(endpoint.events, event_type)]
+class Audience:
+    """The endpoints of a channel, disabled ones included, by what they listen to; made once for many events."""
 
+    def __init__(self, endpoints: Iterable[Endpoint]) -> None:
+        self._endpoints = list(endpoints)
+        self._by_name: dict[str, list[int]] = {}  # places in the list
+        self._by_prefix: list[tuple[str, int]] = []
+        for place, endpoint in enumerate(self._endpoints):
+            for pattern in endpoint.events:
+                stem, wild = ("", True) if pattern == "*" else _canonical_stem(pattern)
+                if wild:
+                    self._by_prefix.append((f"{stem}_" if stem else "", place))
+                else:
+                    self._by_name.setdefault(stem, []).append(place)
 
-def audience(endpoints: Iterable[Endpoint], event: Event) -> list[Endpoint]:
-    """Return the endpoints that an event is for: those that listen, or the one that it is to test."""
-    if event.target is not None:
-        return [endpoint for endpoint in endpoints if endpoint.id == event.target]
-    return listeners(endpoints, event.type)
+    def of(self, event: Event) -> list[Endpoint]:
+        """Return the endpoints that an event is for: those that listen, or the one that it is to test."""
+        if event.target is not None:
+            return [endpoint for endpoint in self._endpoints if endpoint.id == event.target]
+        name = canonical(event.type)
+        places = {place for prefix, place in self._by_prefix if name.startswith(prefix)}
+        return [self._endpoints[place] for place in sorted(places.union(self._by_name.get(name, ())))]
 
 
 def stem_of(pattern: str) -> tuple[str, bool]:

@@ -118,11 +118,15 @@ class Endpoint:
     warned_at: int | None = None  # when its owner was told that it is failing
     revision: int = 1  # one more with every change; a change is written only over the one it was made from
 
-    def signing_versions(self, now_ms: int) -> tuple[int, ...]:
-        """Return the versions of the secrets to sign with at a moment: the newest, then one that has not expired."""
+    def signing_secrets(self, now_ms: int) -> tuple[SealedSecret, ...]:
+        """Return the secrets to sign with at a moment: the newest, then one that has not expired."""
         if self.previous_secret is None or self.previous_secret.until <= now_ms:
-            return (self.secret.version,)
-        return self.secret.version, self.previous_secret.sealed.version
+            return (self.secret,)
+        return self.secret, self.previous_secret.sealed
+
+    def signing_versions(self, now_ms: int) -> tuple[int, ...]:
+        """Return the versions of those secrets, in their order."""
+        return tuple(sealed.version for sealed in self.signing_secrets(now_ms))
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Unsealer:
     def __init__(self, kms: KMSClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._kms = kms
         self._clock = clock
-        self._known: dict[tuple[str | bytes, ...], tuple[float, bytes]] = {}
+        self._known: dict[tuple[str | int | bytes, ...], tuple[float, bytes]] = {}
         self._lock = threading.Lock()
 
     def secret_of(self, endpoint: Endpoint) -> bytes:
@@ -56,10 +56,13 @@ class Unsealer:
 
     def secrets_of(self, endpoint: Endpoint, *, now_ms: int) -> tuple[bytes, ...]:
         """Return the secrets to sign with at a moment, newest first: the previous one only until it expires."""
-        previous = endpoint.previous_secret
-        if previous is None or len(endpoint.signing_versions(now_ms)) == 1:
-            return (self.secret_of(endpoint),)
-        return self.secret_of(endpoint), self._open(endpoint, previous.sealed)
+        return tuple(self._open(endpoint, sealed) for sealed in endpoint.signing_secrets(now_ms))
+
+    def remembered(self, endpoint: Endpoint, *, now_ms: int) -> tuple[bytes, ...] | None:
+        """Return the same, if they are all known already; asks nobody."""
+        found = [self._recall(endpoint, sealed) for sealed in endpoint.signing_secrets(now_ms)]
+        known = tuple(secret for secret in found if secret is not None)
+        return known if len(known) == len(found) else None
 
     def secrets_by(self, endpoint: Endpoint, versions: Sequence[int]) -> tuple[bytes, ...] | None:
         """Return the secrets with these versions, in their order; None when any has been replaced since."""
@@ -71,18 +74,19 @@ class Unsealer:
         return tuple(self._open(endpoint, kept[version]) for version in versions)
 
     def _open(self, endpoint: Endpoint, sealed: SealedSecret) -> bytes:
+        if (known := self._recall(endpoint, sealed)) is not None:
+            return known
         context = _endpoint_context(endpoint.workspace, endpoint.id, sealed.version)
-        # what KMS binds a secret to is what it is remembered by
-        remembered_by: tuple[str | bytes, ...] = (*context.values(), sealed.ciphertext)
-        known = self._known.get(remembered_by)
-        if known is not None and known[0] > self._clock():
-            return known[1]
         secret = self._decrypt(sealed.ciphertext, context)
         with self._lock:  # many endpoints are asked for at once
             while len(self._known) >= _CACHE_ENTRIES:
                 del self._known[next(iter(self._known))]
-            self._known[remembered_by] = (self._clock() + _CACHE_SECONDS, secret)
+            self._known[_remembered_by(endpoint, sealed)] = (self._clock() + _CACHE_SECONDS, secret)
         return secret
+
+    def _recall(self, endpoint: Endpoint, sealed: SealedSecret) -> bytes | None:
+        known = self._known.get(_remembered_by(endpoint, sealed))
+        return known[1] if known is not None and known[0] > self._clock() else None
 
     def open_system(self, sealed: bytes, purpose: str) -> bytes:
         """Decrypt a secret of the installation itself."""
@@ -96,6 +100,11 @@ class Unsealer:
 
 def _endpoint_context(workspace: str, endpoint_id: str, version: int) -> dict[str, str]:
     return {"app": "posthorn", "workspace": workspace, "endpoint": endpoint_id, "version": str(version)}
+
+
+def _remembered_by(endpoint: Endpoint, sealed: SealedSecret) -> tuple[str | int | bytes, ...]:
+    """Return what an opened secret is remembered by: what KMS binds it to, and its ciphertext."""
+    return endpoint.workspace, endpoint.id, sealed.version, sealed.ciphertext
 
 
 def _system_context(purpose: str) -> dict[str, str]:

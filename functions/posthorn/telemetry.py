@@ -1,12 +1,17 @@
-"""What operators see: one structured line per attempt, and one for whatever went wrong.
+"""What operators see: a structured line for each attempt that did not deliver, and for whatever went wrong.
 
-A line names ids and hosts. Tokens, whole URLs and payloads never get here.
+Attempts that did are counted in one line per invocation: what each of them was is in the delivery log. At level DEBUG
+each has its line, too. A line names ids and hosts. Tokens, whole URLs and payloads never get here.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from posthorn.models import Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -34,8 +39,30 @@ def unreadable(row: str, reason: str) -> None:
     log().error("a row cannot be read", extra={"row": row, "reason": reason})
 
 
-def attempted(delivery: Delivery, attempt: Attempt, target: Target | None) -> None:
-    """Write the one line of an attempt."""
+class Tally:
+    """The attempts of one invocation."""
+
+    def __init__(self) -> None:
+        self._statuses: Counter[Status] = Counter()
+        self._slowest_ms = 0
+
+    def add(self, delivery: Delivery, attempt: Attempt, target: Target | None) -> None:
+        """Count an attempt, and write its line unless it delivered."""
+        self._statuses[delivery.status] += 1
+        self._slowest_ms = max(self._slowest_ms, attempt.outcome.timings.total)
+        if delivery.status is not Status.DELIVERED:
+            log().info("attempt", extra=_fields(delivery, attempt, target))
+        elif log().log_level <= logging.DEBUG:
+            log().debug("attempt", extra=_fields(delivery, attempt, target))
+
+    def write(self) -> None:
+        """Write the one line of them all, if there were any."""
+        if self._statuses:
+            counts = {status.value: count for status, count in self._statuses.items()}
+            log().info("attempts", extra={**counts, "slowest_ms": self._slowest_ms})
+
+
+def _fields(delivery: Delivery, attempt: Attempt, target: Target | None) -> dict[str, Any]:
     outcome = attempt.outcome
     fields: dict[str, Any] = {
         "endpoint": delivery.key.endpoint_id,
@@ -51,4 +78,4 @@ def attempted(delivery: Delivery, attempt: Attempt, target: Target | None) -> No
         "reason": delivery.reason,
         "next_attempt_at": delivery.next_attempt_at,
     }
-    log().info("attempt", extra={name: value for name, value in fields.items() if value is not None})
+    return {name: value for name, value in fields.items() if value is not None}

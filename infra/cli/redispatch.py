@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthorn.aws import call, threads
 from posthorn.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.ids import EVENT, EVENT_SHARDS, first_id, made_at
-from posthorn.matching import audience
+from posthorn.matching import Audience
 from posthorn.models import DeliveryKey, Event
 from posthorn.stores import batches, endpoint_rows, items
 from posthorn.stores.items import s
@@ -69,7 +69,7 @@ def _complete(
     wanted: dict[DeliveryKey, tuple[Event, Endpoint]] = {}
     for event in events:
         try:
-            listening = audience(endpoints, event)
+            listening = Audience(endpoints).of(event)
         except RefusedEventType:
             tally.unreadable += 1
             continue

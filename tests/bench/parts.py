@@ -8,7 +8,7 @@ from posthorn import aws
 from posthorn.dispatch import _Batch
 from posthorn.handlers import dispatch
 from posthorn.stores import batches
-from posthorn.telemetry import attempted
+from posthorn.telemetry import Tally
 from tests.bench.deliveries import dispatching, hosts
 from tests.bench.floor import Floor, Plain
 from tests.bench.measure import ratio, take_turns
@@ -46,9 +46,11 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
         for _ in range(6):
             dynamodb.get_item(TableName="empty", Key=key)
 
-    def log_lines() -> None:
+    def log_line() -> None:
+        tally = Tally()
         for one in made:
-            attempted(one.delivery, one.attempt, one.target)
+            tally.add(one.delivery, one.attempt, one.target)
+        tally.write()
 
     def write_rows() -> None:
         for chunk in batches.chunks(rows, batches.WRITE_LIMIT):
@@ -63,7 +65,7 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
         "send, and read the answers": lambda: list(
             dispatcher._sender._network.send(iter(posts), deadline=10)
         ),
-        "write 100 log lines": log_lines,
+        "count, and write the log line": log_line,
         "write 100 rows": write_rows,
         "(six calls of boto3 that carry nothing)": empty_calls,
     }

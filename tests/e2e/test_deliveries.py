@@ -218,21 +218,25 @@ def test_bad_requests_get_their_answers_over_http(customer: Customer) -> None:
 
 def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiving: Receiving) -> None:
     """After all of the above, no log holds a token, a key, the path of a URL or anything that was published."""
-    with receiving(always(200)) as receiver:
-        lone_customer.register(f"{receiver.url}/canary-path?canary=query")
-        lone_customer.settled(lone_customer.publish({"canary-payload": "canary-payload"}))
+    with receiving(always(200)) as receiver, receiving(always(404)) as missing:
+        for place in (receiver, missing):
+            lone_customer.register(f"{place.url}/canary-path?canary=query")
+        event_id = lone_customer.publish({"canary-payload": "canary-payload"})
+        lone_customer.settled(event_id, deliveries=2)
     groups = ("ApiLogGroup", "DispatchLogGroup", "DeliverLogGroup")
 
-    def logged() -> list[str] | None:
-        lines = [line for group in groups for line in stack.log_lines(group)]
-        return lines if any(lone_customer_event in line for line in lines) else None
+    def logged() -> list[dict[str, Any]] | None:
+        """Return the lines of the attempt that was rejected, as soon as they are there."""
+        lines = [json.loads(line) for line in stack.log_lines("DispatchLogGroup") if event_id in line]
+        return lines or None
 
-    lone_customer_event = receiver.recorded[0].id
-    lines = "\n".join(awaited(logged))
+    (rejected,) = awaited(logged)
+    lines = "\n".join(line for group in groups for line in stack.log_lines(group))
 
+    assert (rejected["message"], rejected["http_status"], rejected["reason"]) == ("attempt", 404, "rejected")
+    assert '"message":"attempts"' in lines.replace(" ", "")
     assert "canary" not in lines
     assert lone_customer.key not in lines
-    assert '"message":"attempt"' in lines.replace(" ", "")
 
 
 def _parked(stack: Stack, output: str, needle: str) -> dict[str, Any]:

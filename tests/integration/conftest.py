@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
+import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
+from posthorn.telemetry import log
 from tests.installation import Installation, running
 
 if TYPE_CHECKING:
@@ -19,3 +22,14 @@ def posthorn(caplog: pytest.LogCaptureFixture) -> Iterator[Installation]:
         said = "".join([*logged, *installation.answers, installation.everything_stored()])
         leaked = [secret for secret in installation.secrets | {installation.key[16:48]} if secret in said]
         assert leaked == []
+
+
+@pytest.fixture
+def log_lines() -> Iterator[io.StringIO]:
+    """Collect what is logged."""
+    handler = log().registered_handler
+    assert isinstance(handler, logging.StreamHandler)
+    lines = io.StringIO()
+    before = handler.setStream(lines)
+    yield lines
+    handler.setStream(before)

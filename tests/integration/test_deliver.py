@@ -347,11 +347,11 @@ def test_without_kms_the_message_comes_again(posthorn: Installation, monkeypatch
 
     key, message = _broken(posthorn, in_turn(answers(500), answers(200)))
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise Unavailable("decrypt", "ThrottlingException")
 
     with monkeypatch.context() as broken:
-        broken.setattr(Unsealer, "secret_of", fail)
+        broken.setattr(Unsealer, "secrets_of", fail)
         failed = posthorn.deliver([message])
 
     assert failed == {message.id}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +12,6 @@ from posthorn import aws, settings
 from posthorn.errors import Unavailable
 from posthorn.handlers import feedback as feedback_handler
 from posthorn.stores.events import Events, from_item
-from posthorn.telemetry import log
 from tests import ses_examples as ses
 from tests.aws import environment
 from tests.installation import Waiting
@@ -23,23 +20,12 @@ from tests.ses_consumer import consume
 from tests.ses_examples import NAMES, enveloped, expected_of, parts, replaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import io
 
     from posthorn.models import Event
     from tests.installation import Installation
 
 VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
-
-
-@pytest.fixture
-def log_lines() -> Iterator[io.StringIO]:
-    """Collect what is logged."""
-    handler = log().registered_handler
-    assert isinstance(handler, logging.StreamHandler)
-    lines = io.StringIO()
-    before = handler.setStream(lines)
-    yield lines
-    handler.setStream(before)
 
 
 def message(told: Any, number: int = 0) -> Waiting:

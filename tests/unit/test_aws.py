@@ -1,8 +1,10 @@
-"""What our DynamoDB client sends for a batch, beside what botocore makes of the same."""
+"""What our DynamoDB client sends for a batch, beside what botocore makes of the same, and calls that overlap."""
 
 from __future__ import annotations
 
 import json
+import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -126,3 +128,43 @@ def test_a_batch_that_dynamodb_refuses_is_an_error_of_ours(ours: Sent) -> None:
     ours.status = 200
     assert caught.value.code == "ValidationException"
     assert caught.value.refused
+
+
+def test_one_call_alone_is_made_by_who_asks() -> None:
+    """There is nothing to overlap with, so nobody waits for a thread."""
+    answers = aws.at_once({"only": threading.current_thread})
+
+    assert answers["only"].result() is threading.current_thread()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_call_that_fails_says_so_when_its_answer_is_asked_for(count: int) -> None:
+    """Whoever starts calls may start them all, whatever becomes of the first."""
+
+    def fail() -> None:
+        raise Unavailable("query", "Throttled")
+
+    answers = aws.at_once(dict.fromkeys(range(count), fail))
+
+    assert len(answers) == count
+    for answer in answers.values():
+        with pytest.raises(Unavailable, match="query"):
+            answer.result(timeout=20)
+
+
+def test_calls_overlap() -> None:
+    """Calls that wait for each other end, each with its own answer."""
+    together = threading.Barrier(3, timeout=20)
+
+    def answer(number: int) -> int:
+        together.wait()
+        return number
+
+    answers = aws.at_once({number: partial(answer, number) for number in range(3)})
+
+    assert {number: one.result(timeout=20) for number, one in answers.items()} == {0: 0, 1: 1, 2: 2}
+
+
+def test_no_calls_are_no_answers() -> None:
+    """A batch may have nothing to ask."""
+    assert aws.at_once({}) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import assume, given
@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 from posthorn.errors import RefusedEventType
 from posthorn.matching import (
     MAX_TYPE_LENGTH,
+    Audience,
     canonical,
     check_subscribed,
-    listeners,
     matches,
 )
-from posthorn.models import Endpoint, SealedSecret, Wire
+from posthorn.models import Endpoint, Event, SealedSecret, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 KNOWN: Final = frozenset({"CONTACT_CREATED", "CONTACT_UPDATED", "CAMPAIGN_SENT", "SEND"})
 
@@ -220,27 +223,72 @@ def test_a_pattern_that_was_taken_always_matches_something(pattern: str) -> None
     assert any(matches([pattern], name) for name in KNOWN)
 
 
-def test_listeners_include_disabled_endpoints() -> None:
+def endpoint(name: str, events: Iterable[str], *, enabled: bool = True) -> Endpoint:
+    return Endpoint(
+        id=name,
+        channel="wksp_1",
+        workspace="wksp_1",
+        wire=Wire.SMASHSEND,
+        url="https://hooks.example.com/",
+        events=tuple(events),
+        secret=SealedSecret(b"sealed", 1),
+        created_at=0,
+        enabled=enabled,
+    )
+
+
+def event(event_type: str, *, target: str | None = None) -> Event:
+    return Event(
+        id="evt_1",
+        channel="wksp_1",
+        workspace="wksp_1",
+        type=event_type,
+        data="{}",
+        created_at="2026-11-21T12:00:00Z",
+        target=target,
+    )
+
+
+def test_an_audience_includes_disabled_endpoints() -> None:
     """Whether an endpoint is switched on is not for matching to say: its delivery is recorded either way."""
+    audience = Audience(
+        [
+            endpoint("a", ["CONTACT_CREATED"]),
+            endpoint("b", ["CAMPAIGN_*"]),
+            endpoint("c", ["contact.*"], enabled=False),
+            endpoint("d", ["*"]),
+            endpoint("e", []),
+        ]
+    )
+    assert [one.id for one in audience.of(event("contact.created"))] == ["a", "c", "d"]
 
-    def endpoint(name: str, *events: str, enabled: bool = True) -> Endpoint:
-        return Endpoint(
-            id=name,
-            channel="wksp_1",
-            workspace="wksp_1",
-            wire=Wire.SMASHSEND,
-            url="https://hooks.example.com/",
-            events=events,
-            secret=SealedSecret(b"sealed", 1),
-            created_at=0,
-            enabled=enabled,
-        )
 
-    endpoints = [
-        endpoint("a", "CONTACT_CREATED"),
-        endpoint("b", "CAMPAIGN_*"),
-        endpoint("c", "contact.*", enabled=False),
-        endpoint("d", "*"),
-        endpoint("e"),
-    ]
-    assert [one.id for one in listeners(endpoints, "contact.created")] == ["a", "c", "d"]
+def test_the_audience_of_a_test_is_its_target() -> None:
+    """A test event is for one endpoint, whatever that one listens to, and for nobody once it is gone."""
+    audience = Audience([endpoint("a", ["*"]), endpoint("b", ["SEND"])])
+    assert [one.id for one in audience.of(event("CONTACT_CREATED", target="b"))] == ["b"]
+    assert audience.of(event("CONTACT_CREATED", target="c")) == []
+
+
+few_words: Final = st.lists(st.sampled_from(["A", "B", "AB"]), min_size=1, max_size=3).map("_".join)
+few_patterns: Final = st.one_of(
+    st.just("*"),
+    few_words,
+    few_words.map(dotted),
+    few_words.map(lambda name: f"{name}_*"),
+    few_words.map(lambda name: f"{dotted(name)}.*"),
+)
+
+
+@given(
+    subscriptions=st.lists(st.lists(few_patterns, max_size=4), max_size=6),
+    event_type=few_words,
+    spell=st.sampled_from([str, dotted]),
+)
+def test_an_audience_is_everybody_with_a_pattern_that_matches(
+    subscriptions: list[list[str]], event_type: str, spell: Callable[[str], str]
+) -> None:
+    """Looked up all at once or asked one by one, the same endpoints listen, each once and in their order."""
+    endpoints = [endpoint(str(number), events) for number, events in enumerate(subscriptions)]
+    wanted = [one for one in endpoints if matches(one.events, event_type)]
+    assert Audience(endpoints).of(event(spell(event_type))) == wanted

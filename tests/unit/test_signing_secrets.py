@@ -239,6 +239,25 @@ def test_many_threads_may_ask_at_once() -> None:
     assert failures == []
 
 
+def test_what_is_remembered_can_be_asked_for_without_asking_kms(kms: Kms) -> None:
+    """All secrets that sign at a moment or none: with half of them an attempt could not be signed."""
+    old = kms.endpoint(token="the-old-token-of-it", version=2)
+    new = replace(
+        kms.endpoint(token="the-new-token-of-it", version=3), previous_secret=PreviousSecret(old.secret, 100)
+    )
+    assert kms.unsealer.remembered(new, now_ms=99) is None
+    kms.unsealer.secret_of(new)
+    with kms.out_of_order():
+        assert kms.unsealer.remembered(new, now_ms=99) is None
+        assert kms.unsealer.remembered(new, now_ms=100) == (b"the-new-token-of-it",)
+    both = kms.unsealer.secrets_of(new, now_ms=99)
+    assert both == (b"the-new-token-of-it", b"the-old-token-of-it")
+    with kms.out_of_order():
+        assert kms.unsealer.remembered(new, now_ms=99) == both
+        kms.clock.now += 300
+        assert kms.unsealer.remembered(new, now_ms=99) is None
+
+
 def test_the_secrets_of_an_attempt_are_found_by_their_versions(kms: Kms) -> None:
     """In the order of signing, even after the older one has expired; none at all when one was replaced."""
     old = kms.endpoint(token="the-old-token-of-it", version=2)

@@ -10,6 +10,9 @@ from posthorn.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
 _SUCCESS_BYTES: Final = 520
 _SUCCESS_SNIPPET: Final = 160
 
+# json.dumps makes one for each call.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def to_text(attempt: Attempt) -> str:
     """Write an attempt; of a success, no more of the answer is kept than lets its row stay small."""
@@ -62,4 +65,4 @@ def _encode(attempt: Attempt, headers: tuple[tuple[str, str], ...], snippet: str
         "keys": attempt.signed_by,
     }
     kept = {name: value for name, value in fields.items() if value not in (None, "", ())}
-    return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
+    return _ENCODER.encode(kept)

@@ -5,11 +5,11 @@ A first attempt writes the row, every later one moves it on, and only from the a
 
 from __future__ import annotations
 
-from concurrent.futures import Future  # noqa: TC003 - mypy and readers want it beside its use
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import call, threads
+from posthorn.aws import at_once, call
 from posthorn.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.ids import EVENT, first_id
 from posthorn.models import Delivery, DeliveryKey, Status
@@ -49,18 +49,17 @@ class Deliveries:
         """
         found: dict[DeliveryKey, Delivery | None] = {}
         unknown: set[DeliveryKey] = set()
-        reads: list[tuple[Sequence[DeliveryKey], Future[dict[str, list[Item]]]]] = [
-            (
-                chunk,
-                threads().submit(
+        reads = at_once(
+            {
+                tuple(chunk): partial(
                     batches.read,
                     self._dynamodb,
                     {self._table: {"Keys": [rows.key_of(key) for key in chunk], "ConsistentRead": True}},
-                ),
-            )
-            for chunk in batches.chunks(list(keys), batches.READ_LIMIT)
-        ]
-        for chunk, read in reads:
+                )
+                for chunk in batches.chunks(list(keys), batches.READ_LIMIT)
+            }
+        )
+        for chunk, read in reads.items():
             try:
                 page = read.result()[self._table]
             except Unavailable:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import zlib
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call, threads
+from posthorn.aws import at_once, call
 from posthorn.errors import ConditionFailed, Malformed
 from posthorn.ids import EVENT, is_id, shard_of
 from posthorn.models import Event
@@ -45,11 +46,13 @@ class Events:
         if len(rows) == 1:
             self._put_new(rows[0])
             return
-        writes = [
-            threads().submit(batches.put, self._dynamodb, self._table, chunk)
-            for chunk in batches.chunks(rows, batches.WRITE_LIMIT)
-        ]
-        for write in writes:
+        writes = at_once(
+            {
+                number: partial(batches.put, self._dynamodb, self._table, chunk)
+                for number, chunk in enumerate(batches.chunks(rows, batches.WRITE_LIMIT))
+            }
+        )
+        for write in writes.values():
             write.result()
 
     def _put_new(self, row: Item) -> None:

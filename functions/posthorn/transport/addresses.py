@@ -6,6 +6,7 @@ string: two parsers that disagree about one string are how a guard is talked pas
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from posthorn.errors import RefusedTarget
@@ -14,6 +15,8 @@ from posthorn.transport.networks import canonical, refusal
 MAX_URL_LENGTH: Final = 2048
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 PUBLIC_PORTS: Final = (443, 8443)
+
+_REMEMBERED: Final = 4096  # answers that depend on nothing else, and are asked for at each attempt
 
 # Top-level names that are not on the public internet.
 _RESERVED: Final = frozenset(
@@ -77,6 +80,7 @@ class Target:
         return self.origin + self.path
 
 
+@lru_cache(_REMEMBERED)
 def parse_target(url: str, policy: Policy) -> Target:
     """Read a webhook URL; RefusedTarget says what is wrong with it and repeats nothing behind the host."""
     _check_characters(url)
@@ -107,6 +111,7 @@ def parse_target(url: str, policy: Policy) -> Target:
     )
 
 
+@lru_cache(_REMEMBERED)
 def rule_against(address: str, policy: Policy) -> str | None:
     """Name the rule that keeps a delivery away from this address; None if the policy lets it connect."""
     if policy.allow_private and canonical(address) is not None:

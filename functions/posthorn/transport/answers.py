@@ -102,10 +102,11 @@ class Answer:
 
     def snippet(self) -> str:
         """Return the first kilobyte of the body as text that is safe to print."""
+        if len(self._body) <= SNIPPET_BYTES:
+            return _harmless(self._body.decode("utf-8", "replace"), _HARMLESS)
         # Not final: a character that the cut went through is left out instead of shown broken.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        whole = len(self._body) <= SNIPPET_BYTES
-        return _harmless(decoder.decode(bytes(self._body[:SNIPPET_BYTES]), final=whole), _HARMLESS)
+        return _harmless(decoder.decode(bytes(self._body[:SNIPPET_BYTES]), final=False), _HARMLESS)
 
 
 def _harmless(text: str, table: dict[int, str | None]) -> str:

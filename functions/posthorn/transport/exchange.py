@@ -16,6 +16,7 @@ import hashlib
 import socket
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 import pycurl
@@ -66,7 +67,7 @@ class Exchange:
         """
         now = time.monotonic()
         target = self._target = post.target
-        self._allowed = frozenset(addresses)
+        self._allowed, label, dialled = _pin(addresses)
         self._deadline = deadline
         self._dns = resolved_at - started_at
         self._before = now - started_at
@@ -74,11 +75,9 @@ class Exchange:
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
-        label = hashlib.sha256(",".join(sorted(self._allowed)).encode()).hexdigest()[:32] + ".invalid"
         curl.setopt(pycurl.URL, target.url)
         curl.setopt(pycurl.CONNECT_TO, [f"{_bracketed(target.host)}:{port}:{label}:{port}"])
         # With "+" the pin is dropped after a minute, else the cache would grow with every set of addresses.
-        dialled = ",".join(map(_bracketed, addresses[:MAX_DIALLED]))
         curl.setopt(pycurl.RESOLVE, [f"+{label}:{port}:{dialled}"])
         curl.setopt(pycurl.HTTPHEADER, post.header_lines())
         curl.setopt(pycurl.POSTFIELDS, post.body)
@@ -91,18 +90,20 @@ class Exchange:
         """Say what came of it, from the CURLcode that libcurl ended the transfer with."""
         self.curl.setopt(pycurl.POSTFIELDS, b"")  # lets go of the body
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
-        failure, error = self._verdict(code, answered=status >= 200)
+        peer = self.curl.getinfo(pycurl.PRIMARY_IP)
+        reused = self._dialled is None and bool(peer)
+        failure, error = self._verdict(code, answered=status >= 200, reused=reused)
         return Outcome(
-            timings=self._timings(),
+            timings=self._timings(reused=reused),
             status=status if status >= 200 else None,  # an interim answer is none
             failure=failure,
             error=error,
-            address=self.curl.getinfo(pycurl.PRIMARY_IP) or self._dialled,
+            address=peer or self._dialled,
             headers=self._answer.kept_headers(),
             snippet=self._answer.snippet(),
         )
 
-    def _verdict(self, code: int, *, answered: bool) -> tuple[Failure | None, str | None]:
+    def _verdict(self, code: int, *, answered: bool, reused: bool) -> tuple[Failure | None, str | None]:
         if code == pycurl.E_WRITE_ERROR and self._answer.has_overlong_headers:
             code = E_TOO_LARGE
         elif code == pycurl.E_WRITE_ERROR and self._answer.is_malformed:
@@ -117,7 +118,7 @@ class Exchange:
             return None, None
         if code == pycurl.E_COULDNT_CONNECT and self._blocked:
             return Failure.BLOCKED_ADDRESS, f"{self._target.host} leads to an address that is not public"
-        reused, getinfo = self._reused(), self.curl.getinfo
+        getinfo = self.curl.getinfo
         at = Circumstances(
             host=self._target.host,
             deadline=self._deadline,
@@ -129,32 +130,19 @@ class Exchange:
         )
         return failure_of(code), sentence_for(code, at)
 
-    def _reused(self) -> bool:
-        return self._dialled is None and bool(self.curl.getinfo(pycurl.PRIMARY_IP))
-
-    def _timings(self) -> Timings:
+    def _timings(self, *, reused: bool) -> Timings:
         """Count from the start of the attempt. A phase that was skipped ends with the one before; one not reached is 0."""
-        getinfo = self.curl.getinfo
-
-        def ended(phase: int, *, skipped: bool, before: int) -> int:
-            if skipped:
-                return before
-            took = getinfo(phase)
-            return round(self._before * 1000 + took / 1000) if took else 0
-
         dns = round(self._dns * 1000)
-        connect = ended(pycurl.CONNECT_TIME_T, skipped=self._reused(), before=dns)
+        connect = dns if reused else self._ended(pycurl.CONNECT_TIME_T)
         plain = self._target.scheme == "http"
-        tls = ended(pycurl.APPCONNECT_TIME_T, skipped=self._reused() or plain, before=connect)
+        tls = connect if reused or plain else self._ended(pycurl.APPCONNECT_TIME_T)
         # libcurl gives a first byte to transfers that failed without one, too.
-        first_byte = ended(pycurl.STARTTRANSFER_TIME_T, skipped=not self._answer.header_bytes, before=0)
-        return Timings(
-            dns=dns,
-            connect=connect,
-            tls=tls,
-            first_byte=first_byte,
-            total=ended(pycurl.TOTAL_TIME_T, skipped=False, before=0),
-        )
+        first_byte = self._ended(pycurl.STARTTRANSFER_TIME_T) if self._answer.header_bytes else 0
+        return Timings(dns, connect, tls, first_byte, total=self._ended(pycurl.TOTAL_TIME_T))
+
+    def _ended(self, phase: int) -> int:
+        took = self.curl.getinfo(phase)
+        return round(self._before * 1000 + took / 1000) if took else 0
 
     def _configure(self, ca_file: str) -> None:
         schemes = pycurl.PROTO_HTTPS | (pycurl.PROTO_HTTP if self._policy.allow_private else 0)
@@ -193,6 +181,14 @@ class Exchange:
             return _Lent(self._open_socket(peer))
         except OSError:
             return pycurl.SOCKET_BAD
+
+
+@lru_cache(1024)  # sets of addresses, which most receivers keep
+def _pin(addresses: tuple[str, ...]) -> tuple[frozenset[str], str, str]:
+    """Return the addresses as a set, the label that stands for it, and what the label resolves to."""
+    allowed = frozenset(addresses)
+    label = hashlib.sha256(",".join(sorted(allowed)).encode()).hexdigest()[:32] + ".invalid"
+    return allowed, label, ",".join(map(_bracketed, addresses[:MAX_DIALLED]))
 
 
 class _Lent:
