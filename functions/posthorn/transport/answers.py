@@ -44,9 +44,13 @@ STOP: Final = 0
 
 
 class Answer:
-    """An answer while it comes in. The two `read_` methods are libcurl's callbacks."""
+    """An answer while it comes in, one after the other. The two `read_` methods are libcurl's callbacks."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything about the answer before."""
         self.header_bytes = 0
         self.is_malformed = False  # has a status line that is none
         self._in_head = False

@@ -50,6 +50,7 @@ class Exchange:
         self.curl = pycurl.Curl()
         self._policy = policy
         self._open_socket = open_socket
+        self._answer = Answer()
         self._configure(ca_file)
 
     def begin(
@@ -71,7 +72,7 @@ class Exchange:
         self._deadline = deadline
         self._dns = resolved_at - started_at
         self._before = now - started_at
-        answer = self._answer = Answer()
+        self._answer.clear()
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
@@ -81,8 +82,6 @@ class Exchange:
         curl.setopt(pycurl.RESOLVE, [f"+{label}:{port}:{dialled}"])
         curl.setopt(pycurl.HTTPHEADER, post.header_lines())
         curl.setopt(pycurl.POSTFIELDS, post.body)
-        curl.setopt(pycurl.HEADERFUNCTION, answer.read_header)
-        curl.setopt(pycurl.WRITEFUNCTION, answer.read_body)
         left = round((started_at + deadline - now) * 1000)
         curl.setopt(pycurl.TIMEOUT_MS, max(1, left))  # 0 would mean for ever
 
@@ -168,6 +167,8 @@ class Exchange:
             (pycurl.MAXLIFETIME_CONN, LIFETIME_SECONDS),
             (pycurl.RESOLVER_START_FUNCTION, lambda *_: 1),
             (pycurl.OPENSOCKETFUNCTION, self._open),
+            (pycurl.HEADERFUNCTION, self._answer.read_header),
+            (pycurl.WRITEFUNCTION, self._answer.read_body),
         ):
             self.curl.setopt(option, value)
 
