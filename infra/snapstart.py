@@ -50,9 +50,7 @@ def main() -> int:
     template = parser.parse_args().build / "template.yaml"
     built = f"{dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
     template.write_text(switched_on(template.read_text("utf-8"), built), "utf-8")
-    print(
-        "ApiFunction starts from a snapshot. A change of parameters alone wants a build before its deployment"
-    )
+    print("ApiFunction starts from a snapshot; build again before you deploy other parameters")
     return 0
 
 

@@ -94,6 +94,5 @@ def test_an_api_that_does_not_say_what_it_is_for_is_refused(stack: Template) -> 
 
 def _version(template: str) -> str:
     """Return the logical id of the version that CloudFormation is told to publish."""
-    resources = Template(template).translated["Resources"]
-    (name,) = [name for name, one in resources.items() if one["Type"] == VERSION]
+    (name,) = Template(template).translated_of_type(VERSION)
     return name
