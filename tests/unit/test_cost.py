@@ -155,14 +155,17 @@ def test_a_bill_by_hand() -> None:
     assert terms["ApiFunction"] == pytest.approx(0.20 + publish_ms * 1000 * 0.5 * 0.0000133334, rel=1e-4)
     assert terms["reads"] == pytest.approx((run.pieces["dispatch 1 x 1"].rru + 1) * 0.125, rel=1e-4)
     assert terms["secrets (KMS)"] == pytest.approx(3.00, rel=1e-4)
+    # a delivery over a connection of its own, and an answer over one that is there 3 times of 53
+    sent = run.pieces["dispatch 1 x 1"].egress_bytes + 1300 + 344 + 5500 / 1.06
+    assert terms["data transfer out"] == pytest.approx(sent / 1000 * 0.09, rel=1e-4)
     assert terms["DeliverFunction"] == terms["messages of retries"] == 0
     assert terms["rows of failures and retries"] == 0
 
 
 def test_retries_by_hand() -> None:
     """Half of ten thousand events a second fail, so each queue fills the batches of ten; at a trickle each is alone."""
-    wanted = Workload(success=0.5, rate=10_000, retries=3, customers=1)
-    full, alone = bill(wanted, MEASURED), bill(replace(wanted, rate=0.0001), MEASURED)
+    wanted = Workload(success=0.5, rate=10_000, retries=3)
+    full, alone = bill(wanted, MEASURED), bill(replace(wanted, rate=0.0001, customers=10_000), MEASURED)
 
     retries = 0.5 * 3  # millions
     full_ms = (30 + 10 * 2) / (256 / 1769) + 4 * 6 + 300
@@ -177,6 +180,8 @@ def test_retries_by_hand() -> None:
     # each of the messages is sent, received, and deleted with those of its batch
     assert full.terms["messages of retries"] == pytest.approx(retries * 2.1 * 0.50)
     assert alone.terms["messages of retries"] == pytest.approx(retries * 3 * 0.50)
+    # nobody remembers a secret, not from the first attempt either
+    assert alone.terms["secrets (KMS)"] == pytest.approx((1 + retries) * 3.00, rel=1e-4)
 
 
 def test_retries_share_what_a_window_lets_gather() -> None:
