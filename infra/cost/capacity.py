@@ -6,6 +6,7 @@ From the developer guide's pages on item sizes and on capacity consumption. An e
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -15,6 +16,14 @@ type Item = Mapping[str, Any]
 
 WRITE_UNIT: Final = 1024
 READ_UNIT: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """What a global secondary index copies of an item."""
+
+    keys: tuple[str, ...]  # its own and its table's: an item that lacks one has no entry
+    projected: tuple[str, ...] | None = ()  # beside the keys; None is everything
 
 
 def item_size(item: Item) -> int:
@@ -28,14 +37,13 @@ def write_units(before: Item | None, after: Item | None) -> int:
     return max(1, math.ceil(size / WRITE_UNIT))
 
 
-def index_units(before: Item | None, after: Item | None, *, keys: Iterable[str]) -> int:
-    """Return what a write costs in an index that projects keys only; `keys` are the index's and the table's."""
-    names = tuple(keys)
-    old = _entry(before, names)
-    new = _entry(after, names)
+def index_units(before: Item | None, after: Item | None, index: Index) -> int:
+    """Return what a write costs in an index: nothing if its entry stays as it is."""
+    old = _entry(before, index)
+    new = _entry(after, index)
     if old == new:
         return 0
-    if old is None or new is None:
+    if old is None or new is None or all(old[name] == new[name] for name in index.keys):
         return write_units(old, new)
     return write_units(old, None) + write_units(None, new)  # a key that changes moves the entry
 
@@ -52,10 +60,12 @@ def query_units(sizes: Iterable[int], *, consistent: bool) -> float:
     return whole if consistent else whole / 2
 
 
-def _entry(item: Item | None, names: tuple[str, ...]) -> Item | None:
-    if item is None or any(name not in item for name in names):
+def _entry(item: Item | None, index: Index) -> Item | None:
+    if item is None or any(name not in item for name in index.keys):
         return None
-    return {name: item[name] for name in names}
+    if index.projected is None:
+        return item
+    return {name: item[name] for name in (*index.keys, *index.projected) if name in item}
 
 
 def _value_size(value: Mapping[str, Any]) -> int:

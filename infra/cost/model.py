@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from infra.cost.answers import HANDSHAKE_BYTES, answer_bytes
 from infra.cost.counts import Counts, at
 from infra.cost.prices import PRICES
 
@@ -16,21 +17,26 @@ if TYPE_CHECKING:
 
 VCPU_MB: Final = 1769  # AWS gives one vCPU at this much memory, and less in proportion
 AWS_CALL_MS: Final = 6.0  # of waiting for DynamoDB or SQS, within a region
-LANES: Final = 40  # a new on-demand table has four shards, and the mapping runs ten batches of each at once
+SHARDS: Final = 4  # of the stream of a new on-demand table
+LANES_OF_SHARD: Final = 5  # the mapping's ParallelizationFactor
 SHARDS_OF_CHANNEL: Final = 8  # partitions that a channel's events are spread over
 BATCH: Final = 100  # of the mapping
+RETRY_QUEUES: Final = 3
+RETRY_BATCH: Final = 10  # of their mappings
+RETRY_WINDOW_SECONDS: Final = 2  # that a batch of theirs gathers
+RETRY_POLLERS: Final = 5  # batches that Lambda gathers from a queue at once, as long as they keep up
 CONNECTION_SECONDS: Final = 60  # a connection is used again for this long
 SECRET_SECONDS: Final = 300  # so long a decrypted secret is remembered
 KEY_SECONDS: Final = 30  # and an API key
-ACCESS_LOG_BYTES: Final = 300  # API Gateway's line for a request
+ACCESS_LOG_BYTES: Final = 125  # API Gateway's line for a request
 TLS_BYTES: Final = 1300  # what a handshake sends: hello, key, finished, and the frames of the packets
-ANSWER_BYTES: Final = 500  # headers and body of an API answer, with its share of TLS
 COLD_STARTS: Final = 0.001  # of invocations, under steady load
-SQS_CALLS_OF_A_MESSAGE: Final = 3  # send, receive, delete; receives share batches at best
 ROW_OVERHEAD: Final = 100  # bytes that DynamoDB adds to each stored item
-IDLE_QUEUES: Final = 5
+QUEUES: Final = 6  # that Lambda polls
 POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * 24 * 30  # five pollers, a long poll of 20 s each, for a month
-MEMORY_MB: Final = 512
+API_MB: Final = 512  # ApiFunction's
+DELIVERY_MB: Final = 256  # DispatchFunction's and DeliverFunction's: the parameter DeliveryMemory
+LANES: Final = SHARDS * LANES_OF_SHARD
 MONTH_SECONDS: Final = 60 * 60 * 24 * 30
 
 
@@ -49,7 +55,7 @@ class Workload:
     rate: float = 1000  # events a second while events come in
     customers: int = 100  # channels between which the events are spread
     architecture: str = "arm64"
-    memory_mb: int = MEMORY_MB
+    memory: int = DELIVERY_MB  # MB of the functions that deliver
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Bill:
     monthly: Mapping[str, float]
     workload: Workload
     batch: float  # events of one invocation of DispatchFunction
+    retry_batch: float  # retries of one of DeliverFunction
 
     @property
     def deliveries(self) -> float:
@@ -82,6 +89,8 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
     batch, dispatch_ms = _dispatching(workload, measured)
     invocations = events / batch
     environments = _environments(workload, dispatch_ms, batch)
+    retry_batch, retry_ms, retry_environments = _retrying(workload, measured)
+    retry_invocations = retries / retry_batch
     publishing = run.pieces["publish 1" if workload.published == 1 else "publish 10"]
     published = publishing * (requests if workload.published == 1 else events / 10)
     if workload.idempotent:
@@ -92,36 +101,49 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
         failing, retries
     )
     everything: Counts = published + dispatched + failed + again
-    secrets = deliveries * _missed(workload, environments, SECRET_SECONDS)
-    keys = requests * _missed(workload, 1, KEY_SECONDS)
-    handshakes = (deliveries + retries) * _missed(workload, environments, CONNECTION_SECONDS)
-    gb = workload.memory_mb / 1024
+    each = workload.rate / workload.customers
+    first, later = each / environments, _retries_a_second(workload) / workload.customers / retry_environments
+    secrets = deliveries * _missed(first, SECRET_SECONDS) + retries * _missed(later, SECRET_SECONDS)
+    keys = requests * _missed(each, KEY_SECONDS)
+    handshakes = deliveries * _missed(first, CONNECTION_SECONDS) + retries * _missed(
+        later, CONNECTION_SECONDS
+    )
+    # whoever publishes is one caller, and keeps a connection as long as we do
+    called = requests * _missed(workload.rate / workload.published, CONNECTION_SECONDS)
+    messages = everything.sqs
 
-    def gb_seconds(count: float, milliseconds: float) -> float:
-        return PRICES[f"lambda_gb_second_{workload.architecture}"].of(count * gb * milliseconds / 1000)
+    def gb_seconds(count: float, milliseconds: float, memory: float) -> float:
+        price = PRICES[f"lambda_gb_second_{workload.architecture}"]
+        return price.of(count * memory / 1024 * milliseconds / 1000)
 
     def invoked(count: float) -> float:
         return PRICES["lambda_request"].of(count)
 
     logs = everything.log_bytes + requests * ACCESS_LOG_BYTES
     stored = everything.stored_bytes + ROW_OVERHEAD * (events + deliveries)
-    egress = everything.egress_bytes + requests * ANSWER_BYTES + handshakes * TLS_BYTES
+    egress = (
+        everything.egress_bytes
+        + requests * answer_bytes(workload.published)
+        + called * HANDSHAKE_BYTES
+        + handshakes * TLS_BYTES
+    )
+    # send and receive one by one, at worst; a batch is deleted with one call
+    sqs = messages * 2 + messages / retry_batch
+    memory = workload.memory
     terms = {
         "API Gateway requests": PRICES["api_request"].of(requests),
-        "ApiFunction": invoked(requests) + gb_seconds(requests, _publish_ms(workload, measured)),
+        "ApiFunction": invoked(requests) + gb_seconds(requests, _publish_ms(workload, measured), API_MB),
         "DispatchFunction requests": invoked(invocations),
-        "DispatchFunction time": gb_seconds(invocations, dispatch_ms),
-        "DeliverFunction": invoked(retries) + gb_seconds(retries, _retry_ms(workload, measured)),
-        "cold starts": gb_seconds(requests * COLD_STARTS, measured["init_api_cpu_ms"])
-        + gb_seconds(invocations * COLD_STARTS, measured["init_dispatch_cpu_ms"]),
+        "DispatchFunction time": gb_seconds(invocations, dispatch_ms, memory),
+        "DeliverFunction": invoked(retry_invocations) + gb_seconds(retry_invocations, retry_ms, memory),
+        "cold starts": gb_seconds(requests * COLD_STARTS, measured["init_api_cpu_ms"], API_MB)
+        + gb_seconds(invocations * COLD_STARTS, measured["init_dispatch_cpu_ms"], memory)
+        + gb_seconds(retry_invocations * COLD_STARTS, measured["init_deliver_cpu_ms"], memory),
         "event rows": PRICES["write_unit"].of(published.wru),
         "delivery rows": PRICES["write_unit"].of(dispatched.wru),
         "rows of failures and retries": PRICES["write_unit"].of(failed.wru + again.wru),
         "reads": PRICES["read_unit"].of(everything.rru + keys),
-        "messages of retries": (
-            PRICES["sqs_request"].of(everything.sqs * SQS_CALLS_OF_A_MESSAGE)
-            + PRICES["sqs_fair_request"].of(everything.sqs * SQS_CALLS_OF_A_MESSAGE)
-        ),
+        "messages of retries": PRICES["sqs_request"].of(sqs) + PRICES["sqs_fair_request"].of(sqs),
         "secrets (KMS)": PRICES["kms_request"].of(secrets),
         "logs": PRICES["log_gb"].of(logs) + PRICES["log_gb_month"].of(logs / 2),
         "data transfer out": PRICES["egress_gb"].of(egress),
@@ -129,27 +151,27 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
     }
     monthly = {
         "the key (KMS)": PRICES["kms_key_month"].of(1),
-        "polling of idle queues": PRICES["sqs_request"].of(IDLE_QUEUES * POLLS_OF_A_QUEUE),
+        "polling of idle queues": PRICES["sqs_request"].of(QUEUES * POLLS_OF_A_QUEUE),
     }
-    return Bill(terms, monthly, workload, batch)
+    return Bill(terms, monthly, workload, batch, retry_batch)
 
 
-def snapstart(memory_mb: int = MEMORY_MB) -> tuple[float, float]:
-    """Return what SnapStart of one function costs: dollars a month for its version, and dollars a restore."""
-    gb = memory_mb / 1024
+def snapstart() -> tuple[float, float]:
+    """Return what SnapStart of ApiFunction costs: dollars a month for its version, and dollars a restore."""
+    gb = API_MB / 1024
     month = PRICES["snapstart_cache_gb_second"].of(gb * MONTH_SECONDS)
     return month, PRICES["snapstart_restore_gb"].of(gb)
 
 
-def _share(workload: Workload) -> float:
-    """Return the part of a vCPU that a function has."""
-    return min(1.0, workload.memory_mb / VCPU_MB)
+def _share(memory: float) -> float:
+    """Return the part of a vCPU that a function of so many MB has."""
+    return min(1.0, memory / VCPU_MB)
 
 
 def _publish_ms(workload: Workload, measured: Mapping[str, float]) -> float:
     one, ten = measured["publish_1_cpu_ms"], measured["publish_10_cpu_ms"]
     cpu = one + (ten - one) / 9 * (workload.published - 1)
-    return cpu / _share(workload) + AWS_CALL_MS * (3 if workload.idempotent else 1)
+    return cpu / _share(API_MB) + AWS_CALL_MS * (3 if workload.idempotent else 1)
 
 
 def _dispatching(workload: Workload, measured: Mapping[str, float]) -> tuple[float, float]:
@@ -173,17 +195,10 @@ def _dispatch_ms(batch: float, workload: Workload, measured: Mapping[str, float]
     deliveries = batch * workload.endpoints
     cpu = one + (hundred - one) / 99 * (deliveries - 1)
     environments = max(1.0, min(LANES, workload.rate))
-    cpu += deliveries * measured["handshake_cpu_ms"] * _missed(workload, environments, CONNECTION_SECONDS)
+    missed = _missed(workload.rate / workload.customers / environments, CONNECTION_SECONDS)
+    cpu += deliveries * measured["handshake_cpu_ms"] * missed
     # endpoints, rows that are there already, rows that are written
-    return cpu / _share(workload) + 3 * AWS_CALL_MS + workload.receiver_ms
-
-
-def _retry_ms(workload: Workload, measured: Mapping[str, float]) -> float:
-    # a message on its own: claimed, read, sent, moved on, and the next message
-    cpu = (
-        measured["deliver_10_cpu_ms"] / 10 + measured["dispatch_1_cpu_ms"] / 2 + measured["handshake_cpu_ms"]
-    )
-    return cpu / _share(workload) + 4 * AWS_CALL_MS + workload.receiver_ms
+    return cpu / _share(workload.memory) + 3 * AWS_CALL_MS + workload.receiver_ms
 
 
 def _environments(workload: Workload, dispatch_ms: float, batch: float) -> float:
@@ -191,10 +206,30 @@ def _environments(workload: Workload, dispatch_ms: float, batch: float) -> float
     return max(1.0, min(LANES, workload.rate / batch * dispatch_ms / 1000))
 
 
-def _missed(workload: Workload, environments: float, seconds: float) -> float:
-    """Return how often something that an environment remembers so long for each customer is not there.
+def _retries_a_second(workload: Workload) -> float:
+    return workload.rate * workload.endpoints * (1 - workload.success) * workload.retries
+
+
+def _retrying(workload: Workload, measured: Mapping[str, float]) -> tuple[float, float, float]:
+    """Return retries per invocation, its milliseconds, and how many environments are at work.
+
+    What comes while a batch gathers is spread over the pollers. The message that begins a window and those that come
+    during an invocation would make it a little more; they are not counted.
+    """
+    rate = _retries_a_second(workload)
+    gathered = rate / RETRY_QUEUES / RETRY_POLLERS * RETRY_WINDOW_SECONDS
+    batch = min(float(RETRY_BATCH), max(1.0, gathered))
+    ten = measured["deliver_10_cpu_ms"]
+    one = ten / 10 + measured["dispatch_1_cpu_ms"] / 2  # what ten of them share is half of a dispatch
+    cpu = one + (ten - one) / (RETRY_BATCH - 1) * (batch - 1) + batch * measured["handshake_cpu_ms"]
+    # claimed, read, moved on, and the next message: those of a batch overlap, as its receivers do
+    milliseconds = cpu / _share(workload.memory) + 4 * AWS_CALL_MS + workload.receiver_ms
+    return batch, milliseconds, max(1.0, rate / batch * milliseconds / 1000)
+
+
+def _missed(each_second: float, seconds: float) -> float:
+    """Return how often something that is used so often, and remembered so long, is not there.
 
     With arrivals at random and a lifetime that use does not prolong.
     """
-    each = workload.rate / workload.customers / environments
-    return 1 / (1 + each * seconds)
+    return 1 / (1 + each_second * seconds)

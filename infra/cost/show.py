@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from infra.cost import prices
 from infra.cost.counts import committed as committed_counts
 from infra.cost.measured import committed
-from infra.cost.model import MEMORY_MB, Workload, bill, snapstart
+from infra.cost.model import DELIVERY_MB, Workload, bill, snapstart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("published", _between(int, 1, 100), "events per request")
     option("rate", _between(float, 0.001, 1e6), "events a second while they come in")
     option("customers", _between(int, 1, 10_000_000), "channels that the events are spread over")
+    option("memory", _between(int, DELIVERY_MB, 3008), "MB of DeliveryMemory")
     parser.add_argument("--idempotent", action="store_true", help="requests carry an Idempotency-Key")
     parser.add_argument("--architecture", choices=["arm64", "x86_64"], default=usual.architecture)
 
@@ -45,7 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def workload(options: argparse.Namespace) -> Workload:
     """Return what the options say."""
     said = {field.name: getattr(options, field.name) for field in fields(Workload) if field.name in options}
-    return Workload(**said, memory_mb=MEMORY_MB)
+    return Workload(**said)
 
 
 def text(wanted: Workload) -> str:
@@ -75,7 +76,8 @@ def text(wanted: Workload) -> str:
         (
             f"all {wanted.events:,.0f} events: ${sum(one.terms.values()):,.2f} at {wanted.rate:g}/s,"
             f" ${sum(slow.terms.values()):,.2f} at {slow.workload.rate:g}/s; events per invocation of"
-            f" DispatchFunction: {one.batch:.1f} and {slow.batch:.1f}"
+            f" DispatchFunction: {one.batch:.1f} and {slow.batch:.1f}, retries per invocation of DeliverFunction:"
+            f" {one.retry_batch:.1f} and {slow.retry_batch:.1f}"
         ),
         f"and ${sum(one.monthly.values()):.2f} a month whatever is sent: "
         + ", ".join(f"{name} {dollars:.2f}" for name, dollars in one.monthly.items()),

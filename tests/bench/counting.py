@@ -42,7 +42,7 @@ _REQUEST_BYTES: Final = len("POST /hook HTTP/1.1\r\nHost: h000.example.com\r\nCo
 class Ledger:
     """Everything that was asked of AWS since it was last closed."""
 
-    indexes: dict[str, list[tuple[str, ...]]]
+    indexes: dict[str, list[capacity.Index]]
     rows: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     wru: float = 0
     rru: float = 0
@@ -54,7 +54,7 @@ class Ledger:
     def write(self, table: str, key: tuple[str, str], after: Any) -> None:
         before = self.rows.get((table, *key))
         self.wru += capacity.write_units(before, after)
-        self.wru += sum(capacity.index_units(before, after, keys=keys) for keys in self.indexes[table])
+        self.wru += sum(capacity.index_units(before, after, index) for index in self.indexes[table])
         self.stored += capacity.item_size(after or {}) - capacity.item_size(before or {})
         self.rows[(table, *key)] = after
 
@@ -238,16 +238,22 @@ def _note(  # noqa: C901, PLR0912 - a table of operations
             raise ValueError(f"nobody knows what {name} costs")
 
 
-def _indexes() -> dict[str, list[tuple[str, ...]]]:
-    """Return the attributes of each table's index entries; those of the rows counted here project keys only."""
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for name, table in load().of_type(TABLE).items():
-        keys = [key["AttributeName"] for key in table["KeySchema"]]
-        found[f"posthorn-{name}-1A2B3C"] = [
-            tuple(dict.fromkeys([key["AttributeName"] for key in index["KeySchema"]] + keys))
+def _indexes() -> dict[str, list[capacity.Index]]:
+    """Return what each table's indexes copy, as the template has it."""
+    return {
+        f"posthorn-{name}-1A2B3C": [
+            capacity.Index(
+                keys=tuple(
+                    dict.fromkeys(key["AttributeName"] for key in (*index["KeySchema"], *table["KeySchema"]))
+                ),
+                projected=None
+                if index["Projection"]["ProjectionType"] == "ALL"
+                else tuple(index["Projection"].get("NonKeyAttributes", ())),
+            )
             for index in table.get("GlobalSecondaryIndexes", ())
         ]
-    return found
+        for name, table in load().of_type(TABLE).items()
+    }
 
 
 def text(runs: list[Run]) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from posthorn.errors import PosthornError
 from tests.stack import (
+    test_costs,
     test_functions,
     test_parameters,
     test_permissions,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     type Contract = Callable[..., None]
 
 MODULES = (
+    test_costs,
     test_functions,
     test_parameters,
     test_permissions,
@@ -75,9 +77,36 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("RetentionInDays: !Ref LogRetentionDays", "RetentionInDays: 3653"),
         ("LogFormat: JSON", "LogFormat: Text"),
     ],
+    test_functions.test_the_access_log_tells_who_called_what_and_nothing_confidential: [
+        ('"status":"$context.status"', '"status":$context.status'),
+        ("$context.httpMethod $context.path", "$context.httpMethod $context.routeKey"),
+        (
+            '"ms":"$context.responseLatency"',
+            '"ms":"$context.responseLatency","key":"$context.authorizer.key"',
+        ),
+    ],
+    test_functions.test_those_that_deliver_have_the_memory_that_the_operator_says: [
+        ("MemorySize: !Ref DeliveryMemory", "MemorySize: 256 #"),
+        ("MemorySize: 512 # CPU follows memory, and a page", "MemorySize: !Ref DeliveryMemory"),
+    ],
     test_functions.test_the_api_answers_before_api_gateway_gives_up: [("Timeout: 29", "Timeout: 30")],
     test_functions.test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_makes_one: [
         ("MaxValue: 15", "MaxValue: 16")
+    ],
+    # what the cost model reckons with
+    test_costs.test_the_model_reckons_with_the_memory_of_the_template: [
+        ("MemorySize: 512 # CPU follows memory; pydantic", "MemorySize: 1024 # CPU follows memory; pydantic"),
+        ("    Default: 256\n", "    Default: 512\n"),
+        ("    MaxValue: 3008 #", "    MaxValue: 4096 #"),
+    ],
+    test_costs.test_the_model_reckons_with_the_mappings_of_the_template: [
+        ("ParallelizationFactor: 5", "ParallelizationFactor: 10"),
+        ("BatchSize: 100 #", "BatchSize: 50 #"),
+        ("BatchSize: 10 # as above", "BatchSize: 5 # as above"),
+        ("MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 1"),
+    ],
+    test_costs.test_the_model_reckons_with_a_line_of_the_access_log: [
+        ('"ms":"$context.responseLatency"', '"latency":"$context.responseLatency"')
     ],
     # environment variables
     test_settings.test_every_function_has_settings: [("  DeliverFunction:\n", "  SendFunction:\n")],
@@ -169,11 +198,20 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("maxReceiveCount: 5", "maxReceiveCount: 3")
     ],
     test_sources.test_a_message_stays_hidden_for_six_times_the_functions_timeout: [
-        ("VisibilityTimeout: 180", "VisibilityTimeout: 179")
+        ("VisibilityTimeout: 180", "VisibilityTimeout: 179"),
+        ("VisibilityTimeout: 200", "VisibilityTimeout: 182"),
+    ],
+    test_sources.test_only_what_has_waited_a_minute_waits_for_company: [
+        ("            MaximumBatchingWindowInSeconds: 2 # as", "            #"),
+        (
+            "            BatchSize: 10 # all",
+            "            MaximumBatchingWindowInSeconds: 2\n            BatchSize: 10 #",
+        ),
     ],
     test_sources.test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again: [
         ("Timeout: 30 ", "Timeout: 60 "),
         ("VisibilityTimeout: 180", "VisibilityTimeout: 40"),
+        ("VisibilityTimeout: 200", "VisibilityTimeout: 45"),
     ],
     test_sources.test_a_step_taken_for_lost_is_lost: [
         ("VisibilityTimeout: 180", "VisibilityTimeout: 150"),
@@ -201,7 +239,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("BisectBatchOnFunctionError: true", "BisectBatchOnFunctionError: false"),
         ("MaximumRetryAttempts: 20", "MaximumRetryAttempts: -1"),
         ("MaximumRecordAgeInSeconds: 21600", "MaximumRecordAgeInSeconds: 604800"),
-        ("ParallelizationFactor: 10", "ParallelizationFactor: 1"),
+        ("ParallelizationFactor: 5", "ParallelizationFactor: 1"),
         ("BatchSize: 100", "BatchSize: 1000"),
     ],
     test_sources.test_only_new_rows_are_events: [('["INSERT"]', '["INSERT","REMOVE"]')],
@@ -209,6 +247,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("Schedule: rate(5 minutes)", "Schedule: rate(5 hours)"),
         ("Timeout: 120 ", "Timeout: 600 "),
         ("    Default: 600 #", "    Default: 150 #"),
+        ("VisibilityTimeout: 200", "VisibilityTimeout: 210"),
     ],
     # permissions
     test_permissions.test_every_function_may_do_exactly_what_is_listed: [

@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import json
+import re
 from pathlib import Path
 
 import posthorn.handlers
@@ -50,6 +52,32 @@ def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Temp
         used.append(target(logging["LogGroup"]))
     access_log = target(stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["DestinationArn"])
     assert sorted([*used, access_log.removesuffix(".Arn")]) == sorted(groups)
+
+
+def test_the_access_log_tells_who_called_what_and_nothing_confidential(stack: Template) -> None:
+    """A line is JSON, for a missing value too, and has neither query nor header nor body in it."""
+    line = stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
+    variable = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)")
+    assert sorted(variable.findall(line)) == [
+        "httpMethod",
+        "identity.sourceIp",
+        "path",
+        "requestId",
+        "responseLatency",
+        "status",
+    ]
+    missing = json.loads(variable.sub("-", line))
+    assert missing == {"id": "-", "ip": "-", "route": "- -", "status": "-", "ms": "-"}
+
+
+def test_those_that_deliver_have_the_memory_that_the_operator_says(stack: Template) -> None:
+    """One parameter is for both functions that open connections, and for no other."""
+    given = {
+        name: function["MemorySize"]
+        for name, function in stack.of_type(FUNCTION).items()
+        if not isinstance(function["MemorySize"], int)
+    }
+    assert given == {name: {"Ref": "DeliveryMemory"} for name in ("DispatchFunction", "DeliverFunction")}
 
 
 def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:

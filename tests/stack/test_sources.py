@@ -11,6 +11,9 @@ from tests.stack.test_settings import variables_of
 from tests.template import FUNCTION, MAPPING, QUEUE, Json, Template, resolve, target
 
 STREAM_RETENTION = 86_400  # DynamoDB keeps stream records for a day
+LONG_POLL = (
+    20  # seconds that a batch may gather where little comes, once there is a window, however short it is
+)
 
 
 def mappings_of(stack: Template) -> dict[str, Json]:
@@ -76,12 +79,23 @@ def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
 
 
 def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Template) -> None:
-    """AWS asks for it, so that a message is not seen again while Lambda still retries its batch."""
+    """AWS asks for it, and for the time that a batch gathers, so that no message is seen again while its batch is retried."""
     for name, mapping in mappings_of(stack).items():
         if source := stack.of_type(QUEUE).get(mapping["source"]):
             timeout = stack.of_type(FUNCTION)[mapping["function"]]["Timeout"]
             window = mapping.get("MaximumBatchingWindowInSeconds", 0)
-            assert source["VisibilityTimeout"] >= 6 * timeout + window, name
+            gathering = max(window, LONG_POLL) if window else 0
+            assert source["VisibilityTimeout"] >= 6 * timeout + gathering, name
+
+
+def test_only_what_has_waited_a_minute_waits_for_company(stack: Template) -> None:
+    """Retries gather for a moment, so that they share an invocation; nothing that somebody waits for does."""
+    windows = {
+        mapping["source"]: mapping["MaximumBatchingWindowInSeconds"]
+        for mapping in mappings_of(stack).values()
+        if "MaximumBatchingWindowInSeconds" in mapping
+    }
+    assert windows == {"Retry1MinQueue": 2, "Retry5MinQueue": 2, "Retry15MinQueue": 2}
 
 
 def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(stack: Template) -> None:

@@ -26,6 +26,7 @@ MEASURED = {
     "handshake_cpu_ms": 2.0,
     "init_api_cpu_ms": 800.0,
     "init_dispatch_cpu_ms": 600.0,
+    "init_deliver_cpu_ms": 500.0,
 }
 
 
@@ -69,15 +70,32 @@ def test_a_sparse_index_costs_only_what_changes_in_it() -> None:
     """In: 1. Out: 1. A key that changes: 2, for the old entry and the new. What stays as it is: nothing."""
     out = {"pk": {"S": "p"}, "other": {"S": "x"}}
     inside = {**out, "due": {"N": "1"}}
-    keys = ("due", "pk")
+    index = capacity.Index(keys=("due", "pk"))
 
     def units(before: Any, after: Any) -> int:
-        return capacity.index_units(before, after, keys=keys)
+        return capacity.index_units(before, after, index)
 
     assert units(None, out) == 0
     assert units(out, inside) == units(inside, out) == units(None, inside) == 1
     assert units(inside, {**inside, "due": {"N": "2"}}) == 2
     assert units(inside, {**inside, "other": {"S": "y"}}) == 0
+
+
+@pytest.mark.parametrize("projected", [("status", "note"), None])
+def test_a_copied_attribute_that_changes_is_one_write_of_the_entry(projected: tuple[str, ...] | None) -> None:
+    """It is charged by the larger entry; an item without the attribute has an entry all the same."""
+    index = capacity.Index(keys=("due", "pk"), projected=projected)
+    row = {"pk": {"S": "p"}, "due": {"N": "1"}, "status": {"S": "retrying"}}
+    long = {**row, "note": {"S": "x" * 1024}}
+
+    def units(before: Any, after: Any) -> int:
+        return capacity.index_units(before, after, index)
+
+    assert units(row, {**row, "status": {"S": "failed"}}) == 1
+    assert units(row, long) == units(long, row) == units(None, long) == 2
+    assert units(long, {**long, "due": {"N": "2"}}) == 4
+    assert units(row, {**row, "other": {"S": "x"}}) == (0 if projected else 1)
+    assert units(row, row) == 0
 
 
 def test_reads_are_rounded_one_by_one_and_queries_together() -> None:
@@ -127,18 +145,48 @@ def test_a_bill_by_hand() -> None:
 
     terms = bill(wanted, MEASURED).terms
 
-    share = 512 / 1769
-    dispatch_ms = (10 + 2) / share + 3 * 6 + 300
+    dispatch_ms = (10 + 2) / (256 / 1769) + 3 * 6 + 300
+    publish_ms = 4 / (512 / 1769) + 6
     assert terms["API Gateway requests"] == pytest.approx(1.00)
     assert terms["event rows"] == pytest.approx(0.625)
     assert terms["delivery rows"] == pytest.approx(0.625)
     assert terms["DispatchFunction requests"] == pytest.approx(0.20)
-    assert terms["DispatchFunction time"] == pytest.approx(dispatch_ms * 1000 * 0.5 * 0.0000133334, rel=1e-4)
-    assert terms["ApiFunction"] == pytest.approx(0.20 + (4 / share + 6) * 1000 * 0.5 * 0.0000133334, rel=1e-4)
+    assert terms["DispatchFunction time"] == pytest.approx(dispatch_ms * 1000 * 0.25 * 0.0000133334, rel=1e-4)
+    assert terms["ApiFunction"] == pytest.approx(0.20 + publish_ms * 1000 * 0.5 * 0.0000133334, rel=1e-4)
     assert terms["reads"] == pytest.approx((run.pieces["dispatch 1 x 1"].rru + 1) * 0.125, rel=1e-4)
     assert terms["secrets (KMS)"] == pytest.approx(3.00, rel=1e-4)
+    # a delivery over a connection of its own, and an answer over one that is there 3 times of 53
+    sent = run.pieces["dispatch 1 x 1"].egress_bytes + 1300 + 344 + 5500 / 1.06
+    assert terms["data transfer out"] == pytest.approx(sent / 1000 * 0.09, rel=1e-4)
     assert terms["DeliverFunction"] == terms["messages of retries"] == 0
     assert terms["rows of failures and retries"] == 0
+
+
+def test_retries_by_hand() -> None:
+    """Half of ten thousand events a second fail, so each queue fills the batches of ten; at a trickle each is alone."""
+    wanted = Workload(success=0.5, rate=10_000, retries=3)
+    full, alone = bill(wanted, MEASURED), bill(replace(wanted, rate=0.0001, customers=10_000), MEASURED)
+
+    retries = 0.5 * 3  # millions
+    full_ms = (30 + 10 * 2) / (256 / 1769) + 4 * 6 + 300
+    alone_ms = (30 / 10 + 10 / 2 + 2) / (256 / 1769) + 4 * 6 + 300
+    assert (full.retry_batch, alone.retry_batch) == (10, 1)
+    assert full.terms["DeliverFunction"] == pytest.approx(
+        retries / 10 * (0.20 + full_ms * 1000 * 0.25 * 0.0000133334)
+    )
+    assert alone.terms["DeliverFunction"] == pytest.approx(
+        retries * (0.20 + alone_ms * 1000 * 0.25 * 0.0000133334)
+    )
+    # each of the messages is sent, received, and deleted with those of its batch
+    assert full.terms["messages of retries"] == pytest.approx(retries * 2.1 * 0.50)
+    assert alone.terms["messages of retries"] == pytest.approx(retries * 3 * 0.50)
+    # nobody remembers a secret, not from the first attempt either
+    assert alone.terms["secrets (KMS)"] == pytest.approx((1 + retries) * 3.00, rel=1e-4)
+
+
+def test_retries_share_what_a_window_lets_gather() -> None:
+    """Of 30 retries a second, ten come to each queue, two to each of its pollers, and four in two seconds."""
+    assert bill(Workload(success=0.9, retries=3, rate=100), MEASURED).retry_batch == pytest.approx(4)
 
 
 def test_load_makes_it_cheaper_and_failures_dearer() -> None:
@@ -149,6 +197,7 @@ def test_load_makes_it_cheaper_and_failures_dearer() -> None:
     assert bill(Workload(success=0.5), MEASURED).per_million > usual
     assert bill(Workload(payload=8192), MEASURED).per_million > usual
     assert bill(Workload(receiver_ms=3000), MEASURED).per_million > usual
+    assert bill(Workload(memory=1024), MEASURED).per_million > usual
     assert bill(Workload(idempotent=True), MEASURED).per_million > usual
     assert bill(Workload(published=10), MEASURED).per_million < usual
     assert bill(Workload(endpoints=10), MEASURED).per_million < usual  # one event row for ten deliveries
@@ -167,17 +216,18 @@ def test_load_makes_it_cheaper_and_failures_dearer() -> None:
     )
 )
 def test_a_bill_is_in_proportion_to_the_events(wanted: Workload) -> None:
-    """No term is negative, a batch has 1 to 100 events, and twice the events cost twice as much."""
+    """No term is negative, batches keep their bounds, and twice the events cost twice as much."""
     one, two = bill(wanted, MEASURED), bill(replace(wanted, events=2 * wanted.events), MEASURED)
 
     assert all(dollars >= -1e-9 for dollars in one.terms.values())
     assert 1 <= one.batch <= model.BATCH
+    assert 1 <= one.retry_batch <= model.RETRY_BATCH
     assert sum(two.terms.values()) == pytest.approx(2 * sum(one.terms.values()))
 
 
 def test_snapstart_by_hand() -> None:
     """Half a gigabyte for thirty days, and a restore of it."""
-    month, restore = model.snapstart(512)
+    month, restore = model.snapstart()
 
     assert month == pytest.approx(0.5 * 2_592_000 * 0.0000015046)
     assert restore == pytest.approx(0.00006989990)

@@ -1,0 +1,60 @@
+"""What the cost model reckons with is what the template says."""
+
+import re
+from argparse import ArgumentParser
+
+from infra.cost import model, show
+from tests.bench.counting import LOG_EVENT_BYTES
+from tests.stack.test_sources import mappings_of
+from tests.template import FUNCTION, QUEUE, Template
+
+# A publish, as long as they get.
+REQUEST = {
+    "requestId": "BpXZkhBBliAEJ4Q=",
+    "identity.sourceIp": "198.51.100.123",
+    "httpMethod": "POST",
+    "path": "/v1/events",
+    "status": "202",
+    "responseLatency": "123",
+}
+
+
+def test_the_model_reckons_with_the_memory_of_the_template(stack: Template) -> None:
+    """What is paid by the MB is what is deployed by default, and the command takes what the parameter takes."""
+    memory = stack.parameters["DeliveryMemory"]
+    assert stack.of_type(FUNCTION)["ApiFunction"]["MemorySize"] == model.API_MB
+    assert memory["Default"] == model.DELIVERY_MB == model.Workload().memory
+    least, most = memory["MinValue"], memory["MaxValue"]
+    assert [_is_taken(value) for value in (least - 1, least, most, most + 1)] == [False, True, True, False]
+
+
+def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) -> None:
+    """Lanes, batches and windows decide how many share an invocation; every queue with a mapping is polled."""
+    mappings = mappings_of(stack)
+    outbox = mappings.pop("DispatchFunction.EventsTable.StreamArn")
+    assert outbox["ParallelizationFactor"] == model.LANES_OF_SHARD
+    assert outbox["BatchSize"] == model.BATCH
+    retries = [one for one in mappings.values() if "DelaySeconds" in stack.of_type(QUEUE)[one["source"]]]
+    assert len(retries) == model.RETRY_QUEUES
+    for mapping in retries:
+        assert mapping["BatchSize"] == model.RETRY_BATCH
+        assert mapping["MaximumBatchingWindowInSeconds"] == model.RETRY_WINDOW_SECONDS
+    assert len(mappings) == model.QUEUES
+
+
+def test_the_model_reckons_with_a_line_of_the_access_log(stack: Template) -> None:
+    """The template's format, with a publish's values in it, and what CloudWatch adds to each line."""
+    line = stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
+    written = re.sub(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)", lambda found: REQUEST[found[1]], line)
+    assert len(written) + LOG_EVENT_BYTES == model.ACCESS_LOG_BYTES
+
+
+def _is_taken(memory: int) -> bool:
+    """Say whether `posthorn cost` reckons with so many MB."""
+    parser = ArgumentParser()
+    show.add_options(parser)
+    try:
+        parser.parse_args(["--memory", str(memory)])
+    except SystemExit:
+        return False
+    return True
