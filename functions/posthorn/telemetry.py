@@ -56,8 +56,8 @@ class Tally:
             log().debug("attempt", extra=_fields(delivery, attempt, target))
 
     def write(self) -> None:
-        """Write the one line of them all, if there were any."""
-        if self._statuses:
+        """Write the one line of them all, unless each has its own."""
+        if self._statuses[Status.DELIVERED]:
             counts = {status.value: count for status, count in self._statuses.items()}
             log().info("attempts", extra={**counts, "slowest_ms": self._slowest_ms})
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 VCPU_MB: Final = 1769  # AWS gives one vCPU at this much memory, and less in proportion
 AWS_CALL_MS: Final = 6.0  # of waiting for DynamoDB or SQS, within a region
 SHARDS: Final = 4  # of the stream of a new on-demand table
-LANES_OF_SHARD: Final = 5  # the mapping's ParallelizationFactor
+LANES_OF_SHARD: Final = 4  # the mapping's ParallelizationFactor
 SHARDS_OF_CHANNEL: Final = 8  # partitions that a channel's events are spread over
 BATCH: Final = 100  # of the mapping
 RETRY_QUEUES: Final = 3

@@ -34,7 +34,12 @@ PAYLOADS: Final = (256, 1024, 2048, 3072, 4096, 8192, 20_480, 65_536)
 LOG_EVENT_BYTES: Final = 26
 """What CloudWatch Logs counts for an event beside its text."""
 
-_ANSWER_HEADERS: Final = (("content-type", "text/plain"), ("content-length", "2"), ("server", "nginx"))
+_ANSWER_HEADERS: Final = (
+    ("content-type", "text/plain"),
+    ("content-length", "2"),
+    ("date", "Sat, 21 Nov 2026 12:00:00 GMT"),
+    ("server", "nginx"),
+)
 _REQUEST_BYTES: Final = len("POST /hook HTTP/1.1\r\nHost: h000.example.com\r\nContent-Length: 2048\r\n\r\n")
 
 

@@ -83,6 +83,18 @@ def test_retries_are_counted_alike(posthorn: Installation, log_lines: io.StringI
     assert (line["message"], line["delivered"]) == ("attempts", 1)
 
 
+def test_failures_alone_are_not_counted_again(posthorn: Installation, log_lines: io.StringIO) -> None:
+    """Where every attempt has its line, one more would say nothing."""
+    posthorn.register("hooks.example.com")
+    posthorn.network.receivers["hooks.example.com"] = answers(500)
+    posthorn.publish()
+    read(log_lines)
+
+    posthorn.dispatch()
+
+    assert [line["message"] for line in read(log_lines)] == ["attempt"]
+
+
 def test_an_invocation_that_sent_nothing_writes_nothing(
     posthorn: Installation, log_lines: io.StringIO
 ) -> None:

@@ -75,6 +75,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     test_functions.test_every_function_logs_json_to_a_group_of_its_own_that_expires: [
         ("LogGroup: !Ref DispatchLogGroup", "LogGroup: !Ref ApiLogGroup"),
         ("RetentionInDays: !Ref LogRetentionDays", "RetentionInDays: 3653"),
+        ("ApplicationLogLevel: !Ref LogLevel", "ApplicationLogLevel: INFO"),
         ("LogFormat: JSON", "LogFormat: Text"),
     ],
     test_functions.test_the_access_log_tells_who_called_what_and_nothing_confidential: [
@@ -100,7 +101,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("    MaxValue: 3008 #", "    MaxValue: 4096 #"),
     ],
     test_costs.test_the_model_reckons_with_the_mappings_of_the_template: [
-        ("ParallelizationFactor: 5", "ParallelizationFactor: 10"),
+        ("ParallelizationFactor: 4", "ParallelizationFactor: 10"),
         ("BatchSize: 100 #", "BatchSize: 50 #"),
         ("BatchSize: 10 # as above", "BatchSize: 5 # as above"),
         ("MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 1"),
@@ -239,7 +240,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("BisectBatchOnFunctionError: true", "BisectBatchOnFunctionError: false"),
         ("MaximumRetryAttempts: 20", "MaximumRetryAttempts: -1"),
         ("MaximumRecordAgeInSeconds: 21600", "MaximumRecordAgeInSeconds: 604800"),
-        ("ParallelizationFactor: 5", "ParallelizationFactor: 1"),
+        ("ParallelizationFactor: 4", "ParallelizationFactor: 1"),
         ("BatchSize: 100", "BatchSize: 1000"),
     ],
     test_sources.test_only_new_rows_are_events: [('["INSERT"]', '["INSERT","REMOVE"]')],

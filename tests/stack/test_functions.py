@@ -49,6 +49,7 @@ def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Temp
     for function in stack.of_type(FUNCTION).values():
         logging = function["LoggingConfig"]
         assert logging["LogFormat"] == "JSON"
+        assert logging["ApplicationLogLevel"] == {"Ref": "LogLevel"}
         used.append(target(logging["LogGroup"]))
     access_log = target(stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["DestinationArn"])
     assert sorted([*used, access_log.removesuffix(".Arn")]) == sorted(groups)

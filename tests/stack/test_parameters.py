@@ -22,6 +22,7 @@ RANGES: dict[str, tuple[int, int, int]] = {
 CHOICES: dict[str, tuple[Any, list[Any]]] = {
     "Architecture": ("arm64", ["arm64", "x86_64"]),
     "LogRetentionDays": (14, [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365]),
+    "LogLevel": ("INFO", ["DEBUG", "INFO", "WARN", "ERROR"]),
     "EmailBackend": ("by-stage", ["by-stage", *EmailBackend]),
     "AllowPrivateTargets": ("false", ["true", "false"]),
 }

@@ -10,6 +10,9 @@ from posthorn.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
 _SUCCESS_BYTES: Final = 520
 _SUCCESS_SNIPPET: Final = 160
 
+# When it was is known, and whose body is shown needs no length; together a tenth of what a success keeps.
+_OF_NO_INTEREST: Final = frozenset({"content-length", "date"})
+
 # json.dumps makes one for each call.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -19,7 +22,8 @@ def to_text(attempt: Attempt) -> str:
     outcome = attempt.outcome
     if outcome.failure is None and outcome.status is not None and 200 <= outcome.status < 300:
         short = outcome.snippet.encode()[:_SUCCESS_SNIPPET].decode(errors="ignore")
-        for headers in (outcome.headers, ()):
+        telling = tuple((name, value) for name, value in outcome.headers if name not in _OF_NO_INTEREST)
+        for headers in (telling, ()):
             if len((text := _encode(attempt, headers, short)).encode()) <= _SUCCESS_BYTES:
                 return text
         return _encode(attempt, (), "")
