@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
+ALARM: Final = "AWS::CloudWatch::Alarm"
 API: Final = "AWS::Serverless::HttpApi"
 FUNCTION: Final = "AWS::Serverless::Function"
 KEY: Final = "AWS::KMS::Key"
@@ -136,6 +137,8 @@ def holds(condition: Any, known: Mapping[str, str]) -> bool:
     match condition:
         case {"Fn::Equals": [left, right]}:
             return bool(resolve(left, known) == resolve(right, known))
+        case {"Fn::Not": [negated]}:
+            return not holds(negated, known)
         case {"Fn::And": list() as all_of}:
             return all(holds(one, known) for one in all_of)
         case {"Fn::Or": list() as any_of}:

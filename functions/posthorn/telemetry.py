@@ -1,7 +1,7 @@
-"""What operators see: a structured line for each attempt that did not deliver, and for whatever went wrong.
+"""What operators see: a structured line for each attempt that did not deliver or was slow, and for whatever went wrong.
 
-Attempts that did are counted in one line per invocation: what each of them was is in the delivery log. At level DEBUG
-each has its line, too. A line names ids and hosts. Tokens, whole URLs and payloads never get here.
+All others are counted in one line per invocation: what each of them was is in the delivery log. At level DEBUG each has
+its line, too. A line names ids and hosts. Tokens, whole URLs and payloads never get here.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from posthorn.health import SLOW_MS
 from posthorn.models import Status
 
 if TYPE_CHECKING:
@@ -47,16 +48,17 @@ class Tally:
         self._slowest_ms = 0
 
     def add(self, delivery: Delivery, attempt: Attempt, target: Target | None) -> None:
-        """Count an attempt, and write its line unless it delivered."""
+        """Count an attempt, and write its line unless it delivered in good time."""
+        took = attempt.outcome.timings.total
         self._statuses[delivery.status] += 1
-        self._slowest_ms = max(self._slowest_ms, attempt.outcome.timings.total)
-        if delivery.status is not Status.DELIVERED:
+        self._slowest_ms = max(self._slowest_ms, took)
+        if delivery.status is not Status.DELIVERED or took >= SLOW_MS:
             log().info("attempt", extra=_fields(delivery, attempt, target))
         elif log().log_level <= logging.DEBUG:
             log().debug("attempt", extra=_fields(delivery, attempt, target))
 
     def write(self) -> None:
-        """Write the one line of them all, unless each has its own."""
+        """Write the one line of them all, unless nothing was delivered: then each has its own."""
         if self._statuses[Status.DELIVERED]:
             counts = {status.value: count for status, count in self._statuses.items()}
             log().info("attempts", extra={**counts, "slowest_ms": self._slowest_ms})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from posthorn.models import Outcome
 from posthorn.telemetry import log
-from tests.network import answers, in_turn
+from tests.network import INSTANT, answers, in_turn
 
 if TYPE_CHECKING:
     import io
@@ -93,6 +95,22 @@ def test_failures_alone_are_not_counted_again(posthorn: Installation, log_lines:
     posthorn.dispatch()
 
     assert [line["message"] for line in read(log_lines)] == ["attempt"]
+
+
+def test_a_delivery_that_took_long_has_its_line(posthorn: Installation, log_lines: io.StringIO) -> None:
+    """Who looks for what holds up the others finds it by name, though nothing failed."""
+    for host, milliseconds in (("slow.example.com", 5_000), ("quick.example.com", 4_999)):
+        posthorn.register(host)
+        took = replace(INSTANT, total=milliseconds)
+        posthorn.network.receivers[host] = lambda _, took=took: Outcome(took, status=200)  # type: ignore[misc]
+    posthorn.publish()
+    read(log_lines)
+
+    posthorn.dispatch()
+
+    (slow, total) = read(log_lines)
+    assert (slow["host"], slow["latency_ms"]) == ("slow.example.com", 5_000)
+    assert (total["delivered"], total["slowest_ms"]) == (2, 5_000)
 
 
 def test_an_invocation_that_sent_nothing_writes_nothing(

@@ -9,6 +9,7 @@ import pytest
 
 from posthorn.errors import PosthornError
 from tests.stack import (
+    test_alarms,
     test_costs,
     test_functions,
     test_parameters,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     type Contract = Callable[..., None]
 
 MODULES = (
+    test_alarms,
     test_costs,
     test_functions,
     test_parameters,
@@ -324,6 +326,104 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     ],
     test_parameters.test_patterns_let_through_what_a_header_can_carry: [
         ("AllowedPattern: ^[!-~]([ -~]{0,98}[!-~])?$", "AllowedPattern: ^[^x]*$")
+    ],
+    # alarms
+    test_alarms.test_every_alarm_watches_a_series_that_there_is: [
+        (
+            "Dimensions: [{Name: ApiId, Value: !Ref HttpApi}]",
+            "Dimensions: [{Name: ApiName, Value: !Ref HttpApi}]",
+        ),
+        ("MetricName: 5xx", "MetricName: 5XXError"),
+        ("Value: !GetAtt DeliverQueue.QueueName}]", "Value: !Ref DeliverQueue}]"),
+        ("Value: !Ref SweepFunction}]", "Value: !GetAtt SweepFunction.Arn}]"),
+        ("Value: !Ref EventsTable}]", "Value: !Ref DeliverQueue}]"),
+        ("Namespace: AWS/DynamoDB", "Namespace: AWS/Dynamo"),
+        ("        Statistic: Maximum", "        Statistic: SampleCount"),
+    ],
+    test_alarms.test_what_is_calculated_is_calculated_from_what_is_there: [
+        ("FILL(invoked, 0)", "invoked"),
+        ("Id: written", "Id: puts"),
+        ("          ReturnData: true", "          ReturnData: false"),
+        ("DatapointsToAlarm: 3 # the newest", "DatapointsToAlarm: 1 # the newest"),
+        ("            Period: 300 # as above", "            Period: 60 # as above"),
+    ],
+    test_alarms.test_every_dead_letter_queue_rings_while_it_holds_anything: [
+        ("MetricName: ApproximateNumberOfMessagesVisible", "MetricName: NumberOfMessagesSent"),
+        (
+            "Dimensions: [{Name: QueueName, Value: !GetAtt DispatchDeadLetterQueue",
+            "Dimensions: [{Name: QueueName, Value: !GetAtt DeliverQueue",
+        ),
+        ("        Threshold: 1 # each has", "        Threshold: 10 # each has"),
+        (
+            "  # The next step of each bulk replay",
+            "  OtherDeadLetterQueue: {Type: AWS::SQS::Queue, Properties: {}}\n  # The next step of each bulk replay",
+        ),
+    ],
+    test_alarms.test_every_working_queue_rings_when_its_oldest_message_is_late: [
+        (
+            "Dimensions: [{Name: QueueName, Value: !GetAtt ReplayQueue",
+            "Dimensions: [{Name: QueueName, Value: !GetAtt ReplayDeadLetterQueue",
+        ),
+        ("        Threshold: 900", "        Threshold: 800"),
+        ("        Threshold: 1900", "        Threshold: 900"),
+        ("        Threshold: 1900", "        Threshold: 345000"),
+    ],
+    test_alarms.test_the_stream_rings_before_it_forgets: [
+        ("Threshold: 300000 #", "Threshold: 300 #"),
+        ("Threshold: 300000 #", "Threshold: 21600000 #"),
+        ("MetricName: IteratorAge", "MetricName: Duration"),
+        ("Period: 300 # a batch", "Period: 60 # a batch"),
+    ],
+    test_alarms.test_an_accepted_event_that_nobody_dispatches_rings: [
+        ("Value: !Ref EventsTable}]", "Value: !Ref DeliveriesTable}]"),
+        (
+            "MetricName: Invocations\n              Dimensions: [{Name: FunctionName, Value: !Ref DispatchFunction}]",
+            "MetricName: Invocations\n              Dimensions: [{Name: FunctionName, Value: !Ref DeliverFunction}]",
+        ),
+    ],
+    test_alarms.test_throttles_ring_before_they_make_dead_letters: [
+        ("EvaluationPeriods: 2 #", "EvaluationPeriods: 3 #"),
+        ("MetricName: Throttles", "MetricName: Errors"),
+    ],
+    test_alarms.test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails: [
+        ("Schedule: rate(5 minutes)", "Schedule: rate(10 minutes)"),
+        ("EvaluationPeriods: 3 #", "EvaluationPeriods: 1 #"),
+        ("Value: !Ref SweepFunction}]", "Value: !Ref ReplayFunction}]"),
+    ],
+    test_alarms.test_the_api_rings_when_it_fails: [
+        ("DatapointsToAlarm: 3 # and", "DatapointsToAlarm: 1 # and"),
+        ("MetricName: 5xx", "MetricName: 4xx"),
+    ],
+    test_alarms.test_alarms_are_made_for_a_topic_and_tell_it_twice: [
+        ("WithAlarms: !Not [!Equals", "WithAlarms: !Or [!Equals [a, a], !Equals"),
+        (
+            "  SweepErrorsAlarm:\n    Type: AWS::CloudWatch::Alarm\n    Condition: WithAlarms\n",
+            "  SweepErrorsAlarm:\n    Type: AWS::CloudWatch::Alarm\n",
+        ),
+        ("        OKActions: [!Ref AlarmTopicArn]\n", "        OKActions: []\n"),
+        ("    AlarmActions: [!Ref AlarmTopicArn]", "    AlarmActions: [!Ref FeedbackTopic]"),
+    ],
+    test_alarms.test_no_data_is_no_alarm: [("TreatMissingData: notBreaching", "TreatMissingData: breaching")],
+    test_alarms.test_every_alarm_says_what_happened_and_what_to_do: [
+        ("posthorn dead-letters --stack", "posthorn letters --stack"),
+        ("--queue deliver`", "--queue delivery`"),
+        ("--stack ${AWS::StackName} --queue replay", "--stack posthorn-${Stage} --queue replay"),
+        (
+            "`posthorn redispatch --stack ${AWS::StackName} --since",
+            "`posthorn redispatch --stack ${AWS::StackName} --from",
+        ),
+        ('README, "When an alarm rings"', 'README, "Alarms"'),
+        ("the log of SweepFunction", "the log of SweeperFunction"),
+    ],
+    test_alarms.test_a_dead_letter_queues_alarm_names_the_command_for_this_queue: [
+        ("--queue feedback --move", "--queue replay --move")
+    ],
+    test_alarms.test_the_readme_has_a_line_for_each_alarm_and_the_price_of_all: [
+        ("  SweepErrorsAlarm:\n", "  SweepFailuresAlarm:\n"),
+        (
+            "      AlarmDescription: >-\n        The API answered",
+            "      Metrics: []\n      AlarmDescription: >-\n        The API answered",
+        ),
     ],
     # what a reader and an operator find
     test_readability.test_every_resource_says_why_it_is_there: [("  # As DispatchLogGroup.\n", "\n")],

@@ -35,6 +35,7 @@ TEXTS = {
     "EmailBrandHeaderPrefix": Brand().email_header_prefix,
     "EmailBrandUserAgent": Brand().email_user_agent,
     "ApiDomainNames": "",
+    "AlarmTopicArn": "",
 }
 
 
@@ -120,6 +121,22 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
                 "a.example.com,,b.example.com",
                 "a.example.com\n",
                 "a" * 64 + ".example.com",
+            ],
+        ),
+        (
+            "AlarmTopicArn",
+            [
+                "",
+                "arn:aws:sns:eu-central-1:123456789012:posthorn-alarms",
+                "arn:aws-us-gov:sns:us-gov-west-1:123456789012:on_call",
+            ],
+            [
+                "posthorn-alarms",
+                "arn:aws:sqs:eu-central-1:123456789012:posthorn-alarms",
+                "arn:aws:sns:eu-central-1:123456789012:alarms.fifo",
+                "arn:aws:sns:eu-central-1:123456789012:alarms:0a1b2c3d",
+                "arn:aws:sns:eu-central-1:1234:alarms",
+                " arn:aws:sns:eu-central-1:123456789012:alarms",
             ],
         ),
         (

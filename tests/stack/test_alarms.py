@@ -1,0 +1,255 @@
+"""Alarms: each watches a series that AWS has, rings when it should, and says what to do."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from itertools import chain
+
+from infra.cli import commands
+from infra.cli.dead_letters import QUEUES
+from posthorn.schedule import MAX_DELAY
+from tests.stack.test_sources import dead_letter_queue_of, mappings_of
+from tests.template import (
+    ALARM,
+    API,
+    FUNCTION,
+    PSEUDO_PARAMETERS,
+    QUEUE,
+    ROOT,
+    TABLE,
+    Json,
+    Template,
+    holds,
+    resolve,
+    target,
+)
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = "When an alarm rings"
+
+CENTS = 10  # a month for each metric of an alarm: https://aws.amazon.com/cloudwatch/pricing/
+
+
+@dataclass(frozen=True)
+class Series:
+    """What identifies a metric's values, and the statistic that AWS says is meaningful."""
+
+    dimension: str
+    kind: str  # of the resource that the dimension's value comes from
+    attribute: str  # of it, nothing for its Ref
+    statistic: str
+
+
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
+# https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/metrics-dimensions.html
+KNOWN = {
+    ("AWS/ApiGateway", "5xx"): Series("ApiId", API, "", "Sum"),
+    ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"): Series("TableName", TABLE, "", "Sum"),
+    ("AWS/Lambda", "Errors"): Series("FunctionName", FUNCTION, "", "Sum"),
+    ("AWS/Lambda", "Invocations"): Series("FunctionName", FUNCTION, "", "Sum"),
+    ("AWS/Lambda", "IteratorAge"): Series("FunctionName", FUNCTION, "", "Maximum"),
+    ("AWS/Lambda", "Throttles"): Series("FunctionName", FUNCTION, "", "Sum"),
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): Series("QueueName", QUEUE, "QueueName", "Maximum"),
+    ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): Series("QueueName", QUEUE, "QueueName", "Maximum"),
+}
+
+
+def alarms_of(stack: Template) -> dict[str, Json]:
+    """Return the properties of every alarm; there are some."""
+    alarms = stack.of_type(ALARM)
+    assert alarms
+    return alarms
+
+
+def metrics_of(alarm: Json) -> list[Json]:
+    """Return each metric that an alarm looks at in one form, whether it looks at one or calculates with several."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    stats = [one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one]
+    return [{**one["Metric"], "Statistic": one["Stat"], "Period": one["Period"]} for one in stats]
+
+
+def watching(stack: Template, metric: str) -> dict[str, Json]:
+    """Return the alarms that look at nothing but this metric, by the resource they watch."""
+    found = {}
+    for alarm in alarms_of(stack).values():
+        if alarm.get("MetricName") == metric:
+            (dimension,) = alarm["Dimensions"]
+            watched = target(dimension["Value"]).partition(".")[0]
+            assert watched not in found, watched
+            found[watched] = alarm
+    return found
+
+
+def test_every_alarm_watches_a_series_that_there_is(stack: Template) -> None:
+    """AWS has the metric under this namespace, dimension and statistic, and the resource is one of the template's."""
+    for name, alarm in alarms_of(stack).items():
+        for metric in metrics_of(alarm):
+            known = KNOWN[metric["Namespace"], metric["MetricName"]]
+            (dimension,) = metric["Dimensions"]
+            resource, _, attribute = target(dimension["Value"]).partition(".")
+            found = Series(
+                dimension["Name"], stack.resources[resource]["Type"], attribute, metric["Statistic"]
+            )
+            assert found == known, name
+            assert metric["Period"] % 60 == 0, name
+
+
+def test_what_is_calculated_is_calculated_from_what_is_there(stack: Template) -> None:
+    """An expression names every metric beside it, fills what has no data, and is the one thing that is compared."""
+    calculating = {name: alarm for name, alarm in alarms_of(stack).items() if "Metrics" in alarm}
+    assert list(calculating) == ["DispatchStoppedAlarm"]
+    for alarm in calculating.values():
+        (expression,) = (one for one in alarm["Metrics"] if "Expression" in one)
+        ids = {one["Id"] for one in alarm["Metrics"] if "MetricStat" in one}
+        assert set(re.findall(r"FILL\((\w+), 0\)", expression["Expression"])) == ids
+        assert [one["Id"] for one in alarm["Metrics"] if one["ReturnData"]] == [expression["Id"]]
+        assert len({metric["Period"] for metric in metrics_of(alarm)}) == 1
+        # the newest period may be told in part only
+        assert alarm["DatapointsToAlarm"] > 1
+
+
+def test_every_dead_letter_queue_rings_while_it_holds_anything(stack: Template) -> None:
+    """Queues that nobody works on, those that sources give up into, have an alarm from the first message on."""
+    mappings = mappings_of(stack).values()
+    dead_letters = stack.of_type(QUEUE).keys() - {mapping["source"] for mapping in mappings}
+    assert dead_letters == {dead_letter_queue_of(stack, mapping) for mapping in mappings}
+    alarms = watching(stack, "ApproximateNumberOfMessagesVisible")
+    assert alarms.keys() == dead_letters
+    for name, alarm in alarms.items():
+        assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold", name
+        assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1), name
+
+
+def test_every_working_queue_rings_when_its_oldest_message_is_late(stack: Template) -> None:
+    """Late is what could have been a dead letter by now, after any delay, and long before it expires."""
+    queues = stack.of_type(QUEUE)
+    alarms = watching(stack, "ApproximateAgeOfOldestMessage")
+    assert alarms.keys() == queues.keys() & {mapping["source"] for mapping in mappings_of(stack).values()}
+    for name, alarm in alarms.items():
+        queue = queues[name]
+        delay = MAX_DELAY if "DelaySeconds" in queue else 0
+        receives = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+        assert alarm["ComparisonOperator"] == "GreaterThanThreshold", name
+        assert delay + receives <= alarm["Threshold"] <= queue["MessageRetentionPeriod"] / 24, name
+
+
+def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
+    """The age of records has an alarm that no single slow batch sets off, hours before they are given up."""
+    (mapping,) = (one for one in mappings_of(stack).values() if one["source"] == "EventsTable")
+    ((function, alarm),) = watching(stack, "IteratorAge").items()
+    assert function == mapping["function"]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    seconds = alarm["Threshold"] / 1000
+    timeout = stack.of_type(FUNCTION)[function]["Timeout"]
+    assert 2 * timeout < seconds < mapping["MaximumRecordAgeInSeconds"] / 4
+    # a batch that runs out of time tells its age once in that time
+    assert alarm["Period"] > timeout
+
+
+def test_an_accepted_event_that_nobody_dispatches_rings(stack: Template) -> None:
+    """Writes to the table that the stream comes from are held against the invocations of whoever reads it."""
+    (mapping,) = (one for one in mappings_of(stack).values() if one["source"] == "EventsTable")
+    watched = {
+        metric["MetricName"]: target(metric["Dimensions"][0]["Value"])
+        for metric in metrics_of(alarms_of(stack)["DispatchStoppedAlarm"])
+    }
+    assert watched == {"ConsumedWriteCapacityUnits": mapping["source"], "Invocations": mapping["function"]}
+
+
+def test_throttles_ring_before_they_make_dead_letters(stack: Template) -> None:
+    """Both functions that deliver have an alarm that is sooner than the receives of a message are used up."""
+    alarms = watching(stack, "Throttles")
+    assert alarms.keys() == {"DispatchFunction", "DeliverFunction"}
+    for name, alarm in alarms.items():
+        patience = alarm["Period"] * alarm["EvaluationPeriods"]
+        for mapping in mappings_of(stack).values():
+            if mapping["function"] == name and (queue := stack.of_type(QUEUE).get(mapping["source"])):
+                assert patience < queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+
+
+def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Template) -> None:
+    """Nobody waits for these functions: each has an alarm whose every period has a run in it."""
+    schedules = {
+        name: int(match[1]) * 60
+        for name, function in stack.of_type(FUNCTION).items()
+        for source in function.get("Events", {}).values()
+        if (match := re.fullmatch(r"rate\((\d+) minutes\)", source["Properties"].get("Schedule", "")))
+    }
+    alarms = watching(stack, "Errors")
+    assert alarms.keys() == schedules.keys() == {"SweepFunction"}
+    for name, alarm in alarms.items():
+        assert alarm["Period"] >= schedules[name]
+        assert alarm["EvaluationPeriods"] > 1
+
+
+def test_the_api_rings_when_it_fails(stack: Template) -> None:
+    """5xx ring, not those of a single minute, and at one request a minute, too."""
+    alarm = watching(stack, "5xx")["HttpApi"]
+    assert alarm["Period"] == 60
+    assert alarm["EvaluationPeriods"] > alarm["DatapointsToAlarm"] > 1
+    assert alarm["Threshold"] == 1
+
+
+def test_alarms_are_made_for_a_topic_and_tell_it_twice(stack: Template) -> None:
+    """Without a topic there is no alarm; with one, each tells it when it begins and when it is over."""
+    condition = stack.data["Conditions"]["WithAlarms"]
+    assert not holds(condition, stack.defaults)
+    assert holds(condition, {**stack.defaults, "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms"})
+    made = {name for name, one in stack.resources.items() if one.get("Condition") == "WithAlarms"}
+    assert made == alarms_of(stack).keys()
+    for name, alarm in alarms_of(stack).items():
+        assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlarmTopicArn"}], name
+        assert alarm.get("ActionsEnabled", True) is True, name
+
+
+def test_no_data_is_no_alarm(stack: Template) -> None:
+    """An installation without traffic has no data for most metrics, and rings for none of them."""
+    for name, alarm in alarms_of(stack).items():
+        assert alarm["TreatMissingData"] == "notBreaching", name
+
+
+def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:
+    """What the mail says: sentences with a command that can be run as it stands, or a part of the README that exists."""
+    parser = commands._parser()
+    headings = set(re.findall(r"^## (.+)$", README, re.MULTILINE))
+    for name, alarm in alarms_of(stack).items():
+        text = resolve(alarm["AlarmDescription"], PSEUDO_PARAMETERS)
+        assert re.fullmatch(r"[A-Z].{40,1000}\.", text), name
+        run = re.findall(r"`(posthorn [^`]+)`", text)
+        sections = re.findall(r'README, "([^"]+)"', text)
+        assert run or sections, name
+        assert set(sections) <= headings, name
+        assert text.count("posthorn") == len(run) + text.count(
+            f"--stack {PSEUDO_PARAMETERS['AWS::StackName']} "
+        )
+        for command in run:
+            try:
+                options = parser.parse_args(shlex.split(command)[1:])
+            except SystemExit as error:
+                raise AssertionError(f"{name}: {command}") from error
+            assert options.stack == PSEUDO_PARAMETERS["AWS::StackName"]
+        assert set(re.findall(r"\w+Function", text)) <= stack.of_type(FUNCTION).keys(), name
+
+
+def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Template) -> None:
+    """What `--queue` says in the description is the queue that is watched."""
+    for queue, alarm in watching(stack, "ApproximateNumberOfMessagesVisible").items():
+        text = resolve(alarm["AlarmDescription"], PSEUDO_PARAMETERS)
+        named = {QUEUES[name] for name in re.findall(r"--queue (\w+)", text)}
+        assert named == {queue}
+
+
+def test_the_readme_has_a_line_for_each_alarm_and_the_price_of_all(stack: Template) -> None:
+    """Its table names every alarm once, and its sum is that of the metrics the alarms look at."""
+    (section,) = re.findall(rf"^## {SECTION}$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    named = list(chain.from_iterable(re.findall(r"`(\w+)`", row) for row in rows))
+    assert sorted(named) == sorted(alarms_of(stack))
+    metrics = sum(len(metrics_of(alarm)) for alarm in alarms_of(stack).values())
+    assert f"${metrics * CENTS / 100:.2f} a month" in section
+    assert f"{len(named)} CloudWatch alarms" in section
