@@ -100,12 +100,13 @@ def test_text_is_shown_as_it_is(character: str) -> None:
     assert answer.snippet() == f"a{character}b"
 
 
-def test_a_head_is_whole_after_its_blank_line() -> None:
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_a_head_is_whole_after_its_blank_line(end: bytes) -> None:
     """Neither before anything came nor within the headers, and trailers after it change nothing."""
     answer = Answer()
     seen = [answer.has_whole_head]
-    for line in (STATUS_LINE, b"Server: a\r\n", b"\r\n", b"Server: trailer\r\n"):
-        answer.read_header(line)
+    for line in (b"HTTP/1.1 200 OK", b"Server: a", b"", b"Server: trailer"):
+        answer.read_header(line + end)
         seen.append(answer.has_whole_head)
     assert seen == [False, False, False, True, True]
     assert answer.kept_headers() == (("server", "a"),)

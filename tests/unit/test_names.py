@@ -18,6 +18,7 @@ from posthorn.transport.names import SLOW_SECONDS, Lookups, Resolver, resolve, s
 PUBLIC = Policy()
 PRIVATE = Policy(allow_private=True)
 GIVE_UP = 20.0  # seconds until a test that waits in vain goes red
+HANGS = 2 * GIVE_UP  # of a resolver that nobody may have to wait for
 
 TARGET = parse_target("https://hooks.acme.com/hook", PUBLIC)
 
@@ -205,7 +206,7 @@ class TestLookups:
 
         def resolver(host: str) -> tuple[str, ...]:
             if host == "tarpit":
-                over.wait(GIVE_UP)
+                over.wait(HANGS)
             return (host,)
 
         with lookups(resolver, max_threads=2) as running:
@@ -230,7 +231,7 @@ class TestLookups:
                 now += SLOW_SECONDS
                 if hang.is_set():
                     hanging.release()
-                    over.wait(GIVE_UP)
+                    over.wait(HANGS)
             if host.startswith("meeting"):
                 together.wait()
             return (host,)
@@ -267,7 +268,7 @@ class TestLookups:
             now += took
             if host == "hangs":
                 hanging.release()
-                over.wait(GIVE_UP)
+                over.wait(HANGS)
             return (host,)
 
         with lookups(resolver, max_threads=4, clock=lambda: now) as running:  # one of them for slow names
