@@ -278,6 +278,7 @@ class TestGrammar:
             ("https://2606:4700::1111/", "url_host"),
             ("https://xn--a-ecp.xn--.com/", "url_host"),
             ("https://xn--zzzzzzzzzz99999.com/", "url_host"),
+            ("https://xn--a0ay.com/", "url_host"),
             ("https://hooks.acme.internal/", "reserved_name"),
             ("https://10.0.0.1/", "blocked_address"),
             ("https://[::1]/", "blocked_address"),

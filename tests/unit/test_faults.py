@@ -81,6 +81,14 @@ IN_TIME = Circumstances(host="hooks.acme.com", deadline=2.5, connected=True, sec
                 (9, "the certificate is not valid yet"),
                 (10, "the certificate has expired"),
                 (18, "the certificate is not trusted: it is self-signed"),
+                (19, "the certificate is not trusted: its root is not a public authority"),
+                *(
+                    (
+                        error,
+                        "the certificate is not trusted: its issuer is not a public authority, or an intermediate is missing",
+                    )
+                    for error in (20, 21)
+                ),
                 (23, "the certificate has been revoked"),
             )
         ),
