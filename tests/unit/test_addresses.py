@@ -246,6 +246,7 @@ class TestGrammar:
         ("url", "code"),
         [
             ("", "url_scheme"),
+            ("https", "url_scheme"),
             ("hooks.acme.com/hook", "url_scheme"),
             ("http://hooks.acme.com/hook", "url_scheme"),
             ("https:hooks.acme.com", "url_scheme"),
@@ -277,6 +278,7 @@ class TestGrammar:
             ("https://2606:4700::1111/", "url_host"),
             ("https://xn--a-ecp.xn--.com/", "url_host"),
             ("https://xn--zzzzzzzzzz99999.com/", "url_host"),
+            ("https://xn--a0ay.com/", "url_host"),
             ("https://hooks.acme.internal/", "reserved_name"),
             ("https://10.0.0.1/", "blocked_address"),
             ("https://[::1]/", "blocked_address"),
@@ -288,6 +290,27 @@ class TestGrammar:
             parse_target(url, PUBLIC)
         assert refused.value.code == code
         assert refused.value.detail
+
+    def test_characters_that_no_url_has_are_refused_wherever_they_stand(self) -> None:
+        """What RFC 3986 has no place for never gets into a request line: some parser would read it in its own way."""
+        for character in (*map(chr, range(0x21)), *'"<>\\^`{|}', "\x7f"):
+            for url in ("https://acme.com/a{}b", "https://acme.com/?a={}", "https://acme{}.com/"):
+                with pytest.raises(RefusedTarget) as refused:
+                    parse_target(url.replace("{}", character), PUBLIC)
+                assert refused.value.code == "url_characters", repr(character)
+
+    def test_a_label_is_made_of_letters_digits_and_hyphens(self) -> None:
+        """Of all ASCII nothing else is in a name, but `_`, and no label begins or ends with a hyphen."""
+        for character in map(chr, range(0x21, 0x7F)):
+            for label in (f"{character}a", f"a{character}a", f"a{character}", character):
+                good = character.isalnum() or character == "_" or (character == "-" and label == "a-a")
+                if good:
+                    assert (
+                        parse_target(f"https://{label}.acme.com/", PUBLIC).host == f"{label}.acme.com".lower()
+                    )
+                elif character not in "./?":  # these end the label
+                    with pytest.raises(RefusedTarget):
+                        parse_target(f"https://{label}.acme.com/", PUBLIC)
 
     @pytest.mark.parametrize(
         ("url", "target", "normal"),
@@ -355,7 +378,7 @@ class TestGrammar:
         """2,048 characters of URL and 253 of name (RFC 1035) are good, and one more is not."""
         path = "https://acme.com/"
         assert parse_target(path + "a" * (2048 - len(path)), PUBLIC).host == "acme.com"
-        name = ".".join(["a" * 63] * 3 + ["a" * 57, "com"])
+        name = ".".join(["a" * 57, *["a" * 63] * 3, "com"])
         assert len(name) == 253
         assert parse_target(f"https://{name}/", PUBLIC).host == name
         for url in (path + "a" * (2049 - len(path)), f"https://a{name}/", f"https://{'a' * 64}.com/"):

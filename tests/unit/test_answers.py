@@ -73,6 +73,12 @@ def test_the_headers_that_are_kept() -> None:
     assert answer.kept_headers() == tuple((name, f"of {name}") for name in KEPT)
 
 
+def test_a_header_in_any_encoding_is_text() -> None:
+    """What is no UTF-8 is replaced; it breaks nothing."""
+    answer = reading(STATUS_LINE, b"Server: caf\xe9\r\n", "Via: café\r\n".encode(), b"\r\n")
+    assert answer.kept_headers() == (("server", "caf\ufffd"), ("via", "café"))
+
+
 @pytest.mark.parametrize(
     "character",
     [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u200e\u200f\u202a\u202e\u2066\u2069"],
@@ -94,24 +100,55 @@ def test_no_control_is_shown(character: str) -> None:
     ids=ascii,
 )
 def test_text_is_shown_as_it_is(character: str) -> None:
-    """The neighbours of what is replaced are text."""
-    answer = reading(STATUS_LINE, b"\r\n")
-    answer.read_body(f"a{character}b".encode())
-    assert answer.snippet() == f"a{character}b"
+    """The neighbours of what is replaced are text, beside a line's end as well as without one."""
+    for text in (f"a{character}b", f"a{character}b\n"):
+        answer = reading(STATUS_LINE, b"\r\n")
+        answer.read_body(text.encode())
+        assert answer.snippet() == text
 
 
-def test_a_head_is_whole_after_its_blank_line() -> None:
+@pytest.mark.parametrize("end", [b"\r\n", b"\n"])
+def test_a_head_is_whole_after_its_blank_line(end: bytes) -> None:
     """Neither before anything came nor within the headers, and trailers after it change nothing."""
     answer = Answer()
     seen = [answer.has_whole_head]
-    for line in (STATUS_LINE, b"Server: a\r\n", b"\r\n", b"Server: trailer\r\n"):
-        answer.read_header(line)
+    for line in (b"HTTP/1.1 200 OK", b"Server: a", b"", b"Server: trailer"):
+        answer.read_header(line + end)
         seen.append(answer.has_whole_head)
     assert seen == [False, False, False, True, True]
     assert answer.kept_headers() == (("server", "a"),)
 
 
-@pytest.mark.parametrize("line", [b"HTTP/1.1 2000 OK\r\n", b"http/1.1 200 OK\r\n", b"\r\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        STATUS_LINE,
+        b"HTTP/1.0 200 OK\r\n",
+        b"HTTP/1.1 200 OK\n",
+        b"HTTP/1.1 200\r\n",
+        b"HTTP/1.1 200 \r\n",
+        b"HTTP/1.1 200 " + bytes(range(0x20, 0x7F)) + b"\r\n",
+        "HTTP/1.1 200 Größer als nötig\r\n".encode(),
+    ],
+)
+def test_a_status_may_have_any_reason_or_none(line: bytes) -> None:
+    """Both versions are taken, with a reason phrase in any characters of one line."""
+    assert not reading(line).is_malformed
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"HTTP/1.1 2000 OK\r\n",
+        b"HTTP/1.1 20 OK\r\n",
+        b"HTTP/1.1 200OK\r\n",
+        b"HTTP/1.1 200 O\rK\r\n",
+        b"HTTP/1x1 200 OK\r\n",
+        b"HTTP/1.2 200 OK\r\n",
+        b"http/1.1 200 OK\r\n",
+        b"\r\n",
+    ],
+)
 def test_what_does_not_begin_with_a_status_is_no_answer(line: bytes) -> None:
     """The first line has to be a status line, and so has every other that looks like one."""
     first = Answer()

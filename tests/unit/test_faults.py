@@ -35,6 +35,14 @@ class TestFaults:
             (pycurl.E_COULDNT_CONNECT, Failure.CONNECT),
             (pycurl.E_SSL_CONNECT_ERROR, Failure.TLS),
             (pycurl.E_PEER_FAILED_VERIFICATION, Failure.TLS),
+            (pycurl.E_SSL_CIPHER, Failure.TLS),
+            (pycurl.E_SSL_CERTPROBLEM, Failure.TLS),
+            (pycurl.E_SSL_CRL_BADFILE, Failure.TLS),
+            (pycurl.E_SSL_ISSUER_ERROR, Failure.TLS),
+            (pycurl.E_SSL_INVALIDCERTSTATUS, Failure.TLS),
+            (pycurl.E_SSL_PINNEDPUBKEYNOTMATCH, Failure.TLS),
+            (pycurl.E_SSL_SHUTDOWN_FAILED, Failure.TLS),
+            (pycurl.E_USE_SSL_FAILED, Failure.TLS),
             (pycurl.E_GOT_NOTHING, Failure.NETWORK),
             (pycurl.E_RECV_ERROR, Failure.NETWORK),
             (pycurl.E_ABORTED_BY_CALLBACK, Failure.BLOCKED_ADDRESS),
@@ -73,6 +81,14 @@ IN_TIME = Circumstances(host="hooks.acme.com", deadline=2.5, connected=True, sec
                 (9, "the certificate is not valid yet"),
                 (10, "the certificate has expired"),
                 (18, "the certificate is not trusted: it is self-signed"),
+                (19, "the certificate is not trusted: its root is not a public authority"),
+                *(
+                    (
+                        error,
+                        "the certificate is not trusted: its issuer is not a public authority, or an intermediate is missing",
+                    )
+                    for error in (20, 21)
+                ),
                 (23, "the certificate has been revoked"),
             )
         ),

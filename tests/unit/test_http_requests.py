@@ -13,6 +13,14 @@ from tests.unit.receivers import (
 )
 
 
+def may_be_set(name: str, value: str) -> bool:
+    try:
+        post_to("http://127.0.0.1/", headers=((name, value),))
+    except ValueError:
+        return False
+    return True
+
+
 class TestRequest:
     def test_goes_out_as_it_was_made(self, client: Client) -> None:
         """Path, headers and body reach the receiver unchanged, and next to nothing is added."""
@@ -99,6 +107,13 @@ class TestRequest:
         """Such a header never gets as far as a connection."""
         with pytest.raises(ValueError, match="header"):
             post_to("http://127.0.0.1/", headers=(header,))
+
+    def test_a_header_is_a_token_and_printable_text(self) -> None:
+        """Of all that fits into a byte, a name has the characters of RFC 9110's token and a value those of ASCII."""
+        for character in map(chr, range(256)):
+            is_token = character.isascii() and (character.isalnum() or character in "!#$%&'*+-.^_`|~")
+            assert may_be_set(f"x{character}", "a") == is_token, ascii(character)
+            assert may_be_set("x", f"a{character}") == (" " <= character <= "~"), ascii(character)
 
     def test_what_can_be_a_credential_is_not_shown(self) -> None:
         """Neither path, headers nor body appear when a request is printed."""

@@ -18,6 +18,7 @@ from posthorn.transport.names import SLOW_SECONDS, Lookups, Resolver, resolve, s
 PUBLIC = Policy()
 PRIVATE = Policy(allow_private=True)
 GIVE_UP = 20.0  # seconds until a test that waits in vain goes red
+HANGS = 2 * GIVE_UP  # of a resolver that nobody may have to wait for
 
 TARGET = parse_target("https://hooks.acme.com/hook", PUBLIC)
 
@@ -149,6 +150,18 @@ class TestResolve:
             resolve(TARGET, PUBLIC, timeout=0.01, resolver=hanging)
         over.set()
 
+    def test_leaves_no_thread(self) -> None:
+        """A function lives for hours and registers many endpoints; none of them costs it a thread."""
+        threads: list[threading.Thread] = []
+
+        def resolver(_: str) -> tuple[str, ...]:
+            threads.append(threading.current_thread())
+            return ("8.8.8.8",)
+
+        resolve(TARGET, PUBLIC, timeout=GIVE_UP, resolver=resolver)
+        threads[0].join(GIVE_UP)
+        assert not threads[0].is_alive()
+
 
 class TestLookups:
     def test_many_names_at_once(self) -> None:
@@ -167,30 +180,24 @@ class TestLookups:
 
     def test_never_more_threads_than_allowed(self) -> None:
         """What exceeds the threads waits its turn and is answered later."""
-        busy, peak = 0, 0
-        changing = threading.Lock()
-        full = threading.Semaphore(0)
+        before = set(threading.enumerate())
         over = threading.Event()
-        done = threading.Semaphore(0)
+        done, held = threading.Semaphore(0), threading.Semaphore(0)
 
-        def counting(_: str) -> tuple[str, ...]:
-            nonlocal busy, peak
-            with changing:
-                busy += 1
-                peak = max(peak, busy)
-            full.release()
+        def holding(host: str) -> tuple[str, ...]:
+            held.release()
             over.wait(GIVE_UP)
-            with changing:
-                busy -= 1
-            return ()
+            return (host,)
 
-        with lookups(counting, max_threads=3) as running:
-            for number in range(10):
-                running.start(f"h{number}", done.release)
-            assert all(full.acquire(timeout=GIVE_UP) for _ in range(3))
+        with lookups(holding, max_threads=2) as running:
+            started = [running.start(f"h{number}", done.release) for number in range(10)]
+            assert all(held.acquire(timeout=GIVE_UP) for _ in range(2))
+            # A thread that was begun can be seen from then on, so there is nothing to wait for.
+            threads = [thread for thread in threading.enumerate() if thread not in before]
+            assert [thread.name for thread in threads] == ["dns", "dns"]
             over.set()
-            assert all(done.acquire(timeout=GIVE_UP) for _ in range(10))
-        assert peak == 3
+            assert all(done.acquire(timeout=GIVE_UP) for _ in started)
+            assert [lookup.answers() for lookup in started] == [(f"h{number}",) for number in range(10)]
 
     def test_a_hanging_name_holds_up_no_other(self) -> None:
         """While one lookup hangs, others are answered."""
@@ -199,7 +206,7 @@ class TestLookups:
 
         def resolver(host: str) -> tuple[str, ...]:
             if host == "tarpit":
-                over.wait(GIVE_UP)
+                over.wait(HANGS)
             return (host,)
 
         with lookups(resolver, max_threads=2) as running:
@@ -215,7 +222,8 @@ class TestLookups:
         """However many names hang again and again, other names are looked up beside them."""
         now = 0.0
         hang, over = threading.Event(), threading.Event()
-        done, hanging = threading.Semaphore(0), threading.Semaphore(0)
+        done, hanging, served = (threading.Semaphore(0) for _ in range(3))
+        together = threading.Barrier(6, timeout=GIVE_UP)
 
         def resolver(host: str) -> tuple[str, ...]:
             nonlocal now
@@ -223,7 +231,9 @@ class TestLookups:
                 now += SLOW_SECONDS
                 if hang.is_set():
                     hanging.release()
-                    over.wait(GIVE_UP)
+                    over.wait(HANGS)
+            if host.startswith("meeting"):
+                together.wait()
             return (host,)
 
         tarpits = [f"tarpit{number}" for number in range(20)]
@@ -234,9 +244,14 @@ class TestLookups:
             hang.set()
             again = [running.start(host, done.release) for host in tarpits]
             assert all(hanging.acquire(timeout=GIVE_UP) for _ in range(2))  # a quarter of the threads
-            for number in range(20):
-                running.start(f"h{number}", done.release)
-            assert all(done.acquire(timeout=GIVE_UP) for _ in range(20))
+            for number in range(
+                20
+            ):  # one after the other: each leaves a thread that could take a tarpit next
+                running.start(f"h{number}", served.release)
+                assert served.acquire(timeout=GIVE_UP)
+            met = [running.start(f"meeting{number}", served.release) for number in range(6)]
+            assert all(served.acquire(timeout=GIVE_UP) for _ in met)
+            assert [lookup.answers() for lookup in met] == [(f"meeting{number}",) for number in range(6)]
             assert [lookup.finished_at for lookup in again] == [None] * 20
             over.set()  # and they get their turn, all of them
             assert all(done.acquire(timeout=GIVE_UP) for _ in again)
@@ -253,7 +268,7 @@ class TestLookups:
             now += took
             if host == "hangs":
                 hanging.release()
-                over.wait(GIVE_UP)
+                over.wait(HANGS)
             return (host,)
 
         with lookups(resolver, max_threads=4, clock=lambda: now) as running:  # one of them for slow names
@@ -331,15 +346,15 @@ class TestLookups:
 
     def test_a_thread_is_used_again(self) -> None:
         """Threads are started on demand, and an idle one is demand met."""
-        threads: set[int] = set()
+        threads: set[threading.Thread] = set()  # not their idents, which the system uses again
         done = threading.Semaphore(0)
 
         def resolver(_: str) -> tuple[str, ...]:
-            threads.add(threading.get_ident())
+            threads.add(threading.current_thread())
             return ()
 
         with lookups(resolver, max_threads=1) as running:
-            for number in range(5):
+            for number in range(20):
                 running.start(f"h{number}", done.release)
                 assert done.acquire(timeout=GIVE_UP)
         assert len(threads) == 1
@@ -382,6 +397,25 @@ class TestLookups:
             assert all(done.acquire(timeout=GIVE_UP) for _ in range(2))
         assert asked == ["first", "last"]
 
+    def test_what_was_given_up_can_be_asked_again(self) -> None:
+        """Whoever asks for a name later does not join the lookup that was never begun."""
+        over = threading.Event()
+        done = threading.Semaphore(0)
+
+        def resolver(host: str) -> tuple[str, ...]:
+            over.wait(GIVE_UP)
+            return (host,)
+
+        with lookups(resolver, max_threads=1) as running:
+            running.start("first", done.release)
+            running.cancel(running.start("hooks", done.release), done.release)
+            running.start("last", done.release)
+            over.set()
+            assert all(done.acquire(timeout=GIVE_UP) for _ in range(2))
+            again = running.start("hooks", done.release)
+            assert done.acquire(timeout=GIVE_UP)
+            assert again.answers() == ("hooks",)
+
     def test_a_mistake_of_the_resolver_reaches_who_asks(self) -> None:
         """An exception ends no thread silently: it is raised to those who want the answer."""
         done = threading.Semaphore(0)
@@ -396,19 +430,33 @@ class TestLookups:
                 lookup.answers()
 
     def test_close_ends_the_threads(self) -> None:
-        """Nothing is left of a client that was closed."""
-        threads: list[threading.Thread] = []
-        done = threading.Semaphore(0)
+        """Nothing is left of a client that was closed: neither the threads that were idle nor one that was busy."""
+        threads: dict[str, threading.Thread] = {}
+        together = threading.Barrier(3, timeout=GIVE_UP)
+        over = threading.Event()
+        done, last = threading.Semaphore(0), threading.Semaphore(0)
 
-        def resolver(_: str) -> tuple[str, ...]:
-            threads.append(threading.current_thread())
-            return ()
+        def resolver(host: str) -> tuple[str, ...]:
+            threads[host] = threading.current_thread()
+            together.wait()
+            if host == "busy":
+                over.wait(GIVE_UP)
+            return (host,)
 
         with lookups(resolver) as running:
-            running.start("hooks", done.release)
-            assert done.acquire(timeout=GIVE_UP)
-        threads[0].join(GIVE_UP)
-        assert not threads[0].is_alive()
+            for host in ("one", "two"):
+                running.start(host, done.release)
+            busy = running.start("busy", last.release)
+            assert all(done.acquire(timeout=GIVE_UP) for _ in range(2))
+        for host in ("one", "two"):
+            threads[host].join(GIVE_UP)
+            assert not threads[host].is_alive()
+        assert threads["busy"].is_alive()
+        over.set()
+        assert last.acquire(timeout=GIVE_UP)
+        assert busy.answers() == ("busy",)
+        threads["busy"].join(GIVE_UP)
+        assert not threads["busy"].is_alive()
 
 
 HANGING_AT_EXIT = """

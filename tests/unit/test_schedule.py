@@ -248,16 +248,17 @@ def test_a_date_and_its_distance_in_seconds_ask_for_the_same(seconds: int) -> No
     assert after(outcome(503, retry_after=moment)) == after(outcome(503, retry_after=str(max(seconds, 0))))
 
 
-def test_a_date_within_this_second_is_rounded_up() -> None:
-    """The next attempt never comes before the moment that was asked for."""
+@pytest.mark.parametrize(("later", "delay"), [(1, 200), (0, 200), (-1, 201)])
+def test_a_part_of_a_second_is_rounded_up(later: int, delay: int) -> None:
+    """The next attempt never comes before the moment that was asked for, not even by a millisecond."""
     step = next_step(
         outcome(503, retry_after="Sun, 16 Apr 2023 15:48:20 GMT"),
         attempt=1,
         delays=DELAYS,
         retry_rate_limited=False,
-        now_ms=NOW_MS + 1,
+        now_ms=NOW_MS + later,
     )
-    assert step == retry(200)
+    assert step == retry(delay)
 
 
 @given(status=st.integers(200, 599), attempt=st.integers(1, 3), opted_in=st.booleans())

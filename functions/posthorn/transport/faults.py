@@ -12,7 +12,7 @@ import pycurl
 from posthorn.models import Failure
 
 E_TOO_LARGE: Final = 100
-"""CURLE_TOO_LARGE, which pycurl does not name: a header line of 100 KB."""
+"""CURLE_TOO_LARGE, which pycurl does not name: a header line of 100 KB, or 5,000 lines."""
 
 # Every code not listed is a broken connection or something that is not HTTP.
 _KINDS: Final = {

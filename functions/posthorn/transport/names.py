@@ -198,7 +198,6 @@ class Lookups:
                         return lookup
                     del self._open[lookup.host]
                 if self._closed:
-                    self._threads -= 1
                     return None
                 self._idle += 1
                 self._changed.wait()
