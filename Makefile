@@ -47,11 +47,12 @@ $(DEV): $(UV) $(LOCKS)/dev.txt pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Each of these pins libraries that contradict another's, so each lives alone.
+# Each of these pins libraries that contradict another's, so each lives alone. What stands for Lambda's runtime is
+# compiled, as the runtime is.
 .venv/%/.made: $(LOCKS)/%.txt $(UV)
 	@echo "installing $* into .venv/$*"
 	@$(UV) venv --quiet --clear --python $(BIN)/python .venv/$*
-	@$(UV) pip sync --quiet --python .venv/$*/bin/python --require-hashes $<
+	@$(UV) pip sync --quiet $(if $(filter lambda,$*),--compile-bytecode) --python .venv/$*/bin/python --require-hashes $<
 	@touch $@
 
 %/node_modules/.made: %/package-lock.json

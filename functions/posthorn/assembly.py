@@ -1,4 +1,4 @@
-"""How the parts of a delivering function fit together."""
+"""How the parts of a delivering function fit together. Each loads its own half only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING
 
 from posthorn.aws import client
 from posthorn.clock import now_ms
-from posthorn.deliver import Deliverer
 from posthorn.delivery import Sender, policy_of
-from posthorn.dispatch import Dispatcher
 from posthorn.queues import Parking, Queues
 from posthorn.signing_secrets import Unsealer
 from posthorn.stores.deliveries import Deliveries
@@ -22,7 +20,9 @@ from posthorn.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posthorn.deliver import Deliverer
     from posthorn.delivery import Network
+    from posthorn.dispatch import Dispatcher
     from posthorn.settings import DeliverySettings
 
 
@@ -33,6 +33,8 @@ def http_client(settings: DeliverySettings) -> Client:
 def dispatcher(
     settings: DeliverySettings, *, network: Network, clock: Callable[[], int] = now_ms
 ) -> Dispatcher:
+    from posthorn.dispatch import Dispatcher
+
     store = settings.store
     return Dispatcher(
         Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),
@@ -49,6 +51,8 @@ def dispatcher(
 def deliverer(
     settings: DeliverySettings, *, network: Network, clock: Callable[[], int] = now_ms
 ) -> Deliverer:
+    from posthorn.deliver import Deliverer
+
     store = settings.store
     return Deliverer(
         Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable),

@@ -14,7 +14,6 @@ from posthorn.aws import call, pauses, threads
 from posthorn.errors import Malformed, Unavailable
 from posthorn.ids import EVENT, REPLAY, is_id
 from posthorn.models import DeliveryKey
-from posthorn.replay_jobs import ReplayStep
 from posthorn.schedule import MAX_DELAY
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from posthorn.models import Delivery
+    from posthorn.replay_jobs import ReplayStep
 
 MESSAGE_VERSION: Final = 1
 BATCH_LIMIT: Final = 10
@@ -78,6 +78,8 @@ def write_step(step: ReplayStep) -> str:
 
 def read_step(body: str) -> ReplayStep:
     """Read a message; `Malformed` when it is none of ours."""
+    from posthorn.replay_jobs import ReplayStep  # those that deliver never read one
+
     found = _read(body)
     replay_id = _text(found, "replay")
     if not is_id(replay_id, REPLAY):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 VCPU_MB: Final = 1769  # AWS gives one vCPU at this much memory, and less in proportion
 AWS_CALL_MS: Final = 6.0  # of waiting for DynamoDB or SQS, within a region
 SHARDS: Final = 4  # of the stream of a new on-demand table
-LANES_OF_SHARD: Final = 4  # the mapping's ParallelizationFactor
 SHARDS_OF_CHANNEL: Final = 8  # partitions that a channel's events are spread over
 BATCH: Final = 100  # of the mapping
 RETRY_QUEUES: Final = 3
@@ -36,7 +35,6 @@ QUEUES: Final = 6  # that Lambda polls
 POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * 24 * 30  # five pollers, a long poll of 20 s each, for a month
 API_MB: Final = 512  # ApiFunction's
 DELIVERY_MB: Final = 256  # DispatchFunction's and DeliverFunction's: the parameter DeliveryMemory
-LANES: Final = SHARDS * LANES_OF_SHARD
 MONTH_SECONDS: Final = 60 * 60 * 24 * 30
 
 
@@ -56,6 +54,7 @@ class Workload:
     customers: int = 100  # channels between which the events are spread
     architecture: str = "arm64"
     memory: int = DELIVERY_MB  # MB of the functions that deliver
+    lanes: int = 4  # batches of a shard that are dispatched at once: the parameter DispatchLanes
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def _dispatching(workload: Workload, measured: Mapping[str, float]) -> tuple[flo
     milliseconds = 0.0
     for _ in range(50):
         milliseconds = _dispatch_ms(batch, workload, measured)
-        gathered = workload.rate / LANES * milliseconds / 1000
+        gathered = workload.rate / (SHARDS * workload.lanes) * milliseconds / 1000
         batch = min(float(BATCH), max(first, gathered))
     return batch, milliseconds
 
@@ -194,7 +193,7 @@ def _dispatch_ms(batch: float, workload: Workload, measured: Mapping[str, float]
     one, hundred = measured["dispatch_1_cpu_ms"], measured["dispatch_100_cpu_ms"]
     deliveries = batch * workload.endpoints
     cpu = one + (hundred - one) / 99 * (deliveries - 1)
-    environments = max(1.0, min(LANES, workload.rate))
+    environments = max(1.0, min(SHARDS * workload.lanes, workload.rate))
     missed = _missed(workload.rate / workload.customers / environments, CONNECTION_SECONDS)
     cpu += deliveries * measured["handshake_cpu_ms"] * missed
     # endpoints, rows that are there already, rows that are written
@@ -203,7 +202,7 @@ def _dispatch_ms(batch: float, workload: Workload, measured: Mapping[str, float]
 
 def _environments(workload: Workload, dispatch_ms: float, batch: float) -> float:
     """Return how many environments of DispatchFunction are at work."""
-    return max(1.0, min(LANES, workload.rate / batch * dispatch_ms / 1000))
+    return max(1.0, min(SHARDS * workload.lanes, workload.rate / batch * dispatch_ms / 1000))
 
 
 def _retries_a_second(workload: Workload) -> float:

@@ -39,6 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     option("rate", _between(float, 0.001, 1e6), "events a second while they come in")
     option("customers", _between(int, 1, 10_000_000), "channels that the events are spread over")
     option("memory", _between(int, DELIVERY_MB, 3008), "MB of DeliveryMemory")
+    option("lanes", _between(int, 2, 10), "DispatchLanes")
     parser.add_argument("--idempotent", action="store_true", help="requests carry an Idempotency-Key")
     parser.add_argument("--architecture", choices=["arm64", "x86_64"], default=usual.architecture)
 

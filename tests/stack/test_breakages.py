@@ -103,7 +103,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("    MaxValue: 3008 #", "    MaxValue: 4096 #"),
     ],
     test_costs.test_the_model_reckons_with_the_mappings_of_the_template: [
-        ("ParallelizationFactor: 4", "ParallelizationFactor: 10"),
+        ("    Default: 4 #", "    Default: 10 #"),
         ("BatchSize: 100 #", "BatchSize: 50 #"),
         ("BatchSize: 10 # as above", "BatchSize: 5 # as above"),
         ("MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 1"),
@@ -242,7 +242,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("BisectBatchOnFunctionError: true", "BisectBatchOnFunctionError: false"),
         ("MaximumRetryAttempts: 20", "MaximumRetryAttempts: -1"),
         ("MaximumRecordAgeInSeconds: 21600", "MaximumRecordAgeInSeconds: 604800"),
-        ("ParallelizationFactor: 4", "ParallelizationFactor: 1"),
+        ("ParallelizationFactor: !Ref DispatchLanes", "ParallelizationFactor: 1"),
         ("BatchSize: 100", "BatchSize: 1000"),
     ],
     test_sources.test_only_new_rows_are_events: [('["INSERT"]', '["INSERT","REMOVE"]')],

@@ -32,7 +32,8 @@ def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) ->
     """Lanes, batches and windows decide how many share an invocation; every queue with a mapping is polled."""
     mappings = mappings_of(stack)
     outbox = mappings.pop("DispatchFunction.EventsTable.StreamArn")
-    assert outbox["ParallelizationFactor"] == model.LANES_OF_SHARD
+    assert outbox["ParallelizationFactor"] == {"Ref": "DispatchLanes"}
+    assert stack.parameters["DispatchLanes"]["Default"] == model.Workload().lanes
     assert outbox["BatchSize"] == model.BATCH
     retries = [one for one in mappings.values() if "DelaySeconds" in stack.of_type(QUEUE)[one["source"]]]
     assert len(retries) == model.RETRY_QUEUES

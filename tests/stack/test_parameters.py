@@ -11,6 +11,7 @@ from tests.template import Template
 # default and the smallest and largest value that is taken
 RANGES: dict[str, tuple[int, int, int]] = {
     "DeliveryMemory": (256, 256, 3008),
+    "DispatchLanes": (4, 2, 10),
     "FirstRetryDelay": (60, 1, 900),
     "SecondRetryDelay": (300, 1, 900),
     "ThirdRetryDelay": (900, 1, 900),

@@ -134,6 +134,18 @@ def test_who_sends_nothing_loads_nothing_that_sends(handler: str) -> None:
     assert _loaded_by("deliver", NOT_WITHOUT_SENDING) != "[]"
 
 
+@pytest.mark.parametrize(("handler", "other"), [("dispatch", "deliver"), ("deliver", "dispatch")])
+def test_who_delivers_loads_nothing_of_others(handler: str, other: str) -> None:
+    """First attempts and retries share what they have in common, and neither waits for the other's code or for replays."""
+    foreign = {f"posthorn.{other}", "posthorn.replay", "posthorn.replay_jobs", "posthorn.stores.replays"}
+    loaded = _python(
+        # the function's own half is loaded when its parts are put together
+        f"import sys, posthorn.handlers.{handler}, posthorn.{handler}",
+        f"print(sorted({foreign!r} & sys.modules.keys()))",
+    )
+    assert loaded == "[]"
+
+
 def test_importing_makes_no_client() -> None:
     """Clients are made on first use, so importing needs no region and comes before moto stands in."""
     made = _python(

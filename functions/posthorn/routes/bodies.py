@@ -43,7 +43,8 @@ _COMPLAINTS: Final = {
 class Body(BaseModel):
     """A request body: no field is converted and none is overlooked."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+    # built when a request first needs it: a cold start would build them all
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 def parse(request: Request) -> dict[str, Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from posthorn.aws import client
 from posthorn.clock import now_ms
-from posthorn.email.ses import SesBackend
-from posthorn.email.simulator import SimulatorBackend
 from posthorn.ids import new_id
 from posthorn.queues import Queues, ReplayQueue
 from posthorn.routes.authentication import Keyring
@@ -64,7 +63,7 @@ class Office:
     replay_queue: ReplayQueue
     brand: Brand
     idempotency: Idempotency
-    email: Backend
+    open_email: Callable[[], Backend]
     cursors: Cursors
     sealer: Sealer
     unsealer: Unsealer
@@ -72,6 +71,11 @@ class Office:
     resolver: Resolver
     clock: Callable[[], int]  # Unix milliseconds
     dice: Callable[[int], bytes]  # so many random bytes
+
+    @property
+    def email(self) -> Backend:
+        """What sends mails, made when a request first needs it: most never do, and its client is the dearest of all."""
+        return self.open_email()
 
     def new_id(self, prefix: str) -> str:
         return new_id(prefix, now_ms=self.clock(), entropy=self.dice(10))
@@ -114,7 +118,7 @@ def open_office(
         replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
-        email=_backend(settings, clock, dice),
+        open_email=lru_cache(maxsize=1)(partial(_backend, settings, clock, dice)),
         cursors=Cursors(System(dynamodb, store.config_table), sealer, unsealer, dice=dice),
         sealer=sealer,
         unsealer=unsealer,
@@ -130,6 +134,10 @@ def open_office(
 def _backend(settings: ApiSettings, clock: Callable[[], int], dice: Callable[[int], bytes]) -> Backend:
     topic = settings.feedback_topic
     if settings.email_backend is EmailBackend.SES:
+        from posthorn.email.ses import SesBackend
+
         # installations share an account's names, and roles are bound to their own
         return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
+    from posthorn.email.simulator import SimulatorBackend
+
     return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, dice=dice)

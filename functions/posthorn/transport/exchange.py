@@ -22,7 +22,7 @@ from typing import Final
 import pycurl
 
 from posthorn.models import Failure, Outcome, Timings
-from posthorn.transport.addresses import Policy, rule_against
+from posthorn.transport.addresses import Policy, Target, rule_against
 from posthorn.transport.answers import Answer
 from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, sentence_for
 from posthorn.transport.posts import Post
@@ -51,6 +51,7 @@ class Exchange:
         self._policy = policy
         self._open_socket = open_socket
         self._answer = Answer()
+        self._aim: tuple[Target, str] | None = None  # what URL and CONNECT_TO are set for
         self._configure(ca_file)
 
     def begin(
@@ -76,8 +77,10 @@ class Exchange:
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
-        curl.setopt(pycurl.URL, target.url)
-        curl.setopt(pycurl.CONNECT_TO, [f"{_bracketed(target.host)}:{port}:{label}:{port}"])
+        if self._aim != (target, label):  # most deliveries go where the one before went
+            curl.setopt(pycurl.URL, target.url)
+            curl.setopt(pycurl.CONNECT_TO, [f"{_bracketed(target.host)}:{port}:{label}:{port}"])
+            self._aim = target, label
         # With "+" the pin is dropped after a minute, else the cache would grow with every set of addresses.
         curl.setopt(pycurl.RESOLVE, [f"+{label}:{port}:{dialled}"])
         curl.setopt(pycurl.HTTPHEADER, post.header_lines())
