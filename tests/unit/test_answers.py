@@ -58,6 +58,13 @@ def test_no_more_of_a_body_is_held_than_is_shown() -> None:
     assert answer.snippet() == "x" * SNIPPET_BYTES
 
 
+def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
+    """What is shown ends between characters, not with half of one."""
+    answer = Answer()
+    answer.read_body(b"x" + "ü".encode() * SNIPPET_BYTES)
+    assert answer.snippet() == "x" + "ü" * (SNIPPET_BYTES // 2 - 1)
+
+
 @pytest.mark.parametrize(("length", "shown"), [(1023, "x" * 1022 + "\ufffd"), (1024, "x" * 1023 + "\ufffd")])
 def test_a_whole_body_that_ends_in_a_broken_character_says_so(length: int, shown: str) -> None:
     """Only where we cut is half a character left out; where the body ends by itself it was sent so."""
