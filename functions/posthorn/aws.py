@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import random
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -47,6 +48,9 @@ def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
+    for library in ("boto3", "botocore", "urllib3"):
+        # at DEBUG they tell whole requests and answers, and Lambda sets the level of the root logger
+        logging.getLogger(library).setLevel(logging.INFO)
     # a mail whose sending got no answer may be on its way: nothing of SES's is tried twice by itself
     sends_mail = service == "sesv2"
     made = cast(

@@ -138,3 +138,23 @@ def test_at_debug_each_attempt_has_its_line(posthorn: Installation, log_lines: i
     (line, _) = read(log_lines)
     assert (line["level"], line["message"], line["event"]) == ("DEBUG", "attempt", event_id)
     assert (line["host"], line["delivery"]) == ("hooks.example.com", "delivered")
+
+
+def test_at_debug_nobody_else_tells_what_was_sent(
+    posthorn: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lambda sets the root logger's level, and botocore's own lines at DEBUG hold requests and answers as a whole."""
+    caplog.set_level(logging.DEBUG)
+    posthorn.register("hooks.example.com", url="https://hooks.example.com/canary-path")
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    posthorn.publish(data={"canary": "canary-data"})
+
+    posthorn.dispatch()
+
+    told = [record.name for record in caplog.records if "canary" in repr(record.__dict__)]
+    assert told == []
+    assert {record.name.partition(".")[0] for record in caplog.records} & {
+        "boto3",
+        "botocore",
+        "urllib3",
+    } == set()
