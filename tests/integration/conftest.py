@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import io
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -33,3 +33,9 @@ def log_lines() -> Iterator[io.StringIO]:
     before = handler.setStream(lines)
     yield lines
     handler.setStream(before)
+
+
+@pytest.fixture
+def webhook(posthorn: Installation) -> dict[str, Any]:
+    """Register a webhook for two types of events."""
+    return posthorn.register(events=["CONTACT_CREATED", "CONTACT_DELETED"])

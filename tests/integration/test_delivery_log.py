@@ -1,50 +1,22 @@
-"""The delivery log: lists with filters and cursors, and one delivery with every attempt and its request."""
+"""The delivery log: lists with filters and cursors, in the spelling of webhooks and of event destinations."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from posthorn import aws
-from posthorn.models import DeliveryKey, Failure, Outcome, Status
+from posthorn.models import DeliveryKey, Failure, Status
 from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.deliveries import EVENT_EXPIRED
-from posthorn.routes.requests import NEVER_LEFT, PLACEHOLDER, SECRET_REPLACED, URL_CHANGED
 from posthorn.stores import delivery_log
-from tests.network import INSTANT, answers, fails, in_turn
+from tests.delivery_log import OURS, deliver_to, log_of
+from tests.network import answers, fails
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.installation import Installation
-    from tests.network import Receiver
-
-
-def _log(posthorn: Installation, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
-    reply = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}/deliveries{query}")
-    assert reply.status == 200, reply
-    found: list[dict[str, Any]] = reply.body["deliveries"]
-    return found
-
-
-def _detail(posthorn: Installation, webhook: dict[str, Any], event_id: str) -> dict[str, Any]:
-    reply = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}/deliveries/{event_id}")
-    assert reply.status == 200, reply
-    found: dict[str, Any] = reply.body["delivery"]
-    return found
-
-
-def _deliver(
-    posthorn: Installation, receiver: Receiver, event: str = "CONTACT_CREATED", **fields: Any
-) -> str:
-    posthorn.network.receivers["hooks.example.com"] = receiver
-    posthorn.clock.pass_seconds(1)
-    event_id = posthorn.publish(event, **fields)
-    assert posthorn.dispatch() == set()
-    return event_id
 
 
 def _pages(posthorn: Installation, path: str, name: str = "deliveries") -> Iterator[list[dict[str, Any]]]:
@@ -58,17 +30,12 @@ def _pages(posthorn: Installation, path: str, name: str = "deliveries") -> Itera
         cursor = f"&cursor={reply.body['nextCursor']}"
 
 
-@pytest.fixture
-def webhook(posthorn: Installation) -> dict[str, Any]:
-    return posthorn.register(events=["CONTACT_CREATED", "CONTACT_DELETED"])
-
-
 def test_the_log_begins_with_the_newest(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """Each entry says where its delivery stands, with its last attempt and no more of the attempts."""
-    first = _deliver(posthorn, answers(204))
-    second = _deliver(posthorn, answers(500), "contact.deleted")
+    first = deliver_to(posthorn, answers(204))
+    second = deliver_to(posthorn, answers(500), "contact.deleted")
 
-    newer, older = _log(posthorn, webhook)
+    newer, older = log_of(posthorn, webhook)
 
     assert older == {
         "eventId": first,
@@ -92,17 +59,17 @@ def test_the_log_begins_with_the_newest(posthorn: Installation, webhook: dict[st
 
 def test_the_log_is_filtered_by_status(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """Each status shows its own; `undelivered` shows whatever did not arrive, in one query."""
-    failed = _deliver(posthorn, answers(404))
-    retrying = _deliver(
+    failed = deliver_to(posthorn, answers(404))
+    retrying = deliver_to(
         posthorn, fails(Failure.CONNECT)
     )  # a timeout would make it slow, and the next one queued
-    delivered = _deliver(posthorn, answers(200))
+    delivered = deliver_to(posthorn, answers(200))
     posthorn.clock.pass_seconds(1)
     queued = posthorn.publish()
     assert posthorn.dispatch(remaining_ms=15_000) == set()
 
     found = {
-        status: [one["eventId"] for one in _log(posthorn, webhook, f"?status={status}")]
+        status: [one["eventId"] for one in log_of(posthorn, webhook, f"?status={status}")]
         for status in ("queued", "retrying", "delivered", "failed", "undelivered")
     }
 
@@ -113,21 +80,21 @@ def test_the_log_is_filtered_by_status(posthorn: Installation, webhook: dict[str
         "failed": [failed],
         "undelivered": [queued, retrying, failed],
     }
-    assert _log(posthorn, webhook, "?status=failed")[0]["reason"] == "rejected"
+    assert log_of(posthorn, webhook, "?status=failed")[0]["reason"] == "rejected"
 
 
 def test_the_log_is_filtered_by_type(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """Either spelling finds either spelling, and only that very type."""
-    created = _deliver(posthorn, answers(200), "contact.created")
-    other = _deliver(posthorn, answers(500), "CONTACT_CREATED")
-    _deliver(posthorn, answers(200), "contact.deleted")
+    created = deliver_to(posthorn, answers(200), "contact.created")
+    other = deliver_to(posthorn, answers(500), "CONTACT_CREATED")
+    deliver_to(posthorn, answers(200), "contact.deleted")
 
     for spelling in ("CONTACT_CREATED", "contact.created"):
-        assert [one["eventId"] for one in _log(posthorn, webhook, f"?event={spelling}")] == [other, created]
+        assert [one["eventId"] for one in log_of(posthorn, webhook, f"?event={spelling}")] == [other, created]
     assert [
-        one["eventId"] for one in _log(posthorn, webhook, "?event=contact.created&status=undelivered")
+        one["eventId"] for one in log_of(posthorn, webhook, "?event=contact.created&status=undelivered")
     ] == [other]
-    assert _log(posthorn, webhook, "?event=CONTACT") == []
+    assert log_of(posthorn, webhook, "?event=CONTACT") == []
 
 
 @pytest.mark.parametrize(
@@ -152,8 +119,8 @@ def test_pages_put_together_are_the_whole_log(
     """With any limit and any filter, each entry comes once and in order, though queries end wherever they like."""
     for number in range(7):
         event = "CONTACT_DELETED" if number % 3 else "CONTACT_CREATED"
-        _deliver(posthorn, answers(200 if number % 2 else 404), event)
-    everything = _log(posthorn, webhook)
+        deliver_to(posthorn, answers(200 if number % 2 else 404), event)
+    everything = log_of(posthorn, webhook)
     kept = {
         "": everything,
         "&status=undelivered": [one for one in everything if one["status"] == "failed"],
@@ -176,7 +143,7 @@ def test_pages_put_together_are_the_whole_log(
 def test_a_cursor_is_bound_to_its_filter(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """What one list gave out, a list with another filter or of another webhook does not take."""
     for _ in range(3):
-        _deliver(posthorn, answers(404))
+        deliver_to(posthorn, answers(404))
     other = posthorn.register("other.example.com")
     path = f"/v1/webhooks/{webhook['id']}/deliveries?limit=1&status=failed"
     cursor = posthorn.call("GET", path).body["nextCursor"]
@@ -195,9 +162,9 @@ def test_a_filtered_list_reads_no_more_than_it_may(
 ) -> None:
     """When nothing on the way matches, the page is empty after a fixed number of queries, and goes on from there."""
     monkeypatch.setattr(delivery_log, "_ROWS", 1)
-    oldest = _deliver(posthorn, answers(200), "CONTACT_DELETED")
+    oldest = deliver_to(posthorn, answers(200), "CONTACT_DELETED")
     for _ in range(delivery_log.PAGES + 1):
-        _deliver(posthorn, answers(200))
+        deliver_to(posthorn, answers(200))
 
     pages = list(_pages(posthorn, f"/v1/webhooks/{webhook['id']}/deliveries?event=CONTACT_DELETED"))
 
@@ -219,10 +186,10 @@ def test_one_row_of_a_newer_version_hides_no_other(
     posthorn: Installation, webhook: dict[str, Any], query: str
 ) -> None:
     """An entry that cannot be read says so; alone it is a 503, as it can be read once all functions are new."""
-    newer, known = _deliver(posthorn, answers(404)), _deliver(posthorn, answers(404))
+    newer, known = deliver_to(posthorn, answers(404)), deliver_to(posthorn, answers(404))
     _spoil(posthorn, DeliveryKey(webhook["id"], newer))
 
-    listed = _log(posthorn, webhook, query)
+    listed = log_of(posthorn, webhook, query)
     alone = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}/deliveries/{newer}")
 
     assert [one["eventId"] for one in listed] == [known, newer]
@@ -231,163 +198,6 @@ def test_one_row_of_a_newer_version_hides_no_other(
     assert posthorn.call("GET", f"/v1/events/{newer}").body["event"]["deliveries"] == [
         {"webhookId": webhook["id"], "unreadable": True}
     ]
-
-
-# ---- one delivery
-
-
-def test_a_delivery_shows_every_attempt(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Time, phases, address and answer of each attempt, or what kept it from getting one."""
-    broken = answers(503, headers=(("retry-after", "90"), ("server", "nginx")), snippet="<h1>no</h1>")
-    event_id = _deliver(posthorn, in_turn(broken, fails(Failure.TIMEOUT)))
-    posthorn.clock.pass_seconds(90)
-    posthorn.deliver(posthorn.take("Retry1MinQueue"))
-
-    shown = _detail(posthorn, webhook, event_id)
-
-    first, second = shown["attempts"]
-    assert {**first, "request": None} == {
-        "attempt": 1,
-        "generation": 1,
-        "startedAt": "2023-04-16T15:45:01.000Z",
-        "latencyMs": 5,
-        "timings": {"dns": 1, "connect": 2, "tls": 3, "firstByte": 4, "total": 5},
-        "status": 503,
-        "address": "203.0.113.7",
-        "request": None,
-        "response": {
-            "status": 503,
-            "headers": {"retry-after": "90", "server": "nginx"},
-            "body": "<h1>no</h1>",
-        },
-    }
-    assert (second["failure"], second["error"], second["response"]) == ("timeout", "no answer", None)
-    assert (shown["status"], shown["nextAttemptAt"]) == ("retrying", "2023-04-16T15:51:31.000Z")
-
-
-def _sent(posthorn: Installation, number: int) -> tuple[dict[str, str], bytes]:
-    received = posthorn.network.received[number]
-    return received.headers, received.body
-
-
-OURS = {"host", "accept", "accept-encoding", "content-length"}  # said by the HTTP client
-
-
-def test_the_request_is_shown_as_it_was_sent(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Method, URL, every header with the real signatures, and the body, to the byte, for each attempt."""
-    data = {"name": 'Ünal\'s "quote"\n😀', "n": [1e21, {}]}
-    event_id = _deliver(posthorn, in_turn(answers(500), answers(200)), data=data)
-    posthorn.clock.pass_seconds(60)
-    posthorn.deliver(posthorn.take("Retry1MinQueue"))
-
-    shown = _detail(posthorn, webhook, event_id)
-
-    for number, attempt in enumerate(shown["attempts"]):
-        headers, body = _sent(posthorn, number)
-        request = attempt["request"]
-        rebuilt = {name.lower(): value for name, value in request["headers"].items()}
-        assert (request["method"], request["url"]) == ("POST", webhook["url"])
-        assert shown["requestBody"].encode() == body
-        assert {name: value for name, value in rebuilt.items() if name not in OURS} == headers
-        assert rebuilt["host"] == "hooks.example.com"
-        assert rebuilt["content-length"] == str(len(body))
-        assert request["notes"] == []
-    one, other = (attempt["request"]["headers"] for attempt in shown["attempts"])
-    assert one["webhook-signature"] != other["webhook-signature"]
-    assert webhook["token"] not in json.dumps(shown)
-
-
-def test_signatures_of_a_replaced_secret_are_not_shown(
-    posthorn: Installation, webhook: dict[str, Any]
-) -> None:
-    """Once the token is another one, the old signatures are placeholders, and a note says why."""
-    event_id = _deliver(posthorn, answers(500))
-    posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"token": "a-new-token-of-the-owner"})
-
-    request = _detail(posthorn, webhook, event_id)["attempts"][0]["request"]
-
-    names = ("X-SMASHSEND-Signature", "X-Zootools-Signature", "webhook-signature")
-    assert [request["headers"][name] for name in names] == [PLACEHOLDER] * 3
-    assert request["headers"]["webhook-id"] == event_id
-    assert request["notes"] == [SECRET_REPLACED]
-
-
-def test_the_url_of_an_attempt_is_not_guessed(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """After the URL was changed, older attempts show none, and newer ones the new one."""
-    event_id = _deliver(posthorn, in_turn(answers(500), answers(200)))
-    posthorn.clock.pass_seconds(10)
-    path = f"/v1/webhooks/{webhook['id']}"
-    assert posthorn.call("PUT", path, {"url": "https://hooks.example.com/other"}).status == 200
-    assert posthorn.call("PUT", path, {"description": "moved"}).status == 200
-    posthorn.clock.pass_seconds(50)
-    posthorn.deliver(posthorn.take("Retry1MinQueue"))
-
-    first, second = (attempt["request"] for attempt in _detail(posthorn, webhook, event_id)["attempts"])
-
-    assert (first["url"], first["notes"]) == (None, [URL_CHANGED])
-    assert "Host" not in first["headers"]
-    assert (second["url"], second["notes"]) == ("https://hooks.example.com/other", [])
-
-
-def test_the_same_url_again_is_no_change(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """A PUT that repeats the URL leaves the log as it was."""
-    event_id = _deliver(posthorn, answers(200))
-    posthorn.clock.pass_seconds(10)
-    posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"url": webhook["url"]})
-
-    (attempt,) = _detail(posthorn, webhook, event_id)["attempts"]
-
-    assert attempt["request"]["url"] == webhook["url"]
-
-
-def test_a_request_that_never_left_says_so(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Without a connection nothing was sent, which the shown request does not hide."""
-    event_id = _deliver(posthorn, fails(Failure.CONNECT))
-
-    (attempt,) = _detail(posthorn, webhook, event_id)["attempts"]
-
-    assert attempt["request"]["notes"] == [NEVER_LEFT]
-
-
-def test_the_request_of_an_expired_event_is_gone(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """The attempts stay readable without it."""
-    event_id = _deliver(posthorn, answers(500))
-    _expire(posthorn, event_id)
-
-    shown = _detail(posthorn, webhook, event_id)
-
-    assert (shown["requestBody"], shown["curl"], shown["notes"]) == (None, None, [EVENT_EXPIRED])
-    assert (shown["attempts"][0]["request"], shown["attempts"][0]["status"]) == (None, 500)
-
-
-def _expire(posthorn: Installation, event_id: str) -> None:
-    table = posthorn.tables["EventsTable"]
-    dynamodb = aws.client("dynamodb")
-    (row,) = (row for row in dynamodb.scan(TableName=table)["Items"] if row["sk"]["S"] == event_id)
-    dynamodb.delete_item(TableName=table, Key={"pk": row["pk"], "sk": row["sk"]})
-
-
-def test_a_delivery_that_was_never_sent_has_a_command_all_the_same(
-    posthorn: Installation, webhook: dict[str, Any]
-) -> None:
-    """What waits for its first attempt can be tried by hand."""
-    event_id = posthorn.publish()
-    posthorn.dispatch(remaining_ms=15_000)
-
-    shown = _detail(posthorn, webhook, event_id)
-
-    assert (shown["status"], shown["attempts"]) == ("queued", [])
-    assert shown["curl"].startswith("curl ")
-    assert re.findall(r"webhook-signature: (\S+?)'", shown["curl"]) == [PLACEHOLDER]
-
-
-def test_answers_of_receivers_are_shown_as_data(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Names of headers are the receiver's and are not respelled."""
-    event_id = _deliver(posthorn, lambda _: Outcome(INSTANT, status=200, headers=(("x_request_id", "a_b"),)))
-
-    (attempt,) = _detail(posthorn, webhook, event_id)["attempts"]
-
-    assert attempt["response"]["headers"] == {"x_request_id": "a_b"}
 
 
 # ---- event destinations
@@ -434,7 +244,7 @@ def test_an_event_destination_has_the_same_log_in_its_own_spelling(posthorn: Ins
 
 def test_a_delivery_of_another_webhook_is_not_found(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """An event that went to one webhook has no delivery at another, and unknown ids look the same."""
-    event_id = _deliver(posthorn, answers(200), "CONTACT_DELETED")
+    event_id = deliver_to(posthorn, answers(200), "CONTACT_DELETED")
     other = posthorn.register("other.example.com")
 
     replies = [
@@ -451,8 +261,8 @@ def test_what_the_index_says_of_the_past_is_not_shown(
     posthorn: Installation, webhook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The index is a moment behind: a delivery that has arrived since is none of the undelivered."""
-    arrived = _deliver(posthorn, answers(200))
-    failed = _deliver(posthorn, answers(404))
+    arrived = deliver_to(posthorn, answers(200))
+    failed = deliver_to(posthorn, answers(404))
 
     def a_moment_ago(*_: object, **__: object) -> tuple[list[Any], None]:
         rows = [
@@ -463,14 +273,14 @@ def test_what_the_index_says_of_the_past_is_not_shown(
 
     monkeypatch.setattr(delivery_log.DeliveryLog, "_query_undelivered", a_moment_ago)
 
-    assert [one["eventId"] for one in _log(posthorn, webhook, "?status=undelivered")] == [failed]
+    assert [one["eventId"] for one in log_of(posthorn, webhook, "?status=undelivered")] == [failed]
 
 
 def test_an_event_of_a_newer_version_is_no_error_of_ours(
     posthorn: Installation, webhook: dict[str, Any]
 ) -> None:
     """Whoever asks for it is told to come back, while the list of events still shows it."""
-    event_id = _deliver(posthorn, answers(200))
+    event_id = deliver_to(posthorn, answers(200))
     table = posthorn.tables["EventsTable"]
     (row,) = aws.client("dynamodb").scan(TableName=table)["Items"]
     aws.client("dynamodb").put_item(TableName=table, Item={**row, "v": {"N": "2"}})
