@@ -95,7 +95,7 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
     if workload.idempotent:
         published += (run.pieces["publish 1, idempotent"] - run.pieces["publish 1"]) * requests
     dispatched = run.dispatch(batch, workload.endpoints) * invocations
-    failed = (run.pieces["dispatch failure"] - run.pieces["dispatch 1 x 1"]) * failing
+    failed = (run.pieces["dispatch 10 x 1, one fails"] - run.pieces["dispatch 10 x 1"]) * failing
     again = run.pieces["retry failure"] * max(0.0, retries - failing) + run.pieces["retry success"] * min(
         failing, retries
     )

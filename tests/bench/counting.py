@@ -21,7 +21,7 @@ from infra.cost.samples import payload
 from posthorn import aws, telemetry
 from posthorn.models import Outcome
 from tests.installation import running
-from tests.network import INSTANT, Received
+from tests.network import INSTANT, Received, in_turn
 from tests.template import TABLE, load
 
 if TYPE_CHECKING:
@@ -100,8 +100,9 @@ def _pieces(size: int) -> dict[str, Counts]:
         for events in (1, 10, 5):
             work = _prepared(posthorn, data, events)
             piece(f"dispatch {events} x 1", work)
+        posthorn.network.receivers["h000.example.com"] = in_turn(_fails, _succeeds)
+        piece("dispatch 10 x 1, one fails", _prepared(posthorn, data, 10))
         posthorn.network.receivers["h000.example.com"] = _fails
-        piece("dispatch failure", _prepared(posthorn, data, 1))
         posthorn.clock.pass_seconds(60)
         piece("retry failure", lambda: posthorn.deliver(posthorn.take("Retry1MinQueue")))
         posthorn.clock.pass_seconds(300)
