@@ -102,14 +102,10 @@ MACHINE := $(subst amd64,x86_64,$(subst aarch64,arm64,$(shell uname -m)))
 
 # Another processor than this machine's: make build ARCHITECTURE=arm64
 ARCHITECTURE ?= $(MACHINE)
-SNAPSTART ?= off
 
-build: $(DEV) $(SAM) ## sam build and bytecode, into .aws-sam; SNAPSTART=on for snapshots of the API
+build: $(DEV) $(SAM) ## sam build and bytecode, into .aws-sam
 	@SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(BIN)/python -m infra.bytecode
-ifeq ($(SNAPSTART),on)
-	@$(BIN)/python -m infra.snapstart
-endif
 
 local: $(STACK) ## the whole stack on this machine, without Docker or AWS; Ctrl-C ends it
 	@exec $(BIN)/python -m infra.local $(PARAMETERS)

@@ -42,7 +42,7 @@ from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.gateway import event_of
 from tests.network import Network
-from tests.template import ACCOUNT, API_ID, REGION
+from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,7 +121,7 @@ class Installation:
     answers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._app = build({API_ID: self.office}.__getitem__)
+        self._app = build(lambda: self.office)
         self.dispatcher = assembly.dispatcher(self.settings, network=self.network, clock=self.clock)
         self.deliverer = assembly.deliverer(self.settings, network=self.network, clock=self.clock)
         self.deliveries = Deliveries(
@@ -335,7 +335,6 @@ def running(**parameters: str) -> Iterator[Installation]:
 
         office = open_office(
             ApiSettings.read(environment("ApiFunction", physical)),
-            api_id=API_ID,
             clock=clock,
             dice=dice.randbytes,
             resolver=resolver,

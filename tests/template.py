@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 ALARM: Final = "AWS::CloudWatch::Alarm"
-API: Final = "AWS::Serverless::HttpApi"
+API: Final = "AWS::ApiGatewayV2::Api"
 FUNCTION: Final = "AWS::Serverless::Function"
 KEY: Final = "AWS::KMS::Key"
 LOG_GROUP: Final = "AWS::Logs::LogGroup"
@@ -81,6 +81,11 @@ class Template:
         return resources
 
     @property
+    def functions(self) -> dict[str, Json]:
+        """Return the properties of every function, each in its plain form; test_snapstart.py is about the other."""
+        return {name: one for name, one in self.of_type(FUNCTION).items() if name != "ApiSnapshotFunction"}
+
+    @property
     def defaults(self) -> dict[str, str]:
         """Every parameter at its default, as CloudFormation passes it: as text."""
         return {name: str(parameter["Default"]) for name, parameter in self.parameters.items()}
@@ -114,7 +119,7 @@ def load() -> Template:
 
 
 def resolve(value: Any, known: Mapping[str, str]) -> Any:
-    """Replace Ref, GetAtt and Sub by what `known` says; a GetAtt is looked up as `"Logical.Attribute"`."""
+    """Replace Ref, GetAtt, If, Join and Sub by what `known` says; a GetAtt is looked up as `"Logical.Attribute"`."""
     match value:
         case {"Ref": name}:
             return known[name]
@@ -122,6 +127,8 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
             return known[f"{name}.{attribute}"]
         case {"Fn::If": [str() as condition, then, otherwise]}:
             return resolve(then if holds(load().data["Conditions"][condition], known) else otherwise, known)
+        case {"Fn::Join": [str() as separator, list() as parts]}:
+            return separator.join(map(str, resolve(parts, known)))
         case {"Fn::Sub": str() as text}:
             return re.sub(r"\$\{([^}]+)\}", lambda hit: known[hit[1]], text)
         case dict():

@@ -76,8 +76,7 @@ class ApiSettings:
     deliver_queue_url: str
     replay_queue_url: str
     brand: Brand
-    api_domain: str  # what follows the API's id in the host that API Gateway gives it
-    api_domain_names: frozenset[str]  # the API's other hosts
+    api_hosts: frozenset[str]  # every host of our own API
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -90,8 +89,7 @@ class ApiSettings:
             deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
             replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
-            api_domain=_text(env, "API_DOMAIN"),
-            api_domain_names=_names(env, "API_DOMAIN_NAMES"),
+            api_hosts=_api_hosts(env),
         )
 
 
@@ -172,7 +170,7 @@ class DeliverySettings:
             parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
             attempt_deadline=float(_number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
-            api_hosts=frozenset({_text(env, "API_HOST").lower()}) | _names(env, "API_DOMAIN_NAMES"),
+            api_hosts=_api_hosts(env),
         )
 
 
@@ -209,6 +207,10 @@ def sweep_settings() -> SweepSettings:
 def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
     first, second = _text(env, "FIRST_RETRY_QUEUE_URL"), _text(env, "SECOND_RETRY_QUEUE_URL")
     return first, second, _text(env, "THIRD_RETRY_QUEUE_URL")
+
+
+def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:
+    return frozenset({_text(env, "API_HOST").lower()}) | _names(env, "API_DOMAIN_NAMES")
 
 
 def _text(env: Mapping[str, str], name: str) -> str:

@@ -83,7 +83,7 @@ def text(wanted: Workload) -> str:
         f"and ${sum(one.monthly.values()):.2f} a month whatever is sent: "
         + ", ".join(f"{name} {dollars:.2f}" for name, dollars in one.monthly.items()),
         (
-            f"SnapStart of ApiFunction, if it is switched on: ${month:.2f} a month and ${restore * 1000:.2f}"
+            f"SnapStart of the API, if ApiSnapStart is true: ${month:.2f} a month and ${restore * 1000:.2f}"
             " for 1,000 cold starts"
         ),
         "",

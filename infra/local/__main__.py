@@ -1,5 +1,6 @@
-"""`make local`: the stack stays up until Ctrl-C. Arguments are template parameters, as `FirstRetryDelay=5`."""
+"""`make local`: the stack stays up until Ctrl-C."""
 
+import argparse
 import os
 import select
 import sys
@@ -13,9 +14,17 @@ _SCOPES = ("api_user", "user", "admin", "partner")
 
 def main(arguments: list[str]) -> int:
     """Run the stack; return the exit status."""
-    parameters = dict(argument.split("=", 1) for argument in arguments)
+    parser = argparse.ArgumentParser(prog="python -m infra.local", description=__doc__)
+    parser.add_argument(
+        "parameters",
+        nargs="*",
+        type=_parameter,
+        metavar="Key=Value",
+        help="of the template, as FirstRetryDelay=5",
+    )
+    parameters: list[tuple[str, str]] = parser.parse_args(arguments).parameters
     try:
-        with running_stack(parameters) as stack:
+        with running_stack(dict(parameters)) as stack:
             print(_welcome(stack, _api_key(stack)), flush=True)
             _stay(stack)
     except LocalStackError as error:
@@ -24,6 +33,13 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 0
     return 0
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text!r} is not Key=Value")
+    return name, value
 
 
 def _api_key(stack: Stack) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from infra.local import sam
 from infra.local.account import Account
-from infra.local.adjustments import limit_queue_concurrency, route_every_request
+from infra.local.adjustments import limit_queue_concurrency
 from infra.local.emulator import Emulator, running_emulator
 from infra.local.errors import StartFailed
 from infra.local.lock import held_lock
@@ -103,8 +103,7 @@ def _adjusted(emulator: Emulator) -> Stack:
     """Make up for what the emulator leaves out, and find out what was deployed."""
     description = emulator.account.client("cloudformation").describe_stacks(StackName=sam.STACK_NAME)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Stacks"][0]["Outputs"]}
-    api_id, function = (_physical_id(emulator.account, name) for name in ("HttpApi", "ApiFunction"))
-    route_every_request(emulator.account, api_id, function)
+    api_id = _physical_id(emulator.account, "Api")
     limit_queue_concurrency(emulator.account)
     return Stack(
         # The first segment after the id is a stage if there is one of that name, else it belongs to $default

@@ -145,7 +145,7 @@ def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
     assert function == mapping["function"]
     assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
     seconds = alarm["Threshold"] / 1000
-    timeout = stack.of_type(FUNCTION)[function]["Timeout"]
+    timeout = stack.functions[function]["Timeout"]
     assert 2 * timeout < seconds < mapping["MaximumRecordAgeInSeconds"] / 4
     # a batch that runs out of time tells its age once in that time
     assert alarm["Period"] > timeout
@@ -176,7 +176,7 @@ def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Templa
     """Nobody waits for these functions: each has an alarm whose every period has a run in it."""
     schedules = {
         name: int(match[1]) * 60
-        for name, function in stack.of_type(FUNCTION).items()
+        for name, function in stack.functions.items()
         for source in function.get("Events", {}).values()
         if (match := re.fullmatch(r"rate\((\d+) minutes\)", source["Properties"].get("Schedule", "")))
     }
@@ -189,7 +189,7 @@ def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Templa
 
 def test_the_api_rings_when_it_fails(stack: Template) -> None:
     """5xx ring, not those of a single minute, and at one request a minute, too."""
-    alarm = watching(stack, "5xx")["HttpApi"]
+    alarm = watching(stack, "5xx")["Api"]
     assert alarm["Period"] == 60
     assert alarm["EvaluationPeriods"] > alarm["DatapointsToAlarm"] > 1
     assert alarm["Threshold"] == 1
@@ -233,7 +233,7 @@ def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:
             except SystemExit as error:
                 raise AssertionError(f"{name}: {command}") from error
             assert options.stack == PSEUDO_PARAMETERS["AWS::StackName"]
-        assert set(re.findall(r"\w+Function", text)) <= stack.of_type(FUNCTION).keys(), name
+        assert set(re.findall(r"\w+Function", text)) <= stack.functions.keys(), name
 
 
 def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Template) -> None:

@@ -10,12 +10,14 @@ import pytest
 from posthorn.errors import PosthornError
 from tests.stack import (
     test_alarms,
+    test_api,
     test_costs,
     test_functions,
     test_parameters,
     test_permissions,
     test_readability,
     test_settings,
+    test_snapstart,
     test_sources,
     test_tables,
     test_topics,
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
 
 MODULES = (
     test_alarms,
+    test_api,
     test_costs,
     test_functions,
     test_parameters,
     test_permissions,
     test_readability,
     test_settings,
+    test_snapstart,
     test_sources,
     test_tables,
     test_topics,
@@ -80,7 +84,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("ApplicationLogLevel: !Ref LogLevel", "ApplicationLogLevel: INFO"),
         ("LogFormat: JSON", "LogFormat: Text"),
     ],
-    test_functions.test_the_access_log_tells_who_called_what_and_nothing_confidential: [
+    test_api.test_the_access_log_tells_who_called_what_and_nothing_confidential: [
         ('"status":"$context.status"', '"status":$context.status'),
         ("$context.httpMethod $context.path", "$context.httpMethod $context.routeKey"),
         (
@@ -92,9 +96,63 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("MemorySize: !Ref DeliveryMemory", "MemorySize: 256 #"),
         ("MemorySize: 512 # CPU follows memory, and a page", "MemorySize: !Ref DeliveryMemory"),
     ],
-    test_functions.test_the_api_answers_before_api_gateway_gives_up: [("Timeout: 29", "Timeout: 30")],
     test_functions.test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_makes_one: [
         ("MaxValue: 15", "MaxValue: 16")
+    ],
+    # the API
+    test_api.test_every_request_reaches_the_function: [
+        ("StageName: $default", "StageName: v1"),
+        ("AutoDeploy: true", "AutoDeploy: false"),
+        ("RouteKey: $default", "RouteKey: ANY /v1/{path+}"),
+        ('PayloadFormatVersion: "2.0"', 'PayloadFormatVersion: "1.0"'),
+    ],
+    test_api.test_the_function_with_snapshots_is_called_if_they_are_wanted: [
+        (
+            "!Ref ApiSnapshotFunction.Alias, !GetAtt ApiFunction.Arn]",
+            "!GetAtt ApiFunction.Arn, !Ref ApiSnapshotFunction.Alias]",
+        )
+    ],
+    test_api.test_what_is_called_may_be_called_before: [
+        ("    DependsOn: ApiPermission", "    DependsOn: ApiStage"),
+        ("FunctionName: *CalledByTheApi", "FunctionName: !GetAtt ApiFunction.Arn"),
+    ],
+    test_api.test_the_api_answers_before_api_gateway_gives_up: [("Timeout: 29", "Timeout: 30")],
+    # snapshots of the API
+    test_snapstart.test_nothing_of_it_is_there_by_default: [
+        (
+            'ApiSnapshots: !Equals [!Ref ApiSnapStart, "true"]',
+            'ApiSnapshots: !Equals [!Ref ApiSnapStart, "false"]',
+        ),
+        ("    Condition: ApiSnapshots\n", ""),
+    ],
+    test_snapstart.test_it_is_the_same_function: [
+        ("<<: *ApiFunction\n", "<<: *ApiFunction\n      Timeout: 10\n")
+    ],
+    test_snapstart.test_the_alias_leads_to_a_version_with_a_snapshot: [
+        ("SnapStart: {ApplyOn: PublishedVersions}", "SnapStart: {ApplyOn: None}")
+    ],
+    test_snapstart.test_a_version_that_is_no_longer_called_is_deleted: [
+        ("VersionDeletionPolicy: Delete", "VersionDeletionPolicy: Retain")
+    ],
+    test_snapstart.test_no_other_function_has_snapshots: [
+        (
+            "MemorySize: !Ref DeliveryMemory",
+            "SnapStart: {ApplyOn: PublishedVersions}\n      MemorySize: 256 #",
+        )
+    ],
+    test_snapstart.test_a_property_that_changes_makes_a_version: [
+        ("      AutoPublishAliasAllProperties: true\n", "")
+    ],
+    test_snapstart.test_a_parameter_that_changes_makes_a_version: [
+        ("          - !Ref LogLevel\n", ""),
+        ("          - *EmailBackend\n", "          - !Ref EmailBackend\n"),
+        (
+            "          - !Ref ApiDomainNames\n",
+            "          - !Ref ApiDomainNames\n          - !Ref SweepGrace\n",
+        ),
+    ],
+    test_snapstart.test_the_description_has_room_for_more_than_the_defaults: [
+        ("    Default: SMASHSEND-Webhook/1.0", f"    Default: SMASHSEND-Webhook/1.0 {'and more ' * 5}")
     ],
     # what the cost model reckons with
     test_costs.test_the_model_reckons_with_the_memory_of_the_template: [
@@ -107,6 +165,9 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("BatchSize: 100 #", "BatchSize: 50 #"),
         ("BatchSize: 10 # as above", "BatchSize: 5 # as above"),
         ("MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 1"),
+    ],
+    test_costs.test_who_decides_about_snapshots_sees_their_price: [
+        ("for about $2 a month", "for about $1 a month")
     ],
     test_costs.test_the_model_reckons_with_a_line_of_the_access_log: [
         ('"ms":"$context.responseLatency"', '"latency":"$context.responseLatency"')
@@ -139,8 +200,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
         ("!If [SimulatedMail, simulator, ses]", "!If [SimulatedMail, ses, simulator]"),
     ],
     test_settings.test_every_function_that_checks_urls_knows_the_hosts_of_the_api: [
-        ("API_HOST: !Sub ${HttpApi}.execute-api", "API_HOST: !Sub ${Stage}.execute-api"),
-        ("API_DOMAIN: !Sub execute-api.${AWS::Region}", "API_DOMAIN: !Sub execute-api.${Stage}"),
+        ("API_HOST: !Sub ${Api}.execute-api", "API_HOST: !Sub ${Stage}.execute-api"),
         ("API_DOMAIN_NAMES: !Ref ApiDomainNames", "API_DOMAIN_NAMES: !Ref Stage"),
     ],
     # tables
@@ -285,6 +345,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     ],
     test_permissions.test_only_our_api_and_our_schedule_may_call_a_function: [
         ("      Timeout: 29", "      FunctionUrlConfig: {AuthType: NONE}\n      Timeout: 29"),
+        ("${Api}/*/*", "*"),
     ],
     test_permissions.test_every_right_has_a_caller: [
         ("dynamodb:DeleteItem]", "dynamodb:DeleteItem, dynamodb:Scan]"),
@@ -330,8 +391,8 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
     # alarms
     test_alarms.test_every_alarm_watches_a_series_that_there_is: [
         (
-            "Dimensions: [{Name: ApiId, Value: !Ref HttpApi}]",
-            "Dimensions: [{Name: ApiName, Value: !Ref HttpApi}]",
+            "Dimensions: [{Name: ApiId, Value: !Ref Api}]",
+            "Dimensions: [{Name: ApiName, Value: !Ref Api}]",
         ),
         ("MetricName: 5xx", "MetricName: 5XXError"),
         ("Value: !GetAtt DeliverQueue.QueueName}]", "Value: !Ref DeliverQueue}]"),
@@ -436,7 +497,7 @@ BREAKAGES: dict[Contract, list[tuple[str, str]]] = {
             "      BillingMode: PAY_PER_REQUEST\n",
             "      BillingMode: PAY_PER_REQUEST\n      TableName: posthorn\n",
         ),
-        ("      FailOnWarnings: true\n", "      FailOnWarnings: true\n      Name: posthorn\n"),
+        ("Name: !Ref AWS::StackName", "Name: posthorn"),
     ],
     test_readability.test_no_account_no_region_and_no_partition_is_written_out: [
         ("arn:${AWS::Partition}:iam", "arn:aws:iam"),

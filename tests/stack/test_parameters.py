@@ -26,6 +26,7 @@ CHOICES: dict[str, tuple[Any, list[Any]]] = {
     "LogLevel": ("INFO", ["DEBUG", "INFO", "WARN", "ERROR"]),
     "EmailBackend": ("by-stage", ["by-stage", *EmailBackend]),
     "AllowPrivateTargets": ("false", ["true", "false"]),
+    "ApiSnapStart": ("false", ["true", "false"]),
 }
 
 TEXTS = {

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from posthorn.email.ses import PREFIX
 from posthorn.signing_secrets import Sealer, Unsealer
 from tests.modules import closure, modules
-from tests.template import FUNCTION, KEY, QUEUE, ROLE, Json, Template, target
+from tests.template import KEY, QUEUE, ROLE, Json, Template, target
 
 WRITE_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 READ_STREAM = (
@@ -111,6 +111,8 @@ KNOWN_AND_NEVER_SENT_TO = {
 # rights whose name is not that of the call
 CALLED_AS = {"sns:Publish": "publish_batch"}  # sqs:SendMessage covers send_message_batch, too
 
+ALIAS = "ApiSnapshotFunctionAliaslive"  # as SAM names it
+
 # what Lambda does with the function's role before and after our code runs
 USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
 
@@ -118,7 +120,7 @@ ONLY_FOR_POSTHORN = {"StringEquals": {"kms:EncryptionContext:app": "posthorn"}}
 
 
 def role_of(stack: Template, function: str) -> str:
-    return target(stack.of_type(FUNCTION)[function]["Role"]).removesuffix(".Arn")
+    return target(stack.functions[function]["Role"]).removesuffix(".Arn")
 
 
 def statements_of(role: Json) -> list[Json]:
@@ -152,7 +154,7 @@ def resource_of(value: Any) -> str:
 
 def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
     """The roles and the table above say the same, so a new right is a decision and no side effect."""
-    assert {name: rights_of(stack, name) for name in stack.of_type(FUNCTION)} == ALLOWED
+    assert {name: rights_of(stack, name) for name in stack.functions} == ALLOWED
 
 
 def test_no_role_holds_a_wildcard(stack: Template) -> None:
@@ -174,7 +176,7 @@ def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Te
 
 def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: Template) -> None:
     """Roles and functions match one to one, and nobody but the Lambda service can assume one."""
-    assert sorted(role_of(stack, name) for name in stack.of_type(FUNCTION)) == sorted(stack.of_type(ROLE))
+    assert sorted(role_of(stack, name) for name in stack.functions) == sorted(stack.of_type(ROLE))
     for name, role in stack.of_type(ROLE).items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         assert statement == {
@@ -199,19 +201,14 @@ def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
 
 def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> None:
     """ApiFunction is called by our API, SweepFunction by our rule, and no other by anybody but its mappings."""
-    permissions = {
-        target(one["FunctionName"]): one
-        for one in stack.translated_of_type("AWS::Lambda::Permission").values()
-    }
-    assert len(stack.translated_of_type("AWS::Lambda::Permission")) == 2
-    assert permissions.keys() == {"ApiFunction", "SweepFunction"}
+    permissions = stack.translated_of_type("AWS::Lambda::Permission")
     assert {one["Action"] for one in permissions.values()} == {"lambda:InvokeFunction"}
-    api, sweep = permissions["ApiFunction"], permissions["SweepFunction"]
-    assert api["Principal"] == "apigateway.amazonaws.com"
-    arn, values = api["SourceArn"]["Fn::Sub"]
-    assert arn.endswith(":${AWS::AccountId}:${__ApiId__}/${__Stage__}/*")
-    assert values["__ApiId__"] == {"Ref": "HttpApi"}
-    assert sweep["Principal"] == "events.amazonaws.com"
+    api = permissions.pop("ApiPermission")
+    (sweep,) = permissions.values()
+    called = {"Fn::If": ["ApiSnapshots", {"Ref": ALIAS}, {"Fn::GetAtt": ["ApiFunction", "Arn"]}]}
+    assert (api["FunctionName"], api["Principal"]) == (called, "apigateway.amazonaws.com")
+    assert api["SourceArn"]["Fn::Sub"].endswith(":execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/*/*")
+    assert (target(sweep["FunctionName"]), sweep["Principal"]) == ("SweepFunction", "events.amazonaws.com")
     (rule,) = stack.translated_of_type("AWS::Events::Rule")
     assert target(sweep["SourceArn"]) == f"{rule}.Arn"
     assert stack.translated_of_type("AWS::Lambda::Url") == {}
@@ -219,7 +216,7 @@ def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> N
 
 def test_every_right_has_a_caller(stack: Template) -> None:
     """Each action is called by name in the code that the function loads, or belongs to Lambda itself."""
-    for name, function in stack.of_type(FUNCTION).items():
+    for name, function in stack.functions.items():
         called = {
             node.attr
             for module in closure(function["Handler"].rpartition(".")[0])
@@ -318,7 +315,7 @@ def test_a_function_may_send_to_every_queue_it_knows(stack: Template) -> None:
     """A queue URL in an environment comes with the right to send there, or with a reason why not."""
     without = {
         (function, queue)
-        for function in stack.of_type(FUNCTION)
+        for function in stack.functions
         for value in stack.variables(function).values()
         if isinstance(value, dict) and (queue := value.get("Ref")) in stack.of_type(QUEUE)
         if f"{queue}.Arn" not in rights_of(stack, function).get("sqs:SendMessage", set())

@@ -12,7 +12,7 @@ from posthorn.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, i
 from posthorn.models import DeliveryKey
 from posthorn.queues import read_step, read_task
 from posthorn.stores.events import from_item
-from tests.template import FUNCTION, ROOT, Json, Template
+from tests.template import ROOT, Json, Template
 
 EVENTS = ROOT / "infra" / "events"
 API_SAMPLES = ["api-create-webhook", "api-publish-event"]
@@ -28,7 +28,7 @@ def sample(name: str) -> Json:
 
 def test_there_is_a_sample_for_every_function(stack: Template) -> None:
     """A file is named after the module of the handler that takes it, and what it shows."""
-    handlers = {function["Handler"].split(".")[2] for function in stack.of_type(FUNCTION).values()}
+    handlers = {function["Handler"].split(".")[2] for function in stack.functions.values()}
     assert {path.stem.partition("-")[0] for path in EVENTS.glob("*.json")} == handlers
 
 

@@ -26,7 +26,6 @@ from tests.modules import modules
 from tests.template import (
     API,
     API_ID,
-    FUNCTION,
     KEY,
     PSEUDO_PARAMETERS,
     QUEUE,
@@ -94,7 +93,7 @@ def names_read(stack: Template, function: str) -> set[str]:
 
 def test_every_function_has_settings(stack: Template) -> None:
     """A function that is added to the template is added to the table above, too."""
-    assert SETTINGS.keys() == stack.of_type(FUNCTION).keys()
+    assert SETTINGS.keys() == stack.functions.keys()
 
 
 def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> None:
@@ -103,7 +102,7 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
         get_type_hints(reader)["return"]: reader.__name__
         for reader in (api_settings, delivery_settings, feedback_settings, replay_settings, sweep_settings)
     }
-    for name, function in stack.of_type(FUNCTION).items():
+    for name, function in stack.functions.items():
         handler = modules()[function["Handler"].rpartition(".")[0]]
         names = {node.id for node in ast.walk(handler.tree) if isinstance(node, ast.Name)}
         assert names & set(readers.values()) == {readers[SETTINGS[name]]}, name
@@ -125,7 +124,7 @@ def test_nothing_is_given_that_nobody_reads(stack: Template, function: str) -> N
 
 def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> None:
     """No installation's own name is written out, except for what other people's code reads."""
-    for function in stack.of_type(FUNCTION):
+    for function in stack.functions:
         for name, value in stack.variables(function).items():
             assert isinstance(value, str) == (name in READ_BY_OTHERS), (function, name)
 
@@ -133,7 +132,7 @@ def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> No
 def test_an_environment_has_room_to_spare(stack: Template) -> None:
     """Names of the greatest length AWS makes stay below the 4 KB that Lambda allows an environment."""
     queue_url = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/" + "q" * 80
-    for function in stack.of_type(FUNCTION):
+    for function in stack.functions:
         size = 0
         for name, value in variables_of(stack, function).items():
             size += len(name) + (len(queue_url) if value.startswith(("physical-", "arn-of-")) else len(value))
@@ -193,11 +192,10 @@ def test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local(
 
 def test_every_function_that_checks_urls_knows_the_hosts_of_the_api(stack: Template) -> None:
     """No webhook can lead back to the API: the URL of the outputs and the listed names are all refused."""
-    url = resolve(stack.data["Outputs"]["ApiUrl"]["Value"], PSEUDO_PARAMETERS | {"HttpApi": API_ID})
-    names = {"HttpApi": API_ID, "ApiDomainNames": "api.acme.com,hooks.acme.com"}
-    api = ApiSettings.read(variables_of(stack, "ApiFunction", **names))
+    url = resolve(stack.data["Outputs"]["ApiUrl"]["Value"], PSEUDO_PARAMETERS | {"Api": API_ID})
+    names = {"Api": API_ID, "ApiDomainNames": "api.acme.com,hooks.acme.com"}
     expected = {url.removeprefix("https://"), "api.acme.com", "hooks.acme.com"}
-    assert {f"{API_ID}.{api.api_domain}", *api.api_domain_names} == expected
+    assert ApiSettings.read(variables_of(stack, "ApiFunction", **names)).api_hosts == expected
     for function in ("DispatchFunction", "DeliverFunction"):
         settings = DeliverySettings.read(variables_of(stack, function, **names))
         assert settings.api_hosts == expected, function

@@ -1,98 +1,133 @@
-"""SnapStart: a build has it only when it is asked for, and then all of the API goes through the snapshot."""
+"""SnapStart: the API starts from snapshots only when a parameter says so, and then always from the newest."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
-import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from infra.snapstart import LINES, switched_on
-from tests.template import FUNCTION, Template
+from tests.template import FUNCTION, Template, holds, load, resolve
 
-VERSION = "AWS::Lambda::Version"
-ALIAS = "AWS::Lambda::Alias"
-BUILT, LATER = "2026-11-22T12:00:00.000000Z", "2026-11-22T12:00:01.000000Z"
+if TYPE_CHECKING:
+    from tests.template import Json
+
+FORM = "ApiSnapshotFunction"
+LONGEST = 256  # characters of a version's description; Lambda refuses more
+OF_SNAPSHOTS = {
+    "SnapStart",
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "VersionDeletionPolicy",
+    "VersionDescription",
+}
 
 
-def test_without_being_asked_for_there_is_no_version_and_no_alias(stack: Template) -> None:
-    """What `sam build` makes has no snapshot, and nothing of it is paid for."""
-    assert "SnapStart" not in stack.text
-    assert stack.translated_of_type(VERSION) == {}
-    assert stack.translated_of_type(ALIAS) == {}
+def test_nothing_of_it_is_there_by_default(stack: Template) -> None:
+    """The function, its version and its alias, which are paid for, are made when the parameter is true."""
+    condition = stack.data["Conditions"]["ApiSnapshots"]
+    assert not holds(condition, stack.defaults)
+    assert holds(condition, stack.defaults | {"ApiSnapStart": "true"})
+    made = {
+        resource["Type"]
+        for resource in stack.translated["Resources"].values()
+        if resource.get("Condition") == "ApiSnapshots"
+    }
+    assert made == {"AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
 
 
-def test_the_api_calls_the_alias_of_a_version_with_a_snapshot(stack: Template) -> None:
-    """ApiFunction publishes versions with snapshots, and API Gateway calls the newest through its alias."""
-    changed = Template(switched_on(stack.text, BUILT))
+def test_it_is_the_same_function(stack: Template) -> None:
+    """What starts from snapshots has the code, the environment, the role and the log of ApiFunction."""
+    plain, form = stack.of_type(FUNCTION)["ApiFunction"], stack.of_type(FUNCTION)[FORM]
+    assert form.keys() - plain.keys() == OF_SNAPSHOTS
+    assert {name: value for name, value in form.items() if name not in OF_SNAPSHOTS} == plain
 
-    (alias,) = changed.translated_of_type(ALIAS).values()
-    (version,) = changed.translated_of_type(VERSION).values()
-    function = changed.translated["Resources"]["ApiFunction"]["Properties"]
-    api = json.dumps(changed.translated["Resources"]["HttpApi"]["Properties"]["Body"])
-    assert function["SnapStart"] == {"ApplyOn": "PublishedVersions"}
-    assert alias["FunctionName"] == version["FunctionName"] == {"Ref": "ApiFunction"}
-    assert "ApiFunctionAliaslive" in api
-    assert "${ApiFunction.Arn}" not in api
+
+def test_the_alias_leads_to_a_version_with_a_snapshot(stack: Template) -> None:
+    """Lambda makes snapshots of published versions, and the alias is the newest of them."""
+    (alias,) = stack.translated_of_type("AWS::Lambda::Alias").values()
+    ((name, version),) = stack.translated_of_type("AWS::Lambda::Version").items()
+    assert stack.of_type(FUNCTION)[FORM]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
+    assert alias["FunctionName"] == version["FunctionName"] == {"Ref": FORM}
+    assert alias["FunctionVersion"] == {"Fn::GetAtt": [name, "Version"]}
 
 
 def test_a_version_that_is_no_longer_called_is_deleted(stack: Template) -> None:
     """Each version's snapshot is paid for as long as the version exists."""
-    changed = Template(switched_on(stack.text, BUILT))
+    (version,) = (
+        one for one in stack.translated["Resources"].values() if one["Type"] == "AWS::Lambda::Version"
+    )
+    assert version["DeletionPolicy"] == version.get("UpdateReplacePolicy", "Delete") == "Delete"
 
-    (version,) = [one for one in changed.translated["Resources"].values() if one["Type"] == VERSION]
-    assert version["DeletionPolicy"] == "Delete"
 
-
-def test_no_other_function_changes(stack: Template) -> None:
+def test_no_other_function_has_snapshots(stack: Template) -> None:
     """Functions that make TLS connections with a library of their own are never cloned from one snapshot."""
-    changed = Template(switched_on(stack.text, BUILT))
-
-    before, after = stack.of_type(FUNCTION), changed.of_type(FUNCTION)
-    assert {name for name in before if before[name] != after[name]} == {"ApiFunction"}
+    assert [name for name, one in stack.of_type(FUNCTION).items() if OF_SNAPSHOTS & one.keys()] == [FORM]
 
 
-def test_to_switch_it_on_twice_is_to_switch_it_on(stack: Template) -> None:
-    """A second `make build SNAPSTART=on` finds the lines there."""
-    once = switched_on(stack.text, BUILT)
+def test_a_property_that_changes_makes_a_version(stack: Template) -> None:
+    """SAM calls the version by another name when the code's place or a property differs."""
+    ((version, _),) = stack.translated_of_type("AWS::Lambda::Version").items()
+    for old, new in (("Timeout: 29 ", "Timeout: 28 "), ("SystemLogLevel: WARN", "SystemLogLevel: INFO")):
+        other = Template(stack.text.replace(old, new))
+        assert other.text != stack.text
+        assert version not in other.translated_of_type("AWS::Lambda::Version"), old
 
-    assert once.count(LINES) == 1
-    assert switched_on(once, BUILT) == once
 
+def test_a_parameter_that_changes_makes_a_version(stack: Template) -> None:
+    """The description, whose change makes a version, has each value that parameters give the function, and no other.
 
-def test_every_build_publishes_a_version_of_its_own(stack: Template) -> None:
-    """SAM does not look into parameters, so what a deployment changes there comes with the next build's version.
-
-    The build says when it was, once, behind what the function is for.
+    Another one would be as bad as one too few: Lambda refuses to publish a version of a function that is the same.
     """
-    first, second = switched_on(stack.text, BUILT), switched_on(stack.text, LATER)
-
-    assert _version(first) == _version(switched_on(stack.text, BUILT)) != _version(second)
-    assert switched_on(first, LATER) == second
-    described = Template(second).of_type(FUNCTION)["ApiFunction"]["Description"]
-    assert described == f"Answers the API and writes accepted events. Built {LATER}."
-
-
-def test_a_parameter_alone_publishes_nothing(stack: Template) -> None:
-    """The trap that the above is for: whoever mends it in SAM makes this red, and may take the time out again."""
-    other = stack.text.replace("    Default: 30\n", "    Default: 31\n")
-    assert other != stack.text
-    assert _version(switched_on(other, BUILT)) == _version(switched_on(stack.text, BUILT))
+    (version,) = stack.translated_of_type("AWS::Lambda::Version").values()
+    function = stack.translated_of_type("AWS::Lambda::Function")[FORM]
+    told: list[Any] = version["Description"]["Fn::Join"][1]
+    given = [*values_in({name: one for name, one in function.items() if name != "Tags"}, stack.parameters)]
+    assert sorted(map(json.dumps, told)) == sorted({json.dumps(one) for one in given})
 
 
-def test_a_template_without_the_api_is_refused() -> None:
-    """Lines are never put where they mean nothing."""
-    with pytest.raises(ValueError, match="ApiFunction"):
-        switched_on("Resources: {}\n", BUILT)
+@given(st.data())
+def test_the_values_can_be_read_back_from_the_description(data: st.DataObject) -> None:
+    """No two sets of values have one description, so each change is seen."""
+    stack = load()
+    values = {
+        name: data.draw(values_of(parameter), label=name) for name, parameter in stack.parameters.items()
+    }
+    joined = stack.of_type(FUNCTION)[FORM]["VersionDescription"]
+    expected = [resolve(one, values) for one in joined["Fn::Join"][1]]
+    assert resolve(joined, values).split("\t") == expected
 
 
-def test_an_api_that_does_not_say_what_it_is_for_is_refused(stack: Template) -> None:
-    """The time of a build has its place behind a description, and goes to no other function's."""
-    bare = stack.text.replace("      Description: Answers the API and writes accepted events.\n", "")
-    with pytest.raises(ValueError, match="Description"):
-        switched_on(bare, BUILT)
+def test_the_description_has_room_for_more_than_the_defaults(stack: Template) -> None:
+    """Names of one's own are longer than ours now and then; where they do not fit, the deployment fails and says so."""
+    described = resolve(stack.of_type(FUNCTION)[FORM]["VersionDescription"], stack.defaults)
+    assert len(described) <= LONGEST * 0.6
 
 
-def _version(template: str) -> str:
-    """Return the logical id of the version that CloudFormation is told to publish."""
-    (name,) = Template(template).translated_of_type(VERSION)
-    return name
+def values_in(value: Any, parameters: dict[str, Json]) -> list[Any]:
+    """Return each part of a function's properties that depends on a parameter."""
+    match value:
+        case {"Ref": name}:
+            return [value] if name in parameters else []
+        case {"Fn::If": _}:
+            return [value]
+        case dict():
+            return [found for child in value.values() for found in values_in(child, parameters)]
+        case list():
+            return [found for child in value for found in values_in(child, parameters)]
+        case _:
+            return []
+
+
+def values_of(parameter: Json) -> st.SearchStrategy[str]:
+    """Return what CloudFormation lets a parameter be."""
+    match parameter:
+        case {"AllowedValues": list() as choices}:
+            return st.sampled_from([str(one) for one in choices])
+        case {"AllowedPattern": str() as pattern}:
+            return st.from_regex(pattern.removesuffix("$") + r"\Z")
+        case {"MinValue": int() as least, "MaxValue": int() as most}:
+            return st.integers(least, most).map(str)
+        case _:
+            raise AssertionError(f"nothing limits {parameter}")

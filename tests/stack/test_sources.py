@@ -8,7 +8,7 @@ from posthorn.replay import PAUSE, STALLED_MS
 from posthorn.schedule import MAX_DELAY
 from posthorn.settings import DeliverySettings
 from tests.stack.test_settings import variables_of
-from tests.template import FUNCTION, MAPPING, QUEUE, Json, Template, resolve, target
+from tests.template import MAPPING, QUEUE, Json, Template, resolve, target
 
 STREAM_RETENTION = 86_400  # DynamoDB keeps stream records for a day
 LONG_POLL = (
@@ -82,7 +82,7 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Templ
     """AWS asks for it, and for the time that a batch gathers, so that no message is seen again while its batch is retried."""
     for name, mapping in mappings_of(stack).items():
         if source := stack.of_type(QUEUE).get(mapping["source"]):
-            timeout = stack.of_type(FUNCTION)[mapping["function"]]["Timeout"]
+            timeout = stack.functions[mapping["function"]]["Timeout"]
             window = mapping.get("MaximumBatchingWindowInSeconds", 0)
             gathering = max(window, LONG_POLL) if window else 0
             assert source["VisibilityTimeout"] >= 6 * timeout + gathering, name
@@ -100,7 +100,7 @@ def test_only_what_has_waited_a_minute_waits_for_company(stack: Template) -> Non
 
 def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(stack: Template) -> None:
     """Whatever the deadline, nobody else can claim a delivery that a function may still be sending."""
-    timeout = stack.of_type(FUNCTION)["DeliverFunction"]["Timeout"]
+    timeout = stack.functions["DeliverFunction"]["Timeout"]
     deadline = stack.parameters["AttemptDeadline"]
     assert deadline["MinValue"] + LEASE_MARGIN_MS / 1000 >= timeout
     for mapping in mappings_of(stack).values():
@@ -112,7 +112,7 @@ def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(s
 def test_a_step_taken_for_lost_is_lost(stack: Template) -> None:
     """When a step's message comes again, the one it may not have sent counts as lost; while all is well, none does."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "ReplayFunction")
-    timeout = stack.of_type(FUNCTION)["ReplayFunction"]["Timeout"]
+    timeout = stack.functions["ReplayFunction"]["Timeout"]
     visibility = stack.of_type(QUEUE)[mapping["source"]]["VisibilityTimeout"]
     assert PAUSE + timeout < STALLED_MS / 1000 < visibility - timeout
 
@@ -133,7 +133,7 @@ def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
 def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
     """With the longest deadline, too, new attempts are begun in the first half of DispatchFunction's time."""
     reserve = stack.parameters["AttemptDeadline"]["MaxValue"] + MARGIN_MS / 1000
-    assert reserve <= stack.of_type(FUNCTION)["DispatchFunction"]["Timeout"] / 2
+    assert reserve <= stack.functions["DispatchFunction"]["Timeout"] / 2
 
 
 def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
@@ -191,6 +191,6 @@ def test_the_sweeper_runs_every_five_minutes_and_ends_before_the_next(stack: Tem
     (rule,) = stack.translated_of_type("AWS::Events::Rule").values()
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
     assert [target(one["Arn"]) for one in rule["Targets"]] == ["SweepFunction.Arn"]
-    assert MARGIN_MS <= stack.of_type(FUNCTION)["SweepFunction"]["Timeout"] * 1000 < 5 * 60 * 1000
+    assert MARGIN_MS <= stack.functions["SweepFunction"]["Timeout"] * 1000 < 5 * 60 * 1000
     hidden = max(queue.get("VisibilityTimeout", 0) for queue in stack.of_type(QUEUE).values())
     assert stack.parameters["SweepGrace"]["Default"] >= 3 * hidden

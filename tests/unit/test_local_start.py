@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from infra.local import __main__ as command
 from infra.local import emulator, places, sam
 from infra.local.account import ROOT, Account
 from infra.local.errors import StartFailed
@@ -35,6 +36,18 @@ def test_parameters_may_hold_anything(tmp_path: Path) -> None:
     """Spaces, quotes and emptiness reach the template as they are."""
     odd = {"BrandUserAgent": 'Acme "Hooks"/1.0 a=b', "BrandAliasHeader": ""}
     assert _written(tmp_path, odd).items() >= odd.items()
+
+
+@pytest.mark.parametrize("wrong", ["FirstRetryDelay", "=5", ""])
+def test_what_is_no_parameter_is_refused_before_anything_starts(
+    wrong: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make local PARAMETERS=FirstRetryDelay` says what is missing, and ends with 2 as a command does."""
+    with pytest.raises(SystemExit) as ended:
+        command.main(["AttemptDeadline=3", wrong])
+
+    assert ended.value.code == 2
+    assert f"{wrong!r} is not Key=Value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("machine", "expected"), [("x86_64", "x86_64"), ("aarch64", "arm64")])

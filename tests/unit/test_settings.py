@@ -47,7 +47,7 @@ API: Final = {
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "EMAIL_BACKEND": "ses",
     "FEEDBACK_TOPIC_ARN": TOPIC,
-    "API_DOMAIN": "execute-api.us-east-1.amazonaws.com",
+    "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
 }
 FEEDBACK: Final = {**STORE, "PARKING_QUEUE_URL": "https://sqs.example/parking"}
@@ -129,8 +129,7 @@ def test_the_settings_of_the_api() -> None:
         deliver_queue_url="https://sqs.example/deliver",
         replay_queue_url="https://sqs.example/replay",
         brand=DeliverySettings.read(DELIVERY).brand,
-        api_domain="execute-api.us-east-1.amazonaws.com",
-        api_domain_names=frozenset(),
+        api_hosts=frozenset({"a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}),
     )
 
 
@@ -185,12 +184,10 @@ def test_the_settings_of_the_delivering_functions() -> None:
 def test_names_of_the_api_are_compared_as_dns_does() -> None:
     """Case, a root dot, blanks and stray commas make no difference to which hosts are ours."""
     names = {"API_DOMAIN_NAMES": "API.acme.com., hooks.acme.com,,"}
-    listed = {"api.acme.com", "hooks.acme.com"}
-    assert ApiSettings.read(API | names).api_domain_names == listed
     own = {"API_HOST": "A1.Execute-API.us-east-1.amazonaws.com"}
-    assert DeliverySettings.read(DELIVERY | names | own).api_hosts == listed | {
-        "a1.execute-api.us-east-1.amazonaws.com"
-    }
+    expected = {"a1.execute-api.us-east-1.amazonaws.com", "api.acme.com", "hooks.acme.com"}
+    assert ApiSettings.read(API | names | own).api_hosts == expected
+    assert DeliverySettings.read(DELIVERY | names | own).api_hosts == expected
 
 
 @pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)

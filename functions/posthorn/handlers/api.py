@@ -34,12 +34,12 @@ _PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors '
 
 
 @lru_cache(maxsize=1)
-def office(api_id: str) -> Office:
-    return open_office(api_settings(), api_id=api_id)
+def office() -> Office:
+    return open_office(api_settings())
 
 
-def build(find_office: Callable[[str], Office]) -> APIGatewayHttpResolver:
-    """Make the resolver of all routes; the office for an API's id is asked for only when a request needs it."""
+def build(find_office: Callable[[], Office]) -> APIGatewayHttpResolver:
+    """Make the resolver of all routes; the office is asked for only when a request needs it."""
     app = APIGatewayHttpResolver()
     for route in ROUTES:
         rule = route.path.replace("{", "<").replace("}", ">")
@@ -63,12 +63,11 @@ def _app() -> APIGatewayHttpResolver:
 
 
 def _answering(
-    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[str], Office]
+    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[], Office]
 ) -> Callable[..., Response[str]]:
     def answer(**path: str) -> Response[str]:
         try:
-            event = app.current_event
-            return _answer(event, route, find_office(event.request_context.api_id), path)
+            return _answer(app.current_event, route, find_office(), path)
         except Problem as problem:
             return _problem(problem)
         except Unavailable as error:

@@ -84,15 +84,12 @@ class Office:
 def open_office(
     settings: ApiSettings,
     *,
-    api_id: str,
     clock: Callable[[], int] = now_ms,
     dice: Callable[[int], bytes] = secrets.token_bytes,
     resolver: Resolver = system_resolver,
 ) -> Office:
-    """Put the parts together for a process; `api_id` is what API Gateway calls the API that this process answers."""
+    """Put the parts together for a process."""
     store = settings.store
-    # The environment cannot hold this host: the API is made from the function, so the function is there first.
-    own_host = f"{api_id}.{settings.api_domain}".lower()
     dynamodb, kms = client("dynamodb"), client("kms")
     api_keys = ApiKeys(dynamodb, store.config_table)
     sealer = Sealer(kms, settings.secrets_key)
@@ -122,9 +119,7 @@ def open_office(
         cursors=Cursors(System(dynamodb, store.config_table), sealer, unsealer, dice=dice),
         sealer=sealer,
         unsealer=unsealer,
-        policy=Policy(
-            allow_private=store.allow_private_targets, own_hosts=settings.api_domain_names | {own_host}
-        ),
+        policy=Policy(allow_private=store.allow_private_targets, own_hosts=settings.api_hosts),
         resolver=resolver,
         clock=clock,
         dice=dice,
