@@ -10,6 +10,7 @@ from posthorn.delivery import Sender, policy_of
 from posthorn.queues import Parking, Queues
 from posthorn.signing_secrets import Unsealer
 from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.delivery_counts import DeliveryCounts
 from posthorn.stores.endpoint_states import EndpointStates
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.events import Events
@@ -73,6 +74,6 @@ def _watch(settings: DeliverySettings, clock: Callable[[], int]) -> Watch:
         EndpointStates(
             client("dynamodb"), store.config_table, store.events_table, retention_days=store.retention_days
         ),
-        Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days),
+        DeliveryCounts(client("dynamodb"), store.deliveries_table),
         clock=clock,
     )

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Self
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from posthorn.errors import SettingsError
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
 
 LOCAL_STAGE = "local"
 
@@ -174,34 +177,21 @@ class DeliverySettings:
         )
 
 
-@lru_cache(maxsize=1)
-def api_settings() -> ApiSettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return ApiSettings.read(os.environ)
+class _Settings(Protocol):
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self: ...
 
 
-@lru_cache(maxsize=1)
-def delivery_settings() -> DeliverySettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return DeliverySettings.read(os.environ)
+def _of_this_process[S: _Settings](kind: type[S]) -> "_lru_cache_wrapper[S]":
+    """Read settings when they are first asked for; the environment of a function never changes while it lives."""
+    return lru_cache(maxsize=1)(lambda: kind.read(os.environ))
 
 
-@lru_cache(maxsize=1)
-def feedback_settings() -> FeedbackSettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return FeedbackSettings.read(os.environ)
-
-
-@lru_cache(maxsize=1)
-def replay_settings() -> ReplaySettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return ReplaySettings.read(os.environ)
-
-
-@lru_cache(maxsize=1)
-def sweep_settings() -> SweepSettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return SweepSettings.read(os.environ)
+api_settings: Final = _of_this_process(ApiSettings)
+delivery_settings: Final = _of_this_process(DeliverySettings)
+feedback_settings: Final = _of_this_process(FeedbackSettings)
+replay_settings: Final = _of_this_process(ReplaySettings)
+sweep_settings: Final = _of_this_process(SweepSettings)
 
 
 def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from posthorn.delivery import Made
     from posthorn.models import Endpoint
-    from posthorn.stores.deliveries import Deliveries
+    from posthorn.stores.delivery_counts import DeliveryCounts
     from posthorn.stores.endpoint_states import EndpointStates
 
 REMEMBERED: Final = 10_000
@@ -43,9 +43,9 @@ class _Memory:
 class Watch:
     """One process's eye on the endpoints that it sends to."""
 
-    def __init__(self, states: EndpointStates, deliveries: Deliveries, *, clock: Callable[[], int]) -> None:
+    def __init__(self, states: EndpointStates, counts: DeliveryCounts, *, clock: Callable[[], int]) -> None:
         self._states = states
-        self._deliveries = deliveries
+        self._counts = counts
         self._clock = clock
         self._memories: OrderedDict[str, _Memory] = OrderedDict()
 
@@ -103,8 +103,8 @@ class Watch:
             self._states.warn(endpoint, notice, now_ms=now)
 
     def _is_given_up(self, endpoint: Endpoint, since: int) -> bool:
-        undelivered = self._deliveries.count_undelivered(endpoint.id, since_ms=since, limit=MIN_UNDELIVERED)
-        return undelivered >= MIN_UNDELIVERED
+        undelivered = self._counts.undelivered(endpoint.id, since_ms=since, limit=MIN_UNDELIVERED)
+        return undelivered.number >= MIN_UNDELIVERED
 
     def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
         now = self._clock()

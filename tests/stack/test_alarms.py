@@ -10,6 +10,7 @@ from itertools import chain
 from infra.cli import commands
 from infra.cli.dead_letters import QUEUES
 from posthorn.schedule import MAX_DELAY
+from tests.stack.breakages import broken_by
 from tests.stack.test_sources import dead_letter_queue_of, mappings_of
 from tests.template import (
     ALARM,
@@ -85,6 +86,18 @@ def watching(stack: Template, metric: str) -> dict[str, Json]:
     return found
 
 
+@broken_by(
+    (
+        "Dimensions: [{Name: ApiId, Value: !Ref Api}]",
+        "Dimensions: [{Name: ApiName, Value: !Ref Api}]",
+    ),
+    ("MetricName: 5xx", "MetricName: 5XXError"),
+    ("Value: !GetAtt DeliverQueue.QueueName}]", "Value: !Ref DeliverQueue}]"),
+    ("Value: !Ref SweepFunction}]", "Value: !GetAtt SweepFunction.Arn}]"),
+    ("Value: !Ref EventsTable}]", "Value: !Ref DeliverQueue}]"),
+    ("Namespace: AWS/DynamoDB", "Namespace: AWS/Dynamo"),
+    ("        Statistic: Maximum", "        Statistic: SampleCount"),
+)
 def test_every_alarm_watches_a_series_that_there_is(stack: Template) -> None:
     """AWS has the metric under this namespace, dimension and statistic, and the resource is one of the template's."""
     for name, alarm in alarms_of(stack).items():
@@ -99,6 +112,13 @@ def test_every_alarm_watches_a_series_that_there_is(stack: Template) -> None:
             assert metric["Period"] % 60 == 0, name
 
 
+@broken_by(
+    ("FILL(invoked, 0)", "invoked"),
+    ("Id: written", "Id: puts"),
+    ("          ReturnData: true", "          ReturnData: false"),
+    ("DatapointsToAlarm: 3 # the newest", "DatapointsToAlarm: 1 # the newest"),
+    ("            Period: 300 # as above", "            Period: 60 # as above"),
+)
 def test_what_is_calculated_is_calculated_from_what_is_there(stack: Template) -> None:
     """An expression names every metric beside it, fills what has no data, and is the one thing that is compared."""
     calculating = {name: alarm for name, alarm in alarms_of(stack).items() if "Metrics" in alarm}
@@ -113,6 +133,18 @@ def test_what_is_calculated_is_calculated_from_what_is_there(stack: Template) ->
         assert alarm["DatapointsToAlarm"] > 1
 
 
+@broken_by(
+    ("MetricName: ApproximateNumberOfMessagesVisible", "MetricName: NumberOfMessagesSent"),
+    (
+        "Dimensions: [{Name: QueueName, Value: !GetAtt DispatchDeadLetterQueue",
+        "Dimensions: [{Name: QueueName, Value: !GetAtt DeliverQueue",
+    ),
+    ("        Threshold: 1 # each has", "        Threshold: 10 # each has"),
+    (
+        "  # The next step of each bulk replay",
+        "  OtherDeadLetterQueue: {Type: AWS::SQS::Queue, Properties: {}}\n  # The next step of each bulk replay",
+    ),
+)
 def test_every_dead_letter_queue_rings_while_it_holds_anything(stack: Template) -> None:
     """Queues that nobody works on, those that sources give up into, have an alarm from the first message on."""
     mappings = mappings_of(stack).values()
@@ -125,6 +157,15 @@ def test_every_dead_letter_queue_rings_while_it_holds_anything(stack: Template) 
         assert (alarm["Threshold"], alarm["EvaluationPeriods"]) == (1, 1), name
 
 
+@broken_by(
+    (
+        "Dimensions: [{Name: QueueName, Value: !GetAtt ReplayQueue",
+        "Dimensions: [{Name: QueueName, Value: !GetAtt ReplayDeadLetterQueue",
+    ),
+    ("        Threshold: 900", "        Threshold: 800"),
+    ("        Threshold: 1900", "        Threshold: 900"),
+    ("        Threshold: 1900", "        Threshold: 345000"),
+)
 def test_every_working_queue_rings_when_its_oldest_message_is_late(stack: Template) -> None:
     """Late is what could have been a dead letter by now, after any delay, and long before it expires."""
     queues = stack.of_type(QUEUE)
@@ -138,6 +179,12 @@ def test_every_working_queue_rings_when_its_oldest_message_is_late(stack: Templa
         assert delay + receives <= alarm["Threshold"] <= queue["MessageRetentionPeriod"] / 24, name
 
 
+@broken_by(
+    ("Threshold: 300000 #", "Threshold: 300 #"),
+    ("Threshold: 300000 #", "Threshold: 21600000 #"),
+    ("MetricName: IteratorAge", "MetricName: Duration"),
+    ("Period: 300 # a batch", "Period: 60 # a batch"),
+)
 def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
     """The age of records has an alarm that no single slow batch sets off, hours before they are given up."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["source"] == "EventsTable")
@@ -151,6 +198,13 @@ def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
     assert alarm["Period"] > timeout
 
 
+@broken_by(
+    ("Value: !Ref EventsTable}]", "Value: !Ref DeliveriesTable}]"),
+    (
+        "MetricName: Invocations\n              Dimensions: [{Name: FunctionName, Value: !Ref DispatchFunction}]",
+        "MetricName: Invocations\n              Dimensions: [{Name: FunctionName, Value: !Ref DeliverFunction}]",
+    ),
+)
 def test_an_accepted_event_that_nobody_dispatches_rings(stack: Template) -> None:
     """Writes to the table that the stream comes from are held against the invocations of whoever reads it."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["source"] == "EventsTable")
@@ -161,6 +215,10 @@ def test_an_accepted_event_that_nobody_dispatches_rings(stack: Template) -> None
     assert watched == {"ConsumedWriteCapacityUnits": mapping["source"], "Invocations": mapping["function"]}
 
 
+@broken_by(
+    ("EvaluationPeriods: 2 #", "EvaluationPeriods: 3 #"),
+    ("MetricName: Throttles", "MetricName: Errors"),
+)
 def test_throttles_ring_before_they_make_dead_letters(stack: Template) -> None:
     """Both functions that deliver have an alarm that is sooner than the receives of a message are used up."""
     alarms = watching(stack, "Throttles")
@@ -172,6 +230,11 @@ def test_throttles_ring_before_they_make_dead_letters(stack: Template) -> None:
                 assert patience < queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
 
 
+@broken_by(
+    ("Schedule: rate(5 minutes)", "Schedule: rate(10 minutes)"),
+    ("EvaluationPeriods: 3 #", "EvaluationPeriods: 1 #"),
+    ("Value: !Ref SweepFunction}]", "Value: !Ref ReplayFunction}]"),
+)
 def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Template) -> None:
     """Nobody waits for these functions: each has an alarm whose every period has a run in it."""
     schedules = {
@@ -187,6 +250,10 @@ def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Templa
         assert alarm["EvaluationPeriods"] > 1
 
 
+@broken_by(
+    ("DatapointsToAlarm: 3 # and", "DatapointsToAlarm: 1 # and"),
+    ("MetricName: 5xx", "MetricName: 4xx"),
+)
 def test_the_api_rings_when_it_fails(stack: Template) -> None:
     """5xx ring, not those of a single minute, and at one request a minute, too."""
     alarm = watching(stack, "5xx")["Api"]
@@ -195,6 +262,15 @@ def test_the_api_rings_when_it_fails(stack: Template) -> None:
     assert alarm["Threshold"] == 1
 
 
+@broken_by(
+    ("WithAlarms: !Not [!Equals", "WithAlarms: !Or [!Equals [a, a], !Equals"),
+    (
+        "  SweepErrorsAlarm:\n    Type: AWS::CloudWatch::Alarm\n    Condition: WithAlarms\n",
+        "  SweepErrorsAlarm:\n    Type: AWS::CloudWatch::Alarm\n",
+    ),
+    ("        OKActions: [!Ref AlarmTopicArn]\n", "        OKActions: []\n"),
+    ("    AlarmActions: [!Ref AlarmTopicArn]", "    AlarmActions: [!Ref FeedbackTopic]"),
+)
 def test_alarms_are_made_for_a_topic_and_tell_it_twice(stack: Template) -> None:
     """Without a topic there is no alarm; with one, each tells it when it begins and when it is over."""
     condition = stack.data["Conditions"]["WithAlarms"]
@@ -207,12 +283,26 @@ def test_alarms_are_made_for_a_topic_and_tell_it_twice(stack: Template) -> None:
         assert alarm.get("ActionsEnabled", True) is True, name
 
 
+@broken_by(
+    ("TreatMissingData: notBreaching", "TreatMissingData: breaching"),
+)
 def test_no_data_is_no_alarm(stack: Template) -> None:
     """An installation without traffic has no data for most metrics, and rings for none of them."""
     for name, alarm in alarms_of(stack).items():
         assert alarm["TreatMissingData"] == "notBreaching", name
 
 
+@broken_by(
+    ("posthorn dead-letters --stack", "posthorn letters --stack"),
+    ("--queue deliver`", "--queue delivery`"),
+    ("--stack ${AWS::StackName} --queue replay", "--stack posthorn-${Stage} --queue replay"),
+    (
+        "`posthorn redispatch --stack ${AWS::StackName} --since",
+        "`posthorn redispatch --stack ${AWS::StackName} --from",
+    ),
+    ('README, "When an alarm rings"', 'README, "Alarms"'),
+    ("the log of SweepFunction", "the log of SweeperFunction"),
+)
 def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:
     """What the mail says: sentences with a command that can be run as it stands, or a part of the README that exists."""
     parser = commands._parser()
@@ -236,6 +326,9 @@ def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:
         assert set(re.findall(r"\w+Function", text)) <= stack.functions.keys(), name
 
 
+@broken_by(
+    ("--queue feedback --move", "--queue replay --move"),
+)
 def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Template) -> None:
     """What `--queue` says in the description is the queue that is watched."""
     for queue, alarm in watching(stack, "ApproximateNumberOfMessagesVisible").items():
@@ -244,6 +337,13 @@ def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Temp
         assert named == {queue}
 
 
+@broken_by(
+    ("  SweepErrorsAlarm:\n", "  SweepFailuresAlarm:\n"),
+    (
+        "      AlarmDescription: >-\n        The API answered",
+        "      Metrics: []\n      AlarmDescription: >-\n        The API answered",
+    ),
+)
 def test_the_readme_has_a_line_for_each_alarm_and_the_price_of_all(stack: Template) -> None:
     """Its table names every alarm once, and its sum is that of the metrics the alarms look at."""
     (section,) = re.findall(rf"^## {SECTION}$(.*?)^## ", README, re.MULTILINE | re.DOTALL)

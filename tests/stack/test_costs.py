@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 
 from infra.cost import model, show
 from tests.bench.counting import LOG_EVENT_BYTES
+from tests.stack.breakages import broken_by
 from tests.stack.test_sources import mappings_of
 from tests.template import QUEUE, Template
 
@@ -19,6 +20,11 @@ REQUEST = {
 }
 
 
+@broken_by(
+    ("MemorySize: 512 # CPU follows memory; pydantic", "MemorySize: 1024 # CPU follows memory; pydantic"),
+    ("    Default: 256\n", "    Default: 512\n"),
+    ("    MaxValue: 3008 #", "    MaxValue: 4096 #"),
+)
 def test_the_model_reckons_with_the_memory_of_the_template(stack: Template) -> None:
     """What is paid by the MB is what is deployed by default, and the command takes what the parameter takes."""
     memory = stack.parameters["DeliveryMemory"]
@@ -28,6 +34,12 @@ def test_the_model_reckons_with_the_memory_of_the_template(stack: Template) -> N
     assert [_is_taken(value) for value in (least - 1, least, most, most + 1)] == [False, True, True, False]
 
 
+@broken_by(
+    ("    Default: 4 #", "    Default: 10 #"),
+    ("BatchSize: 100 #", "BatchSize: 50 #"),
+    ("BatchSize: 10 # as above", "BatchSize: 5 # as above"),
+    ("MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 1"),
+)
 def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) -> None:
     """Lanes, batches and windows decide how many share an invocation; every queue with a mapping is polled."""
     mappings = mappings_of(stack)
@@ -43,6 +55,9 @@ def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) ->
     assert len(mappings) == model.QUEUES
 
 
+@broken_by(
+    ('"ms":"$context.responseLatency"', '"latency":"$context.responseLatency"'),
+)
 def test_the_model_reckons_with_a_line_of_the_access_log(stack: Template) -> None:
     """The template's format, with a publish's values in it, and what CloudWatch adds to each line."""
     line = stack.resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"]
@@ -50,6 +65,9 @@ def test_the_model_reckons_with_a_line_of_the_access_log(stack: Template) -> Non
     assert len(written) + LOG_EVENT_BYTES == model.ACCESS_LOG_BYTES
 
 
+@broken_by(
+    ("for about $2 a month", "for about $1 a month"),
+)
 def test_who_decides_about_snapshots_sees_their_price(stack: Template) -> None:
     """The parameter says what the model reckons: dollars a month, and dollars for a thousand starts."""
     month, restore = model.snapstart()

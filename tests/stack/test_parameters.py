@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from posthorn.settings import Brand, EmailBackend
+from tests.stack.breakages import broken_by
 from tests.template import Template
 
 # default and the smallest and largest value that is taken
@@ -41,12 +42,19 @@ TEXTS = {
 }
 
 
+@broken_by(
+    ("Description: Seconds between the first attempt and the first retry.", "Description: to do"),
+)
 def test_every_parameter_says_what_it_is_for(stack: Template) -> None:
     """`sam deploy --guided` shows the description, so each parameter has one that is a sentence."""
     for name, parameter in stack.parameters.items():
         assert re.fullmatch(r"[A-Z`].{15,}\.", parameter.get("Description", "")), name
 
 
+@broken_by(
+    ("    Default: 10\n", ""),
+    ("    AllowedPattern: ^[a-z][a-z0-9-]{0,15}$\n", ""),
+)
 def test_every_parameter_has_a_default_and_a_limit(stack: Template) -> None:
     """A deployment needs no answer, and no answer is taken unseen; none is missing from the tables above."""
     assert stack.parameters.keys() == RANGES.keys() | CHOICES.keys() | TEXTS.keys()
@@ -55,6 +63,10 @@ def test_every_parameter_has_a_default_and_a_limit(stack: Template) -> None:
         assert {"AllowedValues", "AllowedPattern", "MaxValue"} & parameter.keys(), name
 
 
+@broken_by(
+    ("    Default: 60\n", "    Default: 61\n"),
+    ("    MaxValue: 900 #", "    MaxValue: 901 #"),
+)
 def test_numbers_stay_in_their_range(stack: Template) -> None:
     """Retries come after 1, 5 and 15 minutes, and nothing can be set that SQS or Lambda could not do."""
     found = {
@@ -65,6 +77,9 @@ def test_numbers_stay_in_their_range(stack: Template) -> None:
     assert found == RANGES
 
 
+@broken_by(
+    ('Default: "false"', 'Default: "true"'),
+)
 def test_choices_are_those_that_the_service_knows(stack: Template) -> None:
     """Where only certain values make sense, only they are taken."""
     found = {
@@ -75,12 +90,21 @@ def test_choices_are_those_that_the_service_knows(stack: Template) -> None:
     assert found == CHOICES
 
 
+@broken_by(
+    ("Default: X-SMASHSEND", "Default: X-Acme"),
+)
 def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
     """The brand is the same whether it comes from the template or from the code's own defaults."""
     found = {name: one["Default"] for name, one in stack.parameters.items() if "AllowedPattern" in one}
     assert found == TEXTS
 
 
+@broken_by(
+    ("AllowedPattern: ^[!-~]([ -~]{0,98}[!-~])?$", "AllowedPattern: ^[^x]*$"),
+    name="BrandUserAgent",
+    taken=["x"],
+    refused=["a\r\nHost: b"],
+)
 @pytest.mark.parametrize(
     ("name", "taken", "refused"),
     [

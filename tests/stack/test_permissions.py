@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 from posthorn.email.ses import PREFIX
 from posthorn.signing_secrets import Sealer, Unsealer
 from tests.modules import closure, modules
+from tests.stack.breakages import broken_by
 from tests.template import KEY, QUEUE, ROLE, Json, Template, target
 
 WRITE_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
@@ -152,11 +153,27 @@ def resource_of(value: Any) -> str:
             return target(value)
 
 
+@broken_by(
+    (
+        "Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:BatchWriteItem]",
+        "Action: [dynamodb:GetItem, dynamodb:Query, dynamodb:PutItem, dynamodb:BatchWriteItem, dynamodb:Scan]",
+    ),
+    (
+        "                  - !GetAtt DispatchDeadLetterQueue.Arn\n",
+        "                  - !GetAtt DeliverDeadLetterQueue.Arn\n",
+    ),
+)
 def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
     """The roles and the table above say the same, so a new right is a decision and no side effect."""
     assert {name: rights_of(stack, name) for name in stack.functions} == ALLOWED
 
 
+@broken_by(
+    ("Action: sqs:SendMessage", "Action: sqs:Send*"),
+    ("Resource: !GetAtt EventsTable.StreamArn", 'Resource: !Sub "${EventsTable.Arn}/stream/*"'),
+    (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
+    (":identity/*", ":identity/example.com"),
+)
 def test_no_role_holds_a_wildcard(stack: Template) -> None:
     """No action of a role contains a star, and no resource but those above, as written and as translated."""
     for roles in (stack.of_type(ROLE), stack.translated_of_type(ROLE)):
@@ -168,12 +185,19 @@ def test_no_role_holds_a_wildcard(stack: Template) -> None:
         assert found == WILDCARDS.keys()
 
 
+@broken_by(
+    (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
+)
 def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Template) -> None:
     """The wildcard covers the names that the backend makes, and begins with all of its prefix."""
     assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-cs_")
     assert rights_of(stack, "ApiFunction")["ses:DeleteConfigurationSet"] == {SETS}
 
 
+@broken_by(
+    ("Role: !GetAtt DeliverRole.Arn", "Role: !GetAtt DispatchRole.Arn"),
+    ("Principal: {Service: lambda.amazonaws.com}", 'Principal: {AWS: "*"}'),
+)
 def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: Template) -> None:
     """Roles and functions match one to one, and nobody but the Lambda service can assume one."""
     assert sorted(role_of(stack, name) for name in stack.functions) == sorted(stack.of_type(ROLE))
@@ -186,6 +210,13 @@ def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: T
         }, name
 
 
+@broken_by(
+    ("      Role: !GetAtt DeliverRole.Arn\n", ""),
+    (
+        "      Description: What DeliverFunction may do.\n",
+        "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess']\n",
+    ),
+)
 def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
     """What is written is all there is: the translation makes no role, and attaches nothing to ours."""
     translated = stack.translated_of_type(ROLE)
@@ -199,6 +230,10 @@ def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
     assert {kind for kind in kinds if kind.startswith("AWS::IAM::")} == {ROLE}
 
 
+@broken_by(
+    ("      Timeout: 29", "      FunctionUrlConfig: {AuthType: NONE}\n      Timeout: 29"),
+    ("${Api}/*/*", "*"),
+)
 def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> None:
     """ApiFunction is called by our API, SweepFunction by our rule, and no other by anybody but its mappings."""
     permissions = stack.translated_of_type("AWS::Lambda::Permission")
@@ -214,6 +249,13 @@ def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> N
     assert stack.translated_of_type("AWS::Lambda::Url") == {}
 
 
+@broken_by(
+    ("dynamodb:DeleteItem]", "dynamodb:DeleteItem, dynamodb:Scan]"),
+    (
+        "Action: sns:Publish\n                Resource: !Ref FeedbackTopic\n              # Decrypt",
+        "Action: sns:Subscribe\n                Resource: !Ref FeedbackTopic\n              # Decrypt",
+    ),
+)
 def test_every_right_has_a_caller(stack: Template) -> None:
     """Each action is called by name in the code that the function loads, or belongs to Lambda itself."""
     for name, function in stack.functions.items():
@@ -257,6 +299,12 @@ def users_of_the_key(stack: Template) -> dict[str, list[Json]]:
     return {name: statements for name, statements in found.items() if statements}
 
 
+@broken_by(
+    (
+        '                    "kms:EncryptionContext:app": posthorn\n',
+        '                    "aws:SourceVpc": vpc\n',
+    ),
+)
 def test_every_right_on_the_key_hangs_on_the_encryption_context(stack: Template) -> None:
     """A function cannot use the key for anything but what Posthorn itself has sealed."""
     users = users_of_the_key(stack)
@@ -265,6 +313,9 @@ def test_every_right_on_the_key_hangs_on_the_encryption_context(stack: Template)
         assert [one.get("Condition") for one in statements] == [ONLY_FOR_POSTHORN], name
 
 
+@broken_by(
+    ('"kms:EncryptionContext:app": posthorn', '"kms:EncryptionContext:app": other'),
+)
 def test_the_code_sends_the_context_that_the_roles_ask_for(stack: Template) -> None:
     """What one role's condition lets be sealed, the same condition lets be opened."""
     for statements in users_of_the_key(stack).values():
@@ -275,6 +326,9 @@ def test_the_code_sends_the_context_that_the_roles_ask_for(stack: Template) -> N
         assert Sealer(kms, "key").seal("secret", workspace="w", endpoint_id="e", version=1).version == 1
 
 
+@broken_by(
+    ('                "kms:CallerAccount": !Ref AWS::AccountId\n', ""),
+)
 def test_the_key_policy_is_exactly_this(stack: Template) -> None:
     """The account decides through IAM, and DynamoDB uses the key for its tables; nobody else is named."""
     assert stack.of_type(KEY)["SecretsKey"]["KeyPolicy"] == {
@@ -311,6 +365,9 @@ def test_the_key_policy_is_exactly_this(stack: Template) -> None:
     }
 
 
+@broken_by(
+    ("                  - !GetAtt DispatchDeadLetterQueue.Arn\n", ""),
+)
 def test_a_function_may_send_to_every_queue_it_knows(stack: Template) -> None:
     """A queue URL in an environment comes with the right to send there, or with a reason why not."""
     without = {

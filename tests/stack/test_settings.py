@@ -23,6 +23,7 @@ from posthorn.settings import (
 )
 from posthorn.telemetry import log
 from tests.modules import modules
+from tests.stack.breakages import broken_by
 from tests.template import (
     API,
     API_ID,
@@ -91,11 +92,17 @@ def names_read(stack: Template, function: str) -> set[str]:
     return names
 
 
+@broken_by(
+    ("  DeliverFunction:\n", "  SendFunction:\n"),
+)
 def test_every_function_has_settings(stack: Template) -> None:
     """A function that is added to the template is added to the table above, too."""
     assert SETTINGS.keys() == stack.functions.keys()
 
 
+@broken_by(
+    ("posthorn.handlers.api.handler", "posthorn.handlers.deliver.handler"),
+)
 def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> None:
     """The table above is no invention: a handler calls the reader of these settings, and no other's."""
     readers = {
@@ -108,6 +115,12 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
         assert names & set(readers.values()) == {readers[SETTINGS[name]]}, name
 
 
+@broken_by(
+    ("          ATTEMPT_DEADLINE: !Ref AttemptDeadline\n", ""),
+    ("            BRAND_ALIAS_HEADER: !Ref BrandAliasHeader\n", ""),
+    ("        STAGE: !Ref Stage\n", ""),
+    function="DispatchFunction",
+)
 @pytest.mark.parametrize("function", SETTINGS)
 def test_settings_find_what_they_read(stack: Template, function: str) -> None:
     """The template gives a function every variable that its settings ask for."""
@@ -115,6 +128,11 @@ def test_settings_find_what_they_read(stack: Template, function: str) -> None:
     assert not missing
 
 
+@broken_by(
+    ("        STAGE: !Ref Stage\n", "        STAGE: !Ref Stage\n        COLOUR: !Ref Stage\n"),
+    ("        RES_OPTIONS: timeout:1 attempts:2\n", ""),
+    function="DispatchFunction",
+)
 @pytest.mark.parametrize("function", SETTINGS)
 def test_nothing_is_given_that_nobody_reads(stack: Template, function: str) -> None:
     """Every variable is read by the function's settings or, for a written reason, by somebody else."""
@@ -122,6 +140,9 @@ def test_nothing_is_given_that_nobody_reads(stack: Template, function: str) -> N
     assert unread == READ_BY_OTHERS.keys()
 
 
+@broken_by(
+    ("STAGE: !Ref Stage", "STAGE: prod"),
+)
 def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> None:
     """No installation's own name is written out, except for what other people's code reads."""
     for function in stack.functions:
@@ -129,6 +150,9 @@ def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> No
             assert isinstance(value, str) == (name in READ_BY_OTHERS), (function, name)
 
 
+@broken_by(
+    ("RES_OPTIONS: timeout:1 attempts:2", f"RES_OPTIONS: {'timeout:1 ' * 200}"),
+)
 def test_an_environment_has_room_to_spare(stack: Template) -> None:
     """Names of the greatest length AWS makes stay below the 4 KB that Lambda allows an environment."""
     queue_url = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/" + "q" * 80
@@ -145,6 +169,12 @@ def test_powertools_takes_the_service_name_from_the_environment(monkeypatch: pyt
     assert log.__wrapped__().service == "another-name"
 
 
+@broken_by(
+    ("- Assert: !Equals [!Ref Stage, local]", "- Assert: !Equals [!Ref Stage, prod]"),
+    stage="prod",
+    allow="true",
+    taken=False,
+)
 @pytest.mark.parametrize(
     ("stage", "allow", "taken"),
     [
@@ -170,6 +200,13 @@ def test_the_rule_and_the_settings_agree_on_private_targets(
                 settings.read(variables)
 
 
+@broken_by(
+    ("by-stage], !Equals [!Ref Stage, local]", "by-stage], !Equals [!Ref Stage, prod]"),
+    ("!If [SimulatedMail, simulator, ses]", "!If [SimulatedMail, ses, simulator]"),
+    stage="prod",
+    backend="by-stage",
+    is_simulated=False,
+)
 @pytest.mark.parametrize(
     ("stage", "backend", "is_simulated"),
     [
@@ -190,6 +227,10 @@ def test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local(
     assert holds(condition, {"Stage": stage, "EmailBackend": backend}) == is_simulated
 
 
+@broken_by(
+    ("API_HOST: !Sub ${Api}.execute-api", "API_HOST: !Sub ${Stage}.execute-api"),
+    ("API_DOMAIN_NAMES: !Ref ApiDomainNames", "API_DOMAIN_NAMES: !Ref Stage"),
+)
 def test_every_function_that_checks_urls_knows_the_hosts_of_the_api(stack: Template) -> None:
     """No webhook can lead back to the API: the URL of the outputs and the listed names are all refused."""
     url = resolve(stack.data["Outputs"]["ApiUrl"]["Value"], PSEUDO_PARAMETERS | {"Api": API_ID})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.stack.breakages import broken_by
 from tests.template import FUNCTION, Template, holds, load, resolve
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ OF_SNAPSHOTS = {
 }
 
 
+@broken_by(
+    (
+        'ApiSnapshots: !Equals [!Ref ApiSnapStart, "true"]',
+        'ApiSnapshots: !Equals [!Ref ApiSnapStart, "false"]',
+    ),
+    ("    Condition: ApiSnapshots\n", ""),
+)
 def test_nothing_of_it_is_there_by_default(stack: Template) -> None:
     """The function, its version and its alias, which are paid for, are made when the parameter is true."""
     condition = stack.data["Conditions"]["ApiSnapshots"]
@@ -37,6 +45,9 @@ def test_nothing_of_it_is_there_by_default(stack: Template) -> None:
     assert made == {"AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
 
 
+@broken_by(
+    ("<<: *ApiFunction\n", "<<: *ApiFunction\n      Timeout: 10\n"),
+)
 def test_it_is_the_same_function(stack: Template) -> None:
     """What starts from snapshots has the code, the environment, the role and the log of ApiFunction."""
     plain, form = stack.of_type(FUNCTION)["ApiFunction"], stack.of_type(FUNCTION)[FORM]
@@ -44,6 +55,9 @@ def test_it_is_the_same_function(stack: Template) -> None:
     assert {name: value for name, value in form.items() if name not in OF_SNAPSHOTS} == plain
 
 
+@broken_by(
+    ("SnapStart: {ApplyOn: PublishedVersions}", "SnapStart: {ApplyOn: None}"),
+)
 def test_the_alias_leads_to_a_version_with_a_snapshot(stack: Template) -> None:
     """Lambda makes snapshots of published versions, and the alias is the newest of them."""
     (alias,) = stack.translated_of_type("AWS::Lambda::Alias").values()
@@ -53,6 +67,9 @@ def test_the_alias_leads_to_a_version_with_a_snapshot(stack: Template) -> None:
     assert alias["FunctionVersion"] == {"Fn::GetAtt": [name, "Version"]}
 
 
+@broken_by(
+    ("VersionDeletionPolicy: Delete", "VersionDeletionPolicy: Retain"),
+)
 def test_a_version_that_is_no_longer_called_is_deleted(stack: Template) -> None:
     """Each version's snapshot is paid for as long as the version exists."""
     (version,) = (
@@ -61,11 +78,20 @@ def test_a_version_that_is_no_longer_called_is_deleted(stack: Template) -> None:
     assert version["DeletionPolicy"] == version.get("UpdateReplacePolicy", "Delete") == "Delete"
 
 
+@broken_by(
+    (
+        "MemorySize: !Ref DeliveryMemory",
+        "SnapStart: {ApplyOn: PublishedVersions}\n      MemorySize: 256 #",
+    ),
+)
 def test_no_other_function_has_snapshots(stack: Template) -> None:
     """Functions that make TLS connections with a library of their own are never cloned from one snapshot."""
     assert [name for name, one in stack.of_type(FUNCTION).items() if OF_SNAPSHOTS & one.keys()] == [FORM]
 
 
+@broken_by(
+    ("      AutoPublishAliasAllProperties: true\n", ""),
+)
 def test_a_property_that_changes_makes_a_version(stack: Template) -> None:
     """SAM calls the version by another name when the code's place or a property differs."""
     ((version, _),) = stack.translated_of_type("AWS::Lambda::Version").items()
@@ -75,6 +101,14 @@ def test_a_property_that_changes_makes_a_version(stack: Template) -> None:
         assert version not in other.translated_of_type("AWS::Lambda::Version"), old
 
 
+@broken_by(
+    ("          - !Ref LogLevel\n", ""),
+    ("          - *EmailBackend\n", "          - !Ref EmailBackend\n"),
+    (
+        "          - !Ref ApiDomainNames\n",
+        "          - !Ref ApiDomainNames\n          - !Ref SweepGrace\n",
+    ),
+)
 def test_a_parameter_that_changes_makes_a_version(stack: Template) -> None:
     """The description, whose change makes a version, has each value that parameters give the function, and no other.
 
@@ -99,6 +133,9 @@ def test_the_values_can_be_read_back_from_the_description(data: st.DataObject) -
     assert resolve(joined, values).split("\t") == expected
 
 
+@broken_by(
+    ("    Default: SMASHSEND-Webhook/1.0", f"    Default: SMASHSEND-Webhook/1.0 {'and more ' * 5}"),
+)
 def test_the_description_has_room_for_more_than_the_defaults(stack: Template) -> None:
     """Names of one's own are longer than ours now and then; where they do not fit, the deployment fails and says so."""
     described = resolve(stack.of_type(FUNCTION)[FORM]["VersionDescription"], stack.defaults)

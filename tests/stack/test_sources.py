@@ -7,6 +7,7 @@ from posthorn.dispatch import MARGIN_MS
 from posthorn.replay import PAUSE, STALLED_MS
 from posthorn.schedule import MAX_DELAY
 from posthorn.settings import DeliverySettings
+from tests.stack.breakages import broken_by
 from tests.stack.test_settings import variables_of
 from tests.template import MAPPING, QUEUE, Json, Template, resolve, target
 
@@ -35,6 +36,9 @@ def dead_letter_queue_of(stack: Template, mapping: Json) -> str:
     return target(destination).removesuffix(".Arn")
 
 
+@broken_by(
+    ("Queue: !GetAtt Retry15MinQueue.Arn", "Queue: !GetAtt DispatchDeadLetterQueue.Arn"),
+)
 def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
     """DispatchFunction reads the stream, three functions the queues of their work, nobody a dead letter."""
     assert sorted(mappings_of(stack)) == [
@@ -48,12 +52,26 @@ def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
     ]
 
 
+@broken_by(
+    (
+        "            FunctionResponseTypes: [ReportBatchItemFailures]\n            ScalingConfig",
+        "            ScalingConfig",
+    ),
+)
 def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
     """Every source lets its function name the records that failed."""
     for name, mapping in mappings_of(stack).items():
         assert mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"], name
 
 
+@broken_by(
+    (
+        "Destination: !GetAtt DispatchDeadLetterQueue.Arn",
+        "Destination: !GetAtt DeliverDeadLetterQueue.Arn",
+    ),
+    ("      RedrivePolicy: *AfterFiveReceives\n", ""),
+    ("PARKING_QUEUE_URL: !Ref FeedbackDeadLetterQueue", "PARKING_QUEUE_URL: !Ref DeliverDeadLetterQueue"),
+)
 def test_what_is_given_up_on_is_kept(stack: Template) -> None:
     """Every source has a dead-letter queue in the template, and it is the one the function parks in, too."""
     for name, mapping in mappings_of(stack).items():
@@ -62,6 +80,10 @@ def test_what_is_given_up_on_is_kept(stack: Template) -> None:
         assert dead_letters == target(stack.variables(mapping["function"])["PARKING_QUEUE_URL"]), name
 
 
+@broken_by(
+    ("MessageRetentionPeriod: 1209600 # 14 days, longer", "MessageRetentionPeriod: 345600 # as long"),
+    ("MessageRetentionPeriod: 1209600 # 14 days, the longest", "MessageRetentionPeriod: 86400 # one day"),
+)
 def test_a_dead_letter_is_kept_longer_than_it_waited(stack: Template) -> None:
     """A message keeps its age when it moves, so a dead-letter queue must keep it longer than its source."""
     queues = stack.of_type(QUEUE)
@@ -71,6 +93,9 @@ def test_a_dead_letter_is_kept_longer_than_it_waited(stack: Template) -> None:
         assert queues[dead_letter_queue_of(stack, mapping)]["MessageRetentionPeriod"] > kept, name
 
 
+@broken_by(
+    ("maxReceiveCount: 5", "maxReceiveCount: 3"),
+)
 def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
     """AWS asks for at least five receives before a message that Lambda reads is a dead letter."""
     for mapping in mappings_of(stack).values():
@@ -78,6 +103,10 @@ def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
             assert source["RedrivePolicy"]["maxReceiveCount"] >= 5
 
 
+@broken_by(
+    ("VisibilityTimeout: 180", "VisibilityTimeout: 179"),
+    ("VisibilityTimeout: 200", "VisibilityTimeout: 182"),
+)
 def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Template) -> None:
     """AWS asks for it, and for the time that a batch gathers, so that no message is seen again while its batch is retried."""
     for name, mapping in mappings_of(stack).items():
@@ -88,6 +117,13 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Templ
             assert source["VisibilityTimeout"] >= 6 * timeout + gathering, name
 
 
+@broken_by(
+    ("            MaximumBatchingWindowInSeconds: 2 # as", "            #"),
+    (
+        "            BatchSize: 10 # all",
+        "            MaximumBatchingWindowInSeconds: 2\n            BatchSize: 10 #",
+    ),
+)
 def test_only_what_has_waited_a_minute_waits_for_company(stack: Template) -> None:
     """Retries gather for a moment, so that they share an invocation; nothing that somebody waits for does."""
     windows = {
@@ -98,6 +134,11 @@ def test_only_what_has_waited_a_minute_waits_for_company(stack: Template) -> Non
     assert windows == {"Retry1MinQueue": 2, "Retry5MinQueue": 2, "Retry15MinQueue": 2}
 
 
+@broken_by(
+    ("Timeout: 30 ", "Timeout: 60 "),
+    ("VisibilityTimeout: 180", "VisibilityTimeout: 40"),
+    ("VisibilityTimeout: 200", "VisibilityTimeout: 45"),
+)
 def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(stack: Template) -> None:
     """Whatever the deadline, nobody else can claim a delivery that a function may still be sending."""
     timeout = stack.functions["DeliverFunction"]["Timeout"]
@@ -109,6 +150,10 @@ def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(s
             assert deadline["MaxValue"] + LEASE_MARGIN_MS / 1000 < source["VisibilityTimeout"]
 
 
+@broken_by(
+    ("VisibilityTimeout: 180", "VisibilityTimeout: 150"),
+    ("Timeout: 30 # a page", "Timeout: 119 # a page"),
+)
 def test_a_step_taken_for_lost_is_lost(stack: Template) -> None:
     """When a step's message comes again, the one it may not have sent counts as lost; while all is well, none does."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "ReplayFunction")
@@ -117,6 +162,12 @@ def test_a_step_taken_for_lost_is_lost(stack: Template) -> None:
     assert PAUSE + timeout < STALLED_MS / 1000 < visibility - timeout
 
 
+@broken_by(
+    ("RecursiveLoop: Allow", "RecursiveLoop: Terminate"),
+    ("      RecursiveLoop: Allow\n", ""),
+    ("BatchSize: 1 #", "BatchSize: 10 #"),
+    ("REPLAY_QUEUE_URL: !Ref ReplayQueue", "REPLAY_QUEUE_URL: !Ref DeliverQueue"),
+)
 def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
     """The function that sends to its own queue is exempt from Lambda's loop detection, and no other is."""
     allowed = {
@@ -130,12 +181,19 @@ def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
     assert mapping["BatchSize"] == 1
 
 
+@broken_by(
+    ("Timeout: 60 ", "Timeout: 45 "),
+)
 def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
     """With the longest deadline, too, new attempts are begun in the first half of DispatchFunction's time."""
     reserve = stack.parameters["AttemptDeadline"]["MaxValue"] + MARGIN_MS / 1000
     assert reserve <= stack.functions["DispatchFunction"]["Timeout"] / 2
 
 
+@broken_by(
+    ("MaximumConcurrency: 100", "MaximumConcurrency: 400"),
+    ("            ScalingConfig: {MaximumConcurrency: 100}", "            #"),
+)
 def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
     """Every queue is bounded, and together they leave half of a new account's 1,000 to everything else."""
     bounds = [
@@ -147,12 +205,20 @@ def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
     assert sum(bounds) <= 500
 
 
+@broken_by(
+    ("SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"),
+)
 def test_queues_are_encrypted(stack: Template) -> None:
     """Every queue is encrypted at rest, by SQS's own key."""
     for name, queue in stack.of_type(QUEUE).items():
         assert queue["SqsManagedSseEnabled"] is True, name
 
 
+@broken_by(
+    ("SECOND_RETRY_QUEUE_URL: !Ref Retry5MinQueue", "SECOND_RETRY_QUEUE_URL: !Ref Retry15MinQueue"),
+    ("DelaySeconds: !Ref SecondRetryDelay", "DelaySeconds: !Ref FirstRetryDelay"),
+    ("      VisibilityTimeout: 180", "      DelaySeconds: 5\n      VisibilityTimeout: 180"),
+)
 def test_each_retry_waits_in_its_own_queue_for_its_own_delay(stack: Template) -> None:
     """The queue before attempt 2, 3 or 4 delays by the parameter that the code is told for that attempt."""
     queues = stack.of_type(QUEUE)
@@ -167,6 +233,14 @@ def test_each_retry_waits_in_its_own_queue_for_its_own_delay(stack: Template) ->
     assert stack.parameters["ThirdRetryDelay"]["MaxValue"] == MAX_DELAY
 
 
+@broken_by(
+    ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
+    ("BisectBatchOnFunctionError: true", "BisectBatchOnFunctionError: false"),
+    ("MaximumRetryAttempts: 20", "MaximumRetryAttempts: -1"),
+    ("MaximumRecordAgeInSeconds: 21600", "MaximumRecordAgeInSeconds: 604800"),
+    ("ParallelizationFactor: !Ref DispatchLanes", "ParallelizationFactor: 1"),
+    ("BatchSize: 100", "BatchSize: 1000"),
+)
 def test_the_outbox_is_read_from_its_beginning_and_never_stuck(stack: Template) -> None:
     """The mapping misses nothing at its creation, halves a failing batch, and gives up within a day."""
     mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
@@ -179,6 +253,9 @@ def test_the_outbox_is_read_from_its_beginning_and_never_stuck(stack: Template) 
     assert "TumblingWindowInSeconds" not in mapping  # would keep state between batches
 
 
+@broken_by(
+    ('["INSERT"]', '["INSERT","REMOVE"]'),
+)
 def test_only_new_rows_are_events(stack: Template) -> None:
     """The filter lets inserts through and nothing else: expiry removes rows, and that is no event."""
     mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
@@ -186,6 +263,12 @@ def test_only_new_rows_are_events(stack: Template) -> None:
     assert patterns == [{"eventName": ["INSERT"]}]
 
 
+@broken_by(
+    ("Schedule: rate(5 minutes)", "Schedule: rate(5 hours)"),
+    ("Timeout: 120 ", "Timeout: 600 "),
+    ("    Default: 600 #", "    Default: 150 #"),
+    ("VisibilityTimeout: 200", "VisibilityTimeout: 210"),
+)
 def test_the_sweeper_runs_every_five_minutes_and_ends_before_the_next(stack: Template) -> None:
     """One rule starts it, its time is less than the interval, and it leaves alone what a queue still hides."""
     (rule,) = stack.translated_of_type("AWS::Events::Rule").values()

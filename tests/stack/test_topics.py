@@ -1,8 +1,17 @@
 """The topic that the events of mails come over: who may publish to it, and where it leads."""
 
+from tests.stack.breakages import broken_by
 from tests.template import QUEUE_POLICY, SUBSCRIPTION, TOPIC, TOPIC_POLICY, Template
 
 
+@broken_by(
+    (
+        '                "aws:SourceAccount": !Ref AWS::AccountId\n',
+        '                "aws:PrincipalIsAWSService": "true"\n',
+    ),
+    ("              ArnLike:\n", "              ArnNotLike:\n"),
+    ("Principal: {Service: ses.amazonaws.com}", 'Principal: "*"'),
+)
 def test_only_ses_may_publish_and_only_for_our_sets(stack: Template) -> None:
     """Nobody's SES but this account's, and there no set but ours, can make events for customers."""
     assert list(stack.of_type(TOPIC)) == ["FeedbackTopic"]
@@ -26,6 +35,10 @@ def test_only_ses_may_publish_and_only_for_our_sets(stack: Template) -> None:
     ]
 
 
+@broken_by(
+    ('                "aws:SourceArn": !Ref FeedbackTopic\n', '                "aws:SourceArn": "*"\n'),
+    ("Queues: [!Ref FeedbackQueue]", "Queues: [!Ref DeliverQueue]"),
+)
 def test_only_the_topic_may_send_to_the_queue(stack: Template) -> None:
     """The queue is open to SNS, and there to this one topic; no other queue has a policy at all."""
     (policy,) = stack.of_type(QUEUE_POLICY).values()
@@ -42,6 +55,10 @@ def test_only_the_topic_may_send_to_the_queue(stack: Template) -> None:
     ]
 
 
+@broken_by(
+    ("RawMessageDelivery: true", "RawMessageDelivery: false"),
+    ("Endpoint: !GetAtt FeedbackQueue.Arn", "Endpoint: !GetAtt DeliverQueue.Arn"),
+)
 def test_the_topic_leads_to_the_queue_as_it_is(stack: Template) -> None:
     """Raw delivery: a message is SES's own JSON, and half as long as in an envelope."""
     assert stack.of_type(SUBSCRIPTION) == {

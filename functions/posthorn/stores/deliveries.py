@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.aws import at_once, call
 from posthorn.errors import ConditionFailed, Malformed, Unavailable
-from posthorn.ids import EVENT, first_id
 from posthorn.models import Delivery, DeliveryKey, Status
 from posthorn.stores import attempts, batches, items
 from posthorn.stores import delivery_rows as rows
 from posthorn.stores.items import n, s
-from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, TTL, UNDELIVERED, UNDELIVERED_INDEX, expiry
+from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, TTL, UNDELIVERED, expiry
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -79,22 +78,6 @@ class Deliveries:
         if unknown:
             raise Unavailable("batch_get_item", "Incomplete")  # a part of the truth would look like all of it
         return found
-
-    def count_undelivered(self, endpoint_id: str, *, since_ms: int, limit: int) -> int:
-        """Count the events since a moment that an endpoint has not got, up to a limit; from the index, so about."""
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
-            IndexName=UNDELIVERED_INDEX,
-            KeyConditionExpression="undelivered = :endpoint AND sk >= :first",
-            ExpressionAttributeValues={
-                ":endpoint": s(endpoint_id),
-                ":first": s(first_id(EVENT, now_ms=since_ms)),
-            },
-            Select="COUNT",
-            Limit=limit,
-        )
-        return answer["Count"]
 
     def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> None:
         """Write up to 25 settled deliveries in one call, whatever was there before."""
