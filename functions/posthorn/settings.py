@@ -177,6 +177,16 @@ class DeliverySettings:
         )
 
 
+def is_in_lambda() -> bool:
+    """Tell whether Lambda loads this code: while it does, a function has a whole processor, whatever its memory."""
+    return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
+
+
+def is_for_snapshot() -> bool:
+    """Tell whether Lambda loads this code for a snapshot that environments will start from."""
+    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
+
+
 class _Settings(Protocol):
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self: ...

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from infra.cost.measured import MEASURED
-from tests.bench import cold, deliveries, growth, parts, plot, publishing
+from tests.bench import cold, deliveries, first, growth, parts, plot, publishing
 from tests.bench.cost import cost_report
 from tests.bench.report import Report, document, say
 from tests.bench.stage import running
@@ -39,6 +39,7 @@ def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
                 if artifact:
                     environment = stage.environment()
                     report.merge(cold.cold_report(environment, rounds=rounds))
+                    report.merge(first.first_report(environment, rounds=rounds))
                     stage.listen(deliveries.hosts(10))
                     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
                         json.dump(stage.records(stage.events(100, size=1024)), file)

@@ -13,12 +13,13 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from posthorn.api_keys import Scope
 from posthorn.errors import Malformed, Unavailable
+from posthorn.routes import bodies
 from posthorn.routes.authentication import require
 from posthorn.routes.office import open_office
 from posthorn.routes.problems import FieldError, Problem, not_found
 from posthorn.routes.route import JSON, Request
 from posthorn.routes.table import ROUTES
-from posthorn.settings import api_settings
+from posthorn.settings import api_settings, is_for_snapshot, is_in_lambda
 from posthorn.telemetry import log
 
 if TYPE_CHECKING:
@@ -145,3 +146,11 @@ def _problem(problem: Problem) -> Response[str]:
         body=json.dumps(problem.document(), ensure_ascii=False, separators=(",", ":")),
         headers=problem.headers(),
     )
+
+
+if is_in_lambda():
+    _app()  # nobody waits for it yet
+    office()
+    if is_for_snapshot():  # what not every request needs, too: it is made once for all
+        _ = office().email
+        bodies.build_all()

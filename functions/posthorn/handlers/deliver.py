@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthorn import assembly
 from posthorn.partial_batches import answer
-from posthorn.settings import delivery_settings
+from posthorn.settings import delivery_settings, is_in_lambda
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,3 +25,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     """Answer with the ids of the messages that are to come again."""
     failed = deliverer().deliver(event["Records"])
     return answer(failed)
+
+
+if is_in_lambda():
+    deliverer()  # nobody waits for it yet

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn import assembly
 from posthorn.partial_batches import answer
-from posthorn.settings import delivery_settings
+from posthorn.settings import delivery_settings, is_in_lambda
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,3 +31,7 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Answer with the sequence numbers of the records that are to come again."""
     failed = dispatcher().dispatch(event["Records"], remaining_ms=context.get_remaining_time_in_millis)
     return answer(failed)
+
+
+if is_in_lambda():
+    dispatcher()  # nobody waits for it yet

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthorn.feedback import Feedback, open_feedback
 from posthorn.partial_batches import answer
-from posthorn.settings import feedback_settings
+from posthorn.settings import feedback_settings, is_in_lambda
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,3 +22,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     """Answer with the ids of the messages that are to come again."""
     failed = feedback().take(event["Records"])
     return answer(failed)
+
+
+if is_in_lambda():
+    feedback()  # nobody waits for it yet

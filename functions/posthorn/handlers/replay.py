@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from posthorn.partial_batches import answer
 from posthorn.replay import Replayer, open_replayer
-from posthorn.settings import replay_settings
+from posthorn.settings import is_in_lambda, replay_settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,3 +22,7 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     """Answer with the ids of the messages that are to come again."""
     failed = replayer().replay(event["Records"])
     return answer(failed)
+
+
+if is_in_lambda():
+    replayer()  # nobody waits for it yet

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from posthorn.settings import sweep_settings
+from posthorn.settings import is_in_lambda, sweep_settings
 from posthorn.sweep import Sweeper, open_sweeper
 
 if TYPE_CHECKING:
@@ -27,3 +27,7 @@ def sweeper() -> Sweeper:
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG001 - a schedule says nothing
     """Answer with what was done, for whoever invokes it by hand."""
     return asdict(sweeper().sweep(remaining_ms=context.get_remaining_time_in_millis))
+
+
+if is_in_lambda():
+    sweeper()  # nobody waits for it yet

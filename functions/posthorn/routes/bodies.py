@@ -47,6 +47,15 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
+def build_all() -> None:
+    """Build every model that there is."""
+    waiting = [Body]
+    while waiting:
+        model = waiting.pop()
+        model.model_rebuild()
+        waiting += model.__subclasses__()
+
+
 def parse(request: Request) -> dict[str, Any]:
     """Read a request's body as a JSON object."""
     if len(request.body) > MAX_BODY:

@@ -1,0 +1,84 @@
+"""What a function does while Lambda loads it: all that its first invocation would otherwise wait for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.aws import environment
+from tests.template import load
+
+# Stands where boto3 makes its clients, and notes their services.
+RECORDER = (
+    "import sys, botocore.session",
+    "from unittest.mock import MagicMock",
+    "made = []",
+    "note = lambda self, service, *_, **__: (made.append(service), MagicMock())[1]",
+    "botocore.session.Session.create_client = note",
+)
+CLIENTS = {
+    "ApiFunction": ["dynamodb", "kms", "sqs"],
+    "FeedbackFunction": ["dynamodb", "sqs"],
+    "DispatchFunction": ["dynamodb", "kms", "sqs"],
+    "DeliverFunction": ["dynamodb", "kms", "sqs"],
+    "SweepFunction": ["dynamodb", "sqs"],
+    "ReplayFunction": ["dynamodb", "sqs"],
+}
+
+
+def test_every_function_is_listed() -> None:
+    """A function that is added says below what it makes while it is loaded."""
+    assert CLIENTS.keys() == load().functions.keys()
+
+
+@pytest.mark.parametrize("function", CLIENTS)
+def test_in_lambda_clients_are_made_while_the_code_is_loaded(function: str) -> None:
+    """Making them takes longer than importing everything else, and the first invocation has the smaller processor."""
+    assert loading(function, "print(sorted(made))") == str(CLIENTS[function])
+
+
+@pytest.mark.parametrize(
+    "function", ["DispatchFunction", "DeliverFunction", "ReplayFunction", "FeedbackFunction"]
+)
+def test_the_first_invocation_loads_nothing(function: str) -> None:
+    """Whatever a batch needs is there before it comes."""
+    loaded = loading(
+        function,
+        "before = set(sys.modules)",
+        "context = MagicMock(**{'get_remaining_time_in_millis.return_value': 60_000})",
+        "handler({'Records': []}, context)",
+        "print(sorted(sys.modules.keys() - before))",
+    )
+    assert loaded == "[]"
+
+
+def test_a_snapshot_holds_what_any_request_may_need() -> None:
+    """Restoring it costs the same however much is in it, so every model is built, and what sends mail is made."""
+    code = (
+        "from posthorn.routes.bodies import Body",
+        "print(sorted(made), {one.__pydantic_complete__ for one in Body.__subclasses__()})",
+    )
+    assert loading("ApiFunction", *code) == "['dynamodb', 'kms', 'sqs'] {False}"
+    snapshot = loading("ApiFunction", *code, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
+    assert snapshot == "['dynamodb', 'kms', 'sesv2', 'sqs'] {True}"
+
+
+def loading(function: str, *then: str, **variables: str) -> str:
+    """Load a function's handler as Lambda does, with the template's environment, and return what is printed then."""
+    module, _, name = load().functions[function]["Handler"].rpartition(".")
+    names = dict.fromkeys(load().resources, "made-by-cloudformation")
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "posthorn-function",
+        **environment(function, {**names, "SecretsKey.Arn": "arn:aws:kms:us-east-1:123456789012:key/1"}),
+        **variables,
+    }
+    code = "\n".join((*RECORDER, f"from {module} import {name}", *then))
+    return subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, env=env
+    ).stdout.strip()
