@@ -14,6 +14,7 @@ from pytest_socket import socket_allow_hosts
 
 from posthorn.transport.http import Client
 from tests.unit.posts import PRIVATE
+from tests.unit.ses import Ses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,3 +83,8 @@ def client(ca_file: str, resolved: dict[str, Sequence[str]]) -> Iterator[Client]
     made = Client(policy=PRIVATE, resolver=lambda host: resolved.get(host, ["127.0.0.1"]), ca_file=ca_file)
     yield made
     made.close()
+
+
+@pytest.fixture
+def ses() -> Ses:
+    return Ses()

@@ -1,6 +1,6 @@
 """The SSRF vectors: URLs with what their names resolve to, and whether a delivery may go there.
 
-`SSRF_VECTORS=<file> pytest tests/unit` runs another file of the same schema.
+`SSRF_VECTORS=<file> pytest tests/unit/test_addresses.py` runs another file of the same schema.
 """
 
 import ipaddress

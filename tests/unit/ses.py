@@ -1,0 +1,140 @@
+"""A stand-in for SES that holds every request against botocore's service model, and a mail to send through it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
+from botocore.exceptions import ReadTimeoutError
+from botocore.session import Session
+from botocore.validate import ParamValidator
+
+from posthorn.email.mail import Mail
+from posthorn.email.ses import SesBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from botocore.model import Shape
+
+REGION: Final = "us-east-1"
+ACCOUNT: Final = "123456789012"
+TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:feedback"
+SET: Final = "cs_01H3Z8V6R5N4M3K2J1H0G9F8E7"
+NAME: Final = f"posthorn-{SET}"
+MODEL: Final = Session().get_service_model("sesv2")
+
+MAIL: Final = Mail(
+    message_id="550e8400-e29b-41d4-a716-446655440000",
+    workspace="wksp_01H3Z8V6R5N4M3K2J1H0G9F8E8",
+    configuration_set=SET,
+    sender="Ann <ann@shop.example>",
+    to=("bob@mail.example",),
+    subject="Grüße",
+    html="<p>Grüße</p>",
+)
+
+
+def breaks_of(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
+    """Yield where a value breaks what the service model says and botocore does not check itself."""
+    rules = shape.metadata
+    if "enum" in rules and value not in rules["enum"]:
+        yield f"{path}: not one of {rules['enum']}"
+    if "pattern" in rules and not re.fullmatch(rules["pattern"], value):
+        yield f"{path}: not {rules['pattern']}"
+    if "max" in rules and len(value) > rules["max"]:
+        yield f"{path}: more than {rules['max']}"
+    members: Any = shape
+    if shape.type_name == "structure":
+        for name, one in value.items():
+            yield from breaks_of(members.members[name], one, f"{path}.{name}")
+    elif shape.type_name == "list":
+        for number, one in enumerate(value):
+            yield from breaks_of(members.member, one, f"{path}[{number}]")
+
+
+def check(operation: str, parameters: dict[str, Any]) -> None:
+    """Hold a request against the service model."""
+    shape = MODEL.operation_model(operation).input_shape
+    assert shape is not None
+    report = ParamValidator().validate(parameters, shape)
+    assert not report.has_errors(), report.generate_report()
+    broken = list(breaks_of(shape, parameters))
+    assert broken == [], broken  # said here, since pytest explains no assert outside of tests
+
+
+@dataclass
+class Ses:
+    """SES as it answers to a real client: every request goes through botocore and its service model.
+
+    moto does not know the event destinations and suppression options of a set, so this does. An operation
+    named in `refuses` fails with that code and changes nothing; one in `silent` is done and never answered.
+    """
+
+    sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    refuses: dict[str, str] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    words: str = "no"
+
+    def __post_init__(self) -> None:
+        self.client = boto3.client(
+            "sesv2", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
+        )
+        self.backend = SesBackend(self.client, topic_arn=TOPIC)
+        self._asked: dict[str, Any] = {}
+        self.client.meta.events.register("provide-client-params.sesv2", self._ask)
+        answer: Any = self._answer  # which the stubs expect to return nothing
+        self.client.meta.events.register("before-call.sesv2", answer)
+
+    def _ask(self, params: dict[str, Any], **_: Any) -> None:
+        self._asked = params
+
+    def _answer(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+        check(model.name, self._asked)
+        code = self.refuses.pop(model.name, None) or self._do(model.name, dict(self._asked))
+        if model.name in self.silent:
+            self.silent.remove(model.name)
+            raise ReadTimeoutError(endpoint_url="https://email.us-east-1.amazonaws.com/")
+        status = 200
+        if code is not None:
+            errors = {shape.name: shape.metadata["error"] for shape in MODEL.error_shapes}
+            status = errors.get(code, {}).get("httpStatusCode", 500)
+        parsed: dict[str, Any] = {"ResponseMetadata": {"HTTPStatusCode": status}}
+        if code is not None:
+            parsed["Error"] = {"Code": code, "Message": self.words}
+        return bodiless(status), parsed
+
+    def _do(self, operation: str, asked: dict[str, Any]) -> str | None:
+        """Do what is asked, or return the code of what is wrong with it."""
+        if operation == "SendEmail":
+            self.sent.append(asked)
+            return None
+        name = asked.pop("ConfigurationSetName")
+        if operation == "CreateConfigurationSet":
+            if name in self.sets:
+                return "AlreadyExistsException"
+            self.sets[name] = {"suppressed": asked.pop("SuppressionOptions")["SuppressedReasons"], "to": {}}
+        elif name not in self.sets:
+            return "NotFoundException"
+        elif operation == "DeleteConfigurationSet":
+            del self.sets[name]
+        elif operation == "PutConfigurationSetSuppressionOptions":
+            self.sets[name]["suppressed"] = asked.pop("SuppressedReasons")
+        elif operation == "CreateConfigurationSetEventDestination":
+            destination = asked.pop("EventDestinationName")
+            if destination in self.sets[name]["to"]:
+                return "AlreadyExistsException"
+            self.sets[name]["to"][destination] = asked.pop("EventDestination")
+        else:
+            raise AssertionError(f"a call the API's role may not make: {operation}")
+        assert asked == {}, "asked for more than anybody looks at"
+        return None
+
+
+def bodiless(status: int) -> AWSResponse:
+    return AWSResponse("", status, HTTPHeaders(), None)
