@@ -39,7 +39,7 @@ def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
                 if artifact:
                     environment = stage.environment()
                     report.merge(cold.cold_report(environment, rounds=rounds))
-                    report.merge(first.first_report(environment, rounds=rounds))
+                    report.merge(first.first_report(stage, rounds=rounds))
                     stage.listen(deliveries.hosts(10))
                     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
                         json.dump(stage.records(stage.events(100, size=1024)), file)

@@ -11,14 +11,34 @@ import pytest
 from tests.aws import environment
 from tests.template import load
 
-# Stands where boto3 makes its clients, and notes their services.
-RECORDER = (
-    "import sys, botocore.session",
-    "from unittest.mock import MagicMock",
-    "made = []",
-    "note = lambda self, service, *_, **__: (made.append(service), MagicMock())[1]",
-    "botocore.session.Session.create_client = note",
-)
+# Stands where boto3 makes its clients: notes their services, and every call is answered with nothing.
+RECORDER = """
+import sys, botocore.session
+from unittest.mock import MagicMock
+
+made = []
+
+class Client:
+    meta = MagicMock()
+
+    def __init__(self, _, service, *rest, **options):
+        made.append(service)
+
+    def __getattr__(self, name):
+        def call(**_):
+            return {}
+        call.__name__ = name
+        return call
+
+botocore.session.Session.create_client = lambda *given, **options: Client(*given, **options)
+"""
+# As a record of the stream, and as a message of any queue.
+NO_SENSE = {
+    "eventName": "INSERT",
+    "dynamodb": {"SequenceNumber": "1"},
+    "messageId": "m-1",
+    "body": "nothing that anybody knows",
+}
 CLIENTS = {
     "ApiFunction": ["dynamodb", "kms", "sqs"],
     "FeedbackFunction": ["dynamodb", "sqs"],
@@ -44,15 +64,18 @@ def test_in_lambda_clients_are_made_while_the_code_is_loaded(function: str) -> N
     "function", ["DispatchFunction", "DeliverFunction", "ReplayFunction", "FeedbackFunction"]
 )
 def test_the_first_invocation_loads_nothing(function: str) -> None:
-    """Whatever a batch needs is there before it comes."""
+    """Whatever a batch needs is there before it comes, also what logs and parks a record that makes no sense."""
     loaded = loading(
         function,
-        "before = set(sys.modules)",
         "context = MagicMock(**{'get_remaining_time_in_millis.return_value': 60_000})",
-        "handler({'Records': []}, context)",
+        f"batch = {{'Records': [{NO_SENSE!r}]}}",
+        "before = set(sys.modules)",
+        "handler(batch, context)",
         "print(sorted(sys.modules.keys() - before))",
     )
-    assert loaded == "[]"
+    logged, _, modules = loaded.rpartition("\n")
+    assert "parked" in logged
+    assert modules == "[]"
 
 
 def test_a_snapshot_holds_what_any_request_may_need() -> None:
@@ -78,7 +101,9 @@ def loading(function: str, *then: str, **variables: str) -> str:
         **environment(function, {**names, "SecretsKey.Arn": "arn:aws:kms:us-east-1:123456789012:key/1"}),
         **variables,
     }
-    code = "\n".join((*RECORDER, f"from {module} import {name}", *then))
-    return subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60, env=env
-    ).stdout.strip()
+    code = "\n".join((RECORDER, f"from {module} import {name}", *then))
+    ended = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60, env=env
+    )
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.strip()

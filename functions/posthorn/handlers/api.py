@@ -148,8 +148,9 @@ def _problem(problem: Problem) -> Response[str]:
     )
 
 
-if is_in_lambda():
-    _app()  # nobody waits for it yet
+if is_in_lambda():  # nobody waits for it yet
+    log()
+    _app()
     office()
     if is_for_snapshot():  # what not every request needs, too: it is made once for all
         _ = office().email

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthorn import assembly
 from posthorn.partial_batches import answer
 from posthorn.settings import delivery_settings, is_in_lambda
+from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,5 +28,6 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     return answer(failed)
 
 
-if is_in_lambda():
-    deliverer()  # nobody waits for it yet
+if is_in_lambda():  # nobody waits for it yet
+    log()
+    deliverer()

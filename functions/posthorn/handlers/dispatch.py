@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from posthorn import assembly
 from posthorn.partial_batches import answer
 from posthorn.settings import delivery_settings, is_in_lambda
+from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,5 +34,6 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     return answer(failed)
 
 
-if is_in_lambda():
-    dispatcher()  # nobody waits for it yet
+if is_in_lambda():  # nobody waits for it yet
+    log()
+    dispatcher()

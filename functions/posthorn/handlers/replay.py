@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthorn.partial_batches import answer
 from posthorn.replay import Replayer, open_replayer
 from posthorn.settings import is_in_lambda, replay_settings
+from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,5 +25,6 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     return answer(failed)
 
 
-if is_in_lambda():
-    replayer()  # nobody waits for it yet
+if is_in_lambda():  # nobody waits for it yet
+    log()
+    replayer()

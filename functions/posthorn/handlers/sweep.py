@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn.settings import is_in_lambda, sweep_settings
 from posthorn.sweep import Sweeper, open_sweeper
+from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,5 +30,6 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # no
     return asdict(sweeper().sweep(remaining_ms=context.get_remaining_time_in_millis))
 
 
-if is_in_lambda():
-    sweeper()  # nobody waits for it yet
+if is_in_lambda():  # nobody waits for it yet
+    log()
+    sweeper()
