@@ -1,10 +1,11 @@
-"""The notifications that AWS publishes as examples, and JSON taken apart so that two of them can be compared."""
+"""The notifications that AWS publishes as examples, what becomes of each, and JSON taken apart to compare it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from posthorn.email.events import event_of
 from tests.template import ROOT
 
 if TYPE_CHECKING:
@@ -20,14 +21,28 @@ ACCOUNT: Final = "123456789012"
 
 type Json = dict[str, Any]
 
-_OUR_TAGS: Final = {f"mail/tags/posthorn-{name}" for name in ("message", "set", "workspace")}
+TYPES: Final = {
+    "bounce": ("bounce", "2017-08-05T00:41:02.669Z"),
+    "click": ("click", "2017-08-09T23:51:25.570Z"),
+    "complaint": ("complaint", "2017-08-05T00:41:02.669Z"),
+    "delivery": ("delivered", "2016-10-19T23:21:04.133Z"),
+    "delivery-delay": ("delivery_delay", "2020-06-16T00:25:40.095Z"),
+    "open": ("open", "2017-08-09T22:00:19.652Z"),
+    "reject": ("reject", "2016-10-14T17:38:15.211Z"),
+    "rendering-failure": ("rendering_failure", "2018-01-22T18:43:06.197Z"),
+    "send": ("send", "2016-10-14T05:02:16.645Z"),
+    "subscription": ("subscription", "2022-01-12T01:00:17.910Z"),
+}
+"""The type and the time of each example's event."""
+
+OUR_TAGS: Final = tuple(f"mail/tags/posthorn-{name}" for name in ("message", "set", "workspace"))
 _SES_TAGS: Final = {
     f"mail/tags/ses:{name}" for name in ("configuration-set", "source-ip", "from-domain", "caller-identity")
 }
 _SENDER: Final = {"mail/sourceArn", "mail/sendingAccountId"}
 _TAG_HEADER: Final = "mail/headers/X-SES-MESSAGE-TAGS"
 _TRACKED: Final = {
-    *_OUR_TAGS,
+    *OUR_TAGS,
     *_SES_TAGS,
     "mail/sendingAccountId",
     "mail/headers/X-SES-CONFIGURATION-SET",
@@ -35,16 +50,16 @@ _TRACKED: Final = {
 }
 
 REMOVED: Final[dict[str, set[str]]] = {
-    "bounce": {*_OUR_TAGS, *_SES_TAGS, *_SENDER},
-    "complaint": {*_OUR_TAGS, *_SES_TAGS, *_SENDER},
-    "delivery": {*_OUR_TAGS, *_SES_TAGS, *_SENDER, "mail/tags/ses:outgoing-ip"},
-    "send": {*_OUR_TAGS, *_SES_TAGS, *_SENDER, _TAG_HEADER},
-    "reject": {*_OUR_TAGS, *_SES_TAGS, *_SENDER, _TAG_HEADER},
+    "bounce": {*OUR_TAGS, *_SES_TAGS, *_SENDER},
+    "complaint": {*OUR_TAGS, *_SES_TAGS, *_SENDER},
+    "delivery": {*OUR_TAGS, *_SES_TAGS, *_SENDER, "mail/tags/ses:outgoing-ip"},
+    "send": {*OUR_TAGS, *_SES_TAGS, *_SENDER, _TAG_HEADER},
+    "reject": {*OUR_TAGS, *_SES_TAGS, *_SENDER, _TAG_HEADER},
     "open": _TRACKED,
     "click": _TRACKED,
-    "rendering-failure": {*_OUR_TAGS, *_SENDER, "mail/tags/ses:configuration-set"},
-    "delivery-delay": {*_OUR_TAGS, *_SENDER, "mail/tags/ses:configuration-set"},
-    "subscription": {*_OUR_TAGS, *_SES_TAGS, *_SENDER, "mail/tags/ses:operation"},
+    "rendering-failure": {*OUR_TAGS, *_SENDER, "mail/tags/ses:configuration-set"},
+    "delivery-delay": {*OUR_TAGS, *_SENDER, "mail/tags/ses:configuration-set"},
+    "subscription": {*OUR_TAGS, *_SES_TAGS, *_SENDER, "mail/tags/ses:operation"},
 }
 """All that a receiver does not get to see of each example, with what is below it."""
 
@@ -55,6 +70,12 @@ RENAMED: Final = ("mail/messageId", "mail/commonHeaders/messageId", "mail/header
 def example(name: str) -> Json:
     found: Json = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return found
+
+
+def data_of(told: Json) -> Json:
+    """Return the data of the event that a notification becomes."""
+    data: Json = json.loads(event_of(told).data)
+    return data
 
 
 def enveloped(message: str, kind: str = "Notification") -> str:

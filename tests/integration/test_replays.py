@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 import pytest
-from botocore.client import BaseClient
-from botocore.exceptions import ClientError
 
-from posthorn import aws, replay
+from posthorn import aws
 from posthorn.clock import rfc3339_ms
 from posthorn.ids import REPLAY, is_id, made_at, new_id
-from posthorn.models import Status
-from posthorn.replay import PAUSE, STALLED_MS
+from posthorn.replay import PAUSE
 from tests.installation import ALL_SCOPES, START_MS
-from tests.network import answers
-from tests.replays import SINCE_MS, VISIBILITY, replaying
+from tests.replays import SINCE_MS, replaying
 
 if TYPE_CHECKING:
     from tests.installation import Installation, Reply
@@ -39,51 +33,6 @@ def _destination(posthorn: Installation) -> str:
     reply = posthorn.call("POST", path, wanted)
     assert reply.status == 201, reply
     return f"{path}/{reply.body['destination_id']}"
-
-
-def test_what_failed_is_sent_again_and_nothing_else(posthorn: Installation) -> None:
-    """Broken, repaired, replayed: each failed event arrives once more under its own id, delivered ones do not."""
-    replays = replaying(posthorn)
-    posthorn.network.receivers["hooks.example.com"] = answers(200)
-    delivered = posthorn.publish()
-    posthorn.dispatch()
-    posthorn.network.receivers["hooks.example.com"] = answers(400)
-    failed = [posthorn.publish(data={"n": number}) for number in range(3)]
-    posthorn.dispatch()
-    posthorn.network.receivers["hooks.example.com"] = answers(200)
-    posthorn.network.received.clear()
-    posthorn.clock.pass_seconds(60)
-
-    replay_id = replays.start()
-    replays.run()
-    assert posthorn.deliver(posthorn.take("DeliverQueue")) == set()
-
-    assert sorted(one.id for one in posthorn.network.received) == sorted(failed)
-    assert {one.headers["webhook-timestamp"] for one in posthorn.network.received} == {
-        str(posthorn.clock() // 1000)
-    }
-    replays.events = [delivered, *failed]
-    rows = replays.rows()
-    assert {row.status for row in rows.values()} == {Status.DELIVERED}
-    assert replays.generations() == {delivered: 1, **dict.fromkeys(failed, 2)}
-    assert {rows[event_id].replay for event_id in failed} == {replay_id}
-    assert replays.get(replay_id)["counts"] == {"matched": 3, "replayed": 3, "skipped": 0}
-
-
-def test_a_replayed_delivery_that_fails_is_retried(posthorn: Installation) -> None:
-    """It enters the schedule anew, at its beginning."""
-    replays = replaying(posthorn)
-    posthorn.network.receivers["hooks.example.com"] = answers(400)
-    event_id = posthorn.publish()
-    posthorn.dispatch()
-    posthorn.clock.pass_seconds(60)
-    posthorn.network.receivers["hooks.example.com"] = answers(500)
-    replays.start()
-    replays.run()
-    posthorn.deliver(posthorn.take("DeliverQueue"))
-
-    (retry,) = posthorn.waiting("Retry1MinQueue")
-    assert (retry.task["event"], retry.task["generation"], retry.task["attempt"]) == (event_id, 2, 2)
 
 
 def test_a_job_from_its_beginning_to_its_end(posthorn: Installation) -> None:
@@ -131,129 +80,6 @@ def test_progress_is_where_in_the_window_it_is(posthorn: Installation) -> None:
     replays.run(steps=1)
     progress = replays.get(replay_id)["progress"]
     assert progress == {"position": rfc3339_ms(made_at(replays.events[99])), "fraction": 99 / 200}
-
-
-def test_the_window_holds_its_beginning_and_not_its_end(posthorn: Installation) -> None:
-    """An event of the millisecond `since` is meant, one of `until` is not."""
-    replays = replaying(posthorn)
-    events = replays.settle(5)
-    since, until = (rfc3339_ms(made_at(events[at])) for at in (1, 3))
-    for wanted in ("failed", "all"):
-        replays.start(since=since, until=until, status=wanted, dryRun=True)
-    replays.start(since=since, until=until)
-    replays.run()
-    assert list(replays.generations().values()) == [1, 2, 2, 1, 1]
-    listed = posthorn.call("GET", replays.path).body["replays"]
-    assert [one["counts"]["matched"] for one in listed] == [2, 2, 2]
-
-
-@pytest.mark.parametrize(
-    ("wanted", "again"), [("failed", {Status.FAILED}), ("all", {Status.FAILED, Status.DELIVERED})]
-)
-def test_what_is_asked_for_and_what_is_open(posthorn: Installation, wanted: str, again: set[Status]) -> None:
-    """Delivered ones are replayed for `all` only; queued and retrying ones and tests never are; a dry run agrees."""
-    replays = replaying(posthorn)
-    before = {event_id: status for status in Status for event_id in replays.settle(3, status)}
-    tests = replays.settle(2, is_test=True)
-    dry = replays.start(status=wanted, dryRun=True)
-    replays.run()
-    assert set(replays.generations().values()) == {1}
-    assert posthorn.waiting("DeliverQueue") == []
-
-    replay_id = replays.start(status=wanted)
-    replays.run()
-
-    generations = replays.generations()
-    assert {event_id for event_id, generation in generations.items() if generation == 2} == {
-        event_id for event_id, status in before.items() if status in again
-    }
-    assert [generations[event_id] for event_id in tests] == [1, 1]
-    count = 3 * len(again)
-    assert replays.get(dry)["counts"] == {"matched": count, "replayed": 0, "skipped": 0}
-    assert replays.get(replay_id)["counts"] == {"matched": count, "replayed": count, "skipped": 0}
-
-
-def test_replaying_twice(posthorn: Installation) -> None:
-    """A second job begins anew what failed again after the first, and leaves alone what is on its way."""
-    replays = replaying(posthorn)
-    replays.settle(2)
-    replays.start()
-    replays.run()
-    second = replays.start()
-    replays.run()
-    assert replays.get(second)["counts"]["matched"] == 0
-    posthorn.network.receivers["hooks.example.com"] = answers(400)
-    posthorn.deliver(posthorn.take("DeliverQueue"))
-    # no event was ever accepted for these rows, so they failed again
-    third = replays.start()
-    replays.run()
-    assert replays.get(third)["counts"]["replayed"] == 2
-    assert set(replays.generations().values()) == {3}
-
-
-def test_a_disabled_endpoint(posthorn: Installation) -> None:
-    """What would only fail is refused, and counting is not; the refused key may be used again."""
-    replays = replaying(posthorn)
-    replays.settle(2)
-    webhook = f"/v1/webhooks/{replays.endpoint_id}"
-    posthorn.call("PUT", webhook, {"enabled": False})
-    headers = {"idempotency-key": "one"}
-    refused = replays.post(headers=headers)
-    assert (refused.status, refused.body["code"]) == (409, "endpoint_disabled")
-    dry = replays.start(dryRun=True)
-    replays.run()
-    assert replays.get(dry)["counts"]["matched"] == 2
-    posthorn.call("PUT", webhook, {"enabled": True})
-    assert replays.post(headers=headers).status == 202
-
-
-def test_an_endpoint_that_is_disabled_meanwhile(posthorn: Installation) -> None:
-    """The job stops, says why, and counts what it did not do."""
-    replays = replaying(posthorn)
-    replays.settle(150)
-    replay_id = replays.start()
-    replays.run(steps=2)
-    posthorn.call("PUT", f"/v1/webhooks/{replays.endpoint_id}", {"enabled": False})
-    replays.run()
-    shown = replays.get(replay_id)
-    assert (shown["state"], shown["reason"]) == ("stopped", "endpoint_disabled")
-    assert shown["counts"] == {"matched": 150, "replayed": 100, "skipped": 50}
-    assert "finishedAt" in shown
-    assert posthorn.waiting("ReplayQueue") == []
-
-
-def test_an_endpoint_that_is_deleted_meanwhile(posthorn: Installation) -> None:
-    """Its job stops, and nothing more is begun."""
-    replays = replaying(posthorn)
-    replays.settle(3)
-    replay_id = replays.start()
-    replays.run(steps=1)
-    posthorn.call("DELETE", f"/v1/webhooks/{replays.endpoint_id}")
-    replays.run()
-    job = posthorn.office.replays.get(replays.endpoint_id, replay_id)
-    assert job is not None
-    assert (job.state, job.reason) == ("stopped", "endpoint_deleted")
-    assert set(replays.generations().values()) == {1}
-
-
-def test_cancelling(posthorn: Installation) -> None:
-    """A job is cancelled between two pages; cancelling again changes nothing, and what is over cannot be."""
-    replays = replaying(posthorn)
-    replays.settle(250)
-    replay_id = replays.start()
-    replays.run(steps=2)
-    cancelled = posthorn.call("POST", f"{replays.path}/{replay_id}/cancel")
-    assert (cancelled.status, cancelled.body["replay"]["state"]) == (200, "cancelled")
-    replays.run()
-    again = posthorn.call("POST", f"{replays.path}/{replay_id}/cancel")
-    assert (again.status, again.body["replay"]) == (200, replays.get(replay_id))
-    assert again.body["replay"]["counts"] == {"matched": 200, "replayed": 100, "skipped": 100}
-    assert list(replays.generations().values()).count(2) == 100
-
-    done = replays.start(dryRun=True)
-    replays.run()
-    refused = posthorn.call("POST", f"{replays.path}/{done}/cancel")
-    assert (refused.status, refused.body["code"]) == (409, "replay_finished")
 
 
 def test_the_list_is_newest_first(posthorn: Installation) -> None:
@@ -331,140 +157,6 @@ def test_a_window_may_be_larger_than_time(posthorn: Installation) -> None:
     assert reply.body["replay"]["until"] == rfc3339_ms(START_MS)
     replays.run()
     assert replays.get(reply.body["replay"]["id"])["counts"]["replayed"] == 2
-
-
-def test_a_repeated_request_makes_one_job(posthorn: Installation) -> None:
-    """Under one key there is one job, also after its first message was lost, and however far it is."""
-    replays = replaying(posthorn)
-    replays.settle(2)
-    headers = {"idempotency-key": "one"}
-    with mock.patch.object(
-        type(posthorn.office.idempotency), "finish"
-    ):  # the first request dies before its end
-        first = replays.post(headers=headers)
-    assert len(posthorn.take("ReplayQueue")) == 1  # and its message is lost
-    second = replays.post(headers=headers)
-    assert second.body == first.body
-    assert len(posthorn.waiting("ReplayQueue")) == 1
-    replays.run()
-    third = replays.post(headers=headers)
-    assert third.body["replay"] == replays.get(first.body["replay"]["id"])
-    assert posthorn.waiting("ReplayQueue") == []
-    assert replays.post(headers=headers, status="all").status == 409
-    assert set(replays.generations().values()) == {2}
-
-
-def test_a_job_that_could_not_be_queued_is_none(posthorn: Installation) -> None:
-    """Without a key nobody could ask for it again, so it does not come to life later; with one it does, on asking."""
-    replays = replaying(posthorn)
-    with _throttled("SendMessage"):
-        assert replays.post().status == 503
-        assert replays.post(headers={"idempotency-key": "one"}).status == 503
-    (listed,) = posthorn.call("GET", replays.path).body["replays"]
-    assert replays.post(headers={"idempotency-key": "one"}).body["replay"]["id"] == listed["id"]
-    assert len(posthorn.waiting("ReplayQueue")) == 1
-
-
-def _throttled(*operations: str) -> Any:
-    plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
-
-    def call(self: BaseClient, name: str, parameters: Any) -> Any:
-        if name in operations:
-            refusal: Any = {
-                "Error": {"Code": "ThrottlingException"},
-                "ResponseMetadata": {"HTTPStatusCode": 400},
-            }
-            raise ClientError(refusal, name)
-        return plain(self, name, parameters)
-
-    return mock.patch.object(BaseClient, "_make_api_call", call)
-
-
-@pytest.mark.parametrize("look", ["get", "list"])
-def test_whoever_looks_wakes_a_job_whose_message_is_lost(posthorn: Installation, look: str) -> None:
-    """Once it has stood still for long, and once only; a job that is over is left alone."""
-    replays = replaying(posthorn)
-    replays.settle(3)
-    replay_id = replays.start()
-    posthorn.take("ReplayQueue")
-    path = f"{replays.path}/{replay_id}" if look == "get" else replays.path
-    posthorn.clock.pass_seconds(STALLED_MS / 1000 - 1)
-    posthorn.call("GET", path)
-    assert posthorn.waiting("ReplayQueue") == []
-    posthorn.clock.pass_seconds(1)
-    with _throttled("SendMessage"):
-        assert posthorn.call("GET", path).status == 200
-    posthorn.clock.pass_seconds(STALLED_MS / 1000)
-    for _ in range(2):
-        posthorn.call("GET", path)
-    assert [message.task["step"] for message in posthorn.waiting("ReplayQueue")] == [1]
-    replays.run()
-    assert replays.get(replay_id)["state"] == "done"
-    posthorn.clock.pass_seconds(STALLED_MS / 1000)
-    posthorn.call("GET", path)
-    assert posthorn.waiting("ReplayQueue") == []
-
-
-def test_an_outage_puts_a_step_off(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever AWS does not do is reported as failed, and done when the message comes again."""
-    monkeypatch.setattr(replay, "PAGE", 1)
-    replays = replaying(posthorn)
-    replays.settle(2)
-    replay_id = replays.start()
-    replays.run(steps=1)
-    (message,) = posthorn.take("ReplayQueue")
-    with mock.patch("time.sleep"):
-        for operation in ("GetItem", "BatchGetItem", "PutItem", "SendMessageBatch", "Query", "SendMessage"):
-            with _throttled(operation):
-                assert posthorn.replay([message]) == {message.id}, operation
-            posthorn.clock.pass_seconds(VISIBILITY)
-    assert posthorn.waiting("ReplayQueue") == []
-    assert posthorn.replay([message]) == set()
-    replays.run()
-    assert set(replays.generations().values()) == {2}
-    assert replays.get(replay_id)["counts"] == {"matched": 2, "replayed": 2, "skipped": 0}
-
-
-@pytest.mark.parametrize("body", ["x", '{"v":1}', '{"v":2,"endpoint":"wh_1","replay":"rpl_1","step":1}'])
-def test_what_is_no_message_is_parked(posthorn: Installation, body: str) -> None:
-    """It is kept with the reason, and does not come again."""
-    assert posthorn.replayer.replay([{"messageId": "1", "body": body}]) == set()
-    (parked,) = posthorn.waiting("ReplayDeadLetterQueue")
-    assert json.loads(parked.body)["body"] == body
-    assert json.loads(parked.body)["reason"]
-
-
-def test_a_message_without_a_job_is_dropped(posthorn: Installation) -> None:
-    """Its job has expired, or was never more than a request that failed."""
-    replays = replaying(posthorn)
-    replay_id = replays.start()
-    job = posthorn.office.replays.get(replays.endpoint_id, replay_id)
-    assert job is not None
-    posthorn.office.replays.remove(job)
-    assert posthorn.replay(posthorn.take("ReplayQueue")) == set()
-    assert posthorn.waiting("ReplayQueue") == []
-
-
-def test_rows_that_cannot_be_read(posthorn: Installation) -> None:
-    """A later version's job waits for that version; a later version's delivery is left to it."""
-    replays = replaying(posthorn)
-    event_id, *_ = replays.settle(2)
-    replay_id = replays.start()
-    later: Any = {
-        "UpdateExpression": "SET v = :later",
-        "ExpressionAttributeValues": {":later": {"N": "2"}},
-    }
-    dynamodb = aws.client("dynamodb")
-    key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": event_id}}
-    dynamodb.update_item(TableName=posthorn.tables["DeliveriesTable"], Key=key, **later)
-    replays.run()
-    assert replays.get(replay_id)["counts"] == {"matched": 2, "replayed": 1, "skipped": 1}
-
-    unreadable = replays.start()
-    key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": f"replay#{unreadable}"}}
-    dynamodb.update_item(TableName=posthorn.tables["ConfigTable"], Key=key, **later)
-    (message,) = posthorn.take("ReplayQueue")
-    assert posthorn.replay([message]) == {message.id}
 
 
 def test_an_event_destination_has_the_same_in_its_own_spelling(posthorn: Installation) -> None:

@@ -19,6 +19,8 @@ from tests.unit.ses import Ses
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from tests.unit.simulation import Topic
+
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
 # how long an example takes says something about the machine only
@@ -57,6 +59,14 @@ def _made_up_credentials() -> Iterator[None]:
     with mock.patch.dict(os.environ, made_up):
         os.environ.pop("AWS_PROFILE", None)
         yield
+
+
+@pytest.fixture
+def simulator() -> Iterator[Topic]:
+    from tests.unit.simulation import topic  # moto takes half a second, and few tests need it
+
+    with topic() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

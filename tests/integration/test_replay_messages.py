@@ -1,0 +1,152 @@
+"""The messages of bulk replays: lost, put off by an outage, unreadable, or without a job."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+from posthorn import aws, replay
+from posthorn.replay import STALLED_MS
+from tests.replays import VISIBILITY, replaying
+
+if TYPE_CHECKING:
+    from tests.installation import Installation
+
+
+def test_a_repeated_request_makes_one_job(posthorn: Installation) -> None:
+    """Under one key there is one job, also after its first message was lost, and however far it is."""
+    replays = replaying(posthorn)
+    replays.settle(2)
+    headers = {"idempotency-key": "one"}
+    with mock.patch.object(
+        type(posthorn.office.idempotency), "finish"
+    ):  # the first request dies before its end
+        first = replays.post(headers=headers)
+    assert len(posthorn.take("ReplayQueue")) == 1  # and its message is lost
+    second = replays.post(headers=headers)
+    assert second.body == first.body
+    assert len(posthorn.waiting("ReplayQueue")) == 1
+    replays.run()
+    third = replays.post(headers=headers)
+    assert third.body["replay"] == replays.get(first.body["replay"]["id"])
+    assert posthorn.waiting("ReplayQueue") == []
+    assert replays.post(headers=headers, status="all").status == 409
+    assert set(replays.generations().values()) == {2}
+
+
+def test_a_job_that_could_not_be_queued_is_none(posthorn: Installation) -> None:
+    """Without a key nobody could ask for it again, so it does not come to life later; with one it does, on asking."""
+    replays = replaying(posthorn)
+    with _throttled("SendMessage"):
+        assert replays.post().status == 503
+        assert replays.post(headers={"idempotency-key": "one"}).status == 503
+    (listed,) = posthorn.call("GET", replays.path).body["replays"]
+    assert replays.post(headers={"idempotency-key": "one"}).body["replay"]["id"] == listed["id"]
+    assert len(posthorn.waiting("ReplayQueue")) == 1
+
+
+def _throttled(*operations: str) -> Any:
+    plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+    def call(self: BaseClient, name: str, parameters: Any) -> Any:
+        if name in operations:
+            refusal: Any = {
+                "Error": {"Code": "ThrottlingException"},
+                "ResponseMetadata": {"HTTPStatusCode": 400},
+            }
+            raise ClientError(refusal, name)
+        return plain(self, name, parameters)
+
+    return mock.patch.object(BaseClient, "_make_api_call", call)
+
+
+@pytest.mark.parametrize("look", ["get", "list"])
+def test_whoever_looks_wakes_a_job_whose_message_is_lost(posthorn: Installation, look: str) -> None:
+    """Once it has stood still for long, and once only; a job that is over is left alone."""
+    replays = replaying(posthorn)
+    replays.settle(3)
+    replay_id = replays.start()
+    posthorn.take("ReplayQueue")
+    path = f"{replays.path}/{replay_id}" if look == "get" else replays.path
+    posthorn.clock.pass_seconds(STALLED_MS / 1000 - 1)
+    posthorn.call("GET", path)
+    assert posthorn.waiting("ReplayQueue") == []
+    posthorn.clock.pass_seconds(1)
+    with _throttled("SendMessage"):
+        assert posthorn.call("GET", path).status == 200
+    posthorn.clock.pass_seconds(STALLED_MS / 1000)
+    for _ in range(2):
+        posthorn.call("GET", path)
+    assert [message.task["step"] for message in posthorn.waiting("ReplayQueue")] == [1]
+    replays.run()
+    assert replays.get(replay_id)["state"] == "done"
+    posthorn.clock.pass_seconds(STALLED_MS / 1000)
+    posthorn.call("GET", path)
+    assert posthorn.waiting("ReplayQueue") == []
+
+
+def test_an_outage_puts_a_step_off(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever AWS does not do is reported as failed, and done when the message comes again."""
+    monkeypatch.setattr(replay, "PAGE", 1)
+    replays = replaying(posthorn)
+    replays.settle(2)
+    replay_id = replays.start()
+    replays.run(steps=1)
+    (message,) = posthorn.take("ReplayQueue")
+    with mock.patch("time.sleep"):
+        for operation in ("GetItem", "BatchGetItem", "PutItem", "SendMessageBatch", "Query", "SendMessage"):
+            with _throttled(operation):
+                assert posthorn.replay([message]) == {message.id}, operation
+            posthorn.clock.pass_seconds(VISIBILITY)
+    assert posthorn.waiting("ReplayQueue") == []
+    assert posthorn.replay([message]) == set()
+    replays.run()
+    assert set(replays.generations().values()) == {2}
+    assert replays.get(replay_id)["counts"] == {"matched": 2, "replayed": 2, "skipped": 0}
+
+
+@pytest.mark.parametrize("body", ["x", '{"v":1}', '{"v":2,"endpoint":"wh_1","replay":"rpl_1","step":1}'])
+def test_what_is_no_message_is_parked(posthorn: Installation, body: str) -> None:
+    """It is kept with the reason, and does not come again."""
+    assert posthorn.replayer.replay([{"messageId": "1", "body": body}]) == set()
+    (parked,) = posthorn.waiting("ReplayDeadLetterQueue")
+    assert json.loads(parked.body)["body"] == body
+    assert json.loads(parked.body)["reason"]
+
+
+def test_a_message_without_a_job_is_dropped(posthorn: Installation) -> None:
+    """Its job has expired, or was never more than a request that failed."""
+    replays = replaying(posthorn)
+    replay_id = replays.start()
+    job = posthorn.office.replays.get(replays.endpoint_id, replay_id)
+    assert job is not None
+    posthorn.office.replays.remove(job)
+    assert posthorn.replay(posthorn.take("ReplayQueue")) == set()
+    assert posthorn.waiting("ReplayQueue") == []
+
+
+def test_rows_that_cannot_be_read(posthorn: Installation) -> None:
+    """A later version's job waits for that version; a later version's delivery is left to it."""
+    replays = replaying(posthorn)
+    event_id, *_ = replays.settle(2)
+    replay_id = replays.start()
+    later: Any = {
+        "UpdateExpression": "SET v = :later",
+        "ExpressionAttributeValues": {":later": {"N": "2"}},
+    }
+    dynamodb = aws.client("dynamodb")
+    key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": event_id}}
+    dynamodb.update_item(TableName=posthorn.tables["DeliveriesTable"], Key=key, **later)
+    replays.run()
+    assert replays.get(replay_id)["counts"] == {"matched": 2, "replayed": 1, "skipped": 1}
+
+    unreadable = replays.start()
+    key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": f"replay#{unreadable}"}}
+    dynamodb.update_item(TableName=posthorn.tables["ConfigTable"], Key=key, **later)
+    (message,) = posthorn.take("ReplayQueue")
+    assert posthorn.replay([message]) == {message.id}
