@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import Self
 
+from posthorn import variables
 from posthorn.errors import SettingsError
-
-if TYPE_CHECKING:
-    from functools import _lru_cache_wrapper
 
 LOCAL_STAGE = "local"
 
@@ -28,11 +26,11 @@ class Brand:
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
-            header_prefix=_text(env, "BRAND_HEADER_PREFIX"),
+            header_prefix=variables.text(env, "BRAND_HEADER_PREFIX"),
             alias_header=env.get("BRAND_ALIAS_HEADER", ""),
-            user_agent=_text(env, "BRAND_USER_AGENT"),
-            email_header_prefix=_text(env, "EMAIL_BRAND_HEADER_PREFIX"),
-            email_user_agent=_text(env, "EMAIL_BRAND_USER_AGENT"),
+            user_agent=variables.text(env, "BRAND_USER_AGENT"),
+            email_header_prefix=variables.text(env, "EMAIL_BRAND_HEADER_PREFIX"),
+            email_user_agent=variables.text(env, "EMAIL_BRAND_USER_AGENT"),
         )
 
 
@@ -48,14 +46,14 @@ class Store:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        allow_private_targets = _flag(env, "ALLOW_PRIVATE_TARGETS")
-        if allow_private_targets and _text(env, "STAGE") != LOCAL_STAGE:
+        allow_private_targets = variables.flag(env, "ALLOW_PRIVATE_TARGETS")
+        if allow_private_targets and variables.text(env, "STAGE") != LOCAL_STAGE:
             raise SettingsError(f"ALLOW_PRIVATE_TARGETS is for STAGE {LOCAL_STAGE} only")
         return cls(
-            config_table=_text(env, "CONFIG_TABLE"),
-            events_table=_text(env, "EVENTS_TABLE"),
-            deliveries_table=_text(env, "DELIVERIES_TABLE"),
-            retention_days=_number(env, "RETENTION_DAYS"),
+            config_table=variables.text(env, "CONFIG_TABLE"),
+            events_table=variables.text(env, "EVENTS_TABLE"),
+            deliveries_table=variables.text(env, "DELIVERIES_TABLE"),
+            retention_days=variables.number(env, "RETENTION_DAYS"),
             allow_private_targets=allow_private_targets,
         )
 
@@ -85,12 +83,12 @@ class ApiSettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            stage=_text(env, "STAGE"),
-            secrets_key=_text(env, "SECRETS_KEY"),
-            email_backend=_one_of(env, "EMAIL_BACKEND", EmailBackend),
-            feedback_topic=_text(env, "FEEDBACK_TOPIC_ARN"),
-            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
-            replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
+            stage=variables.text(env, "STAGE"),
+            secrets_key=variables.text(env, "SECRETS_KEY"),
+            email_backend=variables.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            feedback_topic=variables.text(env, "FEEDBACK_TOPIC_ARN"),
+            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=variables.text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
         )
@@ -105,7 +103,7 @@ class FeedbackSettings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        return cls(store=Store.read(env), parking_queue_url=_text(env, "PARKING_QUEUE_URL"))
+        return cls(store=Store.read(env), parking_queue_url=variables.text(env, "PARKING_QUEUE_URL"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +119,9 @@ class ReplaySettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
-            replay_queue_url=_text(env, "REPLAY_QUEUE_URL"),
-            parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
+            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=variables.text(env, "REPLAY_QUEUE_URL"),
+            parking_queue_url=variables.text(env, "PARKING_QUEUE_URL"),
         )
 
 
@@ -140,9 +138,9 @@ class SweepSettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=_retry_queue_urls(env),
-            grace=_number(env, "SWEEP_GRACE"),
+            grace=variables.number(env, "SWEEP_GRACE"),
         )
 
 
@@ -163,15 +161,15 @@ class DeliverySettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            deliver_queue_url=_text(env, "DELIVER_QUEUE_URL"),
+            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=_retry_queue_urls(env),
             retry_delays=(
-                _number(env, "FIRST_RETRY_DELAY"),
-                _number(env, "SECOND_RETRY_DELAY"),
-                _number(env, "THIRD_RETRY_DELAY"),
+                variables.number(env, "FIRST_RETRY_DELAY"),
+                variables.number(env, "SECOND_RETRY_DELAY"),
+                variables.number(env, "THIRD_RETRY_DELAY"),
             ),
-            parking_queue_url=_text(env, "PARKING_QUEUE_URL"),
-            attempt_deadline=float(_number(env, "ATTEMPT_DEADLINE")),
+            parking_queue_url=variables.text(env, "PARKING_QUEUE_URL"),
+            attempt_deadline=float(variables.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
         )
@@ -187,61 +185,43 @@ def is_for_snapshot() -> bool:
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
-class _Settings(Protocol):
-    @classmethod
-    def read(cls, env: Mapping[str, str]) -> Self: ...
+@lru_cache(maxsize=1)
+def api_settings() -> ApiSettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return ApiSettings.read(os.environ)
 
 
-def _of_this_process[S: _Settings](kind: type[S]) -> "_lru_cache_wrapper[S]":
-    """Read settings when they are first asked for; the environment of a function never changes while it lives."""
-    return lru_cache(maxsize=1)(lambda: kind.read(os.environ))
+@lru_cache(maxsize=1)
+def delivery_settings() -> DeliverySettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return DeliverySettings.read(os.environ)
 
 
-api_settings: Final = _of_this_process(ApiSettings)
-delivery_settings: Final = _of_this_process(DeliverySettings)
-feedback_settings: Final = _of_this_process(FeedbackSettings)
-replay_settings: Final = _of_this_process(ReplaySettings)
-sweep_settings: Final = _of_this_process(SweepSettings)
+@lru_cache(maxsize=1)
+def feedback_settings() -> FeedbackSettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return FeedbackSettings.read(os.environ)
+
+
+@lru_cache(maxsize=1)
+def replay_settings() -> ReplaySettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return ReplaySettings.read(os.environ)
+
+
+@lru_cache(maxsize=1)
+def sweep_settings() -> SweepSettings:
+    """Return the process's settings; the environment of a function never changes while it lives."""
+    return SweepSettings.read(os.environ)
 
 
 def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
-    first, second = _text(env, "FIRST_RETRY_QUEUE_URL"), _text(env, "SECOND_RETRY_QUEUE_URL")
-    return first, second, _text(env, "THIRD_RETRY_QUEUE_URL")
+    first, second = (
+        variables.text(env, "FIRST_RETRY_QUEUE_URL"),
+        variables.text(env, "SECOND_RETRY_QUEUE_URL"),
+    )
+    return first, second, variables.text(env, "THIRD_RETRY_QUEUE_URL")
 
 
 def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:
-    return frozenset({_text(env, "API_HOST").lower()}) | _names(env, "API_DOMAIN_NAMES")
-
-
-def _text(env: Mapping[str, str], name: str) -> str:
-    if not (value := env.get(name, "")):
-        raise SettingsError(f"{name} is not set")
-    return value
-
-
-def _number(env: Mapping[str, str], name: str) -> int:
-    value = _text(env, name)
-    if not value.isascii() or not value.isdigit():
-        raise SettingsError(f"{name} is not a whole number")
-    return int(value)
-
-
-def _names(env: Mapping[str, str], name: str) -> frozenset[str]:
-    """Read host names with commas between them; none is fine."""
-    names = (one.strip().lower().removesuffix(".") for one in env.get(name, "").split(","))
-    return frozenset(filter(None, names))
-
-
-def _one_of[E: StrEnum](env: Mapping[str, str], name: str, choices: type[E]) -> E:
-    value = _text(env, name)
-    try:
-        return choices(value)
-    except ValueError as error:
-        raise SettingsError(f"{name} is none of {', '.join(choices)}") from error
-
-
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    value = _text(env, name)
-    if value not in {"true", "false"}:
-        raise SettingsError(f"{name} is neither true nor false")
-    return value == "true"
+    return frozenset({variables.text(env, "API_HOST").lower()}) | variables.names(env, "API_DOMAIN_NAMES")

@@ -31,6 +31,7 @@ LAYERS = (
     ("health",),
     ("aws", "schedule", "matching", "api_keys", "catalogue", "replay_jobs"),
     ("models", "settings", "partial_batches"),
+    ("variables",),
     ("errors", "ids", "clock"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
