@@ -119,7 +119,7 @@ def load() -> Template:
 
 
 def resolve(value: Any, known: Mapping[str, str]) -> Any:
-    """Replace Ref, GetAtt, If, Join and Sub by what `known` says; a GetAtt is looked up as `"Logical.Attribute"`."""
+    """Replace Ref, GetAtt, If, Select, Join and Sub by what `known` says; a GetAtt is looked up as `"Logical.Attribute"`."""
     match value:
         case {"Ref": name}:
             return known[name]
@@ -127,6 +127,8 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
             return known[f"{name}.{attribute}"]
         case {"Fn::If": [str() as condition, then, otherwise]}:
             return resolve(then if holds(load().data["Conditions"][condition], known) else otherwise, known)
+        case {"Fn::Select": [int() as place, list() as choices]}:
+            return resolve(choices[place], known)
         case {"Fn::Join": [str() as separator, list() as parts]}:
             return separator.join(map(str, resolve(parts, known)))
         case {"Fn::Sub": str() as text}:

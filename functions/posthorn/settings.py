@@ -67,7 +67,7 @@ class EmailBackend(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What ApiFunction reads."""
+    """What ApiFunction reads, in either form."""
 
     store: Store
     stage: str
@@ -176,7 +176,7 @@ class DeliverySettings:
 
 
 def is_in_lambda() -> bool:
-    """Tell whether Lambda loads this code: while it does, a function has a whole processor, whatever its memory."""
+    """Tell whether this is a process of Lambda's, where a handler's module is loaded before its first invocation."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 

@@ -156,7 +156,7 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
 
 
 def snapstart() -> tuple[float, float]:
-    """Return what SnapStart of ApiFunction costs: dollars a month for its version, and dollars a restore."""
+    """Return what SnapStart of the API costs: dollars a month for its version, and dollars a restore."""
     gb = API_MB / 1024
     month = PRICES["snapstart_cache_gb_second"].of(gb * MONTH_SECONDS)
     return month, PRICES["snapstart_restore_gb"].of(gb)

@@ -18,9 +18,8 @@ class Breakage:
     contract: Contract
     old: str
     new: str
-    given: dict[str, Any] = field(
-        default_factory=dict
-    )  # what the contract takes beside the template, for one case
+    # what the contract takes beside the template, for one case
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 BREAKAGES: Final[list[Breakage]] = []

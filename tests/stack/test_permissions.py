@@ -238,11 +238,12 @@ def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> N
     """ApiFunction is called by our API, SweepFunction by our rule, and no other by anybody but its mappings."""
     permissions = stack.translated_of_type("AWS::Lambda::Permission")
     assert {one["Action"] for one in permissions.values()} == {"lambda:InvokeFunction"}
-    api = permissions.pop("ApiPermission")
+    for name, function in (("ApiPermission", "ApiFunction"), ("ApiSnapshotPermission", ALIAS)):
+        api = permissions.pop(name)
+        assert (target(api["FunctionName"]), api["Principal"]) == (function, "apigateway.amazonaws.com")
+        arn = api["SourceArn"]["Fn::Sub"]
+        assert arn.endswith(":execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/*/*"), name
     (sweep,) = permissions.values()
-    called = {"Fn::If": ["ApiSnapshots", {"Ref": ALIAS}, {"Fn::GetAtt": ["ApiFunction", "Arn"]}]}
-    assert (api["FunctionName"], api["Principal"]) == (called, "apigateway.amazonaws.com")
-    assert api["SourceArn"]["Fn::Sub"].endswith(":execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/*/*")
     assert (target(sweep["FunctionName"]), sweep["Principal"]) == ("SweepFunction", "events.amazonaws.com")
     (rule,) = stack.translated_of_type("AWS::Events::Rule")
     assert target(sweep["SourceArn"]) == f"{rule}.Arn"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
@@ -42,7 +43,8 @@ def test_nothing_of_it_is_there_by_default(stack: Template) -> None:
         for resource in stack.translated["Resources"].values()
         if resource.get("Condition") == "ApiSnapshots"
     }
-    assert made == {"AWS::Lambda::Function", "AWS::Lambda::Version", "AWS::Lambda::Alias"}
+    kinds = ("Function", "Version", "Alias", "Permission")
+    assert made == {f"AWS::Lambda::{kind}" for kind in kinds}
 
 
 @broken_by(
@@ -103,6 +105,7 @@ def test_a_property_that_changes_makes_a_version(stack: Template) -> None:
 
 @broken_by(
     ("          - !Ref LogLevel\n", ""),
+    ("Description: Answers the API and", "Description: !Sub ${SweepGrace} answers the API and"),
     ("          - *EmailBackend\n", "          - !Ref EmailBackend\n"),
     (
         "          - !Ref ApiDomainNames\n",
@@ -137,7 +140,7 @@ def test_the_values_can_be_read_back_from_the_description(data: st.DataObject) -
     ("    Default: SMASHSEND-Webhook/1.0", f"    Default: SMASHSEND-Webhook/1.0 {'and more ' * 5}"),
 )
 def test_the_description_has_room_for_more_than_the_defaults(stack: Template) -> None:
-    """Names of one's own are longer than ours now and then; where they do not fit, the deployment fails and says so."""
+    """Names of one's own are longer than ours now and then; where they do not fit, CloudFormation refuses them."""
     described = resolve(stack.of_type(FUNCTION)[FORM]["VersionDescription"], stack.defaults)
     assert len(described) <= LONGEST * 0.6
 
@@ -149,6 +152,8 @@ def values_in(value: Any, parameters: dict[str, Json]) -> list[Any]:
             return [value] if name in parameters else []
         case {"Fn::If": _}:
             return [value]
+        case {"Fn::Sub": str() as text} | {"Fn::Sub": [str() as text, *_]}:
+            return [value] if parameters.keys() & set(re.findall(r"\$\{(\w+)\}", text)) else []
         case dict():
             return [found for child in value.values() for found in values_in(child, parameters)]
         case list():

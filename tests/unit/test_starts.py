@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
+from posthorn.api_keys import ENTROPY_BYTES, mint
 from tests.aws import environment
+from tests.gateway import event_of
 from tests.template import load
 
 # Stands where boto3 makes its clients: notes their services, and every call is answered with nothing.
@@ -32,6 +34,8 @@ class Client:
 
 botocore.session.Session.create_client = lambda *given, **options: Client(*given, **options)
 """
+KEY = mint(bytes(ENTROPY_BYTES))
+
 # As a record of the stream, and as a message of any queue.
 NO_SENSE = {
     "eventName": "INSERT",
@@ -78,15 +82,28 @@ def test_the_first_invocation_loads_nothing(function: str) -> None:
     assert modules == "[]"
 
 
-def test_a_snapshot_holds_what_any_request_may_need() -> None:
-    """Restoring it costs the same however much is in it, so every model is built, and what sends mail is made."""
+def test_the_first_request_loads_nothing() -> None:
+    """Whoever meets a cold start waits for one request, and for no import."""
+    request = event_of("POST", "/v1/events", "", {"authorization": f"Bearer {KEY}"}, b"{}")
+    loaded = loading(
+        "ApiFunction",
+        "before = set(sys.modules)",
+        f"answer = handler({request!r}, MagicMock())",
+        "print(answer['statusCode'], sorted(sys.modules.keys() - before))",
+    )
+    assert loaded == "401 []"  # after a look for the key, which nobody has
+
+
+def test_a_snapshot_holds_what_few_requests_need() -> None:
+    """Nobody waits for it: every model is built, what sends mail is made, what checks schemas is loaded."""
     code = (
         "from posthorn.routes.bodies import Body",
-        "print(sorted(made), {one.__pydantic_complete__ for one in Body.__subclasses__()})",
+        "models = {one.__pydantic_complete__ for one in Body.__subclasses__()}",
+        "print(sorted(made), models, 'jsonschema_rs' in sys.modules)",
     )
-    assert loading("ApiFunction", *code) == "['dynamodb', 'kms', 'sqs'] {False}"
+    assert loading("ApiFunction", *code) == "['dynamodb', 'kms', 'sqs'] {False} False"
     snapshot = loading("ApiFunction", *code, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
-    assert snapshot == "['dynamodb', 'kms', 'sesv2', 'sqs'] {True}"
+    assert snapshot == "['dynamodb', 'kms', 'sesv2', 'sqs'] {True} True"
 
 
 def loading(function: str, *then: str, **variables: str) -> str:

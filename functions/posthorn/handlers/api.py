@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from posthorn.api_keys import Scope
+from posthorn.catalogue import built_in
 from posthorn.errors import Malformed, Unavailable
 from posthorn.routes import bodies
 from posthorn.routes.authentication import require
@@ -19,6 +20,7 @@ from posthorn.routes.office import open_office
 from posthorn.routes.problems import FieldError, Problem, not_found
 from posthorn.routes.route import JSON, Request
 from posthorn.routes.table import ROUTES
+from posthorn.schemas.schema import compiled
 from posthorn.settings import api_settings, is_for_snapshot, is_in_lambda
 from posthorn.telemetry import log
 
@@ -148,10 +150,12 @@ def _problem(problem: Problem) -> Response[str]:
     )
 
 
-if is_in_lambda():  # nobody waits for it yet
+if is_in_lambda():  # loading has the larger processor (decision 0021)
     log()
     _app()
     office()
-    if is_for_snapshot():  # what not every request needs, too: it is made once for all
+    if is_for_snapshot():  # nobody waits for it, so that what few requests need is made, too
         _ = office().email
         bodies.build_all()
+        compiled({})  # loads what checks data against schemas
+        built_in()

@@ -28,6 +28,6 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
     return answer(failed)
 
 
-if is_in_lambda():  # nobody waits for it yet
+if is_in_lambda():  # loading has the larger processor (decision 0021)
     log()
     deliverer()

@@ -34,6 +34,6 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     return answer(failed)
 
 
-if is_in_lambda():  # nobody waits for it yet
+if is_in_lambda():  # loading has the larger processor (decision 0021)
     log()
     dispatcher()

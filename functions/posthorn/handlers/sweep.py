@@ -30,6 +30,6 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # no
     return asdict(sweeper().sweep(remaining_ms=context.get_remaining_time_in_millis))
 
 
-if is_in_lambda():  # nobody waits for it yet
+if is_in_lambda():  # loading has the larger processor (decision 0021)
     log()
     sweeper()
