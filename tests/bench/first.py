@@ -21,7 +21,7 @@ _LAMBDA: Final = {"AWS_LAMBDA_FUNCTION_NAME": "bench"}
 _LOADED: Final[dict[str, dict[str, str]]] = {
     "imported only": {},
     "loaded by Lambda": _LAMBDA,
-    "restored from a snapshot": {**_LAMBDA, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
+    "loaded for a snapshot": {**_LAMBDA, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"},
 }
 _CODE: Final = """
 import json, os, sys, time
