@@ -216,11 +216,11 @@ def sweep_settings() -> SweepSettings:
 
 
 def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
-    first, second = (
+    return (
         variables.text(env, "FIRST_RETRY_QUEUE_URL"),
         variables.text(env, "SECOND_RETRY_QUEUE_URL"),
+        variables.text(env, "THIRD_RETRY_QUEUE_URL"),
     )
-    return first, second, variables.text(env, "THIRD_RETRY_QUEUE_URL")
 
 
 def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:
