@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from infra.openapi import document
 
-TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "reference.html"
+TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "api" / "reference.html"
 
 type Schema = dict[str, Any]
 

@@ -21,23 +21,16 @@ from botocore.client import BaseClient
 from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
-from infra.cli.access import create_key, create_workspace_key
-from posthorn import assembly, aws
-from posthorn.api_keys import Scope, secret_of
-from posthorn.errors import NameNotResolved
-from posthorn.feedback import Feedback, open_feedback
-from posthorn.handlers.api import build
-from posthorn.replay import Replayer, open_replayer
-from posthorn.routes.office import open_office
-from posthorn.settings import (
-    ApiSettings,
-    DeliverySettings,
-    FeedbackSettings,
-    ReplaySettings,
-    SweepSettings,
-)
+from posthorn import wiring
+from posthorn.api.app import build
+from posthorn.api.routes.table import ROUTES
+from posthorn.aws import clients
+from posthorn.domain.api_key import Scope, secret_of
+from posthorn.domain.errors import NameNotResolved
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings, SweepSettings
 from posthorn.stores.deliveries import Deliveries
-from posthorn.sweep import Sweeper, Swept, open_sweeper
+from posthorn.wiring import open_feedback, open_office, open_replayer, open_sweeper
+from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
 from tests.gateway import event_of
@@ -47,8 +40,11 @@ from tests.template import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from posthorn.models import Delivery, DeliveryKey
-    from posthorn.routes.office import Office
+    from posthorn.api.services import Office
+    from posthorn.delivery.bulk_replay import Replayer
+    from posthorn.delivery.sweeper import Sweeper, Swept
+    from posthorn.domain.models import Delivery, DeliveryKey
+    from posthorn.email.feedback import Feedback
 
 START_MS: Final = 1_681_659_900_000  # 2023-04-16T15:45:00Z, the moment of the seed's examples
 ALL_SCOPES: Final = tuple(Scope)
@@ -121,11 +117,11 @@ class Installation:
     answers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._app = build(lambda: self.office)
-        self.dispatcher = assembly.dispatcher(self.settings, network=self.network, clock=self.clock)
-        self.deliverer = assembly.deliverer(self.settings, network=self.network, clock=self.clock)
+        self._app = build(ROUTES, lambda: self.office)
+        self.dispatcher = wiring.dispatcher(self.settings, network=self.network, clock=self.clock)
+        self.deliverer = wiring.deliverer(self.settings, network=self.network, clock=self.clock)
         self.deliveries = Deliveries(
-            aws.client("dynamodb"), self.tables["DeliveriesTable"], retention_days=30
+            clients.client("dynamodb"), self.tables["DeliveriesTable"], retention_days=30
         )
 
     # ---- the API
@@ -177,7 +173,7 @@ class Installation:
 
     def everything_stored(self) -> str:
         """Return all rows and all messages as text."""
-        dynamodb = aws.client("dynamodb")
+        dynamodb = clients.client("dynamodb")
         rows = [dynamodb.scan(TableName=table)["Items"] for table in self.tables.values()]
         there = sqs_backends[ACCOUNT][REGION].queues  # a test may have deleted one
         queues = [name for name, url in self.queues.items() if url.rsplit("/", 1)[1] in there]
@@ -190,12 +186,18 @@ class Installation:
     def new_key(self, *scopes: str, workspace: str | None = None) -> str:
         table = self.tables["ConfigTable"]
         return create_key(
-            aws.client("dynamodb"), table, workspace=workspace or self.workspace, name="test", scopes=scopes
+            clients.client("dynamodb"),
+            table,
+            workspace=workspace or self.workspace,
+            name="test",
+            scopes=scopes,
         )
 
     def new_workspace(self) -> tuple[str, str]:
         table = self.tables["ConfigTable"]
-        return create_workspace_key(aws.client("dynamodb"), table, workspace_name="other", scopes=ALL_SCOPES)
+        return create_workspace_key(
+            clients.client("dynamodb"), table, workspace_name="other", scopes=ALL_SCOPES
+        )
 
     def register(self, host: str = "hooks.example.com", **fields: Any) -> dict[str, Any]:
         """Register a webhook and return it, token included."""
@@ -217,7 +219,7 @@ class Installation:
 
     def stream(self) -> list[dict[str, Any]]:
         """Return a stream record for every event that has not been on the stream yet, as Lambda gets them."""
-        rows = aws.client("dynamodb").scan(TableName=self.tables["EventsTable"])["Items"]
+        rows = clients.client("dynamodb").scan(TableName=self.tables["EventsTable"])["Items"]
         fresh = sorted(
             (row for row in rows if row["sk"]["S"] not in self.seen), key=lambda row: row["sk"]["S"]
         )
@@ -313,7 +315,7 @@ def running(**parameters: str) -> Iterator[Installation]:
         "AWS_DEFAULT_REGION": REGION,
     }
     with mock.patch.dict(os.environ, credentials), mock_aws(), _atomic_calls():
-        aws._client.cache_clear()
+        clients._client.cache_clear()
         tables, queues = create_tables(boto3.client("dynamodb")), create_queues(boto3.client("sqs"))
         topics = create_topics(boto3.client("sns"))
         physical = {
@@ -340,7 +342,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             resolver=resolver,
         )
         workspace, key = create_workspace_key(
-            aws.client("dynamodb"), tables["ConfigTable"], workspace_name="test", scopes=ALL_SCOPES
+            clients.client("dynamodb"), tables["ConfigTable"], workspace_name="test", scopes=ALL_SCOPES
         )
         feedback_settings = FeedbackSettings.read(environment("FeedbackFunction", physical))
         yield Installation(
@@ -360,4 +362,4 @@ def running(**parameters: str) -> Iterator[Installation]:
             workspace=workspace,
             key=key,
         )
-        aws._client.cache_clear()
+        clients._client.cache_clear()

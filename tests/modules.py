@@ -65,17 +65,6 @@ def imported_modules(module: Module, *, at_runtime: bool = False) -> set[str]:
     return found
 
 
-def closure(name: str) -> set[str]:
-    """Return a module and everything of ours that it imports at runtime, directly or not."""
-    seen: set[str] = set()
-    waiting = [name]
-    while waiting:
-        if (one := waiting.pop()) not in seen:
-            seen.add(one)
-            waiting += imported_modules(modules()[one], at_runtime=True)
-    return seen
-
-
 def _files() -> Iterator[tuple[str, Path]]:
     for path in sorted(FUNCTIONS.rglob("*.py")):
         parts = path.relative_to(FUNCTIONS).with_suffix("").parts

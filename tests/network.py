@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from posthorn.models import Failure, Outcome, Timings
+from posthorn.domain.models import Failure, Outcome, Timings
 from posthorn.transport.http import MAX_IN_FLIGHT
 
 if TYPE_CHECKING:

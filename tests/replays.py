@@ -10,9 +10,9 @@ from unittest import mock
 
 from botocore.client import BaseClient
 
-from posthorn.clock import rfc3339_ms
-from posthorn.ids import EVENT, new_id
-from posthorn.models import Delivery, DeliveryKey, Reason, Status
+from posthorn.domain.clock import rfc3339_ms
+from posthorn.domain.ids import EVENT, new_id
+from posthorn.domain.models import Delivery, DeliveryKey, Reason, Status
 from tests.installation import START_MS
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.event_destinations import PATH as DESTINATIONS
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
 
 if TYPE_CHECKING:
-    from posthorn.routes.route import Route
+    from posthorn.api.route import Route
 
 WEBHOOK: Final = "/v1/webhooks/{webhookId}"
 DESTINATION: Final = f"{DESTINATIONS}/{{destinationId}}"

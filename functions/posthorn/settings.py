@@ -7,8 +7,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Self
 
-from posthorn import variables
-from posthorn.errors import SettingsError
+from posthorn import environment
+from posthorn.domain.errors import SettingsError
 
 LOCAL_STAGE = "local"
 
@@ -26,11 +26,11 @@ class Brand:
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
-            header_prefix=variables.text(env, "BRAND_HEADER_PREFIX"),
+            header_prefix=environment.text(env, "BRAND_HEADER_PREFIX"),
             alias_header=env.get("BRAND_ALIAS_HEADER", ""),
-            user_agent=variables.text(env, "BRAND_USER_AGENT"),
-            email_header_prefix=variables.text(env, "EMAIL_BRAND_HEADER_PREFIX"),
-            email_user_agent=variables.text(env, "EMAIL_BRAND_USER_AGENT"),
+            user_agent=environment.text(env, "BRAND_USER_AGENT"),
+            email_header_prefix=environment.text(env, "EMAIL_BRAND_HEADER_PREFIX"),
+            email_user_agent=environment.text(env, "EMAIL_BRAND_USER_AGENT"),
         )
 
 
@@ -46,14 +46,14 @@ class Store:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        allow_private_targets = variables.flag(env, "ALLOW_PRIVATE_TARGETS")
-        if allow_private_targets and variables.text(env, "STAGE") != LOCAL_STAGE:
+        allow_private_targets = environment.flag(env, "ALLOW_PRIVATE_TARGETS")
+        if allow_private_targets and environment.text(env, "STAGE") != LOCAL_STAGE:
             raise SettingsError(f"ALLOW_PRIVATE_TARGETS is for STAGE {LOCAL_STAGE} only")
         return cls(
-            config_table=variables.text(env, "CONFIG_TABLE"),
-            events_table=variables.text(env, "EVENTS_TABLE"),
-            deliveries_table=variables.text(env, "DELIVERIES_TABLE"),
-            retention_days=variables.number(env, "RETENTION_DAYS"),
+            config_table=environment.text(env, "CONFIG_TABLE"),
+            events_table=environment.text(env, "EVENTS_TABLE"),
+            deliveries_table=environment.text(env, "DELIVERIES_TABLE"),
+            retention_days=environment.number(env, "RETENTION_DAYS"),
             allow_private_targets=allow_private_targets,
         )
 
@@ -83,12 +83,12 @@ class ApiSettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            stage=variables.text(env, "STAGE"),
-            secrets_key=variables.text(env, "SECRETS_KEY"),
-            email_backend=variables.one_of(env, "EMAIL_BACKEND", EmailBackend),
-            feedback_topic=variables.text(env, "FEEDBACK_TOPIC_ARN"),
-            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
-            replay_queue_url=variables.text(env, "REPLAY_QUEUE_URL"),
+            stage=environment.text(env, "STAGE"),
+            secrets_key=environment.text(env, "SECRETS_KEY"),
+            email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
+            deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
         )
@@ -103,7 +103,7 @@ class FeedbackSettings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        return cls(store=Store.read(env), parking_queue_url=variables.text(env, "PARKING_QUEUE_URL"))
+        return cls(store=Store.read(env), parking_queue_url=environment.text(env, "PARKING_QUEUE_URL"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ class ReplaySettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
-            replay_queue_url=variables.text(env, "REPLAY_QUEUE_URL"),
-            parking_queue_url=variables.text(env, "PARKING_QUEUE_URL"),
+            deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
+            replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
+            parking_queue_url=environment.text(env, "PARKING_QUEUE_URL"),
         )
 
 
@@ -138,9 +138,9 @@ class SweepSettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
+            deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=_retry_queue_urls(env),
-            grace=variables.number(env, "SWEEP_GRACE"),
+            grace=environment.number(env, "SWEEP_GRACE"),
         )
 
 
@@ -161,15 +161,15 @@ class DeliverySettings:
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
-            deliver_queue_url=variables.text(env, "DELIVER_QUEUE_URL"),
+            deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=_retry_queue_urls(env),
             retry_delays=(
-                variables.number(env, "FIRST_RETRY_DELAY"),
-                variables.number(env, "SECOND_RETRY_DELAY"),
-                variables.number(env, "THIRD_RETRY_DELAY"),
+                environment.number(env, "FIRST_RETRY_DELAY"),
+                environment.number(env, "SECOND_RETRY_DELAY"),
+                environment.number(env, "THIRD_RETRY_DELAY"),
             ),
-            parking_queue_url=variables.text(env, "PARKING_QUEUE_URL"),
-            attempt_deadline=float(variables.number(env, "ATTEMPT_DEADLINE")),
+            parking_queue_url=environment.text(env, "PARKING_QUEUE_URL"),
+            attempt_deadline=float(environment.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
         )
@@ -217,11 +217,11 @@ def sweep_settings() -> SweepSettings:
 
 def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
     return (
-        variables.text(env, "FIRST_RETRY_QUEUE_URL"),
-        variables.text(env, "SECOND_RETRY_QUEUE_URL"),
-        variables.text(env, "THIRD_RETRY_QUEUE_URL"),
+        environment.text(env, "FIRST_RETRY_QUEUE_URL"),
+        environment.text(env, "SECOND_RETRY_QUEUE_URL"),
+        environment.text(env, "THIRD_RETRY_QUEUE_URL"),
     )
 
 
 def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:
-    return frozenset({variables.text(env, "API_HOST").lower()}) | variables.names(env, "API_DOMAIN_NAMES")
+    return frozenset({environment.text(env, "API_HOST").lower()}) | environment.names(env, "API_DOMAIN_NAMES")

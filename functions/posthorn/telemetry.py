@@ -11,15 +11,14 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn.health import SLOW_MS
-from posthorn.models import Status
+from posthorn.domain.health_policy import SLOW_MS
+from posthorn.domain.models import Status
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
-    from posthorn.errors import Unavailable
-    from posthorn.models import Attempt, Delivery
-    from posthorn.transport.addresses import Target
+    from posthorn.domain.errors import Unavailable
+    from posthorn.domain.models import Attempt, Delivery
 
 
 @lru_cache(maxsize=1)
@@ -47,15 +46,15 @@ class Tally:
         self._statuses: Counter[Status] = Counter()
         self._slowest_ms = 0
 
-    def add(self, delivery: Delivery, attempt: Attempt, target: Target | None) -> None:
+    def add(self, delivery: Delivery, attempt: Attempt, host: str | None) -> None:
         """Count an attempt, and write its line unless it delivered in good time."""
         took = attempt.outcome.timings.total
         self._statuses[delivery.status] += 1
         self._slowest_ms = max(self._slowest_ms, took)
         if delivery.status is not Status.DELIVERED or took >= SLOW_MS:
-            log().info("attempt", extra=_fields(delivery, attempt, target))
+            log().info("attempt", extra=_fields(delivery, attempt, host))
         elif log().log_level <= logging.DEBUG:
-            log().debug("attempt", extra=_fields(delivery, attempt, target))
+            log().debug("attempt", extra=_fields(delivery, attempt, host))
 
     def write(self) -> None:
         """Write the one line of them all, unless nothing was delivered: then each has its own."""
@@ -64,12 +63,12 @@ class Tally:
             log().info("attempts", extra={**counts, "slowest_ms": self._slowest_ms})
 
 
-def _fields(delivery: Delivery, attempt: Attempt, target: Target | None) -> dict[str, Any]:
+def _fields(delivery: Delivery, attempt: Attempt, host: str | None) -> dict[str, Any]:
     outcome = attempt.outcome
     fields: dict[str, Any] = {
         "endpoint": delivery.key.endpoint_id,
         "event": delivery.key.event_id,
-        "host": target.host if target else None,
+        "host": host,
         "address": outcome.address,
         "attempt": attempt.number,
         "generation": delivery.generation,

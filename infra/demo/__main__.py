@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from infra.cli.access import create_workspace_key
 from infra.demo import mails, webhooks
 from infra.demo.api import Api, UnexpectedAnswer
 from infra.demo.play import Surprise
 from infra.local.errors import LocalStackError
 from infra.local.places import STATE
 from infra.local.stack import running_stack
+from posthorn_cli.access import create_workspace_key
 
 if TYPE_CHECKING:
     from infra.local.stack import Stack

@@ -43,7 +43,7 @@ def _parameter(text: str) -> tuple[str, str]:
 
 
 def _api_key(stack: Stack) -> str:
-    from infra.cli.access import create_workspace_key  # only needed once all is up
+    from posthorn_cli.access import create_workspace_key  # only needed once all is up
 
     _, api_key = create_workspace_key(
         stack.client("dynamodb"), stack.outputs["ConfigTableName"], workspace_name="local", scopes=_SCOPES

@@ -13,15 +13,15 @@ from infra.openapi.operations import describe
 from infra.openapi.receiving import email_delivery, webhook_delivery
 from infra.openapi.schema import ref
 from infra.openapi.shapes import ANSWERS
-from posthorn.catalogue import built_in
-from posthorn.email_types import EMAIL_TYPES
-from posthorn.routes.events import NewEvents
-from posthorn.routes.table import ROUTES
+from posthorn.api.routes.events import NewEvents
+from posthorn.api.routes.table import ROUTES
+from posthorn.domain.email_types import EMAIL_TYPES
+from posthorn.domain.event_types import built_in
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-TARGET: Final = Path(__file__).parents[2] / "functions" / "posthorn" / "openapi.json"
+TARGET: Final = Path(__file__).parents[2] / "functions" / "posthorn" / "api" / "openapi.json"
 
 
 def document() -> dict[str, Any]:

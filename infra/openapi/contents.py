@@ -5,10 +5,10 @@ from typing import Any, Final
 from infra.openapi.log_shapes import log_contents, replay_contents
 from infra.openapi.schema import BOOL, TEXT, TIME, object_of, ref
 from infra.openapi.shapes import EVENT
-from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.event_destinations import PATH as DESTINATIONS
-from posthorn.routes.faces import DESTINATIONS as DESTINATION_FACE
-from posthorn.routes.faces import FACES, WEBHOOKS
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS as DESTINATION_FACE
+from posthorn.api.routes.endpoint_kinds import FACES, WEBHOOKS
+from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
 
 CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     **replay_contents(WEBHOOKS, "Replay"),

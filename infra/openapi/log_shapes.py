@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from infra.openapi.schema import BOOL, COUNT, TEXT, TEXTS, TIME, either, object_of, ref
-from posthorn.models import Failure, Reason, Status
-from posthorn.replay_jobs import JobState, Wanted
-from posthorn.routes.faces import DESTINATIONS, WEBHOOKS, Face
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, Face
+from posthorn.domain.models import Failure, Reason, Status
+from posthorn.domain.replay_job import JobState, Wanted
 
 UNREADABLE: Final = {"unreadable": {"const": True}}
 _NAMES: Final = {WEBHOOKS: "Webhook", DESTINATIONS: "EventDestination"}

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from infra.openapi.contents import CONTENT
 from infra.openapi.schema import TEXT, TIME, ref
-from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.deliveries import FILTERS
-from posthorn.routes.events import NewEvent
-from posthorn.routes.route import Route
+from posthorn.api.route import Route
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.deliveries import FILTERS
+from posthorn.api.routes.events import NewEvent
 
 _JSON: Final = "application/json"
 _HTML: Final = "text/html"

@@ -3,8 +3,8 @@
 from typing import Any, Final
 
 from infra.openapi.schema import ref
-from posthorn.catalogue import built_in
-from posthorn.email_types import EmailType
+from posthorn.domain.email_types import EmailType
+from posthorn.domain.event_types import built_in
 
 _JSON: Final = "application/json"
 _STANDARD_HEADERS: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")

@@ -4,11 +4,11 @@ from typing import Any, Final
 
 from infra.openapi.log_shapes import UNREADABLE, attempt_shape, log_shapes, replay_shape, standing_of
 from infra.openapi.schema import BOOL, OBJECT, TEXT, TIME, TIME_OR_NULL, either, object_of, ref
-from posthorn.api_keys import KeyState, Scope
-from posthorn.models import DisabledReason, Health, Suppression
-from posthorn.routes.faces import DESTINATIONS as DESTINATION_FACE
-from posthorn.routes.faces import FACES, WEBHOOKS
-from posthorn.routes.verdicts import Why
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS as DESTINATION_FACE
+from posthorn.api.routes.endpoint_kinds import FACES, WEBHOOKS
+from posthorn.api.routes.match_explanations import Why
+from posthorn.domain.api_key import KeyState, Scope
+from posthorn.domain.models import DisabledReason, Health, Suppression
 
 _WEBHOOK: Final = {
     "id": TEXT,

@@ -12,7 +12,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Final
 
-from infra.cost.measured import MEASURED
+from posthorn_cli.cost.measured import MEASURED
 from tests.bench import cold, deliveries, first, growth, parts, plot, publishing
 from tests.bench.cost import cost_report
 from tests.bench.report import Report, document, say

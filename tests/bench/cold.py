@@ -192,10 +192,10 @@ def _weight(artifact: Artifact) -> Table:
 def on_loopback(ca_file: str) -> str:
     """Return code after which delivering functions find every receiver on this machine."""
     return f"""
-from posthorn import assembly
+from posthorn import wiring
 from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
-assembly.http_client = lambda _: Client(
+wiring.http_client = lambda _: Client(
     policy=Policy(allow_private=True), ca_file={ca_file!r}, resolver=lambda _: ("127.0.0.1",)
 )
 """

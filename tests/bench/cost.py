@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from infra.cost import prices
-from infra.cost.counts import at
-from infra.cost.model import Workload, bill
+from posthorn_cli.cost import prices
+from posthorn_cli.cost.counts import at
+from posthorn_cli.cost.model import Workload, bill
 from tests.bench.report import Budget, Report, Table, number
 
 if TYPE_CHECKING:

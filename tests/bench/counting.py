@@ -1,4 +1,4 @@
-"""Counts what the handlers ask of AWS, in moto, and writes infra/cost/counts.json: `make counts`.
+"""Counts what the handlers ask of AWS, in moto, and writes infra/posthorn_cli/cost/counts.json: `make counts`.
 
 Time stands still, ids are thrown with the same dice and receivers answer alike, so a fresh run yields the same counts.
 """
@@ -15,11 +15,12 @@ from unittest import mock
 
 from botocore.client import BaseClient
 
-from infra.cost import capacity
-from infra.cost.counts import COUNTS, Counts, Run
-from infra.cost.samples import payload
-from posthorn import aws, telemetry
-from posthorn.models import Outcome
+from posthorn import telemetry
+from posthorn.aws import clients
+from posthorn.domain.models import Outcome
+from posthorn_cli.cost import capacity
+from posthorn_cli.cost.counts import COUNTS, Counts, Run
+from posthorn_cli.cost.samples import payload
 from tests.installation import running
 from tests.network import INSTANT, Received, in_turn
 from tests.template import TABLE, load
@@ -201,7 +202,7 @@ def _counted() -> Iterator[Ledger]:
 def _look(plain: Any, table: str, key: Any) -> Any:
     """Read a row beside the books."""
     wanted = {"TableName": table, "Key": {name: key[name] for name in ("pk", "sk")}, "ConsistentRead": True}
-    return plain(aws.client("dynamodb"), "GetItem", wanted).get("Item")
+    return plain(clients.client("dynamodb"), "GetItem", wanted).get("Item")
 
 
 def _note(  # noqa: C901, PLR0912 - a table of operations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from posthorn.dispatch import _Batch
+from posthorn.delivery.dispatcher import _Batch
 from posthorn.handlers import deliver, dispatch
 from tests.bench.floor import Floor, Naive, Plain
 from tests.bench.measure import Series, ratio, take_turns
@@ -14,7 +14,7 @@ from tests.bench.stage import DOMAIN, Context
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from posthorn.models import Event
+    from posthorn.domain.models import Event
     from tests.bench.measure import Contender, Turn
     from tests.bench.stage import Stage
 

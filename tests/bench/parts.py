@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posthorn import aws
-from posthorn.dispatch import _Batch
+from posthorn.aws import clients
+from posthorn.delivery.dispatcher import _Batch
+from posthorn.domain.models import DeliveryKey
 from posthorn.handlers import dispatch
-from posthorn.models import DeliveryKey
 from posthorn.stores import batches
 from posthorn.telemetry import Tally
 from tests.bench.deliveries import dispatching, hosts
@@ -41,7 +41,7 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
         for _, post in posts
     ]
     floor = Floor(ca_file=stage.ca_file)
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     key = {"pk": {"S": "p"}, "sk": {"S": "s"}}
 
     def empty_calls() -> None:
@@ -51,7 +51,7 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
     def log_line() -> None:
         tally = Tally()
         for one in made:
-            tally.add(one.delivery, one.attempt, one.target)
+            tally.add(one.delivery, one.attempt, one.host)
         tally.write()
 
     def write_rows() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
-from infra.cost.model import Workload, bill
+from posthorn_cli.cost.model import Workload, bill
 from tests.bench.cost import RATES
 
 if TYPE_CHECKING:

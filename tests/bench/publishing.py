@@ -6,12 +6,12 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from infra.cost.samples import payload
-from posthorn import aws
-from posthorn.api_keys import ENTROPY_BYTES, ApiKey, Scope, hash_of, mint, split
+from posthorn.aws import clients
+from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, mint, split
 from posthorn.handlers import api
 from posthorn.stores import events
 from posthorn.stores.api_keys import ApiKeys
+from posthorn_cli.cost.samples import payload
 from tests.bench.measure import ratio, take_turns
 from tests.bench.report import Report, Table, number, say, spread
 from tests.bench.stage import EXPIRES, WORKSPACE, Context
@@ -27,7 +27,7 @@ def new_key() -> str:
     parts = split(text)
     if parts is None:
         raise RuntimeError("a minted key must have a key's shape")
-    ApiKeys(aws.client("dynamodb"), os.environ["CONFIG_TABLE"]).create(
+    ApiKeys(clients.client("dynamodb"), os.environ["CONFIG_TABLE"]).create(
         ApiKey(
             id=parts[0],
             workspace=WORKSPACE,
@@ -96,7 +96,7 @@ def publish_report(stage: Stage, *, rounds: int) -> Report:
         "delete a webhook": (1, request("DELETE", webhook, key)),
     }
     rows = [events.to_item(one, expires_at=EXPIRES) for one in stage.events(1, size=1024)]
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     often = 10
 
     def answered(event: dict[str, Any]) -> Contender:

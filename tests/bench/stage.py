@@ -18,15 +18,16 @@ from unittest import mock
 
 import certifi
 
-from infra.cost.samples import payload
-from posthorn import assembly, aws
-from posthorn.ids import EVENT, new_id
-from posthorn.models import Delivery, DeliveryKey, Endpoint, Event, SealedSecret, Status, Wire
+from posthorn import wiring
+from posthorn.aws import clients
+from posthorn.domain.ids import EVENT, new_id
+from posthorn.domain.models import Delivery, DeliveryKey, Endpoint, Event, SealedSecret, Status, Wire
 from posthorn.settings import api_settings, delivery_settings
 from posthorn.stores import deliveries, endpoint_rows, events
 from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
 from posthorn.wire.ecmascript import stringify
+from posthorn_cli.cost.samples import payload
 from tests.aws import environment
 from tests.template import QUEUE, REGION, TABLE, TOPIC, load
 
@@ -164,7 +165,7 @@ class Stage:
 
     def retries(self, made: Sequence[Event]) -> dict[str, Any]:
         """Write the rows of events whose first attempt failed; return what the queue's mapping passes."""
-        writer = deliveries.Deliveries(aws.client("dynamodb"), "DeliveriesTable", retention_days=30)
+        writer = deliveries.Deliveries(clients.client("dynamodb"), "DeliveriesTable", retention_days=30)
         endpoint_id = f"wh_{0:026d}"
         waiting = [
             Delivery(
@@ -210,13 +211,13 @@ def running() -> Iterator[Stage]:
         bundle.flush()
         stage = Stage(ports, bundle.name)
         with mock.patch.dict(os.environ, stage.environment()), _names_on_loopback(), _trusting(bundle.name):
-            for cached in (aws._client, api_settings, delivery_settings):
+            for cached in (clients._client, api_settings, delivery_settings):
                 cached.cache_clear()
             try:
                 yield stage
             finally:
                 standin.stdin.close()
-                for cached in (aws._client, api_settings, delivery_settings):
+                for cached in (clients._client, api_settings, delivery_settings):
                     cached.cache_clear()
 
 
@@ -239,5 +240,5 @@ def _trusting(ca_file: str) -> Iterator[None]:
     def client(_: object) -> Client:
         return Client(policy=Policy(allow_private=True), ca_file=ca_file)
 
-    with mock.patch.object(assembly, "http_client", client):
+    with mock.patch.object(wiring, "http_client", client):
         yield

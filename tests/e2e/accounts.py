@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from posthorn.models import DeliveryKey, Status
+from posthorn.domain.models import DeliveryKey, Status
 from posthorn.stores import delivery_rows
 
 if TYPE_CHECKING:
     from infra.local.stack import Stack
-    from posthorn.models import Delivery
+    from posthorn.domain.models import Delivery
     from tests.receivers.recorder import Recorder
 
 SETTLED: Final = (Status.DELIVERED, Status.FAILED)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _posthorn(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **stack.account.environment()}
     return subprocess.run(
-        [sys.executable, "-m", "infra.cli", *arguments],
+        [sys.executable, "-m", "posthorn_cli", *arguments],
         env=environment,
         capture_output=True,
         text=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from infra.cli.access import create_workspace_key
+from posthorn_cli.access import create_workspace_key
 from tests.e2e.conftest import SCALED
 from tests.e2e.customer import TOKEN, Customer, awaited
 from tests.e2e.verification import post

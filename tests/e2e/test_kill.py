@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from infra.cli.access import create_workspace_key
+from posthorn_cli.access import create_workspace_key
 from tests.e2e.accounts import Account, Party, unsettled
 from tests.e2e.customer import Customer
 from tests.e2e.killing import dying_workers

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from infra.cli.access import create_workspace_key
-from infra.cli.dead_letters import QUEUES
 from infra.local.places import REPOSITORY
+from posthorn_cli.access import create_workspace_key
+from posthorn_cli.dead_letters import QUEUES
 from tests.e2e.customer import Customer
 from tests.receivers.recorder import always, recording
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from infra.cli.access import create_workspace_key
+from posthorn_cli.access import create_workspace_key
 from tests.e2e.customer import Customer, awaited
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.cli.access import create_workspace_key
 from infra.local.sam import STACK_NAME
+from posthorn_cli.access import create_workspace_key
 from tests.e2e.customer import PATIENCE, Customer
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
-from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.event_destinations import PATH as DESTINATIONS
-from posthorn.routes.table import ROUTES
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
+from posthorn.api.routes.table import ROUTES
 from tests.gateway import application
 from tests.installation import running
 from tests.network import answers
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DataObject
     from schemathesis import BaseSchema
 
-    from posthorn.routes.route import Route
+    from posthorn.api.route import Route
     from tests.installation import Installation
 
 load_all_checks()

@@ -10,7 +10,7 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from posthorn.api_keys import Scope, split
+from posthorn.domain.api_key import Scope, split
 from tests.integration.test_lost_answers import lost_answers
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def test_a_remembered_key_is_noted_when_its_hour_is_over(posthorn: Installation,
 
 def test_whoever_only_knows_the_id_of_a_key_does_not_use_it(posthorn: Installation, calls: list[str]) -> None:
     """A request that is refused writes nothing."""
-    from posthorn.api_keys import PREFIX, _checksum
+    from posthorn.domain.api_key import PREFIX, _checksum
 
     made = create(posthorn).body["apiKey"]
     forged = PREFIX + made["id"] + posthorn.key[16:48]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.api_keys import Scope, split
-from posthorn.models import Delivery, DeliveryKey, Reason, Status
-from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.event_destinations import PATH as DESTINATIONS
-from posthorn.routes.table import ROUTES
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
+from posthorn.api.routes.table import ROUTES
+from posthorn.aws import clients
+from posthorn.domain.api_key import Scope, split
+from posthorn.domain.models import Delivery, DeliveryKey, Reason, Status
 from posthorn.stores.api_keys import ApiKeys
 from tests.installation import running
 from tests.sample_requests import SINCE, body_for, destination, event_type
@@ -20,7 +20,7 @@ from tests.sample_requests import SINCE, body_for, destination, event_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posthorn.routes.route import Route
+    from posthorn.api.route import Route
     from tests.installation import Installation, Reply
 
 PROTECTED = [route for route in ROUTES if route.scope is not None]
@@ -104,7 +104,7 @@ def test_every_way_to_be_nobody_looks_the_same(
     posthorn: Installation, untouched: dict[str, str], route: Route
 ) -> None:
     """Missing, malformed, unknown, mistyped, revoked and expired keys get the identical 401."""
-    keys = ApiKeys(aws.client("dynamodb"), posthorn.tables["ConfigTable"])
+    keys = ApiKeys(clients.client("dynamodb"), posthorn.tables["ConfigTable"])
     revoked = posthorn.new_key(*Scope)
     parts = split(revoked)
     assert parts is not None
@@ -130,7 +130,7 @@ def test_every_way_to_be_nobody_looks_the_same(
 
 def test_a_key_with_another_secret_is_nobody(posthorn: Installation) -> None:
     """The id of a key is not enough: with another key's secret behind it, the checksum right, it is refused."""
-    from posthorn.api_keys import PREFIX, _checksum
+    from posthorn.domain.api_key import PREFIX, _checksum
 
     mine, other = split(posthorn.key), split(posthorn.new_key(*Scope))
     assert mine is not None
@@ -287,7 +287,9 @@ def test_a_revoked_key_stops_working_within_half_a_minute(posthorn: Installation
     parts = split(key)
     assert parts is not None
     assert posthorn.call("GET", "/v1/webhooks", key=key).status == 200
-    ApiKeys(aws.client("dynamodb"), posthorn.tables["ConfigTable"]).revoke(parts[0], now_ms=posthorn.clock())
+    ApiKeys(clients.client("dynamodb"), posthorn.tables["ConfigTable"]).revoke(
+        parts[0], now_ms=posthorn.clock()
+    )
 
     posthorn.clock.pass_seconds(30)
 
@@ -299,7 +301,7 @@ def test_an_expired_key_stops_working_at_once(posthorn: Installation) -> None:
     key = posthorn.new_key(Scope.API_USER)
     parts = split(key)
     assert parts is not None
-    aws.client("dynamodb").update_item(
+    clients.client("dynamodb").update_item(
         TableName=posthorn.tables["ConfigTable"],
         Key={"pk": {"S": f"key#{parts[0]}"}, "sk": {"S": "key"}},
         UpdateExpression="SET valid_until = :end",
@@ -318,7 +320,7 @@ def test_no_key_is_stored(posthorn: Installation) -> None:
     parts = split(posthorn.key)
     assert parts is not None
 
-    rows = repr(aws.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"])
+    rows = repr(clients.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"])
 
     assert parts[0] in rows
     assert parts[1] not in rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
+from posthorn.aws import clients
 from tests.installation import Installation, running
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def posthorn() -> Iterator[Installation]:
 
 def _everything(posthorn: Installation) -> str:
     """Return all rows of all tables, to tell that nothing changed."""
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     return json.dumps(
         [dynamodb.scan(TableName=table)["Items"] for table in sorted(posthorn.tables.values())],
         default=repr,

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from xml.etree import ElementTree as ET
 
-from infra.cost.counts import committed
-from infra.cost.measured import committed as measured
+from posthorn_cli.cost.counts import committed
+from posthorn_cli.cost.measured import committed as measured
 from tests.bench import counting, plot
 from tests.bench.measure import Series, Spread, ratio
 from tests.bench.report import Budget, Report, Table, document, number
@@ -16,7 +16,7 @@ from tests.template import ROOT
 
 
 def test_the_committed_counts_are_those_of_a_fresh_run() -> None:
-    """infra/cost/counts.json is what `make counts` writes; whoever changes what a delivery asks for, runs it."""
+    """infra/posthorn_cli/cost/counts.json is what `make counts` writes; whoever changes what a delivery asks for, runs it."""
     (fresh,) = counting.count((2048,))
 
     assert fresh == next(run for run in committed() if run.payload == 2048)

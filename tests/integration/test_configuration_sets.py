@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.errors import Unavailable
-from posthorn.models import DeliveryKey, Reason
+from posthorn.domain.errors import Unavailable
+from posthorn.domain.models import DeliveryKey, Reason
 from tests.configuration_sets import MAIL, SETS, check_refusal, deliver_all, new_destination, new_set
 from tests.network import answers
 

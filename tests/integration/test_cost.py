@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.cost.answers import HEAD, answer_bytes, body_bytes
+from posthorn_cli.cost.answers import HEAD, answer_bytes, body_bytes
 from tests.gateway import event_of
 
 if TYPE_CHECKING:

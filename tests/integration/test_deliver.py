@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.errors import Unavailable
-from posthorn.models import DeliveryKey, Failure, Reason, Status
+from posthorn.aws import clients
+from posthorn.domain.errors import Unavailable
+from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from tests.installation import Waiting
 from tests.network import answers, fails, in_turn
 
 if TYPE_CHECKING:
-    from posthorn.models import Delivery
+    from posthorn.domain.models import Delivery
     from tests.installation import Installation
     from tests.network import Receiver
 
@@ -91,7 +91,7 @@ def test_success_at_a_retry_ends_it(posthorn: Installation) -> None:
 
     row = _row(posthorn, key)
     assert (row.status, row.attempt, row.next_attempt_at) == (Status.DELIVERED, 2, None)
-    item = aws.client("dynamodb").scan(TableName=posthorn.tables["DeliveriesTable"])["Items"][0]
+    item = clients.client("dynamodb").scan(TableName=posthorn.tables["DeliveriesTable"])["Items"][0]
     assert not {"due_shard", "undelivered", "next_attempt_at", "lease_until", "reason"} & set(item)
     assert not any(posthorn.waiting(queue) for queue in QUEUES)
 
@@ -99,7 +99,7 @@ def test_success_at_a_retry_ends_it(posthorn: Installation) -> None:
 def test_an_open_row_is_in_both_indexes_and_a_failed_one_in_one(posthorn: Installation) -> None:
     """The index `due` holds what waits, the index `undelivered` what has not arrived."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(400)))
-    dynamodb, table = aws.client("dynamodb"), posthorn.tables["DeliveriesTable"]
+    dynamodb, table = clients.client("dynamodb"), posthorn.tables["DeliveriesTable"]
 
     def indexed() -> tuple[int, int]:
         due = dynamodb.scan(TableName=table, IndexName="due")["Count"]
@@ -240,7 +240,7 @@ def test_a_disabled_webhook_ends_its_deliveries(posthorn: Installation) -> None:
 def test_an_expired_event_ends_its_deliveries(posthorn: Installation) -> None:
     """A delivery whose event is gone fails with that reason."""
     key, message = _broken(posthorn, answers(500))
-    dynamodb, table = aws.client("dynamodb"), posthorn.tables["EventsTable"]
+    dynamodb, table = clients.client("dynamodb"), posthorn.tables["EventsTable"]
     (row,) = dynamodb.scan(TableName=table)["Items"]
     dynamodb.delete_item(TableName=table, Key={"pk": row["pk"], "sk": row["sk"]})
 
@@ -343,7 +343,7 @@ def test_an_outage_brings_the_message_back_and_loses_nothing(
 
 def test_without_kms_the_message_comes_again(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """A signing secret that KMS does not give is an outage, not the receiver's failure."""
-    from posthorn.signing_secrets import Unsealer
+    from posthorn.aws.secrets import Unsealer
 
     key, message = _broken(posthorn, in_turn(answers(500), answers(200)))
 

@@ -6,10 +6,10 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from posthorn import aws
-from posthorn.models import Failure, Outcome
-from posthorn.routes.deliveries import EVENT_EXPIRED
-from posthorn.routes.requests import NEVER_LEFT, PLACEHOLDER, SECRET_REPLACED, URL_CHANGED
+from posthorn.api.routes.deliveries import EVENT_EXPIRED
+from posthorn.api.routes.sent_requests import NEVER_LEFT, PLACEHOLDER, SECRET_REPLACED, URL_CHANGED
+from posthorn.aws import clients
+from posthorn.domain.models import Failure, Outcome
 from tests.delivery_log import OURS, deliver_to, detail_of
 from tests.network import INSTANT, answers, fails, in_turn
 
@@ -140,7 +140,7 @@ def test_the_request_of_an_expired_event_is_gone(posthorn: Installation, webhook
 
 def _expire(posthorn: Installation, event_id: str) -> None:
     table = posthorn.tables["EventsTable"]
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     (row,) = (row for row in dynamodb.scan(TableName=table)["Items"] if row["sk"]["S"] == event_id)
     dynamodb.delete_item(TableName=table, Key={"pk": row["pk"], "sk": row["sk"]})
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.models import DeliveryKey, Failure, Status
-from posthorn.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.aws import clients
+from posthorn.domain.models import DeliveryKey, Failure, Status
 from posthorn.stores import delivery_log
 from tests.delivery_log import OURS, deliver_to, log_of
 from tests.network import answers, fails
@@ -173,7 +173,7 @@ def test_a_filtered_list_reads_no_more_than_it_may(
 
 
 def _spoil(posthorn: Installation, key: DeliveryKey) -> None:
-    aws.client("dynamodb").update_item(
+    clients.client("dynamodb").update_item(
         TableName=posthorn.tables["DeliveriesTable"],
         Key={"pk": {"S": key.endpoint_id}, "sk": {"S": key.event_id}},
         UpdateExpression="SET v = :newer",
@@ -282,8 +282,8 @@ def test_an_event_of_a_newer_version_is_no_error_of_ours(
     """Whoever asks for it is told to come back, while the list of events still shows it."""
     event_id = deliver_to(posthorn, answers(200))
     table = posthorn.tables["EventsTable"]
-    (row,) = aws.client("dynamodb").scan(TableName=table)["Items"]
-    aws.client("dynamodb").put_item(TableName=table, Item={**row, "v": {"N": "2"}})
+    (row,) = clients.client("dynamodb").scan(TableName=table)["Items"]
+    clients.client("dynamodb").put_item(TableName=table, Item={**row, "v": {"N": "2"}})
 
     for path in (f"/v1/events/{event_id}", f"/v1/webhooks/{webhook['id']}/deliveries/{event_id}"):
         reply = posthorn.call("GET", path)

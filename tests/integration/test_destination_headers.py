@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from posthorn import aws
-from posthorn.clock import now_ms
+from posthorn.aws import clients
+from posthorn.domain.clock import now_ms
 from tests.configuration_sets import MAIL, SECRET, SETS, deliver_all, new_destination, new_set
 from tests.network import answers, in_turn
 
@@ -78,8 +78,8 @@ def test_an_attempt_has_an_id_of_its_own_and_its_duplicate_the_same(posthorn: In
     posthorn.dispatch(records)
     (message,) = posthorn.take("Retry1MinQueue")
     rows = posthorn.tables["DeliveriesTable"]
-    (row,) = aws.client("dynamodb").scan(TableName=rows)["Items"]
-    aws.client("dynamodb").delete_item(TableName=rows, Key={"pk": row["pk"], "sk": row["sk"]})
+    (row,) = clients.client("dynamodb").scan(TableName=rows)["Items"]
+    clients.client("dynamodb").delete_item(TableName=rows, Key={"pk": row["pk"], "sk": row["sk"]})
 
     posthorn.dispatch(records)  # as after a crash between POST and row
     posthorn.deliver([message])

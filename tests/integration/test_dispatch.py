@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from standardwebhooks import Webhook
 
-from posthorn import aws, dispatch
-from posthorn.clock import now_ms
-from posthorn.errors import Unavailable
-from posthorn.models import DeliveryKey, Failure, Reason, Status
+from posthorn.aws import clients
+from posthorn.delivery import dispatcher
+from posthorn.domain.clock import now_ms
+from posthorn.domain.errors import Unavailable
+from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from tests.network import answers, fails
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def test_a_first_try_success_costs_one_write_call_and_no_index(posthorn: Install
     counted = sorted(calls)
 
     assert counted == ["BatchGetItem", "BatchWriteItem", "Decrypt", "Query"]
-    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["DeliveriesTable"])["Items"]
+    rows = clients.client("dynamodb").scan(TableName=posthorn.tables["DeliveriesTable"])["Items"]
     assert len(rows) == 25
     assert not any({"due_shard", "undelivered", "next_attempt_at"} & set(row) for row in rows)
 
@@ -237,7 +238,7 @@ def test_what_exceeds_the_inline_limit_is_queued(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fan-out beyond the limit becomes queued rows and messages, grouped by endpoint."""
-    monkeypatch.setattr(dispatch, "INLINE_LIMIT", 2)
+    monkeypatch.setattr(dispatcher, "INLINE_LIMIT", 2)
     webhooks = [posthorn.register(f"h{number}.example.com") for number in range(5)]
     posthorn.network.receivers = {f"h{number}.example.com": answers(200) for number in range(5)}
     event_id = posthorn.publish()
@@ -265,7 +266,7 @@ def test_one_unreadable_endpoint_does_not_silence_the_others(posthorn: Installat
     """A row that this version cannot read hides itself and nobody else, from the stream and from the API."""
     broken, fine = posthorn.register("broken.example.com"), posthorn.register("fine.example.com")
     posthorn.network.receivers = {"fine.example.com": answers(200), "broken.example.com": answers(200)}
-    aws.client("dynamodb").update_item(
+    clients.client("dynamodb").update_item(
         TableName=posthorn.tables["ConfigTable"],
         Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{broken['id']}"}},
         UpdateExpression="SET wire = :later",
@@ -385,6 +386,6 @@ def _counted_calls() -> list[str]:
     """Collect the names of the AWS calls that follow."""
     calls: list[str] = []
     for service in ("dynamodb", "sqs", "kms"):
-        events = aws.client(service).meta.events
+        events = clients.client(service).meta.events
         events.register("before-call", lambda model, **_: calls.append(model.name))
     return calls

@@ -9,11 +9,11 @@ from unittest import mock
 import pytest
 from botocore.client import BaseClient
 
-from posthorn.models import Health
+from posthorn.domain.models import Health
 from tests.network import answers
 
 if TYPE_CHECKING:
-    from posthorn.models import Endpoint
+    from posthorn.domain.models import Endpoint
     from tests.installation import Installation
 
 SETS = "/api/v1/partner/email/configuration-sets"

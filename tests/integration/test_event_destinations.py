@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn import aws
+from posthorn.aws import clients
 from tests.configuration_sets import DESTINATION, SECRET, SETS, check_refusal, new_destination, new_set
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def test_a_destination_made_while_its_set_goes_away_goes_too(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A set that is deleted between the check and the write takes the new destination along."""
-    from posthorn.routes import endpoints
+    from posthorn.api.routes import endpoints
 
     set_id = new_set(posthorn)
     create = endpoints.create
@@ -64,7 +64,7 @@ def test_a_destination_never_shows_its_secret(posthorn: Installation) -> None:
         posthorn.call("DELETE", one),
     ]
 
-    rows = repr(aws.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"])
+    rows = repr(clients.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"])
     assert [reply.status for reply in replies] == [200] * 5
     said = json.dumps([destination, *(reply.body for reply in replies)])
     for secret in (SECRET, "another-shared-secret"):

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn.models import Status
-from posthorn.routes import event_log as routes
+from posthorn.api.routes import event_log as routes
+from posthorn.domain.models import Status
 from posthorn.stores import event_log
 from tests.integration.test_lost_answers import lost_answers
 from tests.network import answers
@@ -234,10 +234,10 @@ def test_a_delete_whose_answer_was_lost_is_done(posthorn: Installation) -> None:
 
 def test_a_webhook_that_cannot_be_read_can_be_deleted(posthorn: Installation) -> None:
     """A row that makes no sense to this version is in nobody's way."""
-    from posthorn import aws
+    from posthorn.aws import clients
 
     webhook = posthorn.register(HOST)
-    aws.client("dynamodb").update_item(
+    clients.client("dynamodb").update_item(
         TableName=posthorn.tables["ConfigTable"],
         Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{webhook['id']}"}},
         UpdateExpression="SET wire = :new",

@@ -11,8 +11,8 @@ from botocore.client import BaseClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from posthorn.catalogue import built_in
-from posthorn.email_types import EMAIL_TYPES
+from posthorn.domain.email_types import EMAIL_TYPES
+from posthorn.domain.event_types import built_in
 from posthorn.stores import event_types as store
 from tests.network import answers
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.errors import Unavailable
+from posthorn.aws import clients
+from posthorn.domain.errors import Unavailable
 from tests.network import answers
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _rows(posthorn: Installation) -> list[Any]:
-    return aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    return clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
 
 
 def test_one_event_is_accepted_and_can_be_retrieved(posthorn: Installation) -> None:

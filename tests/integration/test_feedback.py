@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws, settings
-from posthorn.errors import Unavailable
+from posthorn import settings
+from posthorn.aws import clients
+from posthorn.domain.errors import Unavailable
 from posthorn.handlers import feedback as feedback_handler
 from posthorn.stores.events import Events, from_item
 from tests import ses_examples as ses
@@ -22,7 +23,7 @@ from tests.ses_examples import NAMES, enveloped, expected_of, parts, replaced
 if TYPE_CHECKING:
     import io
 
-    from posthorn.models import Event
+    from posthorn.domain.models import Event
     from tests.installation import Installation
 
 VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
@@ -36,7 +37,7 @@ def message(told: Any, number: int = 0) -> Waiting:
 
 def events(posthorn: Installation) -> list[Event]:
     """Return every event there is, in the order of their ids."""
-    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    rows = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     return sorted(map(from_item, rows), key=lambda event: event.id)
 
 
@@ -68,14 +69,14 @@ def test_an_event_is_found_under_its_set(posthorn: Installation) -> None:
     """What is written can be read by channel and id, as the API and the deliverer read it."""
     posthorn.notify([message(ses.example("bounce"))])
     (event,) = events(posthorn)
-    store = Events(aws.client("dynamodb"), posthorn.tables["EventsTable"], retention_days=30)
+    store = Events(clients.client("dynamodb"), posthorn.tables["EventsTable"], retention_days=30)
     assert store.get(ses.SET_ID, event.id) == event
 
 
 def test_an_event_is_kept_from_when_it_was_told(posthorn: Installation) -> None:
     """What SES tells late is kept as long as anything else, not from when it happened."""
     posthorn.notify([message(ses.example("bounce"))])
-    (row,) = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    (row,) = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     assert row["expires_at"]["N"] == str(posthorn.clock() // 1000 + 30 * 86_400)
 
 
@@ -99,7 +100,7 @@ def test_from_the_topic_to_the_receiver(posthorn: Installation) -> None:
         one = replaced(ses.example(name), "mail/tags/posthorn-set", [set_id])
         one = replaced(one, "mail/tags/posthorn-workspace", [posthorn.workspace])
         told[one["eventType"]] = (name, one)
-        aws.client("sns").publish(TopicArn=posthorn.topics["FeedbackTopic"], Message=json.dumps(one))
+        clients.client("sns").publish(TopicArn=posthorn.topics["FeedbackTopic"], Message=json.dumps(one))
 
     waiting = posthorn.take("FeedbackQueue")
     assert [json.loads(one.body)["eventType"] for one in waiting] == list(told)
@@ -120,13 +121,13 @@ def test_the_same_notification_twice_is_one_event(posthorn: Installation) -> Non
     """In one batch, in the next one, raw and wrapped: it is accepted once, and stays as it was accepted."""
     text = json.dumps(ses.example("bounce"))
     assert posthorn.notify([message(text, 1), message(text, 2), message(enveloped(text), 3)]) == set()
-    (first,) = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    (first,) = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
 
     posthorn.clock.pass_seconds(3600)
     assert posthorn.notify([message(text, 4)]) == set()
     assert posthorn.notify([message(enveloped(text), 5)]) == set()
 
-    assert aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"] == [first]
+    assert clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"] == [first]
     assert parked(posthorn) == []
 
 
@@ -273,7 +274,7 @@ def test_an_outage_of_dynamodb_brings_back_what_it_hit(
 
 def test_what_cannot_be_parked_comes_again(posthorn: Installation) -> None:
     """A message that is neither an event nor parked is not acknowledged; its neighbour is."""
-    sqs = aws.client("sqs")
+    sqs = clients.client("sqs")
     url = posthorn.queues["FeedbackDeadLetterQueue"]
     sqs.delete_queue(QueueUrl=url)
     batch = [message("odd", 1), message(ses.example("send"), 2)]
@@ -299,7 +300,7 @@ def test_the_handler_answers_with_what_is_to_come_again(
     caches = (settings.feedback_settings, feedback_handler.feedback)
     for cache in caches:
         cache.cache_clear()
-    aws.client("sqs").delete_queue(QueueUrl=posthorn.queues["FeedbackDeadLetterQueue"])
+    clients.client("sqs").delete_queue(QueueUrl=posthorn.queues["FeedbackDeadLetterQueue"])
     batch = [message("odd", 2), message(ses.example("send"), 1), message("also odd", 0)]
 
     answer = feedback_handler.handler({"Records": [one.record() for one in batch]}, object())

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.health import DISABLE_AFTER_MS, FAILURES_IN_A_ROW, MIN_UNDELIVERED, WARN_AFTER_MS
-from posthorn.models import DeliveryKey, Endpoint, Failure, Health, Status
+from posthorn.aws import clients
+from posthorn.domain.health_policy import DISABLE_AFTER_MS, FAILURES_IN_A_ROW, MIN_UNDELIVERED, WARN_AFTER_MS
+from posthorn.domain.models import DeliveryKey, Endpoint, Failure, Health, Status
 from posthorn.stores import events as event_rows
 from tests.integration.test_lost_answers import lost_answers
 from tests.network import answers, fails
 
 if TYPE_CHECKING:
-    from posthorn.models import Event
+    from posthorn.domain.models import Event
     from tests.installation import Installation
 
 SETS = "/api/v1/partner/email/configuration-sets"
@@ -30,7 +30,7 @@ def endpoint_of(posthorn: Installation, endpoint_id: str) -> Endpoint:
 
 def notices(posthorn: Installation) -> list[Event]:
     """Return the events that Posthorn itself has published."""
-    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    rows = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     return [event for event in map(event_rows.from_item, rows) if event.type.startswith("WEBHOOK_")]
 
 
@@ -215,7 +215,7 @@ def test_health_is_written_only_when_it_changes(posthorn: Installation) -> None:
     posthorn.network.receivers["hooks.example.com"] = fails(Failure.CONNECT)
     writes: list[str] = []
     table = posthorn.tables["ConfigTable"]
-    aws.client("dynamodb").meta.events.register(
+    clients.client("dynamodb").meta.events.register(
         "before-parameter-build.dynamodb.UpdateItem",
         lambda params, **_: (
             writes.append(params["UpdateExpression"]) if params["TableName"] == table else None

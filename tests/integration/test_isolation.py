@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn import assembly, aws
-from posthorn.clock import rfc3339
-from posthorn.ids import EVENT
-from posthorn.models import Event, Health
+from posthorn import wiring
+from posthorn.aws import clients
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import EVENT
+from posthorn.domain.models import Event, Health
 from posthorn.stores.events import to_item
 from posthorn.transport.http import MAX_IN_FLIGHT
 from tests.integration.test_health import endpoint_of
 from tests.network import TimedNetwork
 
 if TYPE_CHECKING:
-    from posthorn.dispatch import Dispatcher
+    from posthorn.delivery.dispatcher import Dispatcher
     from tests.installation import Installation
 
 HEALTHY = {"quick.example.com": 40, "steady.example.com": 250}
@@ -67,7 +68,7 @@ def _invoke(posthorn: Installation, dispatcher: Dispatcher, records: list[dict[s
 def _p99(posthorn: Installation, *, hanging: bool, events: int) -> int:
     """Return the 99th percentile of the time from publishing to the first attempt, at the healthy endpoints."""
     network = TimedNetwork(posthorn.clock, {**HEALTHY, HANGS: 3_600_000})
-    dispatcher = assembly.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
+    dispatcher = wiring.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
     hanging_id = ""
     if hanging:
         hanging_id = posthorn.register(HANGS)["id"]
@@ -113,10 +114,10 @@ def test_an_endpoint_that_shows_that_it_hangs_is_left_alone_from_then_on(posthor
     """
     hanging_id = posthorn.register(HANGS)["id"]
     network = TimedNetwork(posthorn.clock, {HANGS: 3_600_000})
-    dispatcher = assembly.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
+    dispatcher = wiring.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
     records = [record for _, record in _published(posthorn, MAX_IN_FLIGHT + 50)]
     start, writes, table = posthorn.clock(), list[str](), posthorn.tables["ConfigTable"]
-    aws.client("dynamodb").meta.events.register(
+    clients.client("dynamodb").meta.events.register(
         "before-parameter-build.dynamodb.UpdateItem",
         lambda params, **_: writes.append("health") if params["TableName"] == table else None,
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn.models import Outcome
+from posthorn.domain.models import Outcome
 from posthorn.telemetry import log
 from tests.network import INSTANT, answers, in_turn
 

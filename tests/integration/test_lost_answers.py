@@ -9,7 +9,7 @@ from unittest import mock
 import pytest
 from botocore.client import BaseClient
 
-from posthorn.models import DeliveryKey, Status
+from posthorn.domain.models import DeliveryKey, Status
 from tests.network import answers
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from posthorn.models import Event, Wire
+from posthorn.domain.models import Event, Wire
 from posthorn.settings import Brand
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import parse, stringify

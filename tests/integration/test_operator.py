@@ -10,12 +10,12 @@ from unittest import mock
 import boto3
 import pytest
 
-from infra.cli import commands, dead_letters, main
-from infra.cli.installed import Installed
-from infra.cli.redispatch import Tally, redispatch
-from posthorn import aws
-from posthorn.clock import rfc3339
-from posthorn.models import DeliveryKey, Reason, Status
+from posthorn.aws import clients
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.models import DeliveryKey, Reason, Status
+from posthorn_cli import commands, dead_letters, main
+from posthorn_cli.installed import Installed
+from posthorn_cli.redispatch import Tally, redispatch
 from tests.network import answers, in_turn
 from tests.sample_requests import SINCE
 from tests.template import REGION
@@ -52,7 +52,7 @@ def _all_messages(posthorn: Installation) -> list[Waiting]:
 
 
 def _send(posthorn: Installation, queue: str, body: str) -> None:
-    aws.client("sqs").send_message(QueueUrl=posthorn.queues[queue], MessageBody=body)
+    clients.client("sqs").send_message(QueueUrl=posthorn.queues[queue], MessageBody=body)
 
 
 def _go(
@@ -137,7 +137,7 @@ def test_an_event_of_a_later_version_is_counted_and_left(posthorn: Installation,
     """A row that this version cannot read hides no other."""
     posthorn.register()
     event_ids = [posthorn.publish() for _ in range(2)]
-    dynamodb, table = aws.client("dynamodb"), posthorn.tables["EventsTable"]
+    dynamodb, table = clients.client("dynamodb"), posthorn.tables["EventsTable"]
     row = next(one for one in dynamodb.scan(TableName=table)["Items"] if one["sk"]["S"] == event_ids[0])
     dynamodb.put_item(TableName=table, Item={**row, "v": {"N": "99"}})
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.models import DeliveryKey, Failure, Reason, Status
+from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from tests.installation import running
 from tests.network import answers
 from tests.template import API_ID, REGION

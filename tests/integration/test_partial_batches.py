@@ -15,8 +15,8 @@ from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
 import posthorn.handlers
-from posthorn import partial_batches
-from posthorn.errors import Unavailable
+from posthorn.aws import batch_response
+from posthorn.domain.errors import Unavailable
 from posthorn.handlers import deliver, dispatch, feedback, replay
 from tests.network import answers
 from tests.sample_requests import SINCE
@@ -176,6 +176,6 @@ def test_two_events_without_a_name_are_not_taken_for_one(posthorn: Installation)
 
 def test_names_are_given_once_and_in_order() -> None:
     """The answer depends on what failed and on nothing else."""
-    assert partial_batches.answer({"b", "a"}) == {
+    assert batch_response.answer({"b", "a"}) == {
         "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]
     }

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from posthorn.ids import new_id
-from posthorn.models import Event, Wire
+from posthorn.domain.ids import new_id
+from posthorn.domain.models import Event, Wire
 from posthorn.settings import Brand
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, headers_of

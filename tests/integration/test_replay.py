@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn import aws
-from posthorn.models import DeliveryKey, Status
-from posthorn.queues import Queues
-from posthorn.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.aws import clients
+from posthorn.aws.queues import Queues
+from posthorn.domain.models import DeliveryKey, Status
 from posthorn.stores.deliveries import KEPT_ATTEMPTS
 from tests.network import answers
 
@@ -169,8 +169,8 @@ def test_an_expired_event_is_not_replayed(posthorn: Installation) -> None:
     key = _settled(posthorn)
     before = posthorn.row(key)
     table = posthorn.tables["EventsTable"]
-    (row,) = aws.client("dynamodb").scan(TableName=table)["Items"]
-    aws.client("dynamodb").delete_item(TableName=table, Key={"pk": row["pk"], "sk": row["sk"]})
+    (row,) = clients.client("dynamodb").scan(TableName=table)["Items"]
+    clients.client("dynamodb").delete_item(TableName=table, Key={"pk": row["pk"], "sk": row["sk"]})
 
     reply = _replay(posthorn, key)
 
@@ -228,7 +228,7 @@ def test_a_replay_whose_message_was_not_sent_is_completed_by_its_repetition(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQS fails after the row was written: the caller gets 503, and the same request sends the message."""
-    from posthorn.errors import Unavailable
+    from posthorn.domain.errors import Unavailable
 
     key = _settled(posthorn)
     posthorn.network.receivers[HOST] = answers(200)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn import replay
-from posthorn.models import Status
+from posthorn.delivery import bulk_replay
+from posthorn.domain.models import Status
 from posthorn.stores.replays import Replays
 from tests.integration.test_lost_answers import lost_answers
 from tests.replays import VISIBILITY, Death, Died, Replaying, dying, replaying
@@ -17,7 +17,7 @@ from tests.replays import VISIBILITY, Death, Died, Replaying, dying, replaying
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posthorn.replay_jobs import ReplayJob
+    from posthorn.domain.replay_job import ReplayJob
     from tests.installation import Installation, Waiting
 
 MANY: Final = 5000
@@ -78,7 +78,7 @@ def test_five_thousand_deliveries_and_a_crash_at_every_page(posthorn: Installati
 
     replays.run(dies_once_per_page, collect=True)
 
-    assert died >= MANY // replay.PAGE
+    assert died >= MANY // bulk_replay.PAGE
     assert set(replays.generations().values()) == {2}
     assert replays.asked_for() == sorted((event_id, 2, 1) for event_id in replays.events)
     shown = replays.get(replay_id)
@@ -88,7 +88,7 @@ def test_five_thousand_deliveries_and_a_crash_at_every_page(posthorn: Installati
 
 def test_a_crash_at_every_call(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wherever a small replay dies, before or after any call to AWS, it goes on as if it had not."""
-    monkeypatch.setattr(replay, "PAGE", 2)
+    monkeypatch.setattr(bulk_replay, "PAGE", 2)
     calls = _calls_of_a_whole_replay(posthorn)
     assert calls > 18
     for at in range(1, calls + 1):
@@ -180,7 +180,7 @@ def test_the_slower_of_two_workers_loses_and_changes_nothing(
 
 def test_messages_that_come_twice_and_late(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Doubles of earlier steps, in any order, begin nothing anew and do not multiply."""
-    monkeypatch.setattr(replay, "PAGE", 2)
+    monkeypatch.setattr(bulk_replay, "PAGE", 2)
     replays = replaying(posthorn)
     replays.settle(2 * SMALL)
     replay_id = replays.start()
@@ -200,7 +200,7 @@ def test_a_double_of_the_last_step_waits_until_the_next_is_surely_sent(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It may be the only one left that knows that the job must go on; after a while it sends what was lost."""
-    monkeypatch.setattr(replay, "PAGE", 2)
+    monkeypatch.setattr(bulk_replay, "PAGE", 2)
     replays = replaying(posthorn)
     replays.settle(SMALL)
     replays.start()
@@ -276,7 +276,7 @@ def test_a_cancellation_while_a_page_is_replayed(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The page in work is counted, and there is no next one."""
-    monkeypatch.setattr(replay, "PAGE", 2)
+    monkeypatch.setattr(bulk_replay, "PAGE", 2)
     replays = replaying(posthorn)
     replays.settle(2 * SMALL)
     replay_id = replays.start()

@@ -10,8 +10,9 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from posthorn import aws, replay
-from posthorn.replay import STALLED_MS
+from posthorn.aws import clients
+from posthorn.delivery import bulk_replay
+from posthorn.delivery.bulk_replay import STALLED_MS
 from tests.replays import VISIBILITY, replaying
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def test_whoever_looks_wakes_a_job_whose_message_is_lost(posthorn: Installation,
 
 def test_an_outage_puts_a_step_off(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever AWS does not do is reported as failed, and done when the message comes again."""
-    monkeypatch.setattr(replay, "PAGE", 1)
+    monkeypatch.setattr(bulk_replay, "PAGE", 1)
     replays = replaying(posthorn)
     replays.settle(2)
     replay_id = replays.start()
@@ -139,7 +140,7 @@ def test_rows_that_cannot_be_read(posthorn: Installation) -> None:
         "UpdateExpression": "SET v = :later",
         "ExpressionAttributeValues": {":later": {"N": "2"}},
     }
-    dynamodb = aws.client("dynamodb")
+    dynamodb = clients.client("dynamodb")
     key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": event_id}}
     dynamodb.update_item(TableName=posthorn.tables["DeliveriesTable"], Key=key, **later)
     replays.run()

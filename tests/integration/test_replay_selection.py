@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from posthorn.clock import rfc3339_ms
-from posthorn.ids import made_at
-from posthorn.models import Status
+from posthorn.domain.clock import rfc3339_ms
+from posthorn.domain.ids import made_at
+from posthorn.domain.models import Status
 from tests.network import answers
 from tests.replays import replaying
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.clock import rfc3339_ms
-from posthorn.ids import REPLAY, is_id, made_at, new_id
-from posthorn.replay import PAUSE
+from posthorn.aws import clients
+from posthorn.delivery.bulk_replay import PAUSE
+from posthorn.domain.clock import rfc3339_ms
+from posthorn.domain.ids import REPLAY, is_id, made_at, new_id
 from tests.installation import ALL_SCOPES, START_MS
 from tests.replays import SINCE_MS, replaying
 
@@ -188,5 +188,5 @@ def test_the_row_expires_with_the_deliveries(posthorn: Installation) -> None:
     replays = replaying(posthorn)
     replay_id = replays.start()
     key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": f"replay#{replay_id}"}}
-    row = aws.client("dynamodb").get_item(TableName=posthorn.tables["ConfigTable"], Key=key)["Item"]
+    row = clients.client("dynamodb").get_item(TableName=posthorn.tables["ConfigTable"], Key=key)["Item"]
     assert row["expires_at"] == {"N": str(START_MS // 1000 + 30 * 86_400)}

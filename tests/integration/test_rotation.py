@@ -13,7 +13,7 @@ import svix.webhooks
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from posthorn.clock import now_ms
+from posthorn.domain.clock import now_ms
 from tests.network import answers
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.errors import RejectedMail, Unavailable
+from posthorn.domain.errors import RejectedMail, Unavailable
 
 if TYPE_CHECKING:
     from tests.installation import Installation

@@ -11,12 +11,13 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-from posthorn import aws, sweep
-from posthorn.errors import Unavailable
-from posthorn.ids import EVENT, shard_of
-from posthorn.models import Delivery, DeliveryKey, Failure, Reason, Status
+from posthorn.aws import clients
+from posthorn.delivery import sweeper
+from posthorn.delivery.sweeper import Swept
+from posthorn.domain.errors import Unavailable
+from posthorn.domain.ids import EVENT, shard_of
+from posthorn.domain.models import Delivery, DeliveryKey, Failure, Reason, Status
 from posthorn.stores import delivery_rows
-from posthorn.sweep import Swept
 from tests.network import answers, fails, in_turn
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def test_what_waits_for_nobody_is_settled_by_the_worker(posthorn: Installation) 
 def test_an_unreadable_row_hides_no_other(posthorn: Installation) -> None:
     """A row of a later version is logged and left without a message; its neighbours get theirs."""
     rows = _overdue(posthorn, 3)
-    aws.client("dynamodb").update_item(
+    clients.client("dynamodb").update_item(
         TableName=posthorn.tables["DeliveriesTable"],
         Key=delivery_rows.key_of(rows[0].key),
         UpdateExpression="SET v = :later",
@@ -198,7 +199,7 @@ def test_a_run_ends_in_time(posthorn: Installation) -> None:
     _overdue(posthorn, 3)
     posthorn.clock.pass_seconds(GRACE + 1)
 
-    assert posthorn.sweep(remaining_ms=sweep.MARGIN_MS - 1) == Swept(complete=False)
+    assert posthorn.sweep(remaining_ms=sweeper.MARGIN_MS - 1) == Swept(complete=False)
     assert _messages(posthorn) == []
 
 
@@ -209,7 +210,7 @@ def test_thousands_are_worked_off_in_bounded_runs(
 
     With the real limit of 10,000 a run and twelve runs an hour, 100,000 overdue rows take 50 minutes.
     """
-    monkeypatch.setattr(sweep, "LIMIT", 800)
+    monkeypatch.setattr(sweeper, "LIMIT", 800)
     rows = _overdue(posthorn, 2_000)
     posthorn.clock.pass_seconds(GRACE + 3)
 
@@ -218,14 +219,14 @@ def test_thousands_are_worked_off_in_bounded_runs(
         runs.append(posthorn.sweep())
         posthorn.clock.pass_seconds(1)
 
-    assert [run.enqueued for run in runs] == pytest.approx([800, 800, 400], abs=sweep.PAGE)
+    assert [run.enqueued for run in runs] == pytest.approx([800, 800, 400], abs=sweeper.PAGE)
     assert _messages(posthorn) == sorted(f"{row.key.event_id} 1" for row in rows)
 
 
 def test_the_longest_overdue_come_first(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """In every shard the run begins with what has waited longest."""
-    monkeypatch.setattr(sweep, "PAGE", 1)
-    monkeypatch.setattr(sweep, "LIMIT", 8)
+    monkeypatch.setattr(sweeper, "PAGE", 1)
+    monkeypatch.setattr(sweeper, "LIMIT", 8)
     rows = _overdue(posthorn, 200)
     oldest: dict[int, str] = {}
     for row in rows:

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
-from posthorn.catalogue import built_in
-from posthorn.routes.configuration_sets import PATH as SETS
-from posthorn.routes.table import ROUTES
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.api.routes.table import ROUTES
+from posthorn.domain.event_types import built_in
 from tests.installation import running
 from tests.network import answers, in_turn
 from tests.sample_requests import body_for
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DataObject
 
-    from posthorn.routes.route import Route
+    from posthorn.api.route import Route
     from tests.installation import Installation
 
 IDS: Final = re.compile(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from posthorn import aws
-from posthorn.catalogue import built_in
+from posthorn.api.routes.configuration_sets import PATH as SETS
+from posthorn.aws import clients
+from posthorn.domain.email_types import EMAIL_TYPES
+from posthorn.domain.event_types import built_in
 from posthorn.email.examples import EXAMPLE_MESSAGE, examples
-from posthorn.email_types import EMAIL_TYPES
-from posthorn.routes.configuration_sets import PATH as SETS
 from tests.network import answers
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def _test(posthorn: Installation, webhook: dict[str, Any], body: Any = None, **o
 
 
 def _events(posthorn: Installation) -> list[Any]:
-    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
+    rows = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     return sorted(rows, key=lambda row: row["sk"]["S"])
 
 

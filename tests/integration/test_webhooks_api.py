@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from posthorn.models import DeliveryKey, Reason
+from posthorn.domain.models import DeliveryKey, Reason
 from tests.network import answers
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def test_the_token_is_shown_on_retrieve_and_update_but_never_in_the_list(posthor
 
 def test_the_token_is_stored_encrypted(posthorn: Installation) -> None:
     """No row of the ConfigTable holds the token as it is."""
-    from posthorn import aws
+    from posthorn.aws import clients
 
     posthorn.register(token="a-token-of-my-own")
 
-    rows = aws.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"]
+    rows = clients.client("dynamodb").scan(TableName=posthorn.tables["ConfigTable"])["Items"]
 
     assert rows
     assert b"a-token-of-my-own" not in repr(rows).encode()
@@ -223,11 +223,11 @@ def test_a_name_with_a_private_address_is_refused(posthorn: Installation) -> Non
 
 def test_a_url_that_turned_bad_after_registration_is_not_dialled(posthorn: Installation) -> None:
     """The guard decides again at each attempt: a stored URL that is refused by then fails unsent."""
-    from posthorn import aws
+    from posthorn.aws import clients
 
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(200)
-    aws.client("dynamodb").update_item(
+    clients.client("dynamodb").update_item(
         TableName=posthorn.tables["ConfigTable"],
         Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{webhook['id']}"}},
         UpdateExpression="SET #url = :inside",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.proof.world import MAIL_SET, MAIL_WORKSPACE, Request, World, host
 
 if TYPE_CHECKING:
-    from posthorn.models import Delivery, Endpoint
+    from posthorn.domain.models import Delivery, Endpoint
 
 TYPES: Final = ("CONTACT_CREATED", "CAMPAIGN_SENT")
 PATTERNS: Final = (["CONTACT_CREATED"], ["*"], ["contact.*"], ["CAMPAIGN_SENT"])

@@ -15,7 +15,8 @@ from unittest import mock
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from posthorn import aws, replay
+from posthorn.aws import clients
+from posthorn.delivery import bulk_replay
 from tests.mappings import Died
 
 if TYPE_CHECKING:
@@ -205,10 +206,10 @@ class Threads:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Take the place of the process's threads."""
-        aws.threads.cache_clear()
+        clients.threads.cache_clear()
         with (
-            mock.patch.object(aws, "ThreadPoolExecutor", return_value=self),
-            mock.patch.object(replay, "wait", _wait),
+            mock.patch.object(clients, "ThreadPoolExecutor", return_value=self),
+            mock.patch.object(bulk_replay, "wait", _wait),
         ):
             yield
-        aws.threads.cache_clear()
+        clients.threads.cache_clear()

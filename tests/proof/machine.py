@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from posthorn.models import Status
+from posthorn.domain.models import Status
 from tests.proof import customers, promise, recovery
+from tests.proof.event_sources import QUEUES
 from tests.proof.faults import Fault, Kind
 from tests.proof.receivers import Mood
-from tests.proof.wiring import QUEUES
 from tests.proof.world import HOSTS, WORKSPACES, Way, World, host
 
 if TYPE_CHECKING:
-    from posthorn.models import Delivery, Endpoint
+    from posthorn.domain.models import Delivery, Endpoint
 
 ENDPOINTS = 6  # more would only make the same slower
 

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from posthorn.deliver import Deliverer
-from posthorn.dispatch import Dispatcher
-from posthorn.models import Delivery, Status
-from posthorn.queues import Queues
+from posthorn.aws.queues import Queues
+from posthorn.delivery.dispatcher import Dispatcher
+from posthorn.delivery.worker import Deliverer
+from posthorn.domain.models import Delivery, Status
 from posthorn.stores.deliveries import Deliveries
 
 if TYPE_CHECKING:

@@ -15,15 +15,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from posthorn.matching import Audience
-from posthorn.models import DeliveryKey, Failure, Reason, Status
-from posthorn.replay_jobs import JobState
+from posthorn.domain.matching import Audience
+from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
+from posthorn.domain.replay_job import JobState
 from posthorn.wire.formats import body_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posthorn.models import Delivery
+    from posthorn.domain.models import Delivery
     from tests.proof.world import Life, World
 
 ATTEMPTS = 4  # the first, and three retries

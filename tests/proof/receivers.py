@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.models import DeliveryKey, Failure, Outcome
+from posthorn.domain.models import DeliveryKey, Failure, Outcome
 from tests.network import INSTANT, Received
 from tests.proof.faults import POST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Iterator
 
-    from posthorn.models import Endpoint
+    from posthorn.domain.models import Endpoint
     from posthorn.transport.http import Post
     from tests.proof.faults import Faults
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import boto3
 
-from infra.cli.installed import Installed
-from infra.cli.redispatch import redispatch
-from posthorn.replay import STALLED_MS
+from posthorn.delivery.bulk_replay import STALLED_MS
+from posthorn_cli.installed import Installed
+from posthorn_cli.redispatch import redispatch
 from tests.installation import START_MS
 from tests.mappings import Message
 from tests.proof import customers

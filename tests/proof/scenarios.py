@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from posthorn.models import Status
+from posthorn.domain.models import Status
 from tests.proof import customers, recovery
+from tests.proof.event_sources import DELIVER_QUEUES, FEEDBACK_QUEUE, REPLAY_QUEUE
 from tests.proof.receivers import Mood
-from tests.proof.wiring import DELIVER_QUEUES, FEEDBACK_QUEUE, REPLAY_QUEUE
 from tests.proof.world import HOSTS, SWEEP_SECONDS, Way, World, host
 
 if TYPE_CHECKING:

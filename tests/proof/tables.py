@@ -16,8 +16,8 @@ from tests.template import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from posthorn.models import Delivery, DeliveryKey, Endpoint
-    from posthorn.replay_jobs import ReplayJob
+    from posthorn.domain.models import Delivery, DeliveryKey, Endpoint
+    from posthorn.domain.replay_job import ReplayJob
 
 _CHANGING: Final = ("EventsTable", "DeliveriesTable", "ConfigTable")
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from posthorn.models import Reason
+from posthorn.domain.models import Reason
 from tests.proof.machine import Machine
 from tests.proof.mutations import MUTATIONS
 

@@ -12,31 +12,31 @@ from unittest import mock
 
 from moto.sqs.models import sqs_backends
 
-from posthorn import assembly
+from posthorn import wiring
+from posthorn.aws.queues import read_task
+from posthorn.domain.errors import Unavailable
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
-from posthorn.errors import Unavailable
-from posthorn.feedback import open_feedback
 from posthorn.handlers import deliver as deliver_handler
 from posthorn.handlers import dispatch as dispatch_handler
 from posthorn.handlers import feedback as feedback_handler
 from posthorn.handlers import replay as replay_handler
 from posthorn.handlers import sweep as sweep_handler
-from posthorn.queues import read_task
 from posthorn.stores import events
+from posthorn.wiring import open_feedback
 from tests.installation import START_MS, Installation, Reply
 from tests.mappings import Died, Message, Record
-from tests.proof import wiring
+from tests.proof import event_sources
+from tests.proof.event_sources import DEAD_LETTER_QUEUES, DELIVER_QUEUES, FEEDBACK_QUEUE, QUEUES, REPLAY_QUEUE
 from tests.proof.tables import Tables
-from tests.proof.wiring import DEAD_LETTER_QUEUES, DELIVER_QUEUES, FEEDBACK_QUEUE, QUEUES, REPLAY_QUEUE
 from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from posthorn.models import DeliveryKey, Endpoint, Event
-    from posthorn.queues import Task
-    from posthorn.replay_jobs import ReplayJob
+    from posthorn.aws.queues import Task
+    from posthorn.domain.models import DeliveryKey, Endpoint, Event
+    from posthorn.domain.replay_job import ReplayJob
     from tests.proof.faults import Fault, Faults, Invocation, Threads
     from tests.proof.receivers import Receivers
 
@@ -138,18 +138,18 @@ class World:
     def revive(self) -> None:
         """Start new processes of the functions: nothing is remembered."""
         here = self.installation
-        self.dispatcher = assembly.dispatcher(here.settings, network=self.receivers, clock=self.clock)
-        self.deliverer = assembly.deliverer(here.settings, network=self.receivers, clock=self.clock)
+        self.dispatcher = wiring.dispatcher(here.settings, network=self.receivers, clock=self.clock)
+        self.deliverer = wiring.deliverer(here.settings, network=self.receivers, clock=self.clock)
         self.feedback = open_feedback(here.feedback_settings, clock=self.clock)
 
     def _made_mappings(self) -> None:
-        self.stream = wiring.stream_mapping(
+        self.stream = event_sources.stream_mapping(
             self._dispatch, give_up=lambda records, _: self.given_up.extend(records), clock=self.clock
         )
         functions = dict.fromkeys(DELIVER_QUEUES, self._deliver)
         functions |= {FEEDBACK_QUEUE: self._take_notifications, REPLAY_QUEUE: self._replay}
         self.queues = {
-            queue: wiring.queue_mapping(
+            queue: event_sources.queue_mapping(
                 queue,
                 functions[queue],
                 bury=partial(self._bury, queue),

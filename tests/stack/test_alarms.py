@@ -7,9 +7,9 @@ import shlex
 from dataclasses import dataclass
 from itertools import chain
 
-from infra.cli import commands
-from infra.cli.dead_letters import QUEUES
-from posthorn.schedule import MAX_DELAY
+from posthorn.domain.retry_policy import MAX_DELAY
+from posthorn_cli import commands
+from posthorn_cli.dead_letters import QUEUES
 from tests.stack.breakages import broken_by
 from tests.stack.test_sources import dead_letter_queue_of, mappings_of
 from tests.template import (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from posthorn.errors import PosthornError
+from posthorn.domain.errors import PosthornError
 from tests.stack.breakages import BREAKAGES, Breakage
 from tests.template import Template
 

@@ -3,7 +3,7 @@
 import re
 from argparse import ArgumentParser
 
-from infra.cost import model, show
+from posthorn_cli.cost import model, show
 from tests.bench.counting import LOG_EVENT_BYTES
 from tests.stack.breakages import broken_by
 from tests.stack.test_sources import mappings_of

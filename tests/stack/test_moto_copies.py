@@ -6,15 +6,7 @@ import boto3
 from moto import mock_aws
 
 from posthorn.settings import ApiSettings, DeliverySettings, EmailBackend, FeedbackSettings
-from tests.aws import (
-    ACCOUNT,
-    REGION,
-    create_key,
-    create_queues,
-    create_tables,
-    create_topics,
-    environment,
-)
+from tests.aws import ACCOUNT, REGION, create_key, create_queues, create_tables, create_topics, environment
 from tests.template import QUEUE, TABLE, TOPIC, Template
 
 

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from posthorn.api_keys import mint, split
+from posthorn.aws.queues import read_step, read_task
+from posthorn.domain.api_key import mint, split
+from posthorn.domain.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, is_id
+from posthorn.domain.models import DeliveryKey
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
-from posthorn.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, is_id
-from posthorn.models import DeliveryKey
-from posthorn.queues import read_step, read_task
 from posthorn.stores.events import from_item
 from tests.template import ROOT, Json, Template
 

@@ -6,7 +6,7 @@ from typing import get_type_hints
 
 import pytest
 
-from posthorn.errors import SettingsError
+from posthorn.domain.errors import SettingsError
 from posthorn.settings import (
     LOCAL_STAGE,
     ApiSettings,
@@ -24,18 +24,7 @@ from posthorn.settings import (
 from posthorn.telemetry import log
 from tests.modules import modules
 from tests.stack.breakages import broken_by
-from tests.template import (
-    API,
-    API_ID,
-    KEY,
-    PSEUDO_PARAMETERS,
-    QUEUE,
-    TABLE,
-    TOPIC,
-    Template,
-    holds,
-    resolve,
-)
+from tests.template import API, API_ID, KEY, PSEUDO_PARAMETERS, QUEUE, TABLE, TOPIC, Template, holds, resolve
 
 SETTINGS: dict[
     str, type[ApiSettings | DeliverySettings | FeedbackSettings | ReplaySettings | SweepSettings]

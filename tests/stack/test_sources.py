@@ -2,10 +2,10 @@
 
 import json
 
-from posthorn.deliver import LEASE_MARGIN_MS
-from posthorn.dispatch import MARGIN_MS
-from posthorn.replay import PAUSE, STALLED_MS
-from posthorn.schedule import MAX_DELAY
+from posthorn.delivery.bulk_replay import PAUSE, STALLED_MS
+from posthorn.delivery.dispatcher import MARGIN_MS
+from posthorn.delivery.worker import LEASE_MARGIN_MS
+from posthorn.domain.retry_policy import MAX_DELAY
 from posthorn.settings import DeliverySettings
 from tests.stack.breakages import broken_by
 from tests.stack.test_settings import variables_of

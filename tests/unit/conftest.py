@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, settings
 from pytest_socket import socket_allow_hosts
 
 from posthorn.transport.http import Client
-from tests.unit.posts import PRIVATE
-from tests.unit.ses import Ses
+from tests.unit.email.ses import Ses
+from tests.unit.transport.posts import PRIVATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.unit.simulation import Topic
+    from tests.unit.transport.simulation import Topic
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
@@ -63,7 +63,7 @@ def _made_up_credentials() -> Iterator[None]:
 
 @pytest.fixture
 def simulator() -> Iterator[Topic]:
-    from tests.unit.simulation import topic  # moto takes half a second, and few tests need it
+    from tests.unit.transport.simulation import topic  # moto takes half a second, and few tests need it
 
     with topic() as made:
         yield made

@@ -6,37 +6,37 @@ import ast
 import re
 import subprocess
 import sys
-from graphlib import TopologicalSorter
+from functools import lru_cache
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.loading import loaded_modules
 from tests.modules import Module, imported_modules, modules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-# From the top down. What stands in a line imports from the lines below it and, where it is a package,
-# from itself; those who share a line know nothing of each other.
+# From the top down. A package imports from the lines below it and from itself; those that share a line do not
+# know each other.
 LAYERS = (
     ("handlers",),
-    ("routes",),
-    ("assembly",),
-    ("dispatch", "deliver", "feedback", "replay", "sweep"),
-    ("watch",),
-    ("delivery", "backlog", "notices"),
-    ("telemetry",),
-    ("email", "schemas"),
-    ("wire", "transport", "stores", "queues", "signing_secrets", "email_types"),
-    ("health",),
-    ("aws", "schedule", "matching", "api_keys", "catalogue", "replay_jobs"),
-    ("models", "settings", "partial_batches"),
-    ("variables",),
-    ("errors", "ids", "clock"),
+    ("wiring",),
+    ("api.routes",),
+    ("api",),
+    ("delivery", "email", "schemas"),
+    ("wire",),
+    ("stores",),
+    ("aws", "transport", "telemetry", "settings"),
+    ("environment",),
+    ("domain",),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 LINES = 250
+
+EVENT_PATH = ("DispatchFunction", "DeliverFunction", "FeedbackFunction", "ReplayFunction", "SweepFunction")
 
 # What the path of an event must not load: each is dear at a cold start and of no use there.
 NOT_WITHOUT_THE_API = (
@@ -44,11 +44,11 @@ NOT_WITHOUT_THE_API = (
     "jsonschema_rs",
     "aws_lambda_powertools.event_handler",
     "asyncio",
-    "posthorn.routes",
+    "posthorn.api",
 )
 
 # What a function that sends nothing must not load.
-NOT_WITHOUT_SENDING = ("pycurl", "posthorn.transport", "posthorn.assembly", "posthorn.signing_secrets")
+NOT_WITHOUT_SENDING = ("pycurl", "posthorn.transport", "posthorn.aws.secrets", "posthorn.delivery.sender")
 
 NETWORK = (
     "pycurl",
@@ -86,16 +86,29 @@ ADDRESS_FLAGS = {"is_private", "is_global", "is_loopback", "is_link_local", "is_
 
 def place_of(name: str) -> str:
     """Return the part of a module's name that stands in the table: `posthorn.stores.events` -> `stores`."""
-    return name.partition(".")[2].partition(".")[0]
+    parts = name.split(".")[1:]
+    nested = ".".join(parts[:2])
+    return nested if nested in LEVELS else "".join(parts[:1])
 
 
 def upward(module: Module) -> Iterator[str]:
     """Yield what a module imports from its own line or from above it."""
     place = place_of(module.name)
     for name in imported_modules(module):
-        other = place_of(name) if "." in name else place
+        other = place_of(name) or place
         if other != place and LEVELS[other] <= LEVELS[place]:
             yield name
+
+
+def circle(known: Mapping[str, Module]) -> list[str]:
+    """Return modules that import each other in a circle, types included; none is the right answer."""
+    graph = {name: imported_modules(module) - {name} for name, module in known.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        found: list[str] = error.args[1]
+        return found
+    return []
 
 
 def test_every_module_has_its_place() -> None:
@@ -116,35 +129,54 @@ def test_nothing_imports_a_handler() -> None:
     assert importers == []
 
 
-def test_no_two_modules_need_each_other() -> None:
-    """At runtime the modules can be loaded in one order, from the bottom up."""
-    graph = {name: imported_modules(module, at_runtime=True) for name, module in modules().items()}
-    TopologicalSorter(graph).prepare()  # raises CycleError with the cycle in it
+def test_no_modules_import_each_other() -> None:
+    """Nothing imports in a circle, neither across packages nor inside one, and not even for types."""
+    assert circle(modules()) == []
 
 
-@pytest.mark.parametrize("handler", ["dispatch", "deliver", "feedback", "replay", "sweep"])
-def test_the_path_of_an_event_loads_nothing_of_the_api(handler: str) -> None:
+def test_a_circle_inside_a_package_is_noticed() -> None:
+    """Two stores that know each other are found, though one imports the other for its types only."""
+    items = Module("posthorn.stores.items", "if TYPE_CHECKING:\n    from posthorn.stores.tables import PK")
+    tables = Module("posthorn.stores.tables", "def late():\n    from posthorn.stores import items")
+    broken = {**modules(), items.name: items, tables.name: tables}
+    assert set(circle(broken)) == {items.name, tables.name}
+
+
+def test_packages_import_nothing() -> None:
+    """Whoever needs one module of a package loads that one only."""
+    packages = [module for module in modules().values() if any(_inside(module.name))]
+    assert len(packages) > 8
+    assert [module.name for module in packages if module.imports] == []
+
+
+@pytest.mark.parametrize("function", EVENT_PATH)
+def test_the_path_of_an_event_loads_nothing_of_the_api(function: str) -> None:
     """A cold start of a function behind the API does not pay for pydantic, the router, asyncio or a route."""
-    assert _loaded_by(handler, NOT_WITHOUT_THE_API) == "[]"
+    assert _loaded(function, NOT_WITHOUT_THE_API) == []
+    assert _loaded("ApiFunction", NOT_WITHOUT_THE_API) != []
 
 
-@pytest.mark.parametrize("handler", ["feedback", "replay", "sweep"])
-def test_who_sends_nothing_loads_nothing_that_sends(handler: str) -> None:
+@pytest.mark.parametrize("function", ["FeedbackFunction", "ReplayFunction", "SweepFunction"])
+def test_who_sends_nothing_loads_nothing_that_sends(function: str) -> None:
     """These functions read and write rows and messages; the HTTP client and whatever it needs stay elsewhere."""
-    assert _loaded_by(handler, NOT_WITHOUT_SENDING) == "[]"
-    assert _loaded_by("deliver", NOT_WITHOUT_SENDING) != "[]"
+    assert _loaded(function, NOT_WITHOUT_SENDING) == []
+    assert _loaded("DeliverFunction", NOT_WITHOUT_SENDING) != []
 
 
-@pytest.mark.parametrize(("handler", "other"), [("dispatch", "deliver"), ("deliver", "dispatch")])
-def test_who_delivers_loads_nothing_of_others(handler: str, other: str) -> None:
+@pytest.mark.parametrize(
+    ("function", "own", "other"),
+    [("DispatchFunction", "dispatcher", "worker"), ("DeliverFunction", "worker", "dispatcher")],
+)
+def test_who_delivers_loads_nothing_of_others(function: str, own: str, other: str) -> None:
     """First attempts and retries share what they have in common, and neither waits for the other's code or for replays."""
-    foreign = {f"posthorn.{other}", "posthorn.replay", "posthorn.replay_jobs", "posthorn.stores.replays"}
-    loaded = _python(
-        # the function's own half is loaded when its parts are put together
-        f"import sys, posthorn.handlers.{handler}, posthorn.{handler}",
-        f"print(sorted({foreign!r} & sys.modules.keys()))",
+    foreign = (
+        f"posthorn.delivery.{other}",
+        "posthorn.delivery.bulk_replay",
+        "posthorn.domain.replay_job",
+        "posthorn.stores.replays",
     )
-    assert loaded == "[]"
+    assert _loaded(function, foreign) == []
+    assert _loaded(function, (f"posthorn.delivery.{own}",)) != []
 
 
 def test_importing_makes_no_client() -> None:
@@ -236,7 +268,7 @@ def reads_environment_at_import(module: Module) -> Iterator[int]:
 
 
 def imports_boto(module: Module) -> Iterator[int]:
-    if module.name != "posthorn.aws":
+    if module.name != "posthorn.aws.clients":
         yield from (one.line for one in module.imports if one.is_of("boto3") or one.is_of("botocore"))
 
 
@@ -319,10 +351,10 @@ def test_each_rule_notices_who_breaks_it(rule: Callable[[Module], Iterator[int]]
 @pytest.mark.parametrize(
     "source",
     [
-        "from posthorn.routes import problems",
-        "from posthorn.queues import Queues",
-        "if TYPE_CHECKING:\n    from posthorn.delivery import Job",
-        "def f():\n    from posthorn.transport.addresses import Policy",
+        "from posthorn.api import problems",
+        "from posthorn.wire import formats",
+        "if TYPE_CHECKING:\n    from posthorn.delivery.sender import Sender",
+        "def f():\n    from posthorn import wiring",
     ],
 )
 def test_the_layers_notice_an_import_that_points_up(source: str) -> None:
@@ -368,10 +400,22 @@ def _environment_in(tree: ast.AST) -> Iterator[int]:
             yield node.lineno
 
 
-def _loaded_by(handler: str, names: tuple[str, ...]) -> str:
-    return _python(
-        f"import sys, posthorn.handlers.{handler}",
-        f"print([name for name in sys.modules if name.startswith({names!r})])",
+def _inside(name: str) -> Iterator[str]:
+    """Yield the modules of a package."""
+    return (other for other in modules() if other.startswith(f"{name}."))
+
+
+@lru_cache
+def _modules_of(function: str) -> frozenset[str]:
+    return frozenset(loaded_modules(function))
+
+
+def _loaded(function: str, names: tuple[str, ...]) -> list[str]:
+    """Return which of these a function has loaded before its first invocation, and what is below them."""
+    return sorted(
+        one
+        for one in _modules_of(function)
+        if any(one == name or one.startswith(f"{name}.") for name in names)
     )
 
 

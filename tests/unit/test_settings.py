@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthorn.errors import SettingsError
+from posthorn.domain.errors import SettingsError
 from posthorn.settings import (
     ApiSettings,
     Brand,

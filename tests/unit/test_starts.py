@@ -2,38 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
-from posthorn.api_keys import ENTROPY_BYTES, mint
-from tests.aws import environment
+from posthorn.domain.api_key import ENTROPY_BYTES, mint
 from tests.gateway import event_of
+from tests.loading import loading
 from tests.template import load
 
-# Stands where boto3 makes its clients: notes their services, and every call is answered with nothing.
-RECORDER = """
-import sys, botocore.session
-from unittest.mock import MagicMock
-
-made = []
-
-class Client:
-    meta = MagicMock()
-
-    def __init__(self, _, service, *rest, **options):
-        made.append(service)
-
-    def __getattr__(self, name):
-        def call(**_):
-            return {}
-        call.__name__ = name
-        return call
-
-botocore.session.Session.create_client = lambda *given, **options: Client(*given, **options)
-"""
 KEY = mint(bytes(ENTROPY_BYTES))
 
 # As a record of the stream, and as a message of any queue.
@@ -71,10 +46,11 @@ def test_the_first_invocation_loads_nothing(function: str) -> None:
     """Whatever a batch needs is there before it comes, also what logs and parks a record that makes no sense."""
     loaded = loading(
         function,
-        "context = MagicMock(**{'get_remaining_time_in_millis.return_value': 60_000})",
+        "class Context:",
+        "    def get_remaining_time_in_millis(self): return 60_000",
         f"batch = {{'Records': [{NO_SENSE!r}]}}",
         "before = set(sys.modules)",
-        "handler(batch, context)",
+        "handler(batch, Context())",
         "print(sorted(sys.modules.keys() - before))",
     )
     logged, _, modules = loaded.rpartition("\n")
@@ -88,7 +64,7 @@ def test_the_first_request_loads_nothing() -> None:
     loaded = loading(
         "ApiFunction",
         "before = set(sys.modules)",
-        f"answer = handler({request!r}, MagicMock())",
+        f"answer = handler({request!r}, Anything())",
         "print(answer['statusCode'], sorted(sys.modules.keys() - before))",
     )
     assert loaded == "401 []"  # after a look for the key, which nobody has
@@ -97,30 +73,10 @@ def test_the_first_request_loads_nothing() -> None:
 def test_a_snapshot_holds_what_few_requests_need() -> None:
     """Nobody waits for it: every model is built, what sends mail is made, what checks schemas is loaded."""
     code = (
-        "from posthorn.routes.bodies import Body",
+        "from posthorn.api.bodies import Body",
         "models = {one.__pydantic_complete__ for one in Body.__subclasses__()}",
         "print(sorted(made), models, 'jsonschema_rs' in sys.modules)",
     )
     assert loading("ApiFunction", *code) == "['dynamodb', 'kms', 'sqs'] {False} False"
     snapshot = loading("ApiFunction", *code, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start")
     assert snapshot == "['dynamodb', 'kms', 'sesv2', 'sqs'] {True} True"
-
-
-def loading(function: str, *then: str, **variables: str) -> str:
-    """Load a function's handler as Lambda does, with the template's environment, and return what is printed then."""
-    module, _, name = load().functions[function]["Handler"].rpartition(".")
-    names = dict.fromkeys(load().resources, "made-by-cloudformation")
-    env = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": os.pathsep.join(sys.path),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_LAMBDA_FUNCTION_NAME": "posthorn-function",
-        **environment(function, {**names, "SecretsKey.Arn": "arn:aws:kms:us-east-1:123456789012:key/1"}),
-        **variables,
-    }
-    code = "\n".join((RECORDER, f"from {module} import {name}", *then))
-    ended = subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60, env=env
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout.strip()

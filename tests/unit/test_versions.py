@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.errors import Malformed
-from posthorn.models import (
+from posthorn.aws.queues import Task, read_task
+from posthorn.domain.errors import Malformed
+from posthorn.domain.models import (
     Attempt,
     Delivery,
     DeliveryKey,
@@ -22,7 +23,6 @@ from posthorn.models import (
     Timings,
     Wire,
 )
-from posthorn.queues import Task, read_task
 from posthorn.stores import delivery_rows, endpoint_rows, events
 
 if TYPE_CHECKING:

@@ -1,1 +1,0 @@
-"""Sending mail, and the sets of configuration that mail is sent with."""

@@ -10,12 +10,19 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from posthorn.clock import rfc3339_ms
-from posthorn.email_types import MESSAGE_TAG, OWN_TAGS, SET_TAG, WORKSPACE_TAG, EmailType, by_event_type
-from posthorn.errors import Malformed, RefusedEventType, RefusedJson
-from posthorn.ids import CONFIGURATION_SET, EVENT, WORKSPACE, is_id, new_id
-from posthorn.matching import canonical
-from posthorn.models import Event
+from posthorn.domain.clock import rfc3339_ms
+from posthorn.domain.email_types import (
+    MESSAGE_TAG,
+    OWN_TAGS,
+    SET_TAG,
+    WORKSPACE_TAG,
+    EmailType,
+    by_event_type,
+)
+from posthorn.domain.errors import Malformed, RefusedEventType, RefusedJson
+from posthorn.domain.ids import CONFIGURATION_SET, EVENT, WORKSPACE, is_id, new_id
+from posthorn.domain.matching import canonical
+from posthorn.domain.models import Event
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 

@@ -7,11 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from posthorn.domain.email_types import MESSAGE_TAG, SET_TAG, WORKSPACE_TAG
 from posthorn.email.events import event_of
-from posthorn.email_types import MESSAGE_TAG, SET_TAG, WORKSPACE_TAG
 
 if TYPE_CHECKING:
-    from posthorn.models import Event
+    from posthorn.domain.models import Event
 
 EXAMPLE_MESSAGE = "550e8400-e29b-41d4-a716-446655440000"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from posthorn.models import Suppression
+    from posthorn.domain.models import Suppression
 
 
 @dataclass(frozen=True, slots=True)

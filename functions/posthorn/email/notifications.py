@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.clock import rfc3339_ms
+from posthorn.domain.clock import rfc3339_ms
 from posthorn.email.mailbox import Fate, reaction
 from posthorn.email.tags import tags_of
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import call
+from posthorn.aws.clients import call
+from posthorn.domain.errors import RejectedMail, Unavailable
+from posthorn.domain.models import Suppression
 from posthorn.email.tags import tags_of
-from posthorn.errors import RejectedMail, Unavailable
-from posthorn.models import Suppression
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import call
+from posthorn.aws.clients import call
+from posthorn.domain.errors import RejectedMail, Unavailable
 from posthorn.email.notifications import notifications
-from posthorn.errors import RejectedMail, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_sns import SNSClient
 
+    from posthorn.domain.models import Suppression
     from posthorn.email.mail import Mail
-    from posthorn.models import Suppression
 
 # SNS's limits for one PublishBatch
 MAX_MESSAGES: Final = 10

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from posthorn.errors import Malformed, RefusedJson
+from posthorn.domain.errors import Malformed, RefusedJson
 from posthorn.wire.ecmascript import parse
 
 # SES publishes this whenever a topic becomes the destination of a configuration set; it is not JSON.

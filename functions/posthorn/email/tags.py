@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from posthorn.email_types import MESSAGE_TAG, OWN_TAGS, SET_TAG, WORKSPACE_TAG
+from posthorn.domain.email_types import MESSAGE_TAG, OWN_TAGS, SET_TAG, WORKSPACE_TAG
 
 if TYPE_CHECKING:
     from posthorn.email.mail import Mail

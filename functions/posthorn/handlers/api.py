@@ -1,153 +1,37 @@
-"""ApiFunction: HTTP API events in, answers out, every error as a problem document."""
+"""ApiFunction: HTTP API events in, answers out."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
-import traceback
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-
-from posthorn.api_keys import Scope
-from posthorn.catalogue import built_in
-from posthorn.errors import Malformed, Unavailable
-from posthorn.routes import bodies
-from posthorn.routes.authentication import require
-from posthorn.routes.office import open_office
-from posthorn.routes.problems import FieldError, Problem, not_found
-from posthorn.routes.route import JSON, Request
-from posthorn.routes.table import ROUTES
+from posthorn import wiring
+from posthorn.api import app, bodies
+from posthorn.api.routes.table import ROUTES
+from posthorn.domain.event_types import built_in
 from posthorn.schemas.schema import compiled
 from posthorn.settings import api_settings, is_for_snapshot, is_in_lambda
 from posthorn.telemetry import log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
-    from posthorn.routes.office import Office
-    from posthorn.routes.route import Route
-
-# a page is text and its style; whatever else were in it would not run
-_PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+    from posthorn.api.services import Office
 
 
 @lru_cache(maxsize=1)
 def office() -> Office:
-    return open_office(api_settings())
+    return wiring.open_office(api_settings())
 
 
-def build(find_office: Callable[[], Office]) -> APIGatewayHttpResolver:
-    """Make the resolver of all routes; the office is asked for only when a request needs it."""
-    app = APIGatewayHttpResolver()
-    for route in ROUTES:
-        rule = route.path.replace("{", "<").replace("}", ">")
-        app.route(rule, method=route.method)(_answering(app, route, find_office))
-
-    @app.not_found
-    def no_such_route(_: Exception) -> Response[str]:
-        return _problem(not_found("route"))
-
-    return app
+@lru_cache(maxsize=1)
+def _app() -> APIGatewayHttpResolver:
+    return app.build(ROUTES, office)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one request; API Gateway's payload format 2.0."""
     return _app().resolve(event, context)
-
-
-@lru_cache(maxsize=1)
-def _app() -> APIGatewayHttpResolver:
-    return build(office)
-
-
-def _answering(
-    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[], Office]
-) -> Callable[..., Response[str]]:
-    def answer(**path: str) -> Response[str]:
-        try:
-            return _answer(app.current_event, route, find_office(), path)
-        except Problem as problem:
-            return _problem(problem)
-        except Unavailable as error:
-            log().error("an AWS call failed", extra={"operation": error.operation, "code": error.code})
-            return _problem(
-                Problem(503, "unavailable", "This did not work out right now. Try again.", retry_after=1)
-            )
-        except Malformed as error:
-            log().error("a row cannot be read", extra={"operation": route.operation, "reason": str(error)})
-            return _problem(
-                Problem(
-                    503,
-                    "unreadable",
-                    "A newer version of Posthorn wrote this. Try again when all of it is up to date.",
-                    retry_after=60,
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - the last line of defence, and it logs
-            _log_unexpected(error)
-            return _problem(Problem(500, "internal_error", "Something went wrong on our side."))
-
-    return answer
-
-
-def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dict[str, str]) -> Response[str]:
-    headers = {name.lower(): value for name, value in event.headers.items()}
-    workspace, scopes = "", frozenset[Scope]()
-    if route.scope is not None:
-        key = here.keyring.authenticate(headers.get("authorization", ""))
-        require(key, route.scope)
-        workspace, scopes = key.workspace, key.scopes
-    query = event.query_string_parameters or {}
-    if route.scope is not None and (unknown := sorted(query.keys() - set(route.query))):
-        raise _unknown_parameters(unknown)
-    answer = route.handle(
-        here, Request(workspace, route.operation, path, query, headers, _body(event), scopes)
-    )
-    if answer.content_type != JSON:
-        page: str = answer.content
-        return Response(answer.status, answer.content_type, page, headers={"content-security-policy": _PAGE})
-    return Response(
-        status_code=answer.status,
-        content_type=answer.content_type,
-        body=json.dumps(answer.content, ensure_ascii=False, separators=(",", ":")),
-    )
-
-
-def _unknown_parameters(names: list[str]) -> Problem:
-    """Refuse a filter that is misspelt, which would otherwise look as if everything matched."""
-    errors = [FieldError(f"/{name[:64]}", "There is no such query parameter here.") for name in names[:20]]
-    return Problem(
-        400, "unknown_parameter", "The query has parameters that this does not take.", errors=errors
-    )
-
-
-def _log_unexpected(error: Exception) -> None:
-    # the text of an exception may hold what a customer sent; its type and place do not
-    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-    log().error("unexpected", extra={"exception_name": type(error).__name__, "places": places[-5:]})
-
-
-def _body(event: APIGatewayProxyEventV2) -> bytes:
-    body = event.body or ""
-    if not event.is_base64_encoded:
-        return body.encode(errors="surrogatepass")
-    try:
-        return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
-        raise Problem(400, "invalid_json", "The body is not what its encoding says.") from error
-
-
-def _problem(problem: Problem) -> Response[str]:
-    return Response(
-        status_code=problem.status,
-        body=json.dumps(problem.document(), ensure_ascii=False, separators=(",", ":")),
-        headers=problem.headers(),
-    )
 
 
 if is_in_lambda():  # loading has the larger processor (decision 0021)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn import assembly
-from posthorn.partial_batches import answer
+from posthorn import wiring
+from posthorn.aws.batch_response import answer
 from posthorn.settings import delivery_settings, is_in_lambda
 from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posthorn.deliver import Deliverer
+    from posthorn.delivery.worker import Deliverer
 
 
 @lru_cache(maxsize=1)
 def deliverer() -> Deliverer:
     settings = delivery_settings()
-    return assembly.deliverer(settings, network=assembly.http_client(settings))
+    return wiring.deliverer(settings, network=wiring.http_client(settings))
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two

@@ -5,15 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from posthorn import assembly
-from posthorn.partial_batches import answer
+from posthorn import wiring
+from posthorn.aws.batch_response import answer
 from posthorn.settings import delivery_settings, is_in_lambda
 from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posthorn.dispatch import Dispatcher
+    from posthorn.delivery.dispatcher import Dispatcher
 
 
 class Context(Protocol):
@@ -25,7 +25,7 @@ class Context(Protocol):
 @lru_cache(maxsize=1)
 def dispatcher() -> Dispatcher:
     settings = delivery_settings()
-    return assembly.dispatcher(settings, network=assembly.http_client(settings))
+    return wiring.dispatcher(settings, network=wiring.http_client(settings))
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn.feedback import Feedback, open_feedback
-from posthorn.partial_batches import answer
+from posthorn.aws.batch_response import answer
 from posthorn.settings import feedback_settings, is_in_lambda
 from posthorn.telemetry import log
+from posthorn.wiring import open_feedback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from posthorn.email.feedback import Feedback
 
 
 @lru_cache(maxsize=1)

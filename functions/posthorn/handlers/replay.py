@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn.partial_batches import answer
-from posthorn.replay import Replayer, open_replayer
+from posthorn.aws.batch_response import answer
 from posthorn.settings import is_in_lambda, replay_settings
 from posthorn.telemetry import log
+from posthorn.wiring import open_replayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from posthorn.delivery.bulk_replay import Replayer
 
 
 @lru_cache(maxsize=1)

@@ -7,11 +7,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn.settings import is_in_lambda, sweep_settings
-from posthorn.sweep import Sweeper, open_sweeper
 from posthorn.telemetry import log
+from posthorn.wiring import open_sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from posthorn.delivery.sweeper import Sweeper
 
 
 class Context(Protocol):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from posthorn.errors import RefusedSchema
+from posthorn.domain.errors import RefusedSchema
 from posthorn.wire.ecmascript import MAX_DEPTH
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.errors import RefusedSchema
+from posthorn.domain.errors import RefusedSchema
 from posthorn.schemas.costs import visits
 
 if TYPE_CHECKING:

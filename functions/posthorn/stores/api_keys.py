@@ -5,9 +5,9 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.api_keys import ApiKey, Scope
-from posthorn.aws import call
-from posthorn.errors import ConditionFailed
+from posthorn.aws.clients import call
+from posthorn.domain.api_key import ApiKey, Scope
+from posthorn.domain.errors import ConditionFailed
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import KEY_WORKSPACE, KEYS_INDEX, PK, ROW_VERSION, SK

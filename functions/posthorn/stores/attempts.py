@@ -3,8 +3,8 @@
 import json
 from typing import Any, Final
 
-from posthorn.errors import Malformed
-from posthorn.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
+from posthorn.domain.errors import Malformed
+from posthorn.domain.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
 
 # A delivery that succeeds at once should cost one write unit, that is 1 KB for the whole row.
 _SUCCESS_BYTES: Final = 520

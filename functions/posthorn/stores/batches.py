@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call, pauses
-from posthorn.errors import Unavailable
+from posthorn.aws.clients import call, pauses
+from posthorn.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call
-from posthorn.errors import ConditionFailed, Malformed
-from posthorn.models import ConfigurationSet, SetState, Suppression
+from posthorn.aws.clients import call
+from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK

@@ -9,9 +9,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import at_once, call
-from posthorn.errors import ConditionFailed, Malformed, Unavailable
-from posthorn.models import Delivery, DeliveryKey, Status
+from posthorn.aws.clients import at_once, call
+from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
+from posthorn.domain.models import Delivery, DeliveryKey, Status
 from posthorn.stores import attempts, batches, items
 from posthorn.stores import delivery_rows as rows
 from posthorn.stores.items import n, s

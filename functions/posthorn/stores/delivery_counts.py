@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import call
-from posthorn.ids import EVENT, first_id
+from posthorn.aws.clients import call
+from posthorn.domain.ids import EVENT, first_id
 from posthorn.stores.items import s
 from posthorn.stores.tables import UNDELIVERED_INDEX
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call
-from posthorn.errors import Malformed, RefusedEventType
-from posthorn.matching import canonical
-from posthorn.models import Delivery, DeliveryKey, Status
+from posthorn.aws.clients import call
+from posthorn.domain.errors import Malformed, RefusedEventType
+from posthorn.domain.matching import canonical
+from posthorn.domain.models import Delivery, DeliveryKey, Status
 from posthorn.stores import delivery_rows as rows
 from posthorn.stores import items
 from posthorn.stores.items import s

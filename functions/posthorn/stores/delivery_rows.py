@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn.errors import Malformed
-from posthorn.ids import shard_of
-from posthorn.models import Attempt, Delivery, DeliveryKey, Reason, Status
+from posthorn.domain.errors import Malformed
+from posthorn.domain.ids import shard_of
+from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Reason, Status
 from posthorn.stores import attempts, items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, PK, ROW_VERSION, SK, UNDELIVERED

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.errors import Malformed
-from posthorn.models import DisabledReason, Endpoint, Health, PreviousSecret, SealedSecret, Wire
+from posthorn.domain.errors import Malformed
+from posthorn.domain.models import DisabledReason, Endpoint, Health, PreviousSecret, SealedSecret, Wire
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK

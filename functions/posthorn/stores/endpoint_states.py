@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn.aws import call
-from posthorn.errors import ConditionFailed
-from posthorn.models import DisabledReason, Health
+from posthorn.aws.clients import call
+from posthorn.domain.errors import ConditionFailed
+from posthorn.domain.models import DisabledReason, Health
 from posthorn.stores import endpoint_rows as rows
 from posthorn.stores import events
 from posthorn.stores.items import n, s
@@ -18,7 +18,7 @@ from posthorn.stores.tables import expiry
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from posthorn.models import Endpoint, Event
+    from posthorn.domain.models import Endpoint, Event
     from posthorn.stores.items import Item
 
 

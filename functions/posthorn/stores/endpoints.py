@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn.aws import call
-from posthorn.errors import ConditionFailed, Malformed
+from posthorn.aws.clients import call
+from posthorn.domain.errors import ConditionFailed, Malformed
 from posthorn.stores import batches, items
 from posthorn.stores import endpoint_rows as rows
 from posthorn.stores.items import n, s
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from posthorn.models import Endpoint
+    from posthorn.domain.models import Endpoint
     from posthorn.stores.items import Item
 
 

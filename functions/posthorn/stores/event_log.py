@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import call, threads
-from posthorn.errors import Malformed, RefusedEventType
-from posthorn.ids import EVENT, EVENT_SHARDS, first_id, id_before
-from posthorn.matching import canonical
-from posthorn.models import Headline
+from posthorn.aws.clients import call, threads
+from posthorn.domain.errors import Malformed, RefusedEventType
+from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, id_before
+from posthorn.domain.matching import canonical
+from posthorn.domain.models import Headline
 from posthorn.stores import items
 from posthorn.stores.items import s
 from posthorn.stores.tables import SK

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call
-from posthorn.catalogue import EventType
-from posthorn.errors import ConditionFailed, Malformed
+from posthorn.aws.clients import call
+from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.domain.event_types import EventType
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK

@@ -7,10 +7,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import at_once, call
-from posthorn.errors import ConditionFailed, Malformed
-from posthorn.ids import EVENT, is_id, shard_of
-from posthorn.models import Event
+from posthorn.aws.clients import at_once, call
+from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.domain.ids import EVENT, is_id, shard_of
+from posthorn.domain.models import Event
 from posthorn.stores import batches, items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry

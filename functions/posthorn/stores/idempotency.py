@@ -11,8 +11,8 @@ import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws import call
-from posthorn.errors import ConditionFailed
+from posthorn.aws.clients import call
+from posthorn.domain.errors import ConditionFailed
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import DAY, PK, ROW_VERSION, SK, TTL

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from posthorn.errors import Malformed
+from posthorn.domain.errors import Malformed
 
 type Item = dict[str, Any]
 """A row as DynamoDB speaks it: `{"name": {"S": "value"}}`."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws import call
-from posthorn.errors import ConditionFailed, Malformed
-from posthorn.models import Reason
-from posthorn.replay_jobs import Counts, JobState, ReplayJob, Wanted
+from posthorn.aws.clients import call
+from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.domain.models import Reason
+from posthorn.domain.replay_job import Counts, JobState, ReplayJob, Wanted
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry

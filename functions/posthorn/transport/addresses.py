@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from posthorn.errors import RefusedTarget
+from posthorn.domain.errors import RefusedTarget
 from posthorn.transport.networks import canonical, refusal
 
 MAX_URL_LENGTH: Final = 2048

@@ -21,7 +21,7 @@ from typing import Final
 
 import pycurl
 
-from posthorn.models import Failure, Outcome, Timings
+from posthorn.domain.models import Failure, Outcome, Timings
 from posthorn.transport.addresses import Policy, Target, rule_against
 from posthorn.transport.answers import Answer
 from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, sentence_for

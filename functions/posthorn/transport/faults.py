@@ -9,7 +9,7 @@ from typing import Final
 
 import pycurl
 
-from posthorn.models import Failure
+from posthorn.domain.models import Failure
 
 E_TOO_LARGE: Final = 100
 """CURLE_TOO_LARGE, which pycurl does not name: a header line of 100 KB, or 5,000 lines."""

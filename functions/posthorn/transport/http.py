@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import certifi
 
-from posthorn.errors import NameNotResolved, RefusedTarget
-from posthorn.models import Failure, Outcome, Timings
+from posthorn.domain.errors import NameNotResolved, RefusedTarget
+from posthorn.domain.models import Failure, Outcome, Timings
 from posthorn.transport.addresses import Policy
 from posthorn.transport.exchange import Exchange, OpenSocket, open_socket
 from posthorn.transport.loop import Loop

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from posthorn.errors import NameNotResolved, RefusedTarget
+from posthorn.domain.errors import NameNotResolved, RefusedTarget
 from posthorn.transport.addresses import Policy, Target, check_address, rule_against
 
 MAX_THREADS: Final = 64

@@ -10,7 +10,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from posthorn.errors import RefusedJson
+from posthorn.domain.errors import RefusedJson
 
 MAX_DEPTH: Final = 32
 """Levels of nesting that are taken; deeper data is a mistake or an attack."""

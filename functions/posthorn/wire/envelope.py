@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from posthorn.models import Event
+from posthorn.domain.models import Event
 
 
 @dataclass(frozen=True, slots=True)

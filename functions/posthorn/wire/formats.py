@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from posthorn.models import Event, Wire
+from posthorn.domain.models import Event, Wire
 from posthorn.settings import Brand
-from posthorn.wire import smashsend, splashify
+from posthorn.wire import event_json, ses_json
 from posthorn.wire.envelope import Envelope
 
 type Headers = tuple[tuple[str, str], ...]
@@ -22,8 +22,8 @@ class Format:
 
 
 _FORMATS: Final = {
-    Wire.SMASHSEND: Format(lambda _: None, smashsend.body, smashsend.headers),
-    Wire.SPLASHIFY: Format(splashify.event_type, splashify.body, splashify.headers),
+    Wire.SMASHSEND: Format(lambda _: None, event_json.body, event_json.headers),
+    Wire.SPLASHIFY: Format(ses_json.event_type, ses_json.body, ses_json.headers),
 }
 
 

@@ -1,0 +1,92 @@
+"""Who is calling: API keys, looked up and remembered for half a minute."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from posthorn.api.problems import Problem, unauthorized
+from posthorn.domain.api_key import hash_of, split
+from posthorn.domain.errors import ConditionFailed, Unavailable
+from posthorn.telemetry import outage as put_off
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.domain.api_key import ApiKey, Scope
+    from posthorn.stores.api_keys import ApiKeys
+
+REVOCATION_MS: Final = 30_000
+"""How long a revoked key may still work in a process that has just seen it."""
+
+USE_NOTED_MS: Final = 3_600_000
+"""How old the last use of a key may look."""
+
+_REMEMBERED: Final = 1000
+
+
+class Keyring:
+    """The API keys that this process has seen lately."""
+
+    def __init__(self, keys: ApiKeys, *, clock: Callable[[], int]) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._seen: dict[str, tuple[int, ApiKey]] = {}
+
+    def authenticate(self, authorization: str) -> ApiKey:
+        """Return the key of an `Authorization` header; the same 401 for every way to be wrong."""
+        scheme, _, text = authorization.partition(" ")
+        parts = split(text.strip()) if scheme.lower() == "bearer" else None
+        if parts is None:
+            raise unauthorized()
+        key_id, secret = parts
+        key = self._look_up(key_id)
+        if (
+            key is None
+            or not hmac.compare_digest(key.secret_hash, hash_of(secret))
+            or not key.is_live(self._clock())
+        ):
+            raise unauthorized()
+        return self._noted(key)
+
+    def forget(self, key_id: str) -> None:
+        """Look a key up again when it is next seen."""
+        self._seen.pop(key_id, None)
+
+    def _noted(self, key: ApiKey) -> ApiKey:
+        """Write that a key is in use, at most once an hour; no request fails for that."""
+        now = self._clock()
+        since = now - USE_NOTED_MS
+        if key.last_used_at is not None and key.last_used_at > since:
+            return key
+        try:
+            self._keys.note_use(key.id, now_ms=now, unless_since=since)
+        except ConditionFailed:
+            pass  # another process was first
+        except Unavailable as error:
+            put_off(error)  # until the key is looked up again
+        used = replace(key, last_used_at=now)
+        seen = self._seen.get(key.id)
+        if seen is not None:
+            self._seen[key.id] = (seen[0], used)
+        return used
+
+    def _look_up(self, key_id: str) -> ApiKey | None:
+        now = self._clock()
+        seen = self._seen.get(key_id)
+        if seen is not None and seen[0] > now:
+            return seen[1]
+        key = self._keys.get(key_id)
+        if key is None:
+            return None  # not remembered: a key works from the moment it is made
+        while len(self._seen) >= _REMEMBERED:
+            self._seen.pop(next(iter(self._seen)), None)
+        self._seen[key_id] = (now + REVOCATION_MS, key)
+        return key
+
+
+def require(key: ApiKey, scope: Scope) -> None:
+    """Refuse a key that does not carry the scope that a route asks for."""
+    if scope not in key.scopes:
+        raise Problem(403, "insufficient_scope", f"This needs an API key with the scope `{scope}`.")

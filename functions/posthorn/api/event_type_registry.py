@@ -1,0 +1,92 @@
+"""The event types that there are: the built-in ones and each workspace's own."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from posthorn.domain import matching
+from posthorn.domain.errors import RefusedEventType
+from posthorn.domain.event_types import built_in
+from posthorn.schemas.schema import compiled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.domain.event_types import EventType
+    from posthorn.schemas.schema import Schema
+    from posthorn.stores.event_types import EventTypes
+
+STALE_MS: Final = 30_000
+"""How long a deleted type may still be published through a process that has just seen it."""
+
+_REMEMBERED: Final = 250
+_COMPILED: Final = 8  # each may take tens of megabytes, if somebody tries
+
+
+class Vocabulary:
+    """Finds event types; a workspace's own are remembered for half a minute."""
+
+    def __init__(self, store: EventTypes, *, clock: Callable[[], int]) -> None:
+        self.own = store
+        self._clock = clock
+        self._seen: dict[tuple[str, str], tuple[int, EventType]] = {}
+        self._schemas: dict[str, Schema] = {}
+
+    def find(self, workspace: str, name: str) -> EventType | None:
+        """Return the type that a name in either spelling stands for; `RefusedEventType` when it cannot be a name."""
+        name = matching.canonical(name)
+        return built_in().get(name) or self._own(workspace, name)
+
+    def published(self, workspace: str, name: str) -> EventType:
+        """Return the type of an event to be published, or raise `RefusedEventType`."""
+        found = self.find(workspace, name)
+        if found is None:
+            raise RefusedEventType(f"There is no event type {name}.", code="unknown_event_type")
+        if found.operational:
+            detail = f"{found.name} is about Posthorn itself, which alone publishes it."
+            raise RefusedEventType(detail, code="reserved_event_type")
+        return found
+
+    def check_subscribed(self, workspace: str, pattern: str) -> None:
+        """Raise `RefusedEventType` for a pattern that could match nothing of this workspace's."""
+        try:
+            matching.check_subscribed(pattern, built_in())
+        except RefusedEventType as refusal:
+            if refusal.code != "unknown_event_type" or not self._is_own(workspace, pattern):
+                raise
+
+    def delete(self, workspace: str, name: str) -> bool:
+        """Remove one of a workspace's own types; false when there was none."""
+        self._seen.pop((workspace, name), None)
+        return self.own.delete(workspace, name)
+
+    def schema_of(self, event_type: EventType) -> Schema | None:
+        """Return what the data of a type is checked against, None when anything goes."""
+        text = event_type.schema
+        if text is None:
+            return None
+        if text not in self._schemas:
+            schema = compiled(json.loads(text))
+            while len(self._schemas) >= _COMPILED:
+                self._schemas.pop(next(iter(self._schemas)), None)
+            self._schemas[text] = schema
+        return self._schemas[text]
+
+    def _is_own(self, workspace: str, pattern: str) -> bool:
+        stem, is_prefix = matching.stem_of(pattern)
+        name = matching.canonical(stem)
+        return self.own.any_below(workspace, name) if is_prefix else self._own(workspace, name) is not None
+
+    def _own(self, workspace: str, name: str) -> EventType | None:
+        now = self._clock()
+        seen = self._seen.get((workspace, name))
+        if seen is not None and seen[0] > now:
+            return seen[1]
+        found = self.own.get(workspace, name)
+        if found is None:
+            return None  # not remembered: a type works from the moment it is made
+        while len(self._seen) >= _REMEMBERED:
+            self._seen.pop(next(iter(self._seen)), None)
+        self._seen[workspace, name] = (now + STALE_MS, found)
+        return found

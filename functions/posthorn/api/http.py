@@ -1,0 +1,41 @@
+"""A request and an answer of the API, without anything of the gateway that carries them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+JSON: Final = "application/json"
+HTML: Final = "text/html; charset=utf-8"
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.domain.api_key import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose sender is known; `workspace` comes from the API key and from nowhere else."""
+
+    workspace: str
+    operation: str  # method and path template
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes = field(repr=False)
+    scopes: frozenset[Scope] = frozenset()  # of the API key
+
+    @property
+    def place(self) -> str:
+        """Return the operation with what its path names: where an idempotency key counts."""
+        return f"{self.operation} {sorted(self.path.items())}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back; `content` is JSON, or the text of a page."""
+
+    content: Any = field(repr=False)
+    status: int = 200
+    content_type: str = JSON

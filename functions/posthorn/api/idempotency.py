@@ -1,0 +1,56 @@
+"""`Idempotency-Key`: a POST that is sent twice creates once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from posthorn.api.problems import Problem
+from posthorn.stores.idempotency import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from posthorn.api.http import Request
+    from posthorn.api.services import Office
+
+_SHAPE: Final = re.compile(r"[!-~]{1,255}")
+
+
+def decide(office: Office, request: Request, ids: Sequence[str]) -> Decision:
+    """Return which ids this request is to create: these, or those of the request it repeats."""
+    key = _key(request)
+    now = office.clock()
+    if key is None:
+        return Decision(tuple(ids), now, b"", is_kept=False)
+    decision = office.idempotency.decide(
+        request.workspace, request.place, key, body=request.body, ids=ids, now_ms=now
+    )
+    if not decision.is_for(request.body):
+        raise Problem(
+            409, "idempotency_key_reused", "This Idempotency-Key was used within 24 hours with another body."
+        )
+    return decision
+
+
+def finish(office: Office, request: Request, decision: Decision) -> None:
+    """Note that what was decided is done, so that a repetition only reads it."""
+    if (key := _key(request)) is not None and not decision.is_done:
+        office.idempotency.finish(request.workspace, request.place, key)
+
+
+def forget(office: Office, request: Request) -> None:
+    """Free the request's key, since nothing came of what was decided."""
+    if (key := _key(request)) is not None:
+        office.idempotency.forget(request.workspace, request.place, key)
+
+
+def _key(request: Request) -> str | None:
+    key = request.headers.get("idempotency-key")
+    if key is not None and not _SHAPE.fullmatch(key):
+        raise Problem(
+            400,
+            "invalid_idempotency_key",
+            "Idempotency-Key is 1 to 255 printable ASCII characters without spaces.",
+        )
+    return key

@@ -1,0 +1,85 @@
+"""Cursors of lists: opaque, bound to workspace and query, of no use once anything about them is changed."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from typing import TYPE_CHECKING, Final
+
+from posthorn.api.problems import FieldError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.api.http import Request
+    from posthorn.aws.secrets import Sealer, Unsealer
+    from posthorn.stores.installation import System
+
+MAX_LIMIT: Final = 100
+
+_TAG_BYTES: Final = 16
+_LIMIT: Final = re.compile("[1-9][0-9]{0,2}")
+
+
+class Cursors:
+    """Writes and reads cursors with a key that all processes share."""
+
+    def __init__(
+        self, system: System, sealer: Sealer, unsealer: Unsealer, *, dice: Callable[[int], bytes]
+    ) -> None:
+        self._system = system
+        self._sealer = sealer
+        self._unsealer = unsealer
+        self._dice = dice
+        self._key: bytes | None = None
+
+    def write(self, request: Request, position: str) -> str:
+        """Return the cursor that goes on after `position` in this very query."""
+        tag = self._tag(request, position)
+        return base64.urlsafe_b64encode(tag + position.encode()).rstrip(b"=").decode()
+
+    def read(self, request: Request) -> str | None:
+        """Return the position that the request's cursor stands for, None without one."""
+        cursor = request.query.get("cursor")
+        if cursor is None:
+            return None
+        try:
+            raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+            position = raw[_TAG_BYTES:].decode()
+            # base64 has several spellings of the same bytes; only ours is taken
+            is_ours = hmac.compare_digest(self.write(request, position).encode(), cursor.encode())
+        except (binascii.Error, ValueError):
+            raise _invalid_cursor() from None
+        if not is_ours:
+            raise _invalid_cursor()
+        return position
+
+    def _tag(self, request: Request, position: str) -> bytes:
+        query = sorted(
+            (name, value) for name, value in request.query.items() if name not in {"cursor", "limit"}
+        )
+        bound = repr((request.workspace, request.operation, sorted(request.path.items()), query, position))
+        return hmac.digest(self._shared_key(), bound.encode(), hashlib.sha256)[:_TAG_BYTES]
+
+    def _shared_key(self) -> bytes:
+        if self._key is None:
+            sealed = self._system.cursor_key(lambda: self._sealer.seal_system(self._dice(32), "cursors"))
+            self._key = self._unsealer.open_system(sealed, "cursors")
+        return self._key
+
+
+def read_limit(request: Request) -> int:
+    """Return how many entries a list may have, 1 to 100."""
+    text = request.query.get("limit", str(MAX_LIMIT))
+    if not (_LIMIT.fullmatch(text) and int(text) <= MAX_LIMIT):
+        detail = f"`limit` is a whole number from 1 to {MAX_LIMIT}."
+        raise Problem(400, "invalid_limit", detail, errors=[FieldError("/limit", detail)])
+    return int(text)
+
+
+def _invalid_cursor() -> Problem:
+    detail = "`cursor` is not one that this list gave out."
+    return Problem(400, "invalid_cursor", detail, errors=[FieldError("/cursor", detail)])

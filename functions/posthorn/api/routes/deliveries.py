@@ -1,0 +1,148 @@
+"""`…/deliveries`: the log of an endpoint, and one delivery with every attempt and the request as it was sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.api import pagination
+from posthorn.api.http import Answer, Request
+from posthorn.api.problems import FieldError, Problem, not_found
+from posthorn.api.route import PAGED, Route
+from posthorn.api.routes import delivery_views, sent_requests
+from posthorn.api.routes.endpoint_kinds import FACES
+from posthorn.domain.errors import Malformed, RefusedEventType
+from posthorn.domain.ids import EVENT, is_id
+from posthorn.domain.matching import canonical
+from posthorn.domain.models import DeliveryKey, Status
+from posthorn.stores.delivery_log import Wanted
+from posthorn.wire.envelope import Envelope
+from posthorn.wire.formats import body_of
+
+if TYPE_CHECKING:
+    from posthorn.api.routes.endpoint_kinds import Face
+    from posthorn.api.services import Office
+    from posthorn.domain.models import Delivery, Endpoint, Event
+
+UNDELIVERED: Final = "undelivered"
+"""The filter for whatever did not arrive, or has not yet."""
+
+FILTERS: Final = {
+    **{str(status): frozenset({status}) for status in Status},
+    UNDELIVERED: frozenset(Status) - {Status.DELIVERED},
+}
+EVENT_EXPIRED: Final = "The event has outlived its retention, so its request cannot be shown."
+
+
+def list_deliveries(face: Face, office: Office, request: Request) -> Answer:
+    """Answer a page of the log; a filter may leave it short, or empty, though a cursor tells that there is more."""
+    endpoint = face.find(office, request)
+    limit, after = pagination.read_limit(request), office.cursors.read(request)
+    page, last = office.delivery_log.page(endpoint.id, _wanted(request), after=after, limit=limit)
+    content: dict[str, Any] = {"deliveries": [delivery_views.entry(face, one) for one in page]}
+    if last is not None:
+        content["next_cursor"] = office.cursors.write(request, last)
+    return Answer(face.write(content))
+
+
+def retrieve_delivery(face: Face, office: Office, request: Request) -> Answer:
+    endpoint = face.find(office, request)
+    row = find(office, request, endpoint)
+    event = office.events.get(endpoint.channel, row.key.event_id)
+    return Answer({"delivery": _whole(face, office, endpoint, row, event)})
+
+
+def find(office: Office, request: Request, endpoint: Endpoint) -> Delivery:
+    """Return the delivery of the path, or raise the 404."""
+    event_id = request.path["eventId"]
+    if not is_id(event_id, EVENT):
+        raise not_found("delivery")
+    key = DeliveryKey(endpoint.id, event_id)
+    found = office.deliveries.get_every([key])
+    if key not in found:
+        raise not_found("delivery")
+    row = found[key]
+    if row is None:
+        raise Malformed("the delivery is there, but not in a form that is known")
+    return row
+
+
+ROUTES: Final = tuple(
+    route
+    for face in FACES
+    for route in (
+        Route(
+            "GET",
+            f"{face.path}/deliveries",
+            face.scope,
+            face.bind(list_deliveries),
+            f"List the deliveries of this {face.what}, the newest first",
+            query=(*PAGED, "status", "event"),
+        ),
+        Route(
+            "GET",
+            f"{face.path}/deliveries/{{eventId}}",
+            face.scope,
+            face.bind(retrieve_delivery),
+            "Retrieve a delivery with every attempt and the request as it was sent",
+        ),
+    )
+)
+
+
+def _wanted(request: Request) -> Wanted:
+    status, event_type = request.query.get("status"), request.query.get("event")
+    if status is not None and status not in FILTERS:
+        raise invalid_filter("status", f"`status` is one of {', '.join(FILTERS)}.")
+    statuses = frozenset(Status) if status is None else FILTERS[status]
+    return Wanted(statuses, None if event_type is None else event_filter(event_type))
+
+
+def event_filter(text: str) -> str:
+    """Return the canonical name of a type to filter by; it need not be known any more, since events outlive types."""
+    try:
+        return canonical(text)
+    except RefusedEventType as refusal:
+        raise invalid_filter("event", refusal.detail) from refusal
+
+
+def invalid_filter(name: str, detail: str) -> Problem:
+    return Problem(400, "invalid_filter", detail, errors=[FieldError(f"/{name}", detail)])
+
+
+def _whole(
+    face: Face, office: Office, endpoint: Endpoint, row: Delivery, event: Event | None
+) -> dict[str, Any]:
+    """Show a delivery in full. What is the same for all attempts, the body, stands there once."""
+    if event is None:
+        made = [delivery_views.whole_attempt(face, attempt, None) for attempt in row.attempts]
+        whole: dict[str, Any] = {
+            "attempts": made,
+            "request_body": None,
+            "curl": None,
+            "notes": [EVENT_EXPIRED],
+        }
+        return delivery_views.delivery(face, row) | face.write(whole)
+    body = body_of(endpoint.wire, event)
+    made = []
+    for attempt in row.attempts:
+        secrets = office.unsealer.secrets_by(endpoint, attempt.signed_by)
+        sent = sent_requests.rebuild(endpoint, event, attempt, body=body, secrets=secrets, brand=office.brand)
+        made.append(delivery_views.whole_attempt(face, attempt, sent))
+    last = row.attempts[-1] if row.attempts else None
+    by_hand = Envelope(
+        event=event,
+        body=body,
+        secrets=(),
+        sent_at=last.started_at if last else office.clock(),
+        endpoint_id=endpoint.id,
+        generation=last.generation if last else row.generation,
+        attempt=last.number if last else 1,
+    )
+    headers = sent_requests.unsigned(endpoint, by_hand, office.brand)
+    whole = {
+        "attempts": made,
+        "request_body": body.decode(),
+        "curl": sent_requests.curl_line(endpoint.url, headers, body.decode()),
+        "notes": [],
+    }
+    return delivery_views.delivery(face, row) | face.write(whole)

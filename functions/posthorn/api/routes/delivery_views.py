@@ -1,0 +1,107 @@
+"""How deliveries and their attempts are shown, in our own spelling of the keys; see `faces`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from posthorn.domain.clock import rfc3339_ms
+from posthorn.domain.ids import made_at
+
+if TYPE_CHECKING:
+    from posthorn.api.routes.endpoint_kinds import Face
+    from posthorn.api.routes.sent_requests import Sent
+    from posthorn.domain.models import Attempt, Delivery
+    from posthorn.stores.delivery_log import Entry
+
+
+def entry(face: Face, one: Entry) -> dict[str, Any]:
+    """Show an entry of the log; one that makes no sense to this version says only that."""
+    if one.delivery is not None:
+        return delivery(face, one.delivery)
+    event_id = one.key.event_id
+    return face.write({"event_id": event_id, "created_at": rfc3339_ms(made_at(event_id)), "unreadable": True})
+
+
+def delivery(face: Face, row: Delivery) -> dict[str, Any]:
+    """Show a delivery with its last attempt."""
+    shown: dict[str, Any] = {
+        "event_id": row.key.event_id,
+        "event": row.event_type,
+        "status": row.status,
+        "attempt_count": row.attempt,
+        "generation": row.generation,
+        "is_test": row.is_test,
+        "created_at": rfc3339_ms(made_at(row.key.event_id)),
+        **_standing(row),
+    }
+    if row.replay is not None:
+        shown["replay"] = row.replay
+    if row.attempts:
+        shown["last_attempt"] = face.write(attempt(row.attempts[-1]))
+    return face.write(shown)
+
+
+def standing(face: Face, row: Delivery) -> dict[str, Any]:
+    """Show where one event stands at one endpoint, as lists of events do."""
+    return face.write({"status": row.status, "attempt_count": row.attempt, **_standing(row)})
+
+
+def attempt(one: Attempt) -> dict[str, Any]:
+    """Show what came of an attempt."""
+    outcome = one.outcome
+    shown: dict[str, Any] = {
+        "attempt": one.number,
+        "generation": one.generation,
+        "started_at": rfc3339_ms(one.started_at),
+        "latency_ms": outcome.timings.total,
+    }
+    if outcome.status is not None:
+        shown["status"] = outcome.status
+    if outcome.failure is not None:
+        shown["failure"] = outcome.failure
+        shown["error"] = outcome.error
+    return shown
+
+
+def whole_attempt(face: Face, one: Attempt, sent: Sent | None) -> dict[str, Any]:
+    """Show all that is known of an attempt; `sent` is None when its event is gone."""
+    outcome, timings = one.outcome, one.outcome.timings
+    request: dict[str, Any] | None = None
+    if sent is not None:
+        request = {
+            "method": "POST",
+            "url": sent.url,
+            "headers": dict(sent.headers),
+            "notes": list(sent.notes),
+        }
+    shown: dict[str, Any] = {
+        **attempt(one),
+        "timings": face.write(
+            {
+                "dns": timings.dns,
+                "connect": timings.connect,
+                "tls": timings.tls,
+                "first_byte": timings.first_byte,
+                "total": timings.total,
+            }
+        ),
+        "address": outcome.address,
+        "request": request,
+        "response": None,
+    }
+    if outcome.status is not None:
+        shown["response"] = {
+            "status": outcome.status,
+            "headers": dict(outcome.headers),
+            "body": outcome.snippet,
+        }
+    return face.write(shown)
+
+
+def _standing(row: Delivery) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if row.reason is not None:
+        shown["reason"] = row.reason
+    if row.next_attempt_at is not None:
+        shown["next_attempt_at"] = rfc3339_ms(row.next_attempt_at)
+    return shown

@@ -1,0 +1,81 @@
+"""The two faces of an endpoint: a webhook of a workspace, and an event destination of a configuration set.
+
+What both can do is written once. It builds its answers with keys in snake_case, and the face writes them its way.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.api.routes import configuration_sets, endpoints
+from posthorn.domain.api_key import Scope
+from posthorn.domain.ids import DESTINATION, WEBHOOK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.api.http import Answer, Request
+    from posthorn.api.services import Office
+    from posthorn.domain.models import Endpoint
+
+_LATER_WORD: Final = re.compile(r"_([a-z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How one kind of endpoint is addressed and how it writes."""
+
+    what: str
+    prefix: str  # of its ids
+    path: str  # of one endpoint, as a template
+    id_parameter: str
+    scope: Scope
+    camel: bool
+    channel_of: Callable[[Office, Request], str]
+
+    def find(self, office: Office, request: Request) -> Endpoint:
+        """Return the endpoint of the path, or raise the 404."""
+        channel = self.channel_of(office, request)
+        return endpoints.find(
+            office, channel, request.path[self.id_parameter], prefix=self.prefix, what=self.what
+        )
+
+    def write(self, shown: dict[str, Any]) -> dict[str, Any]:
+        """Return a dict with its own keys as this face spells them; what is inside its values stays."""
+        if not self.camel:
+            return shown
+        return {_LATER_WORD.sub(lambda word: word[1].upper(), key): value for key, value in shown.items()}
+
+    def bind(self, handle: Callable[[Face, Office, Request], Answer]) -> Callable[[Office, Request], Answer]:
+        """Return a route's handler for this face, with a name of its own."""
+
+        def bound(office: Office, request: Request) -> Answer:
+            return handle(self, office, request)
+
+        bound.__name__ = f"{handle.__name__}_of_{self.what.replace(' ', '_')}"
+        return bound
+
+
+WEBHOOKS: Final = Face(
+    what="webhook",
+    prefix=WEBHOOK,
+    path="/v1/webhooks/{webhookId}",
+    id_parameter="webhookId",
+    scope=Scope.USER,
+    camel=True,
+    channel_of=lambda _, request: request.workspace,
+)
+DESTINATIONS: Final = Face(
+    what="event destination",
+    prefix=DESTINATION,
+    path=f"{configuration_sets.PATH}/{{configSetId}}/event-destinations/{{destinationId}}",
+    id_parameter="destinationId",
+    scope=Scope.PARTNER,
+    camel=False,
+    channel_of=lambda office, request: (
+        configuration_sets.find(office, request.workspace, request.path["configSetId"]).id
+    ),
+)
+FACES: Final = (WEBHOOKS, DESTINATIONS)

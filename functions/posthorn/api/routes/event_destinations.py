@@ -1,0 +1,221 @@
+"""`…/configuration-sets/{configSetId}/event-destinations`: the endpoints that listen to a configuration set."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from posthorn.api import bodies
+from posthorn.api.http import Answer, Request
+from posthorn.api.problems import FieldError, Problem, invalid
+from posthorn.api.route import PAGED, Route
+from posthorn.api.routes import configuration_sets, endpoints
+from posthorn.api.routes.endpoints import EventNames, Url
+from posthorn.api.routes.secret_rotation import DEFAULT_OVERLAP_HOURS, HOUR_MS, Secret, rotated, sealed
+from posthorn.domain.api_key import Scope
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.email_types import NAMES
+from posthorn.domain.ids import DESTINATION
+from posthorn.domain.matching import check_subscribed
+from posthorn.domain.models import DisabledReason, Endpoint, Health, Wire
+
+if TYPE_CHECKING:
+    from posthorn.api.services import Office
+
+PATH: Final = f"{configuration_sets.PATH}/{{configSetId}}/event-destinations"
+
+_WHAT: Final = "event destination"
+
+type DestinationName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class NewEventDestination(bodies.Body):
+    """What an event destination is made from."""
+
+    name: DestinationName
+    destination_type: Annotated[str, StringConstraints(max_length=64)]
+    webhook_url: Url
+    webhook_secret: Secret
+    matching_event_types: EventNames
+    enabled: bool = True
+
+
+class EventDestinationChange(bodies.Body):
+    """What is to change; whatever is absent stays."""
+
+    name: DestinationName = ""
+    webhook_url: Url = ""
+    webhook_secret: Secret = ""
+    matching_event_types: EventNames = Field(default_factory=list[str])
+    enabled: bool = True
+
+
+def list_event_destinations(office: Office, request: Request) -> Answer:
+    channel = _channel(office, request)
+    page, cursor = endpoints.page(office, request, channel)
+    content: dict[str, Any] = {"event_destinations": [_shown(destination) for destination in page]}
+    if cursor is not None:
+        content["next_cursor"] = cursor
+    return Answer(content)
+
+
+def create_event_destination(office: Office, request: Request) -> Answer:
+    wanted = bodies.validate(NewEventDestination, bodies.parse(request))
+    channel = _channel(office, request)
+    if wanted.destination_type != "WEBHOOK":
+        detail = "The one destination type there is, is WEBHOOK."
+        raise invalid([FieldError("/destination_type", detail)], "unknown_destination_type")
+    endpoints.check_events(wanted.matching_event_types, _check_type, "/matching_event_types")
+    url = endpoints.vetted(office, wanted.webhook_url, "/webhook_url")
+
+    def build(destination_id: str, now_ms: int) -> Endpoint:
+        return Endpoint(
+            id=destination_id,
+            channel=channel,
+            workspace=request.workspace,
+            wire=Wire.SPLASHIFY,
+            url=url,
+            events=tuple(wanted.matching_event_types),
+            secret=sealed(
+                office, wanted.webhook_secret, workspace=request.workspace, endpoint_id=destination_id
+            ),
+            created_at=now_ms,
+            enabled=wanted.enabled,
+            disabled_reason=None if wanted.enabled else DisabledReason.MANUAL,
+            disabled_at=None if wanted.enabled else now_ms,
+            name=wanted.name,
+        )
+
+    destination = endpoints.create(office, request, prefix=DESTINATION, channel=channel, build=build)
+    try:
+        _channel(office, request)
+    except Problem:  # the set was deleted meanwhile, and its destinations go with it
+        office.endpoints.delete(channel, destination.id)
+        raise
+    return Answer(_shown(destination), 201)
+
+
+def retrieve_event_destination(office: Office, request: Request) -> Answer:
+    channel = _channel(office, request)
+    return Answer(_shown(_find(office, request, channel)))
+
+
+def change_event_destination(office: Office, request: Request) -> Answer:
+    change = bodies.validate(EventDestinationChange, bodies.parse(request))
+    channel = _channel(office, request)
+    before = _find(office, request, channel)  # what is not there is 404, whatever the change
+    if "matching_event_types" in change.model_fields_set:
+        endpoints.check_events(change.matching_event_types, _check_type, "/matching_event_types")
+    if "webhook_url" in change.model_fields_set:
+        url = endpoints.vetted(office, change.webhook_url, "/webhook_url")
+        change = change.model_copy(update={"webhook_url": url})
+    missed = endpoints.undelivered(
+        office, before, enable="enabled" in change.model_fields_set and change.enabled
+    )
+    destination = endpoints.update(
+        office,
+        channel,
+        request.path["destinationId"],
+        prefix=DESTINATION,
+        what=_WHAT,
+        change=lambda old: _changed(office, old, change),
+    )
+    shown = _shown(destination)
+    if missed is not None:
+        shown["undelivered"] = {"count": missed.number, "is_more": missed.is_more}
+    return Answer(shown)
+
+
+def delete_event_destination(office: Office, request: Request) -> Answer:
+    channel = _channel(office, request)
+    endpoints.delete(office, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
+    return Answer({"deleted": True})
+
+
+ROUTES: Final = (
+    Route("GET", PATH, Scope.PARTNER, list_event_destinations, "List event destinations", query=PAGED),
+    Route(
+        "POST",
+        PATH,
+        Scope.PARTNER,
+        create_event_destination,
+        "Create an event destination",
+        NewEventDestination,
+    ),
+    Route(
+        "GET",
+        f"{PATH}/{{destinationId}}",
+        Scope.PARTNER,
+        retrieve_event_destination,
+        "Retrieve an event destination",
+    ),
+    Route(
+        "PATCH",
+        f"{PATH}/{{destinationId}}",
+        Scope.PARTNER,
+        change_event_destination,
+        "Change an event destination; a new webhook_secret replaces the old one within 24 hours",
+        EventDestinationChange,
+    ),
+    Route(
+        "DELETE",
+        f"{PATH}/{{destinationId}}",
+        Scope.PARTNER,
+        delete_event_destination,
+        "Delete an event destination",
+    ),
+)
+
+
+def _channel(office: Office, request: Request) -> str:
+    """Return the channel of the path, if it is one of this workspace's configuration sets."""
+    return configuration_sets.find(office, request.workspace, request.path["configSetId"]).id
+
+
+def _find(office: Office, request: Request, channel: str) -> Endpoint:
+    return endpoints.find(office, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
+
+
+def _check_type(pattern: str) -> None:
+    check_subscribed(pattern, NAMES)
+
+
+def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> Endpoint:
+    """Return the destination as it is after the change; what was not given stays."""
+    given = change.model_fields_set
+    new = replace(
+        old,
+        name=change.name if "name" in given else old.name,
+        events=tuple(change.matching_event_types) if "matching_event_types" in given else old.events,
+    )
+    now = office.clock()
+    if "webhook_url" in given:
+        new = endpoints.moved(new, url=change.webhook_url, now_ms=now)
+    if "enabled" in given:
+        new = endpoints.switched(new, on=change.enabled, now_ms=now)
+    if "webhook_secret" in given:
+        overlap_ms = DEFAULT_OVERLAP_HOURS * HOUR_MS
+        new = rotated(office, new, change.webhook_secret, until_ms=now + overlap_ms)
+    return new
+
+
+def _shown(destination: Endpoint) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "destination_id": destination.id,
+        "name": destination.name,
+        "destination_type": "WEBHOOK",
+        "webhook_url": destination.url,
+        "matching_event_types": list(destination.events),
+        "enabled": destination.enabled,
+        "created_at": rfc3339(destination.created_at),
+    }
+    if destination.disabled_reason is not None and destination.disabled_at is not None:
+        shown |= {
+            "disabled_reason": destination.disabled_reason,
+            "disabled_at": rfc3339(destination.disabled_at),
+        }
+    if destination.health is not Health.HEALTHY and destination.health_since is not None:
+        shown |= {"health": destination.health, "health_since": rfc3339(destination.health_since)}
+    return shown

@@ -1,0 +1,221 @@
+"""`/v1/events`: what was published, and what became of it at each webhook."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.api import pagination, timestamps
+from posthorn.api.http import Answer, Request
+from posthorn.api.problems import not_found
+from posthorn.api.route import PAGED, Route
+from posthorn.api.routes import delivery_views
+from posthorn.api.routes.deliveries import event_filter, invalid_filter
+from posthorn.api.routes.endpoint_kinds import WEBHOOKS
+from posthorn.api.routes.events import accepted
+from posthorn.api.routes.match_explanations import SENTENCES, Record, verdict
+from posthorn.aws.clients import threads
+from posthorn.domain.api_key import Scope
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import EVENT, is_id, made_at
+from posthorn.domain.matching import matches
+from posthorn.domain.models import DeliveryKey, Endpoint
+from posthorn.stores.deleted_endpoints import Tombstone
+from posthorn.stores.event_log import Window
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from posthorn.api.routes.match_explanations import Verdict
+    from posthorn.api.services import Office
+    from posthorn.domain.models import Event, Headline
+
+LOOKUPS: Final = 1000
+"""Deliveries that one page asks for: ten reads of a hundred, all at once."""
+
+_CLOCKS_APART_MS: Final = 60_000
+"""How far the clocks of two functions may be apart at the most."""
+
+_write: Final = WEBHOOKS.write
+
+
+@dataclass(frozen=True, slots=True)
+class _Audience:
+    """Everybody on a channel who may have had its events."""
+
+    endpoints: list[Endpoint]
+    tombstones: list[Tombstone]
+
+    def of(self, event: Headline) -> list[Endpoint | Tombstone]:
+        """Return those who may have a delivery of an event, whatever they subscribe to by now."""
+        present = [
+            one
+            for one in self.endpoints
+            # the first revision has wanted the same types all the time
+            if event.target == one.id
+            or (event.target is None and (one.revision > 1 or matches(one.events, event.type)))
+        ]
+        gone = [
+            one
+            for one in self.tombstones
+            if event.target in {None, one.id} and one.deleted_at + _CLOCKS_APART_MS >= made_at(event.id)
+        ]
+        return [*present, *gone]
+
+
+def list_events(office: Office, request: Request) -> Answer:
+    """Answer a page of events; it may be short, or empty, though a cursor tells that there is more."""
+    limit, after = pagination.read_limit(request), office.cursors.read(request)
+    window = _window(request)
+    reading = threads().submit(office.tombstones.of_channel, request.workspace)
+    endpoints = threads().submit(office.endpoints.of_channel, request.workspace)
+    page, last = office.event_log.page(request.workspace, window, after=after, limit=limit)
+    audience = _Audience(endpoints.result(), reading.result())
+    shown: list[Headline] = []
+    keys: list[DeliveryKey] = []
+    for event in page:
+        wanted = [DeliveryKey(one.id, event.id) for one in audience.of(event)]
+        if shown and len(keys) + len(wanted) > LOOKUPS:
+            last = shown[-1].id
+            break
+        shown.append(event)
+        keys += wanted
+    found = office.deliveries.get_every(keys)
+    content: dict[str, Any] = {"events": [_headline(event, audience, found) for event in shown]}
+    if last is not None:
+        content["nextCursor"] = office.cursors.write(request, last)
+    return Answer(content)
+
+
+def retrieve_event(office: Office, request: Request) -> Answer:
+    event, audience = _find(office, request)
+    headline = event.headline
+    wanted = audience.of(headline)
+    found = office.deliveries.get_every([DeliveryKey(one.id, event.id) for one in wanted])
+    shown = {
+        **_headline(headline, audience, found),
+        "data": json.loads(event.data),
+        "deliveries": [
+            _delivery(one, row, with_attempts=True)
+            for one in wanted
+            if (row := _record(found, one, headline)) is not None
+        ],
+    }
+    return Answer({"event": shown})
+
+
+def explain_event(office: Office, request: Request) -> Answer:
+    """Answer for each endpoint of the channel why it did, or did not, get an event."""
+    event, audience = _find(office, request)
+    headline = event.headline
+    everybody: list[Endpoint | Tombstone] = [*audience.endpoints, *audience.tombstones]
+    found = office.deliveries.get_every([DeliveryKey(one.id, event.id) for one in audience.of(headline)])
+    judged = [(one, _record(found, one, headline)) for one in everybody]
+    shown = [_explained(one, record, verdict(headline, one, record)) for one, record in judged]
+    return Answer(
+        {
+            "event": {**accepted(event), "isTest": event.is_test},
+            "matched": any(one["matched"] for one in shown),
+            "webhooks": shown,
+        }
+    )
+
+
+ROUTES: Final = (
+    Route(
+        "GET",
+        "/v1/events",
+        Scope.USER,
+        list_events,
+        "List events with their deliveries, the newest first",
+        query=(*PAGED, "event", "since", "until"),
+    ),
+    Route("GET", "/v1/events/{eventId}", Scope.USER, retrieve_event, "Retrieve an event and its deliveries"),
+    Route(
+        "GET",
+        "/v1/events/{eventId}/match",
+        Scope.USER,
+        explain_event,
+        "Explain for each webhook why it got an event, or why not",
+    ),
+)
+
+
+def _find(office: Office, request: Request) -> tuple[Event, _Audience]:
+    event_id = request.path["eventId"]
+    event = office.events.get(request.workspace, event_id) if is_id(event_id, EVENT) else None
+    if event is None:
+        raise not_found("event")
+    reading = threads().submit(office.tombstones.of_channel, request.workspace)
+    endpoints = office.endpoints.of_channel(request.workspace)
+    return event, _Audience(endpoints, reading.result())
+
+
+def _window(request: Request) -> Window:
+    event_type = request.query.get("event")
+    window = Window()
+    return Window(
+        since=_moment(request, "since", window.since),
+        until=_moment(request, "until", window.until),
+        event_type=None if event_type is None else event_filter(event_type),
+    )
+
+
+def _moment(request: Request, name: str, default: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if (moment := timestamps.parse(text)) is None:
+        raise invalid_filter(name, timestamps.COMPLAINT)
+    return timestamps.milliseconds(moment)
+
+
+def _record(found: Mapping[DeliveryKey, Any], one: Endpoint | Tombstone, event: Headline) -> Record | None:
+    key = DeliveryKey(one.id, event.id)
+    return Record(found[key]) if key in found else None
+
+
+def _headline(event: Headline, audience: _Audience, found: Mapping[DeliveryKey, Any]) -> dict[str, Any]:
+    judged = [(one, _record(found, one, event)) for one in audience.of(event)]
+    return {
+        **accepted(event),
+        "isTest": event.target is not None,
+        "matched": any(verdict(event, one, record).matched for one, record in judged),
+        "deliveries": [_delivery(one, record) for one, record in judged if record is not None],
+    }
+
+
+def _delivery(one: Endpoint | Tombstone, record: Record, *, with_attempts: bool = False) -> dict[str, Any]:
+    shown: dict[str, Any] = {"webhookId": one.id}
+    if isinstance(one, Tombstone):
+        shown["deletedAt"] = rfc3339(one.deleted_at)
+    if record.delivery is None:
+        return shown | {"unreadable": True}
+    shown |= delivery_views.standing(WEBHOOKS, record.delivery)
+    if with_attempts:
+        shown["attempts"] = [_write(delivery_views.attempt(attempt)) for attempt in record.delivery.attempts]
+    return shown
+
+
+def _explained(one: Endpoint | Tombstone, record: Record | None, judged: Verdict) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "webhookId": one.id,
+        "matched": judged.matched,
+        "reason": judged.why,
+        "explanation": SENTENCES[judged.why],
+        "createdAt": rfc3339(one.created_at),
+    }
+    if judged.pattern is not None:
+        shown["pattern"] = judged.pattern
+    if isinstance(one, Tombstone):
+        shown["deletedAt"] = rfc3339(one.deleted_at)
+    elif one.disabled_reason is not None and one.disabled_at is not None:
+        shown |= {"disabledReason": one.disabled_reason, "disabledAt": rfc3339(one.disabled_at)}
+    if record is not None:
+        shown["delivery"] = (
+            {"unreadable": True}
+            if record.delivery is None
+            else delivery_views.standing(WEBHOOKS, record.delivery)
+        )
+    return shown

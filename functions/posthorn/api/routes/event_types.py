@@ -1,0 +1,209 @@
+"""`/v1/event-types`: the built-in catalogue, and a workspace's own types beside it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from posthorn.api import bodies, idempotency, pagination
+from posthorn.api.http import Answer, Request
+from posthorn.api.problems import FieldError, Problem, invalid, not_found
+from posthorn.api.route import PAGED, Route
+from posthorn.domain import email_types, matching
+from posthorn.domain.api_key import Scope
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.errors import RefusedEventType, RefusedJson, RefusedSchema
+from posthorn.domain.event_types import EventType, built_in
+from posthorn.domain.ids import EVENT_TYPE
+from posthorn.schemas.schema import compiled
+from posthorn.stores.event_types import MAX_OWN
+from posthorn.wire.ecmascript import stringify
+
+if TYPE_CHECKING:
+    from posthorn.api.services import Office
+    from posthorn.stores.idempotency import Decision
+
+MAX_JSON: Final = 32 * 1024
+"""Bytes of an example, and of a schema: both lie in one row, and a page of such rows goes into one answer."""
+
+RESERVED_PREFIX: Final = "WEBHOOK_"
+
+_WHAT: Final = "event type"
+_BUILT_IN, _OWN = "built-in#", "own#"  # what a cursor goes on after
+
+
+class NewEventType(bodies.Body):
+    """What an event type is made from."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
+    description: Annotated[str, StringConstraints(min_length=1, max_length=500)]
+    example: dict[str, Any] = Field(default_factory=dict[str, Any])
+    # pydantic has an attribute of this name
+    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+
+
+def list_event_types(office: Office, request: Request) -> Answer:
+    limit, after = pagination.read_limit(request), office.cursors.read(request) or _BUILT_IN
+    shown: list[EventType] = []
+    if after.startswith(_BUILT_IN):
+        ours, last = list(built_in().values()), after.removeprefix(_BUILT_IN)
+        start = list(built_in()).index(last) + 1 if last in built_in() else 0
+        shown = ours[start : start + limit]
+        after = _OWN if start + len(shown) == len(ours) else _BUILT_IN + shown[-1].name
+    if after.startswith(_OWN) and len(shown) < limit:
+        own, last_own = office.event_types.own.page(
+            request.workspace, after=after.removeprefix(_OWN) or None, limit=limit - len(shown)
+        )
+        shown += own
+        after = "" if last_own is None else _OWN + last_own
+    content: dict[str, Any] = {"eventTypes": [_shown(one) for one in shown]}
+    if after:
+        content["nextCursor"] = office.cursors.write(request, after)
+    return Answer(content)
+
+
+def create_event_type(office: Office, request: Request) -> Answer:
+    wanted = bodies.validate(NewEventType, bodies.parse(request))
+    name = _own_name(wanted.name)
+    example, schema = _text(wanted.example, "/example"), None
+    if wanted.json_schema is not None:
+        schema = _text(wanted.json_schema, "/schema")
+        _check_example(wanted.json_schema, wanted.example, size=len(example))
+    decision = idempotency.decide(office, request, [office.new_id(EVENT_TYPE)])
+    made = EventType(
+        name=name,
+        description=wanted.description,
+        example=json.loads(example),
+        schema=schema,
+        created_at=decision.decided_at,
+        made_by=decision.ids[0],
+    )
+    if decision.is_done or not office.event_types.own.create(request.workspace, made):
+        made = _made_before(office, request, decision, name)
+    idempotency.finish(office, request, decision)
+    return Answer({"eventType": _shown(made)}, 201)
+
+
+def retrieve_event_type(office: Office, request: Request) -> Answer:
+    name = _name_in_path(request)
+    one = built_in().get(name) or office.event_types.own.get(request.workspace, name)
+    if one is None:
+        raise not_found(_WHAT)
+    return Answer({"eventType": _shown(one)})
+
+
+def delete_event_type(office: Office, request: Request) -> Answer:
+    name = _name_in_path(request)
+    if name in built_in():
+        raise Problem(409, "event_type_built_in", f"{name} is built in and stays.")
+    if not office.event_types.delete(request.workspace, name):
+        raise not_found(_WHAT)
+    return Answer({"deleted": True})
+
+
+PATH: Final = "/v1/event-types"
+ROUTES: Final = (
+    Route(
+        "GET",
+        PATH,
+        Scope.API_USER,
+        list_event_types,
+        "List event types: the built-in ones, then your own",
+        query=PAGED,
+    ),
+    Route(
+        "POST",
+        PATH,
+        Scope.ADMIN,
+        create_event_type,
+        "Create an event type",
+        NewEventType,
+        note=(
+            "It can be published and subscribed to at once. The data of its events is checked against the schema,"
+            " if there is one: JSON Schema 2020-12, 2019-09 or draft 7, with references only within itself and"
+            " patterns that are matched in linear time."
+        ),
+    ),
+    Route("GET", f"{PATH}/{{name}}", Scope.API_USER, retrieve_event_type, "Retrieve an event type"),
+    Route(
+        "DELETE",
+        f"{PATH}/{{name}}",
+        Scope.ADMIN,
+        delete_event_type,
+        "Delete one of your own event types",
+        note="Publishing it is refused within 30 seconds. Webhooks that list it keep it in their list.",
+    ),
+)
+
+
+def _own_name(text: str) -> str:
+    """Return the canonical name of a type that a workspace may make, or refuse it with the reason."""
+    try:
+        name = matching.canonical(text)
+    except RefusedEventType as refusal:
+        raise invalid([FieldError("/name", refusal.detail)], refusal.code) from refusal
+    if name in built_in():
+        detail = f"{name} is built in; publish it as it is."
+    elif name in email_types.NAMES:
+        detail = f"{name} is an event in the life of a mail, which event destinations receive."
+    elif name.startswith(RESERVED_PREFIX):
+        detail = f"Names that begin with {RESERVED_PREFIX} are for events about webhooks, which Posthorn publishes."
+    else:
+        return name
+    raise invalid([FieldError("/name", detail)], "reserved_event_type")
+
+
+def _name_in_path(request: Request) -> str:
+    try:
+        return matching.canonical(request.path["name"])
+    except RefusedEventType:
+        raise not_found(_WHAT) from None
+
+
+def _text(value: dict[str, Any], at: str) -> str:
+    try:
+        text = stringify(value)
+    except RefusedJson as refusal:
+        raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
+    if len(text.encode()) > MAX_JSON:
+        raise bodies.too_large(f"This may have {MAX_JSON // 1024} KB.", at)
+    return text
+
+
+def _check_example(schema: dict[str, Any], example: dict[str, Any], *, size: int) -> None:
+    """Refuse a schema that is not taken, and an example that is not as it says; a missing example is `{}`."""
+    try:
+        ready = compiled(schema)
+    except RefusedSchema as refusal:
+        raise invalid(
+            [FieldError("/schema" + bodies.pointer(refusal.path), refusal.detail)], refusal.code
+        ) from None
+    if example and (found := ready.complaints(example, size=size)):
+        errors = [FieldError("/example" + bodies.pointer(one.path), one.detail) for one in found]
+        raise invalid(errors, "schema_violation")
+
+
+def _made_before(office: Office, request: Request, decision: Decision, name: str) -> EventType:
+    """Return what an earlier try of this very request made, or refuse the name."""
+    found = office.event_types.own.get(request.workspace, name)
+    if found is not None and found.made_by == decision.ids[0]:
+        return found
+    if decision.is_done:
+        raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key was deleted.")
+    if found is not None:
+        raise Problem(409, "event_type_exists", f"There is an event type {name} already.")
+    raise Problem(409, "too_many_event_types", f"A workspace may have {MAX_OWN} event types of its own.")
+
+
+def _shown(one: EventType) -> dict[str, Any]:
+    shown: dict[str, Any] = {"name": one.name, "description": one.description, "example": one.example}
+    shown["source"] = "built-in" if one.created_at is None else "own"
+    if one.operational:
+        shown["operational"] = True
+    if one.schema is not None:
+        shown["schema"] = json.loads(one.schema)
+    if one.created_at is not None:
+        shown["createdAt"] = rfc3339(one.created_at)
+    return shown

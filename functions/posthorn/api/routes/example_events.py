@@ -1,0 +1,137 @@
+"""`…/test`: an example event for one endpoint, sent on the way that all events take."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import StringConstraints
+
+from posthorn.api import bodies, idempotency
+from posthorn.api.http import Answer, Request
+from posthorn.api.problems import FieldError, Problem, invalid
+from posthorn.api.route import Route
+from posthorn.api.routes import events, replays
+from posthorn.api.routes.endpoint_kinds import FACES
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.errors import RefusedEventType
+from posthorn.domain.event_types import built_in
+from posthorn.domain.ids import EVENT
+from posthorn.domain.matching import MAX_TYPE_LENGTH, canonical, first_type, matches, stem_of
+from posthorn.domain.models import Event, Wire
+from posthorn.email.examples import example_event, examples
+from posthorn.wire.ecmascript import stringify
+
+if TYPE_CHECKING:
+    from posthorn.api.routes.endpoint_kinds import Face
+    from posthorn.api.services import Office
+    from posthorn.domain.event_types import EventType
+    from posthorn.domain.models import Endpoint
+
+
+class Trial(bodies.Body):
+    """What to send: the first type that the endpoint wants, and the example of it, unless told otherwise."""
+
+    event: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TYPE_LENGTH)] | None = None
+    data: dict[str, Any] | None = None
+
+
+def send_test(face: Face, office: Office, request: Request) -> Answer:
+    """Accept an event that is for one endpoint only, whatever types that one subscribes to."""
+    wanted = bodies.validate(Trial, bodies.parse_optional(request))
+    endpoint = face.find(office, request)
+    make = _MAKERS[endpoint.wire]
+    drafted = make(office, endpoint, wanted)
+    decision = idempotency.decide(office, request, [office.new_id(EVENT)])
+    event = replace(
+        drafted,
+        id=decision.ids[0],
+        created_at=rfc3339(decision.decided_at),
+        target=endpoint.id,
+    )
+    if not decision.is_new:  # by now the endpoint may want other types
+        event = office.events.get(endpoint.channel, event.id) or event
+    if not decision.is_done:
+        if not endpoint.enabled:
+            raise replays.disabled(face)
+        office.events.accept([event], now_ms=decision.decided_at)
+        idempotency.finish(office, request, decision)
+    return Answer({"event": events.accepted(event)}, 202)
+
+
+ROUTES: Final = tuple(
+    Route(
+        "POST",
+        f"{face.path}/test",
+        face.scope,
+        face.bind(send_test),
+        f"Send a test event to this {face.what}",
+        Trial,
+        is_body_optional=True,
+    )
+    for face in FACES
+)
+
+
+def _webhook_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:
+    name = wanted.event or _first(office, endpoint)
+    event_type = None if name is None else _find(office, endpoint.workspace, name)
+    if name is None or event_type is None:
+        raise _unknown(name)
+    if wanted.data is None:
+        data = stringify(event_type.example)
+    else:
+        data = events.checked_data(office, event_type, wanted.data, "/data")
+    return Event(
+        id="",
+        channel=endpoint.channel,
+        workspace=endpoint.workspace,
+        type=name,
+        data=data,
+        created_at="",
+    )
+
+
+def _email_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:  # noqa: ARG001 - as the one above
+    """Draft the event of an example mail. Its data is SES's: nobody makes up mails in its name."""
+    if wanted.data is not None:
+        detail = "A test of an event destination sends the example of its type: leave `data` out."
+        raise invalid([FieldError("/data", detail)], "data_not_allowed")
+    known = {canonical(name): name for name in examples()}
+    name = wanted.event or first_type(endpoint.events, known)
+    try:
+        found = None if name is None else known.get(canonical(name))
+    except RefusedEventType as refusal:
+        raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
+    if found is None:
+        raise _unknown(name)
+    return example_event(found, channel=endpoint.channel, workspace=endpoint.workspace)
+
+
+_MAKERS: Final = {Wire.SMASHSEND: _webhook_event, Wire.SPLASHIFY: _email_event}
+
+
+def _find(office: Office, workspace: str, name: str) -> EventType | None:
+    try:
+        return office.event_types.find(workspace, name)
+    except RefusedEventType as refusal:
+        raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
+
+
+def _first(office: Office, endpoint: Endpoint) -> str | None:
+    """Return the first type that a webhook names and that there is, or else the first built-in one that it wants."""
+    for pattern in endpoint.events:
+        if (
+            pattern != "*"
+            and not stem_of(pattern)[1]
+            and office.event_types.find(endpoint.workspace, pattern) is not None
+        ):
+            return pattern
+    return next((name for name in built_in() if matches(endpoint.events, name)), None)
+
+
+def _unknown(name: str | None) -> Problem:
+    if name is None:
+        detail = "None of the types that are subscribed to can be chosen for you. Name one as `event`."
+        return Problem(409, "no_known_type", detail)
+    return invalid([FieldError("/event", f"There is no event type {name}.")], "unknown_event_type")

@@ -1,0 +1,59 @@
+"""New signing secrets in place of old ones.
+
+Each is one write of the endpoint's row: a crash before it leaves the old secret valid, and there are never more
+than two that sign.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import StringConstraints
+
+from posthorn.domain.models import PreviousSecret
+from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
+
+if TYPE_CHECKING:
+    from posthorn.api.services import Office
+    from posthorn.domain.models import Endpoint, SealedSecret
+
+HOUR_MS: Final = 3_600_000
+DEFAULT_OVERLAP_HOURS: Final = 24
+MAX_OVERLAP_HOURS: Final = 168
+
+_TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the part that everybody may know
+
+# no control characters: a secret is pasted into consoles and environment files
+type Secret = Annotated[
+    str,
+    StringConstraints(
+        min_length=MIN_SECRET_LENGTH, max_length=MAX_SECRET_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"
+    ),
+]
+
+
+def new_token(office: Office) -> str:
+    """Make a token for a webhook whose owner gave none."""
+    return _TOKEN_PREFIX + office.dice(32).hex()
+
+
+def sealed(
+    office: Office, secret: str, *, workspace: str, endpoint_id: str, version: int = 1
+) -> SealedSecret:
+    """Encrypt a signing secret for the endpoint it belongs to."""
+    return office.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)
+
+
+def rotated(office: Office, old: Endpoint, secret: str, *, until_ms: int) -> Endpoint:
+    """Return an endpoint that signs with another secret, and with the one it had until a moment.
+
+    A moment that is over makes the change at once. The secret that it has already is a repetition and no
+    rotation, which would end the overlap of the one before.
+    """
+    if hmac.compare_digest(secret.encode(), office.unsealer.secret_of(old)):
+        return old
+    new = sealed(office, secret, workspace=old.workspace, endpoint_id=old.id, version=old.secret.version + 1)
+    still = PreviousSecret(old.secret, until=until_ms) if until_ms > office.clock() else None
+    return replace(old, secret=new, previous_secret=still)

@@ -1,0 +1,102 @@
+"""Requests as they were sent, rebuilt by the code that sends them, and a command that sends them by hand."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from posthorn.domain.models import Failure
+from posthorn.transport.posts import SAID
+from posthorn.wire.envelope import Envelope
+from posthorn.wire.formats import headers_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from posthorn.domain.models import Attempt, Endpoint, Event
+    from posthorn.settings import Brand
+    from posthorn.wire.formats import Headers
+
+PLACEHOLDER: Final = "<signature>"
+"""Stands where a signature was that cannot or should not be shown."""
+
+SECRET_REPLACED: Final = "The secret has been replaced since, so the signatures cannot be shown."  # noqa: S105 - says so, and is none
+URL_CHANGED: Final = "The URL has been changed since, so the one of this attempt cannot be shown."
+NEVER_LEFT: Final = "No connection came about, so nothing of this request was sent."
+
+_ARGUMENT_BYTES: Final = 100_000  # Linux takes 128 KB (MAX_ARG_STRLEN)
+_NO_CONNECTION: Final = frozenset({Failure.DNS, Failure.CONNECT, Failure.TLS, Failure.BLOCKED_ADDRESS})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The request of one attempt but its body, which is the same for all."""
+
+    url: str | None = field(repr=False)  # None when it is not known any more
+    headers: Headers = field(repr=False)
+    notes: tuple[str, ...]
+
+
+def rebuild(
+    endpoint: Endpoint,
+    event: Event,
+    attempt: Attempt,
+    *,
+    body: bytes,
+    secrets: tuple[bytes, ...] | None,
+    brand: Brand,
+) -> Sent:
+    """Return the request of an attempt. `secrets` are those that signed it; without them, signatures are left out."""
+    notes: list[str] = []
+    if attempt.outcome.failure in _NO_CONNECTION:
+        notes.append(NEVER_LEFT)
+    envelope = Envelope(
+        event=event,
+        body=body,
+        secrets=secrets or (),
+        sent_at=attempt.started_at,
+        endpoint_id=endpoint.id,
+        generation=attempt.generation,
+        attempt=attempt.number,
+    )
+    if secrets is None:
+        own = unsigned(endpoint, envelope, brand)
+        if attempt.signed_by:
+            notes.append(SECRET_REPLACED)
+    else:
+        own = headers_of(endpoint.wire, envelope, brand)
+    url: str | None = endpoint.url
+    if endpoint.url_since is not None and endpoint.url_since > attempt.started_at:
+        url = None
+        notes.append(URL_CHANGED)
+    host = () if url is None else (("Host", urlsplit(url).netloc),)
+    return Sent(url, (*host, *SAID, *own, ("Content-Length", str(len(body)))), tuple(notes))
+
+
+def unsigned(endpoint: Endpoint, envelope: Envelope, brand: Brand) -> Headers:
+    """Return an attempt's headers with a placeholder for each that depends on a secret."""
+    one, other = (
+        headers_of(endpoint.wire, replace(envelope, secrets=(secret,)), brand)
+        for secret in (b"one", b"other")
+    )
+    return tuple(
+        (name, value if value == different else PLACEHOLDER)
+        for (name, value), (_, different) in zip(one, other, strict=True)
+    )
+
+
+def curl_line(url: str, headers: Sequence[tuple[str, str]], body: str) -> str:
+    """Write a command for a POSIX shell that sends the same request.
+
+    `headers` are those of the wire format: the others are curl's to say, and it says them as we do.
+    """
+    words = ["curl", "--globoff", "--path-as-is", "--http1.1"]
+    for name, value in (*SAID, *headers):
+        words += ["--header", f"{name}: {value}"]
+    words += ["--header", "Expect:"]  # older curls ask for leave to send a kilobyte, and wait a second
+    if len(body.encode()) <= _ARGUMENT_BYTES:
+        return shlex.join([*words, "--data-raw", body, url])
+    # the shell's own printf takes what is too long for an argument of a program
+    return f"printf %s {shlex.quote(body)} | {shlex.join([*words, '--data-binary', '@-', url])}"

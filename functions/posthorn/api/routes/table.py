@@ -1,0 +1,34 @@
+"""Every route of the API, in the order that the documentation shows them."""
+
+from typing import Final
+
+from posthorn.api.route import Route
+from posthorn.api.routes import (
+    api_keys,
+    configuration_sets,
+    deliveries,
+    email,
+    event_destinations,
+    event_log,
+    event_types,
+    events,
+    example_events,
+    meta,
+    replays,
+    webhooks,
+)
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *webhooks.ROUTES,
+    *events.ROUTES,
+    *event_log.ROUTES,
+    *event_types.ROUTES,
+    *api_keys.ROUTES,
+    *configuration_sets.ROUTES,
+    *event_destinations.ROUTES,
+    *deliveries.ROUTES,
+    *replays.ROUTES,
+    *example_events.ROUTES,
+    *email.ROUTES,
+    *meta.ROUTES,
+)

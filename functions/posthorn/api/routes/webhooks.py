@@ -1,0 +1,232 @@
+"""`/v1/webhooks`: the endpoints that listen to a workspace."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import Field, StringConstraints
+
+from posthorn.api import bodies, idempotency
+from posthorn.api.http import Answer, Request
+from posthorn.api.route import PAGED, Route
+from posthorn.api.routes import endpoints
+from posthorn.api.routes.endpoints import EventNames, Url
+from posthorn.api.routes.secret_rotation import (
+    DEFAULT_OVERLAP_HOURS,
+    HOUR_MS,
+    MAX_OVERLAP_HOURS,
+    Secret,
+    new_token,
+    rotated,
+    sealed,
+)
+from posthorn.domain.api_key import Scope
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import WEBHOOK
+from posthorn.domain.models import DisabledReason, Endpoint, Health, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.api.services import Office
+
+_WHAT: Final = "webhook"
+
+type Description = Annotated[str, StringConstraints(max_length=500)]
+
+
+class NewWebhook(bodies.Body):
+    """What a webhook is made from."""
+
+    url: Url
+    events: EventNames
+    token: Secret | None = None
+    enabled: bool = True
+    description: Description | None = None
+    retry_rate_limited: bool = False
+
+
+class WebhookChange(bodies.Body):
+    """What is to change; whatever is absent stays."""
+
+    url: Url = ""
+    events: EventNames = Field(default_factory=list[str])
+    token: Secret = ""
+    enabled: bool = True
+    description: Description | None = None
+    retry_rate_limited: bool = False
+
+
+class Rotation(bodies.Body):
+    """How a webhook is to get another token; without one of its owner's, it gets a random one."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)] = Field(
+        default=DEFAULT_OVERLAP_HOURS, alias="overlapHours"
+    )
+    token: Secret | None = None
+
+
+def list_webhooks(office: Office, request: Request) -> Answer:
+    page, cursor = endpoints.page(office, request, request.workspace)
+    content: dict[str, Any] = {"webhooks": [_shown(webhook) for webhook in page]}
+    if cursor is not None:
+        content["nextCursor"] = cursor
+    return Answer(content)
+
+
+def create_webhook(office: Office, request: Request) -> Answer:
+    wanted = bodies.validate(NewWebhook, bodies.parse(request))
+    endpoints.check_events(wanted.events, _checker(office, request), "/events")
+    url = endpoints.vetted(office, wanted.url, "/url")
+    workspace = request.workspace
+
+    def build(webhook_id: str, now_ms: int) -> Endpoint:
+        token = wanted.token or new_token(office)
+        return Endpoint(
+            id=webhook_id,
+            channel=workspace,
+            workspace=workspace,
+            wire=Wire.SMASHSEND,
+            url=url,
+            events=tuple(wanted.events),
+            secret=sealed(office, token, workspace=workspace, endpoint_id=webhook_id),
+            created_at=now_ms,
+            enabled=wanted.enabled,
+            disabled_reason=None if wanted.enabled else DisabledReason.MANUAL,
+            disabled_at=None if wanted.enabled else now_ms,
+            description=wanted.description,
+            retry_rate_limited=wanted.retry_rate_limited,
+        )
+
+    webhook = endpoints.create(office, request, prefix=WEBHOOK, channel=workspace, build=build)
+    return Answer({"webhook": _shown_with_token(office, webhook)}, 201)
+
+
+def retrieve_webhook(office: Office, request: Request) -> Answer:
+    webhook = endpoints.find(office, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
+    return Answer({"webhook": _shown_with_token(office, webhook)})
+
+
+def update_webhook(office: Office, request: Request) -> Answer:
+    change = bodies.validate(WebhookChange, bodies.parse(request))
+    webhook_id = request.path["webhookId"]
+    # what is not there is 404, whatever the change
+    before = endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
+    if "events" in change.model_fields_set:
+        endpoints.check_events(change.events, _checker(office, request), "/events")
+    if "url" in change.model_fields_set:
+        change = change.model_copy(update={"url": endpoints.vetted(office, change.url, "/url")})
+    missed = endpoints.undelivered(
+        office, before, enable="enabled" in change.model_fields_set and change.enabled
+    )
+    webhook = endpoints.update(
+        office,
+        request.workspace,
+        webhook_id,
+        prefix=WEBHOOK,
+        what=_WHAT,
+        change=lambda old: _changed(office, old, change),
+    )
+    content: dict[str, Any] = {"webhook": _shown_with_token(office, webhook)}
+    if missed is not None:
+        content["undelivered"] = {"count": missed.number, "isMore": missed.is_more}
+    return Answer(content)
+
+
+def rotate_token(office: Office, request: Request) -> Answer:
+    """Give a webhook another token, once per idempotency key: the decision is the version that it is to have."""
+    wanted = bodies.validate(Rotation, bodies.parse(request))
+    webhook_id = request.path["webhookId"]
+    before = endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
+    decision = idempotency.decide(office, request, [str(before.secret.version + 1)])
+    until_ms = decision.decided_at + wanted.overlap_hours * HOUR_MS
+
+    def change(old: Endpoint) -> Endpoint:
+        version, target = old.secret.version, int(decision.ids[0])
+        happened = version > target or (version == target and wanted.token is None)
+        if decision.is_kept and happened:
+            return old
+        return rotated(office, old, wanted.token or new_token(office), until_ms=until_ms)
+
+    webhook = endpoints.update(
+        office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT, change=change
+    )
+    idempotency.finish(office, request, decision)
+    content: dict[str, Any] = {"webhook": _shown_with_token(office, webhook)}
+    previous = webhook.previous_secret
+    if previous is not None and previous.until > office.clock():
+        content["previousTokenUntil"] = rfc3339(previous.until)
+    return Answer(content)
+
+
+def delete_webhook(office: Office, request: Request) -> Answer:
+    endpoints.delete(office, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
+    return Answer({"deleted": True})
+
+
+ROUTES: Final = (
+    Route("GET", "/v1/webhooks", Scope.API_USER, list_webhooks, "List webhooks", query=PAGED),
+    Route("POST", "/v1/webhooks", Scope.API_USER, create_webhook, "Create a webhook", NewWebhook),
+    Route("GET", "/v1/webhooks/{webhookId}", Scope.USER, retrieve_webhook, "Retrieve a webhook"),
+    Route("PUT", "/v1/webhooks/{webhookId}", Scope.USER, update_webhook, "Update a webhook", WebhookChange),
+    Route("DELETE", "/v1/webhooks/{webhookId}", Scope.USER, delete_webhook, "Delete a webhook"),
+    Route(
+        "POST",
+        "/v1/webhooks/{webhookId}/rotate-token",
+        Scope.USER,
+        rotate_token,
+        "Give a webhook another token",
+        Rotation,
+        note=(
+            "For `overlapHours` the token before signs too: `webhook-signature` holds both signatures, the new one"
+            " first. The headers with one signature are made with the new token at once."
+        ),
+    ),
+)
+
+
+def _checker(office: Office, request: Request) -> Callable[[str], None]:
+    return lambda pattern: office.event_types.check_subscribed(request.workspace, pattern)
+
+
+def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
+    """Return the webhook as it is after the change; what was not given stays."""
+    given = change.model_fields_set
+    new = replace(
+        old,
+        events=tuple(change.events) if "events" in given else old.events,
+        description=change.description if "description" in given else old.description,
+        retry_rate_limited=(
+            change.retry_rate_limited if "retry_rate_limited" in given else old.retry_rate_limited
+        ),
+    )
+    now = office.clock()
+    if "url" in given:
+        new = endpoints.moved(new, url=change.url, now_ms=now)
+    if "enabled" in given:
+        new = endpoints.switched(new, on=change.enabled, now_ms=now)
+    if "token" in given:
+        new = rotated(office, new, change.token, until_ms=now)  # at once, and the one before goes too
+    return new
+
+
+def _shown_with_token(office: Office, webhook: Endpoint) -> dict[str, Any]:
+    return _shown(webhook, office.unsealer.secret_of(webhook).decode())
+
+
+def _shown(webhook: Endpoint, token: str | None = None) -> dict[str, Any]:
+    shown: dict[str, Any] = {"id": webhook.id, "url": webhook.url, "events": list(webhook.events)}
+    if token is not None:
+        shown["token"] = token
+    shown |= {
+        "createdAt": rfc3339(webhook.created_at),
+        "enabled": webhook.enabled,
+        "description": webhook.description,
+        "retry_rate_limited": webhook.retry_rate_limited,
+    }
+    if webhook.disabled_reason is not None and webhook.disabled_at is not None:
+        shown |= {"disabledReason": webhook.disabled_reason, "disabledAt": rfc3339(webhook.disabled_at)}
+    if webhook.health is not Health.HEALTHY and webhook.health_since is not None:
+        shown |= {"health": webhook.health, "healthSince": rfc3339(webhook.health_since)}
+    return shown

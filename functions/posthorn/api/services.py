@@ -1,0 +1,72 @@
+"""What the routes work with: the stores, the key, the clock and the dice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from posthorn.domain.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from posthorn.api.authentication import Keyring
+    from posthorn.api.event_type_registry import Vocabulary
+    from posthorn.api.pagination import Cursors
+    from posthorn.aws.queues import Queues, ReplayQueue
+    from posthorn.aws.secrets import Sealer, Unsealer
+    from posthorn.email.mail import Backend
+    from posthorn.settings import Brand
+    from posthorn.stores.api_keys import ApiKeys
+    from posthorn.stores.configuration_sets import ConfigurationSets
+    from posthorn.stores.deleted_endpoints import Tombstones
+    from posthorn.stores.deliveries import Deliveries
+    from posthorn.stores.delivery_counts import DeliveryCounts
+    from posthorn.stores.delivery_log import DeliveryLog
+    from posthorn.stores.endpoint_states import EndpointStates
+    from posthorn.stores.endpoints import Endpoints
+    from posthorn.stores.event_log import EventLog
+    from posthorn.stores.events import Events
+    from posthorn.stores.idempotency import Idempotency
+    from posthorn.stores.replays import Replays
+    from posthorn.transport.addresses import Policy
+    from posthorn.transport.names import Resolver
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """Everything a route may need."""
+
+    keyring: Keyring
+    api_keys: ApiKeys
+    event_types: Vocabulary
+    endpoints: Endpoints
+    endpoint_states: EndpointStates
+    configuration_sets: ConfigurationSets
+    events: Events
+    deliveries: Deliveries
+    tombstones: Tombstones
+    event_log: EventLog
+    delivery_log: DeliveryLog
+    delivery_counts: DeliveryCounts
+    queues: Queues
+    replays: Replays
+    replay_queue: ReplayQueue
+    brand: Brand
+    idempotency: Idempotency
+    open_email: Callable[[], Backend]
+    cursors: Cursors
+    sealer: Sealer
+    unsealer: Unsealer
+    policy: Policy
+    resolver: Resolver
+    clock: Callable[[], int]  # Unix milliseconds
+    dice: Callable[[int], bytes]  # so many random bytes
+
+    @property
+    def email(self) -> Backend:
+        """What sends mails, made when a request first needs it: most never do, and its client is the dearest of all."""
+        return self.open_email()
+
+    def new_id(self, prefix: str) -> str:
+        return new_id(prefix, now_ms=self.clock(), entropy=self.dice(10))

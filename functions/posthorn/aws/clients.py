@@ -1,0 +1,151 @@
+"""The one place that talks boto3: clients on first use, and every AWS error as one of ours."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import random
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
+
+from posthorn.domain.errors import ConditionFailed, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sqs import SQSClient
+
+CALLS_AT_ONCE: Final = 16
+"""AWS calls of one invocation that may overlap; botocore's CPU per call makes more of no use."""
+
+_ROUNDS: Final = 5
+_DICE: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
+
+
+@overload
+def client(service: Literal["dynamodb"]) -> DynamoDBClient: ...
+@overload
+def client(service: Literal["kms"]) -> KMSClient: ...
+@overload
+def client(service: Literal["sqs"]) -> SQSClient: ...
+@overload
+def client(service: Literal["sns"]) -> SNSClient: ...
+@overload
+def client(service: Literal["sesv2"]) -> SESV2Client: ...
+def client(service: str) -> Any:
+    """Return the process's client for a service, made on first use and safe to share between threads."""
+    return _client(service)
+
+
+@lru_cache(maxsize=8)
+def _client(service: str) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    for library in ("boto3", "botocore", "urllib3"):
+        # at DEBUG they tell whole requests and answers, and Lambda sets the level of the root logger
+        logging.getLogger(library).setLevel(logging.INFO)
+    # a mail whose sending got no answer may be on its way: nothing of SES's is tried twice by itself
+    sends_mail = service == "sesv2"
+    made = cast(
+        "Any", boto3
+    ).client(
+        service,
+        config=Config(
+            connect_timeout=2,
+            read_timeout=20 if sends_mail else 5,  # no other call made here takes longer on a good day
+            retries={"mode": "standard", "total_max_attempts": 1 if sends_mail else 3},
+            max_pool_connections=CALLS_AT_ONCE,
+            tcp_keepalive=True,
+            user_agent="posthorn",  # botocore's own is put together anew for each call, for a tenth of the call's CPU
+        ),
+    )
+    if service == "dynamodb":
+        for name, stand_in in _STAND_INS.items():
+            made.meta.events.register(f"provide-client-params.dynamodb.{name}", partial(_set_aside, stand_in))
+            made.meta.events.register(f"before-call.dynamodb.{name}", _write_body)
+    return made
+
+
+# Checking and writing a batch's rows attribute by attribute costs botocore milliseconds of CPU, and json a tenth of
+# that. So it is shown the smallest request that it takes for one, and the body is replaced before it is signed. A row
+# of ours is JSON as DynamoDB speaks it already, but for bytes.
+_ASIDE: Final = "posthorn.request"
+_STAND_INS: Final[dict[str, dict[str, Any]]] = {
+    "BatchWriteItem": {"RequestItems": {"table": [{}]}},
+    "BatchGetItem": {"RequestItems": {"table": {"Keys": [{}]}}},
+}
+
+
+def _set_aside(stand_in: dict[str, Any], params: Any, context: dict[str, Any], **_: object) -> dict[str, Any]:
+    context[_ASIDE] = params
+    return stand_in
+
+
+def _write_body(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+    params["body"] = json.dumps(context[_ASIDE], separators=(",", ":"), default=_base64).encode()
+
+
+def _base64(value: bytes | bytearray) -> str:
+    return base64.b64encode(value).decode()
+
+
+@lru_cache(maxsize=1)
+def threads() -> ThreadPoolExecutor:
+    """Return the process's threads for AWS calls that overlap."""
+    return ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="aws")
+
+
+def at_once[K, R](calls: Mapping[K, Callable[[], R]]) -> dict[K, Future[R]]:
+    """Start calls so that they overlap; one that is alone is made here and now, for a thread costs more than it saves."""
+    if len(calls) != 1:
+        return {key: threads().submit(one) for key, one in calls.items()}
+    ((key, only),) = calls.items()
+    answer: Future[R] = Future()
+    try:
+        answer.set_result(only())
+    except Exception as error:  # noqa: BLE001  # belongs to whoever asks for the result, as with a thread
+        answer.set_exception(error)
+    return {key: answer}
+
+
+def pauses() -> Iterator[float]:
+    """Yield the seconds to wait after each round of a batch that was done in part: exponential, with full jitter."""
+    return (_DICE.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
+
+
+def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call a client's method and raise `ConditionFailed` or `Unavailable` for whatever it raises."""
+    from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
+
+    name = operation.__name__
+    try:
+        return operation(*args, **kwargs)
+    except ClientError as error:
+        response = cast("Any", error.response)
+        code = response.get("Error", {}).get("Code", "Unknown")
+        if code == "ConditionalCheckFailedException" or _lost_condition(response):
+            raise ConditionFailed(name, code, found=_found(response)) from error
+        status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+        raise Unavailable(name, code, refused=status < 500) from error
+    except BotoCoreError as error:
+        never_sent = isinstance(error, (ConnectTimeoutError, EndpointConnectionError))
+        raise Unavailable(name, type(error).__name__, refused=never_sent) from error
+
+
+def _found(response: Any) -> Any:
+    """Return the row that a lost condition met, if the write asked for it; of a transaction, the first."""
+    reasons = response.get("CancellationReasons", ())
+    return response.get("Item") or next((one["Item"] for one in reasons if one.get("Item")), None)
+
+
+def _lost_condition(response: Any) -> bool:
+    """Tell whether a transaction was cancelled by a condition, and by nothing that could pass by itself."""
+    reasons = {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
+    return "ConditionalCheckFailed" in reasons and reasons <= {"ConditionalCheckFailed", "None"}

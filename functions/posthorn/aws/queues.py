@@ -1,0 +1,221 @@
+"""Messages on the queues: ids only, so that an attempt always sees its endpoint as it is by then."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws.clients import call, pauses, threads
+from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.ids import EVENT, REPLAY, is_id
+from posthorn.domain.models import DeliveryKey
+from posthorn.domain.retry_policy import MAX_DELAY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from posthorn.domain.models import Delivery
+    from posthorn.domain.replay_job import ReplayStep
+
+MESSAGE_VERSION: Final = 1
+BATCH_LIMIT: Final = 10
+"""Messages that SQS takes in one call."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One attempt that is to be made."""
+
+    key: DeliveryKey
+    channel: str
+    generation: int
+    attempt: int  # the number of the attempt to make; the row's must be one less
+
+
+def write_task(task: Task) -> str:
+    return json.dumps(
+        {
+            "v": MESSAGE_VERSION,
+            "endpoint": task.key.endpoint_id,
+            "event": task.key.event_id,
+            "channel": task.channel,
+            "generation": task.generation,
+            "attempt": task.attempt,
+        },
+        separators=(",", ":"),
+    )
+
+
+def read_task(body: str) -> Task:
+    """Read a message; `Malformed` when it is none of ours."""
+    found = _read(body)
+    event_id = _text(found, "event")
+    if not is_id(event_id, EVENT):
+        raise Malformed("event is not an event id")
+    return Task(
+        key=DeliveryKey(endpoint_id=_text(found, "endpoint"), event_id=event_id),
+        channel=_text(found, "channel"),
+        generation=_number(found, "generation"),
+        attempt=_number(found, "attempt"),
+    )
+
+
+def write_step(step: ReplayStep) -> str:
+    return json.dumps(
+        {"v": MESSAGE_VERSION, "endpoint": step.endpoint_id, "replay": step.replay_id, "step": step.number},
+        separators=(",", ":"),
+    )
+
+
+def read_step(body: str) -> ReplayStep:
+    """Read a message; `Malformed` when it is none of ours."""
+    from posthorn.domain.replay_job import ReplayStep  # those that deliver never read one
+
+    found = _read(body)
+    replay_id = _text(found, "replay")
+    if not is_id(replay_id, REPLAY):
+        raise Malformed("replay is not the id of a replay")
+    return ReplayStep(_text(found, "endpoint"), replay_id, number=_number(found, "step"))
+
+
+class Queues:
+    """Where attempts wait."""
+
+    def __init__(self, sqs: SQSClient, deliver_queue_url: str, retry_queue_urls: Sequence[str] = ()) -> None:
+        self._sqs = sqs
+        self._deliver_queue_url = deliver_queue_url
+        self._retry_queue_urls = (
+            retry_queue_urls  # before attempts 2, 3 and 4; none for who begins at the first
+        )
+
+    def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
+        """Send the message for the attempt that follows those a delivery's row tells of."""
+        self.enqueue(_next_task(row), due_at=row.next_attempt_at, now_ms=now_ms)
+
+    def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
+        """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
+        call(self._sqs.send_message, QueueUrl=self.url_of(task), **_message(task, due_at, now_ms))
+
+    def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> list[Delivery]:
+        """Send the messages for what follows each of these rows, ten a call; returns the rows of those not sent.
+
+        To send them again does no harm: a delivery is claimed once for each attempt.
+        """
+        by_queue: defaultdict[str, list[Delivery]] = defaultdict(list)
+        for row in rows:
+            by_queue[self.url_of(_next_task(row))].append(row)
+        sends = [
+            threads().submit(self._send_batch, url, batch, now_ms)
+            for url, waiting in by_queue.items()
+            for batch in batched(waiting, BATCH_LIMIT, strict=False)
+        ]
+        return [row for send in sends for row in send.result()]
+
+    def _send_batch(self, url: str, rows: Sequence[Delivery], now_ms: int) -> list[Delivery]:
+        """Send up to ten messages, of which SQS may take some and refuse others; returns the rows of the others."""
+        pending = {str(number): row for number, row in enumerate(rows)}
+        for pause in pauses():
+            entries: Any = [
+                {"Id": number, **_message(_next_task(row), row.next_attempt_at, now_ms)}
+                for number, row in pending.items()
+            ]
+            try:
+                answer = call(self._sqs.send_message_batch, QueueUrl=url, Entries=entries)
+            except Unavailable:
+                break
+            pending = {one["Id"]: pending[one["Id"]] for one in answer.get("Failed", [])}
+            if not pending:
+                break
+            time.sleep(pause)
+        return list(pending.values())
+
+    def url_of(self, task: Task) -> str:
+        """Return the queue where a task waits."""
+        retry = task.attempt - 2  # attempt 2 is retry 0
+        urls = self._retry_queue_urls
+        return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
+
+
+class ReplayQueue:
+    """Where the next steps of bulk replays wait."""
+
+    def __init__(self, sqs: SQSClient, url: str) -> None:
+        self._sqs = sqs
+        self._url = url
+
+    def send(self, step: ReplayStep, *, delay: int = 0) -> None:
+        """Ask for a step, in so many seconds."""
+        call(
+            self._sqs.send_message,
+            QueueUrl=self._url,
+            MessageBody=write_step(step),
+            DelaySeconds=delay,
+            MessageGroupId=step.endpoint_id,  # one endpoint's jobs do not hold up another's
+        )
+
+
+class Parking:
+    """A function's dead-letter queue, where what it cannot understand is kept."""
+
+    def __init__(self, sqs: SQSClient, queue_url: str) -> None:
+        self._sqs = sqs
+        self._queue_url = queue_url
+
+    def park(self, what: dict[str, Any], *, reason: str) -> None:
+        """Keep what cannot be understood, with the reason."""
+        call(
+            self._sqs.send_message,
+            QueueUrl=self._queue_url,
+            MessageBody=json.dumps({"v": MESSAGE_VERSION, "reason": reason, **what}),
+        )
+
+
+def _next_task(row: Delivery) -> Task:
+    return Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
+
+
+def _message(task: Task, due_at: int | None, now_ms: int) -> dict[str, Any]:
+    wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+    return {
+        "MessageBody": write_task(task),
+        # explicit, since Retry-After may ask for more than the queue's own delay
+        "DelaySeconds": min(max(wait, 0), MAX_DELAY),
+        # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
+        "MessageGroupId": task.key.endpoint_id,
+    }
+
+
+def _read(body: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Malformed("the message is not JSON") from error
+    if not isinstance(found, dict):
+        raise Malformed("the message is not an object")
+    version = _number(found, "v")
+    if version != MESSAGE_VERSION:
+        raise Malformed(f"version {version} of a message is not known")
+    return found
+
+
+def _text(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise Malformed(f"{name} is missing or no id")
+    return value
+
+
+def _number(found: dict[str, Any], name: str) -> int:
+    value = found.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise Malformed(f"{name} is missing or not a positive whole number")
+    return value

@@ -1,0 +1,225 @@
+"""Bulk replays, one step per message.
+
+A step replays the page that the step before it found, finds the next page, writes both down in one conditional
+write, and asks for the next step. Until that write, all of it can be done again: a page names the generation of
+each delivery that it is to begin anew, so whoever does it again, or at the same time, begins none twice.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import wait
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws.batch_response import identifier
+from posthorn.aws.clients import threads
+from posthorn.aws.queues import Parking, Queues, ReplayQueue, read_step
+from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.models import DeliveryKey, Reason, Status
+from posthorn.domain.replay_job import JobState
+from posthorn.telemetry import log, outage, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from posthorn.domain.models import Delivery
+    from posthorn.domain.replay_job import ReplayJob, ReplayStep
+    from posthorn.stores.deliveries import Deliveries
+    from posthorn.stores.endpoints import Endpoints
+    from posthorn.stores.replay_candidates import Replayable
+    from posthorn.stores.replays import Replays
+
+PAGE: Final = 100
+"""Deliveries that a step replays: one BatchGetItem."""
+
+PAUSE: Final = 2
+"""Seconds from one page to the next. With PAGE, a job adds at most 50 deliveries a second to what its receiver
+gets anyway."""
+
+COUNTED_PAGE: Final = 1000
+"""Deliveries that a step of a dry run looks at; DynamoDB ends a page at 1 MB in any case."""
+
+STALLED_MS: Final = 120_000
+"""How long ago a step's message was sent when it must be taken for lost: longer than a pause and a step, and
+shorter than it takes a message, whose step was cut off, to come again."""
+
+_CHANGES_AT_ONCE: Final = 5
+
+
+class Replayer:
+    """Makes the steps that messages ask for."""
+
+    def __init__(
+        self,
+        replays: Replays,
+        endpoints: Endpoints,
+        deliveries: Deliveries,
+        replayable: Replayable,
+        *,
+        queues: Queues,
+        steps: ReplayQueue,
+        parking: Parking,
+        clock: Callable[[], int],
+    ) -> None:
+        self._replays = replays
+        self._endpoints = endpoints
+        self._deliveries = deliveries
+        self._replayable = replayable
+        self._queues = queues
+        self._steps = steps
+        self._parking = parking
+        self._clock = clock
+
+    def replay(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Make the step of every message; returns the ids of the messages that are to come again."""
+        failed: set[str] = set()
+        for message in messages:
+            message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
+            try:
+                if not self._take(message_id, body):
+                    failed.add(message_id)
+            except Unavailable as error:
+                outage(error)
+                failed.add(message_id)
+        return failed
+
+    def _take(self, message_id: str, body: str) -> bool:
+        """Make one step; false when its message is to come again."""
+        try:
+            step = read_step(body)
+        except Malformed as error:
+            log().error("parked a message", extra={"message_id": message_id, "reason": str(error)})
+            self._parking.park({"kind": "message", "message_id": message_id, "body": body}, reason=str(error))
+            return True
+        try:
+            return self._make(step)
+        except Malformed as error:  # a later version's row, after a rollback
+            unreadable(step.replay_id, str(error))
+            return False
+
+    def _make(self, step: ReplayStep) -> bool:
+        for _ in range(_CHANGES_AT_ONCE):
+            job = self._replays.get(step.endpoint_id, step.replay_id)
+            if job is None or not job.is_unfinished:
+                return True
+            if job.step != step.number:
+                return self._made_before(job, step)
+            after, pause = self._advanced(job)
+            if self._replays.replace(job, after):
+                if after.is_unfinished:
+                    self._steps.send(after.next_step, delay=pause)
+                else:
+                    log().info("replay ended", extra=_told(after))
+                return True
+            # cancelled or taken by another meanwhile: what this step has begun is found again and counted
+        raise Unavailable("replay", "Contended")
+
+    def _made_before(self, job: ReplayJob, step: ReplayStep) -> bool:
+        """Say whether a message whose step was made already may go; if the next one's was lost, send it."""
+        if job.step != step.number + 1:
+            return True
+        # whoever made the step may not have sent the next message yet, and may never: this one remembers it
+        return wake(self._replays, self._steps, job, now_ms=self._clock())
+
+    def _advanced(self, job: ReplayJob) -> tuple[ReplayJob, int]:
+        """Do the work of a job's next step; returns the job as it is after it, and the seconds to pause."""
+        now = self._clock()
+        stop = self._reason_to_stop(job) if job.state.is_live else None
+        goes_on = job.state.is_live and stop is None
+        replayed = self._replay_page(job, begin=goes_on, now_ms=now) if job.page else 0
+        counts = replace(
+            job.counts,
+            replayed=job.counts.replayed + replayed,
+            skipped=job.counts.skipped + len(job.page) - replayed,
+        )
+        after = replace(
+            job,
+            step=job.step + 1,
+            page={},
+            counts=counts,
+            updated_at=now,
+            sent_at=now,
+            revision=job.revision + 1,
+        )
+        if stop is not None:
+            after = replace(after, state=JobState.STOPPED, reason=stop, finished_at=now)
+        elif goes_on:
+            after = self._looked_further(after)
+        return after, PAUSE if replayed else 0
+
+    def _looked_further(self, job: ReplayJob) -> ReplayJob:
+        """Return the job with its next page, or done when there is none."""
+        found: dict[str, int] = {}
+        position = job.position
+        if position != job.end:
+            limit = COUNTED_PAGE if job.dry_run else PAGE
+            found, position = self._replayable.page(
+                job.endpoint_id, job.wanted, after=position, end=job.end, limit=limit
+            )
+        page = {} if job.dry_run else found
+        is_done = position == job.end and not page
+        return replace(
+            job,
+            state=JobState.DONE if is_done else JobState.RUNNING,
+            finished_at=job.updated_at if is_done else None,
+            page=page,
+            position=position,
+            counts=replace(job.counts, matched=job.counts.matched + len(found)),
+        )
+
+    def _reason_to_stop(self, job: ReplayJob) -> Reason | None:
+        """Return why there is no point in going on: nobody would receive it."""
+        endpoint = self._endpoints.get(job.channel, job.endpoint_id)
+        if endpoint is None:
+            return Reason.ENDPOINT_DELETED
+        return None if endpoint.enabled or job.dry_run else Reason.ENDPOINT_DISABLED
+
+    def _replay_page(self, job: ReplayJob, *, begin: bool, now_ms: int) -> int:
+        """Begin every delivery of the page anew, or with `begin` false none; returns how many this job has begun."""
+        keys = {DeliveryKey(job.endpoint_id, event_id): before for event_id, before in job.page.items()}
+        found, unknown = self._deliveries.get_many(keys)
+        if unknown:
+            raise Unavailable("batch_get_item", "Incomplete")
+        rows = {key: row for key in keys if (row := found.get(key)) is not None}
+        begun = [row for key, row in rows.items() if _is_begun(row, job, keys[key])]
+        if begin:
+            beginning = [
+                threads().submit(self._deliveries.restart, row, replay=job.id, now_ms=now_ms)
+                for key, row in rows.items()
+                if row.generation == keys[key] and not row.status.is_open
+            ]
+            wait(beginning)  # none goes on behind the back of an error
+            fresh = [row for one in beginning if (row := one.result()) is not None]
+            begun += [row for row in fresh if _is_begun(row, job, keys[row.key])]
+        # an earlier run of this step may have ended between row and message
+        waiting = [row for row in begun if row.status is Status.QUEUED and row.attempt == 0]
+        if self._queues.enqueue_all(waiting, now_ms=now_ms):
+            raise Unavailable("send_message_batch", "Failed")
+        return len(begun)
+
+
+def wake(replays: Replays, steps: ReplayQueue, job: ReplayJob, *, now_ms: int) -> bool:
+    """Send the message of a job's next step again if it must be lost; false when it need not be."""
+    if not job.is_unfinished or now_ms - job.sent_at < STALLED_MS:
+        return False
+    # noted first, so that of all who ask only one sends
+    if replays.replace(job, replace(job, sent_at=now_ms, revision=job.revision + 1)):
+        steps.send(job.next_step)
+    return True
+
+
+def _is_begun(row: Delivery, job: ReplayJob, before: int) -> bool:
+    """Tell whether a row's generation is the one that this job began."""
+    return row.replay == job.id and row.generation == before + 1
+
+
+def _told(job: ReplayJob) -> dict[str, Any]:
+    counts = job.counts
+    return {
+        "replay": job.id,
+        "endpoint": job.endpoint_id,
+        "state": job.state,
+        "matched": counts.matched,
+        "replayed": counts.replayed,
+        "skipped": counts.skipped,
+    }

@@ -1,0 +1,58 @@
+"""What Posthorn itself tells a workspace about its endpoints: events like any other, on the workspace's channel."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import EVENT, new_id
+from posthorn.domain.models import Event, Wire
+from posthorn.wire.ecmascript import stringify
+
+if TYPE_CHECKING:
+    from posthorn.domain.models import DisabledReason, Endpoint
+
+WEBHOOK_DISABLED: Final = "WEBHOOK_DISABLED"
+WEBHOOK_FAILING: Final = "WEBHOOK_FAILING"
+
+
+def disabled(endpoint: Endpoint, reason: DisabledReason, *, now_ms: int) -> Event:
+    """Return the event of an endpoint, as it was before, that is switched off at this moment."""
+    data = {"webhook": _described(endpoint), "reason": str(reason), "since": rfc3339(now_ms)}
+    return _notice(endpoint, WEBHOOK_DISABLED, data, now_ms)
+
+
+def failing(endpoint: Endpoint, *, since_ms: int, until_ms: int, now_ms: int) -> Event:
+    """Return the first warning of an endpoint that has been failing since, and is to be disabled then."""
+    data = {
+        "webhook": _described(endpoint),
+        "failing_since": rfc3339(since_ms),
+        "will_be_disabled_at": rfc3339(until_ms),
+    }
+    return _notice(endpoint, WEBHOOK_FAILING, data, now_ms)
+
+
+def _described(endpoint: Endpoint) -> dict[str, Any]:
+    is_webhook = endpoint.wire is Wire.SMASHSEND
+    described = {"id": endpoint.id, "kind": "webhook" if is_webhook else "event_destination"}
+    if is_webhook and endpoint.description is not None:
+        described["description"] = endpoint.description
+    if not is_webhook and endpoint.name is not None:
+        described["name"] = endpoint.name
+    # the host and no more: the rest of a URL can be a credential
+    return described | {"host": urlsplit(endpoint.url).hostname or ""}
+
+
+def _notice(endpoint: Endpoint, kind: str, data: dict[str, Any], now_ms: int) -> Event:
+    # the same change told twice is the same event; the revision tells apart two changes of one millisecond
+    what = f"{endpoint.id} {kind} {endpoint.revision}"
+    return Event(
+        id=new_id(EVENT, now_ms=now_ms, entropy=hashlib.sha256(what.encode()).digest()[:10]),
+        channel=endpoint.workspace,
+        workspace=endpoint.workspace,
+        type=kind,
+        data=stringify(data),
+        created_at=rfc3339(now_ms),
+    )

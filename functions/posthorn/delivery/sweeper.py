@@ -1,0 +1,106 @@
+"""Attempts that are overdue, because their message was lost: every few minutes they get another one."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future  # noqa: TC003 - beside its use
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from posthorn.aws.clients import threads
+from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.telemetry import log, unreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from posthorn.aws.queues import Queues
+    from posthorn.domain.models import Delivery
+    from posthorn.stores.overdue_deliveries import Due, DueDeliveries
+
+MARGIN_MS: Final = 10_000
+"""What must be left of an invocation to begin another page: a page of rows and messages takes a second or two."""
+
+PAGE: Final = 100
+LIMIT: Final = 10_000
+"""Rows of one run. What is beyond waits for the next: 100,000 take ten runs, and the queues get no sudden flood."""
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a run did."""
+
+    enqueued: int = 0
+    left: int = 0  # taken by a worker or another sweeper, settled since, or not readable
+    unsent: int = 0  # moved to now without a message; overdue again after the grace period
+    complete: bool = True  # nothing overdue was left for the next run
+
+
+class Sweeper:
+    """Finds what is overdue and sends its message again."""
+
+    def __init__(
+        self, due: DueDeliveries, queues: Queues, *, clock: Callable[[], int], grace_ms: int
+    ) -> None:
+        self._due = due
+        self._queues = queues
+        self._clock = clock
+        self._grace_ms = grace_ms
+
+    def sweep(self, *, remaining_ms: Callable[[], int]) -> Swept:
+        """Enqueue what has been due for longer than the grace period, as much as there is time for.
+
+        The row first, then the message: a row that was moved is no longer overdue for anybody else, and if
+        its message is never sent, it is again after another grace period. `Unavailable` when AWS is out.
+        """
+        swept = Swept()
+        before = self._clock() - self._grace_ms
+        shards: list[tuple[int, Due | None]] = [(shard, None) for shard in self._due.shards]
+        try:
+            while shards:
+                waiting, shards = shards, []
+                for shard, after in waiting:  # in turn, so that none waits for another
+                    if remaining_ms() < MARGIN_MS or swept.enqueued + swept.left >= LIMIT:
+                        swept.complete = False
+                        return swept
+                    page, last = self._due.page(shard, before_ms=before, after=after, limit=PAGE)
+                    self._enqueue(page, swept)
+                    if last is not None:
+                        shards.append((shard, last))
+        finally:
+            log().info(
+                "swept",
+                extra={
+                    "enqueued": swept.enqueued,
+                    "left": swept.left,
+                    "unsent": swept.unsent,
+                    "complete": swept.complete,
+                },
+            )
+        return swept
+
+    def _enqueue(self, page: Sequence[Due], swept: Swept) -> None:
+        now = self._clock()
+        moves: list[tuple[Due, Future[Delivery | None]]] = [
+            (one, threads().submit(self._due.move, one, now_ms=now)) for one in page
+        ]
+        rows: list[Delivery] = []
+        outage: Unavailable | None = None
+        for one, move in moves:
+            try:
+                row = move.result()
+            except Unavailable as error:
+                outage = error
+            except Malformed as error:
+                unreadable(f"{one.key.endpoint_id} {one.key.event_id}", str(error))
+                swept.left += 1
+            else:
+                if row is None:
+                    swept.left += 1
+                else:
+                    rows.append(row)
+        unsent = self._queues.enqueue_all(rows, now_ms=now)
+        swept.enqueued += len(rows) - len(unsent)
+        swept.unsent += len(unsent)
+        if outage is not None:
+            swept.complete = False
+            raise outage

@@ -1,0 +1,214 @@
+"""Queued first attempts and retries, for a batch of messages from any of the four queues."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future  # noqa: TC003 - beside its use
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws.batch_response import identifier
+from posthorn.aws.clients import threads
+from posthorn.aws.queues import read_task
+from posthorn.delivery.sender import Job
+from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
+from posthorn.domain.models import Reason, Status
+from posthorn.stores.delivery_rows import read_found
+from posthorn.telemetry import Tally, log, outage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from posthorn.aws.queues import Parking, Queues, Task
+    from posthorn.delivery.health_monitor import Watch
+    from posthorn.delivery.sender import Made, Sender
+    from posthorn.domain.models import Delivery, Endpoint, Event
+    from posthorn.stores.deliveries import Deliveries
+    from posthorn.stores.endpoints import Endpoints
+    from posthorn.stores.events import Events
+
+LEASE_MARGIN_MS: Final = 30_000
+"""How much longer than one attempt's deadline a claim holds: past the function's own timeout, and well
+before the queue shows the message again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A delivery that this invocation may attempt, with what it takes to do so."""
+
+    message_id: str
+    row: Delivery
+    task: Task
+
+
+class Deliverer:
+    """Makes the attempts that messages ask for."""
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        events: Events,
+        deliveries: Deliveries,
+        queues: Queues,
+        sender: Sender,
+        *,
+        watch: Watch,
+        parking: Parking,
+        clock: Callable[[], int],
+        attempt_deadline_ms: int,
+    ) -> None:
+        self._endpoints = endpoints
+        self._events = events
+        self._deliveries = deliveries
+        self._queues = queues
+        self._parking = parking
+        self._sender = sender
+        self._watch = watch
+        self._clock = clock
+        self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
+
+    def deliver(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
+        """Make the attempt of every message; returns the ids of the messages that are to come again."""
+        failed: set[str] = set()
+        effects: list[tuple[str, Future[None]]] = []
+        claimed = self._claim(messages, failed)
+        ready = self._load(claimed, failed, effects)
+        secrets = self._sender.unseal(job.endpoint for job, _ in ready)
+        message_of: dict[Job, _Claimed] = {}
+        for job, claim in ready:
+            if job.endpoint.id in secrets:
+                message_of[job] = claim
+            else:
+                failed.add(claim.message_id)  # KMS is an outage, not the receiver's failure
+        tally = Tally()
+        for made in self._sender.send(list(message_of), secrets):
+            claim = message_of[made.job]
+            tally.add(made.delivery, made.attempt, made.host)
+            follow_up = self._watch.see(made)
+            effects.append((claim.message_id, threads().submit(self._finish, claim, made, follow_up)))
+        for message_id, effect in effects:
+            self._await(message_id, effect, failed)
+        tally.write()
+        return failed
+
+    def _claim(self, messages: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:
+        claims = [
+            (identifier(message, "messageId"), threads().submit(self._claim_one, message))
+            for message in messages
+        ]
+        claimed: list[_Claimed] = []
+        for message_id, claim in claims:
+            try:
+                if (one := claim.result()) is not None:
+                    claimed.append(one)
+            except Unavailable as error:
+                outage(error)
+                failed.add(message_id)
+        return claimed
+
+    def _claim_one(self, message: Mapping[str, Any]) -> _Claimed | None:
+        """Take one delivery; None when the message has nothing left to do."""
+        message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
+        try:
+            task = read_task(body)
+            row = self._take(task)
+        except Malformed as error:
+            self._park(message_id, body, str(error))
+            return None
+        return None if row is None else _Claimed(message_id, row, task)
+
+    def _take(self, task: Task) -> Delivery | None:
+        now = self._clock()
+        try:
+            return self._deliveries.claim(
+                task.key,
+                generation=task.generation,
+                attempt=task.attempt,
+                now_ms=now,
+                lease_until=now + self._lease_ms,
+            )
+        except ConditionFailed as lost:
+            row = read_found(lost.found)
+            if row is None:
+                raise Malformed("there is no such delivery") from lost
+            if row.generation != task.generation or not row.status.is_open:
+                return None
+            if row.attempt == task.attempt - 1:
+                # somebody is at it; if they die, this message must still be there
+                raise Unavailable("claim", "Leased") from lost
+            if row.attempt == task.attempt:
+                # made, but the message for the next one may have been lost; a double of it finds it claimed
+                self._enqueue_next(row)
+            return None
+
+    def _load(
+        self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[str, Future[None]]]
+    ) -> list[tuple[Job, _Claimed]]:
+        """Find event and endpoint of each delivery; settle those that lack one."""
+        try:
+            events, endpoints = self._read(claimed)
+        except Unavailable as error:
+            outage(error)
+            failed.update(claim.message_id for claim in claimed)
+            return []
+        except Malformed as error:
+            if len(claimed) > 1:  # find out whose row it is, so that the others go on
+                return [pair for claim in claimed for pair in self._load([claim], failed, effects)]
+            claim = claimed[0]
+            log().error(
+                "a row cannot be read", extra={"endpoint": claim.row.key.endpoint_id, "reason": str(error)}
+            )
+            failed.add(claim.message_id)
+            return []
+        ready: list[tuple[Job, _Claimed]] = []
+        for claim in claimed:
+            event = events.get(claim.row.key.event_id)
+            endpoint = endpoints.get(claim.row.key.endpoint_id)
+            if endpoint is None:
+                reason = Reason.ENDPOINT_DELETED
+            elif not endpoint.enabled:
+                reason = Reason.ENDPOINT_DISABLED
+            elif event is None:
+                reason = Reason.EVENT_EXPIRED
+            else:
+                ready.append(
+                    (Job(event, endpoint, attempt=claim.task.attempt, generation=claim.row.generation), claim)
+                )
+                continue
+            settled = replace(claim.row, status=Status.FAILED, reason=reason, next_attempt_at=None)
+            effects.append((claim.message_id, threads().submit(self._settle, settled)))
+        return ready
+
+    def _read(self, claimed: Sequence[_Claimed]) -> tuple[dict[str, Event], dict[str, Endpoint]]:
+        reading_events = threads().submit(
+            self._events.get_many, [(claim.row.channel, claim.row.key.event_id) for claim in claimed]
+        )
+        endpoints = self._endpoints.get_many(
+            [(claim.row.channel, claim.row.key.endpoint_id) for claim in claimed]
+        )
+        return reading_events.result(), endpoints
+
+    def _settle(self, settled: Delivery) -> None:
+        self._deliveries.advance(settled, before=settled.attempt)
+
+    def _finish(self, claim: _Claimed, made: Made, follow_up: Callable[[], None] | None) -> None:
+        """Record the attempt, then send the message for the next one; acknowledging comes after both."""
+        if not self._deliveries.advance(made.delivery, before=claim.row.attempt):
+            return  # the lease ran out and somebody else moved it on
+        if made.delivery.status is Status.RETRYING:
+            self._enqueue_next(made.delivery)
+        if follow_up is not None:
+            follow_up()
+
+    def _enqueue_next(self, row: Delivery) -> None:
+        self._queues.enqueue_next(row, now_ms=self._clock())
+
+    def _park(self, message_id: str, body: str, reason: str) -> None:
+        log().error("parked a message", extra={"message_id": message_id, "reason": reason})
+        self._parking.park({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
+
+    def _await(self, message_id: str, effect: Future[None], failed: set[str]) -> None:
+        try:
+            effect.result()
+        except Unavailable as error:
+            outage(error)
+            failed.add(message_id)

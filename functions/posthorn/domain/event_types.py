@@ -1,0 +1,27 @@
+"""The built-in event types, each with a description and an example of its data."""
+
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """Something that can happen; `name` is the canonical spelling."""
+
+    name: str
+    description: str
+    example: dict[str, Any] = field(hash=False)
+    operational: bool = False  # Posthorn itself publishes it, and nobody else
+    schema: str | None = None  # JSON Schema, which the data of its events is checked against
+    created_at: int | None = None  # Unix milliseconds; None: built in
+    made_by: str | None = None  # the decision that it was made by, so that a repetition finds its own
+
+
+@lru_cache(maxsize=1)
+def built_in() -> dict[str, EventType]:
+    """Return the built-in event types by name, in the order of the catalogue."""
+    entries = json.loads(Path(__file__).with_name("event_types.json").read_text("utf-8"))
+    return {entry["name"]: EventType(**entry) for entry in entries}

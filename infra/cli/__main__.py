@@ -1,5 +1,0 @@
-import sys
-
-from infra.cli.commands import main
-
-sys.exit(main())

@@ -1,0 +1,5 @@
+import sys
+
+from posthorn_cli.commands import main
+
+sys.exit(main())

@@ -1,0 +1,45 @@
+"""Workspaces and API keys, made from outside the API: somebody has to make the first one."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, key_id_of, mint, secret_of
+from posthorn.domain.clock import now_ms
+from posthorn.domain.ids import WORKSPACE, new_id
+from posthorn.stores.api_keys import ApiKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def create_key(
+    dynamodb: DynamoDBClient, config_table: str, *, workspace: str, name: str, scopes: Iterable[Scope | str]
+) -> str:
+    """Make an API key and return it; only its hash is kept, so nobody can show it again."""
+    text = mint(secrets.token_bytes(ENTROPY_BYTES))
+    is_new = ApiKeys(dynamodb, config_table).create(
+        ApiKey(
+            id=key_id_of(text),
+            workspace=workspace,
+            name=name,
+            scopes=frozenset(Scope(scope) for scope in scopes),
+            secret_hash=hash_of(secret_of(text)),
+            created_at=now_ms(),
+        )
+    )
+    if not is_new:
+        raise ValueError("the dice of this machine gave the id of another key")
+    return text
+
+
+def create_workspace_key(
+    dynamodb: DynamoDBClient, config_table: str, *, workspace_name: str, scopes: Iterable[Scope | str]
+) -> tuple[str, str]:
+    """Make a workspace's id and its first API key; returns both."""
+    workspace = new_id(WORKSPACE, now_ms=now_ms(), entropy=secrets.token_bytes(10))
+    key = create_key(dynamodb, config_table, workspace=workspace, name=workspace_name, scopes=scopes)
+    return workspace, key

@@ -1,0 +1,238 @@
+"""Request bodies: strict JSON into strict models, and every complaint points at its cause."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthorn.api import bodies
+from posthorn.api.http import Request
+from posthorn.api.problems import Problem
+from posthorn.api.routes.events import NewEvent, NewEvents
+from posthorn.api.routes.table import ROUTES
+from posthorn.api.routes.webhooks import NewWebhook, WebhookChange
+
+MODELS: Final = [*(route.body for route in ROUTES if route.body is not None), NewEvents]
+WEBHOOK: Final[dict[str, Any]] = {"url": "https://hooks.example.com/", "events": ["CONTACT_CREATED"]}
+
+json_values: Final[st.SearchStrategy[Any]] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+def request(body: bytes) -> Request:
+    return Request(
+        workspace="wksp_1", operation="POST /v1/webhooks", path={}, query={}, headers={}, body=body
+    )
+
+
+def problem_of(model: Any, value: dict[str, Any], at: str = "") -> Problem:
+    with pytest.raises(Problem) as problem:
+        bodies.validate(model, value, at=at)
+    return problem.value
+
+
+def complaints(model: Any, value: dict[str, Any], at: str = "") -> dict[str, str]:
+    return {error.pointer: error.detail for error in problem_of(model, value, at).errors}
+
+
+def resolve(document: Any, pointer: str) -> Any:
+    """Follow a JSON pointer as RFC 6901 says; LookupError where it leads nowhere."""
+    for step in pointer.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        document = document[int(name) if isinstance(document, list) else name]
+    return document
+
+
+def test_an_object_is_read() -> None:
+    """What was sent is what is there."""
+    assert bodies.parse(request(b' {"a": [1, "\xc3\xa9"]} ')) == {"a": [1, "é"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"[]", "invalid_json"),
+        (b'"text"', "invalid_json"),
+        (b"null", "invalid_json"),
+        (b"1", "invalid_json"),
+        (b"a=1&b=2", "invalid_json"),
+        (b'{"a":"\xff"}', "invalid_json"),
+        (b'{"a":NaN}', "invalid_json"),
+        (b'{"a":1,"a":2}', "duplicate_key"),
+        (b'{"a":9007199254740993}', "unsafe_number"),
+        (b'{"a":"\\ud800"}', "unpaired_surrogate"),
+        (b'{"a":' + b"[" * 100_000, "too_deep"),
+    ],
+    ids=lambda value: value[:16] if isinstance(value, bytes) else value,
+)
+def test_what_is_no_object_is_a_bad_request(body: bytes, code: str) -> None:
+    """Anything but one JSON object is refused before any field is looked at."""
+    with pytest.raises(Problem) as problem:
+        bodies.parse(request(body))
+    assert (problem.value.status, problem.value.code) == (400, code)
+
+
+def test_a_body_has_five_megabytes_at_most() -> None:
+    """The limit is inside; beyond it nothing is parsed."""
+    body = b'{"a":"' + b"x" * (bodies.MAX_BODY - 8) + b'"}'
+    assert len(body) == bodies.MAX_BODY == 5 * 1024 * 1024
+    assert bodies.parse(request(body))
+    with pytest.raises(Problem) as problem:
+        bodies.parse(request(body + b" "))
+    assert (problem.value.status, problem.value.code) == (413, "too_large")
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@given(value=st.dictionaries(st.text(max_size=8), json_values, max_size=4))
+def test_every_complaint_points_into_the_body(model: Any, value: dict[str, Any]) -> None:
+    """Whatever is sent, each pointer leads to something that was sent, or to what is missing in something sent."""
+    try:
+        bodies.validate(model, value)
+    except Problem as problem:
+        assert (problem.status, problem.code) == (422, "invalid_input")  # noqa: PT017 - one of two ways out
+        assert 1 <= len(problem.errors) <= 20  # noqa: PT017 - one of two ways out
+        for error in problem.errors:
+            assert error.detail != "This is not valid."  # every way to be wrong has words of its own
+            if error.detail == "This field is required.":
+                parent, _, name = error.pointer.rpartition("/")
+                assert name not in resolve(value, parent)
+            else:
+                resolve(value, error.pointer)
+
+
+def test_a_complaint_about_deep_data_points_into_the_body() -> None:
+    """Data that is far too deep is refused with a pointer that can be followed, like everything else."""
+    value: dict[str, Any] = {"event": "CONTACT_CREATED", "data": {}}
+    for _ in range(300):
+        value["data"] = {"a": [value["data"]]}
+    try:
+        bodies.validate(NewEvent, value)
+    except Problem as problem:
+        for error in problem.errors:
+            resolve(value, error.pointer)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({**WEBHOOK, "enable": True}, {"/enable": "There is no such field."}),
+        ({**WEBHOOK, "a/b~c": 1}, {"/a~1b~0c": "There is no such field."}),
+        ({**WEBHOOK, "": 1}, {"/": "There is no such field."}),
+        ({}, {"/url": "This field is required.", "/events": "This field is required."}),
+    ],
+)
+def test_unknown_and_missing_fields_are_named(value: dict[str, Any], expected: dict[str, str]) -> None:
+    """A typing mistake is told apart from an omission, each with its own place."""
+    assert complaints(NewWebhook, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("url", 5, "This is a string."),
+        ("url", None, "This is a string."),
+        ("url", "", "This has at least 1 characters."),
+        ("url", "https://a.example/" + "x" * 2048, "This has at most 2048 characters."),
+        ("events", "CONTACT_CREATED", "This is a list."),
+        ("events", {"0": "*"}, "This is a list."),
+        ("events", [], "This has at least 1 entries."),
+        ("events", ["*"] * 101, "This has at most 100 entries."),
+        ("token", "x" * 15, "This has at least 16 characters."),
+        ("token", "x" * 257, "This has at most 256 characters."),
+        ("token", "x" * 16 + "\n", "This holds characters that it may not hold."),
+        ("token", "\x00" * 16, "This holds characters that it may not hold."),
+        ("token", 1234567890123456, "This is a string."),
+        ("enabled", 1, "This is true or false."),
+        ("enabled", "true", "This is true or false."),
+        ("enabled", None, "This is true or false."),
+        ("description", "x" * 501, "This has at most 500 characters."),
+        ("description", ["x"], "This is a string."),
+        ("retry_rate_limited", 0, "This is true or false."),
+    ],
+)
+def test_no_value_is_converted(name: str, value: object, complaint: str) -> None:
+    """A field has its type and its bounds; what comes close is refused in plain words instead of repaired."""
+    assert complaints(NewWebhook, {**WEBHOOK, name: value}) == {f"/{name}": complaint}
+
+
+def test_an_entry_of_a_list_is_pointed_at() -> None:
+    """The complaint leads to the one entry that is wrong."""
+    assert complaints(NewWebhook, {**WEBHOOK, "events": ["*", 5]}) == {"/events/1": "This is a string."}
+    assert complaints(NewEvent, {"event": "X", "data": []}) == {"/data": "This is an object."}
+
+
+def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
+    """The event of a batch that is too large is named; of a body as a whole there is nothing to name."""
+    assert bodies.too_large("Too much.").document().get("errors") is None
+    assert bodies.too_large("Too much.", "/events/3/data").document()["errors"] == [
+        {"pointer": "/events/3/data", "detail": "Too much."}
+    ]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        WEBHOOK,
+        {**WEBHOOK, "token": "optional_secret_token"},  # the published example's
+        {**WEBHOOK, "token": "wht_a1b2c3d4e5f6g7h8i9j0"},
+        {**WEBHOOK, "token": "zwölf pässwörter & \U0001f600"},
+        {**WEBHOOK, "token": "x" * 16},
+        {**WEBHOOK, "token": "x" * 256},
+        {**WEBHOOK, "token": None},
+        {**WEBHOOK, "description": None, "enabled": False, "retry_rate_limited": True},
+    ],
+)
+def test_what_the_documentation_shows_is_taken(value: dict[str, Any]) -> None:
+    """Published requests pass, and optional fields may be absent or, where that means the same, null."""
+    made = bodies.validate(NewWebhook, value)
+    assert made.model_dump(include=set(value)) == value
+
+
+def test_a_change_knows_what_it_was_given() -> None:
+    """An absent field stays as it is; the same field given as its default is a change."""
+    assert bodies.validate(WebhookChange, {}).model_fields_set == set()
+    assert bodies.validate(WebhookChange, {"enabled": True}).model_fields_set == {"enabled"}
+
+
+def test_the_place_of_an_object_goes_before_its_complaints() -> None:
+    """In a batch, each complaint leads to the entry that it is about."""
+    assert complaints(NewEvent, {"data": {}}, "/events/3") == {"/events/3/event": "This field is required."}
+
+
+def test_twenty_complaints_are_enough() -> None:
+    """A body that is all wrong gets an answer that can still be read."""
+    assert len(problem_of(NewWebhook, {**WEBHOOK, **{f"x{number}": 1 for number in range(50)}}).errors) == 20
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("value", ["canary", ["canary"], {"a": "canary"}, 31337], ids=repr)
+def test_no_complaint_repeats_a_value(model: Any, value: object) -> None:
+    """Values stay out of answers and logs: they may be secrets."""
+    for name in model.model_fields:
+        try:
+            bodies.validate(model, {name: value})
+        except Problem as problem:
+            said = json.dumps(problem.document()) + str(problem)
+            assert "canary" not in said
+            assert "31337" not in said
+            assert "pydantic" not in said
+
+
+@given(steps=st.lists(st.text(max_size=5) | st.integers(0, 9), max_size=4))
+def test_a_pointer_can_be_followed(steps: list[str | int]) -> None:
+    """Slashes and tildes in names are written as RFC 6901 wants them."""
+    document: Any = "found"
+    for step in reversed(steps):
+        document = {str(step): document}
+    assert resolve(document, bodies.pointer(steps)) == "found"

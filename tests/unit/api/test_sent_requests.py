@@ -1,0 +1,207 @@
+"""Requests rebuilt for the log: they are what the HTTP client sends, and the command really sends them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthorn.api.routes.sent_requests import (
+    NEVER_LEFT,
+    PLACEHOLDER,
+    SECRET_REPLACED,
+    curl_line,
+    rebuild,
+    unsigned,
+)
+from posthorn.domain.ids import EVENT, new_id
+from posthorn.domain.models import Attempt, Endpoint, Event, Failure, Outcome, SealedSecret, Timings, Wire
+from posthorn.settings import Brand
+from posthorn.transport.addresses import Policy, parse_target
+from posthorn.transport.http import Client, Post
+from posthorn.wire.ecmascript import stringify
+from posthorn.wire.envelope import Envelope
+from posthorn.wire.formats import body_of, headers_of
+from tests.unit.transport.receivers import GIVE_UP, OK, Receiver, answering
+
+BRAND: Final = Brand(
+    header_prefix="X-SMASHSEND",
+    alias_header="X-Zootools-Signature",
+    user_agent="SMASHSEND-Webhook/1.0",
+    email_header_prefix="X-Splashify",
+    email_user_agent="Splashify-Pro-Webhook/1.0",
+)
+PRIVATE: Final = Policy(allow_private=True)
+SECRETS: Final = (b"the-newer-secret", b"the-older-secret")
+AT: Final = 1_681_659_900_000
+NO_CURL_SETTINGS: Final = {"PATH": os.environ["PATH"], "CURL_HOME": os.devnull, "HOME": os.devnull}
+
+AWKWARD: Final = [
+    {"name": 'it\'s "quoted" and $HOME and `id` and \\n'},
+    {"lines": "one\ntwo\r\nthree\u2028\u0000"},
+    {"text": "Ünal 😀", "percent": "%s %n %%", "star": "*", "bang": "!!"},
+    {"@": "@/etc/hostname"},
+    {"large": "x" * 140_000 + "'"},
+]
+FORMATS: Final = pytest.mark.parametrize("wire", Wire)
+
+
+def _event(data: str) -> Event:
+    return Event(
+        id=new_id(EVENT, now_ms=AT, entropy=bytes(10)),
+        channel="wksp_1",
+        workspace="wksp_1",
+        type="CONTACT_CREATED",
+        data=data,
+        created_at="2023-04-16T15:45:00Z",
+    )
+
+
+def _endpoint(wire: Wire, url: str) -> Endpoint:
+    return Endpoint(
+        id="wh_1",
+        channel="wksp_1",
+        workspace="wksp_1",
+        wire=wire,
+        url=url,
+        events=("*",),
+        secret=SealedSecret(b"sealed", 2),
+        created_at=0,
+    )
+
+
+def _data(wire: Wire, value: object) -> str:
+    return stringify(value if wire is Wire.SMASHSEND else {"eventType": "Send", "mail": value})
+
+
+def _attempt(failure: Failure | None = None, signed_by: tuple[int, ...] = (2, 1)) -> Attempt:
+    outcome = Outcome(Timings(1, 2, 3, 4, 5), status=None if failure else 200, failure=failure)
+    return Attempt(3, AT, outcome, generation=2, signed_by=signed_by)
+
+
+def _envelope(event: Event, body: bytes, secrets: tuple[bytes, ...]) -> Envelope:
+    return Envelope(event, body, secrets, sent_at=AT, endpoint_id="wh_1", generation=2, attempt=3)
+
+
+@FORMATS
+def test_a_rebuilt_request_is_what_the_client_sends(wire: Wire) -> None:
+    """Every header that came over the wire is shown, in the order that it came, and no other."""
+    event = _event(_data(wire, AWKWARD[0]))
+    body = body_of(wire, event)
+    with Receiver(answering(OK)) as receiver:
+        endpoint = _endpoint(wire, receiver.url(path="/hook?a=[1]"))
+        own = headers_of(wire, _envelope(event, body, SECRETS), BRAND)
+        client = Client(policy=PRIVATE)
+        list(client.send([(None, Post(parse_target(endpoint.url, PRIVATE), own, body))], deadline=GIVE_UP))
+        client.close()
+        [received] = receiver.requests
+
+    sent = rebuild(endpoint, event, _attempt(), body=body, secrets=SECRETS, brand=BRAND)
+
+    assert sent.headers == received.headers
+    assert (sent.url, sent.notes) == (endpoint.url, ())
+
+
+@FORMATS
+@pytest.mark.parametrize("value", AWKWARD, ids=lambda value: next(iter(value)))
+def test_the_command_sends_the_same_request(wire: Wire, value: object) -> None:
+    """Run by a shell with the real curl, it is the same request to the byte, but for the signatures."""
+    event = _event(_data(wire, value))
+    body = body_of(wire, event)
+    with Receiver(answering(OK)) as receiver:
+        endpoint = _endpoint(wire, receiver.url(path="/a/../b//c?d=%2F&e='(;[f]{2}"))
+        headers = unsigned(endpoint, _envelope(event, body, ()), BRAND)
+        _run(curl_line(endpoint.url, headers, body.decode()))
+        [received] = receiver.requests
+
+    sent = rebuild(endpoint, event, _attempt(), body=body, secrets=None, brand=BRAND)
+    assert received.line == "POST /a/../b//c?d=%2F&e='(;[f]{2} HTTP/1.1"
+    assert received.body == body
+    assert received.headers == sent.headers
+    assert PLACEHOLDER in dict(received.headers).values()
+
+
+def test_a_body_may_begin_with_anything() -> None:
+    """An `@` is no file name, and a newline at the end stays."""
+    with Receiver(answering(OK)) as receiver:
+        for body in ("@/etc/hostname", "-X GET\n", "<>&|;", "'"):
+            _run(curl_line(receiver.url(), (("Content-Type", "text/plain"), ("User-Agent", "a")), body))
+            assert receiver.requests[-1].body == body.encode()
+
+
+@given(
+    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50),
+    st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=50),
+)
+def test_the_command_is_one_line_of_words_for_a_shell(body: str, value: str) -> None:
+    """Whatever stands in body and headers, the shell takes it as it is."""
+    words = shlex.split(curl_line("https://hooks.example.com/", (("X-Test", value),), body))
+
+    assert words[0] == "curl"
+    assert words[words.index("--data-raw") + 1] == body
+    assert f"X-Test: {value}" in words
+
+
+@FORMATS
+def test_without_the_secrets_only_the_signatures_are_missing(wire: Wire) -> None:
+    """Exactly the headers that depend on a secret are placeholders, and the note says why."""
+    event = _event(_data(wire, {}))
+    body = body_of(wire, event)
+    endpoint = _endpoint(wire, "https://hooks.example.com/")
+
+    signed = rebuild(endpoint, event, _attempt(), body=body, secrets=SECRETS, brand=BRAND)
+    without = rebuild(endpoint, event, _attempt(), body=body, secrets=None, brand=BRAND)
+
+    assert without.notes == (SECRET_REPLACED,)
+    differing = {
+        name: value
+        for (name, value), (_, real) in zip(without.headers, signed.headers, strict=True)
+        if value != real
+    }
+    expected = {
+        Wire.SMASHSEND: {"X-SMASHSEND-Signature", "X-Zootools-Signature", "webhook-signature"},
+        Wire.SPLASHIFY: {"X-Splashify-Signature", "webhook-signature"},
+    }
+    assert differing.keys() == expected[wire]
+    assert set(differing.values()) == {PLACEHOLDER}
+
+
+def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
+    """Nothing was signed and nothing was sent, and that is what the note says."""
+    event = _event("{}")
+    endpoint = _endpoint(Wire.SMASHSEND, "https://hooks.example.com/")
+    attempt = _attempt(Failure.BLOCKED_ADDRESS, signed_by=())
+
+    sent = rebuild(endpoint, event, attempt, body=b"{}", secrets=None, brand=BRAND)
+
+    assert sent.notes == (NEVER_LEFT,)
+
+
+@pytest.mark.parametrize(("since", "url"), [(None, True), (AT - 1, True), (AT, True), (AT + 1, False)])
+def test_the_url_is_that_of_the_attempt_or_none(since: int | None, url: object) -> None:
+    """A URL that the endpoint got after the attempt is not shown for it."""
+    endpoint = replace(_endpoint(Wire.SMASHSEND, "https://hooks.example.com:8443/"), url_since=since)
+
+    sent = rebuild(endpoint, _event("{}"), _attempt(), body=b"{}", secrets=SECRETS, brand=BRAND)
+
+    assert (sent.url is not None) is url
+    assert dict(sent.headers).get("Host") == ("hooks.example.com:8443" if url else None)
+
+
+def _run(line: str) -> None:
+    done = subprocess.run(
+        ["/bin/sh"],
+        input=line + " --silent --show-error --max-time 20\n",
+        check=False,
+        capture_output=True,
+        text=True,
+        env=NO_CURL_SETTINGS,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ok", "")

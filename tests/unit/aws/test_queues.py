@@ -1,0 +1,400 @@
+"""Messages on the queues: where they go, when they come due, and what is not taken for one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from moto import mock_aws
+from moto.sqs.models import sqs_backends
+
+from posthorn.aws.queues import (
+    Parking,
+    Queues,
+    ReplayQueue,
+    Task,
+    read_step,
+    read_task,
+    write_step,
+    write_task,
+)
+from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.ids import EVENT, REPLAY, WEBHOOK, new_id
+from posthorn.domain.models import Delivery, DeliveryKey, Status
+from posthorn.domain.replay_job import ReplayStep
+from tests.aws import ACCOUNT, REGION, create_queues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NOW_MS: Final = 1_681_659_900_000
+TASK: Final = Task(
+    key=DeliveryKey("wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S", "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S"),
+    channel="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+    generation=1,
+    attempt=2,
+)
+BODY: Final[dict[str, Any]] = json.loads(write_task(TASK))
+ARRIVAL_QUEUES: Final = {
+    1: "DeliverQueue",
+    2: "Retry1MinQueue",
+    3: "Retry5MinQueue",
+    4: "Retry15MinQueue",
+}
+
+ids: Final = st.builds(
+    new_id,
+    st.sampled_from([EVENT, WEBHOOK]),
+    now_ms=st.integers(0, 2**48 - 1),
+    entropy=st.binary(min_size=10, max_size=10),
+)
+
+
+class Sqs:
+    """The queues of the template, and a look at what lies on them."""
+
+    def __init__(self) -> None:
+        self.client = boto3.client("sqs")
+        self.urls = create_queues(self.client)
+        retries = [self.urls[name] for name in ("Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")]
+        self.queues = Queues(self.client, self.urls["DeliverQueue"], retries)
+
+    def messages(self, queue: str) -> list[Any]:
+        """Return the messages of a queue, those included that are not due yet."""
+        name = self.urls[queue].rsplit("/", 1)[1]
+        found: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
+        return found
+
+    def only(self) -> tuple[str, Any]:
+        """Return the one message that there is, and its queue."""
+        ((queue, message),) = [(name, one) for name in self.urls for one in self.messages(name)]
+        return queue, message
+
+
+@pytest.fixture
+def sqs() -> Iterator[Sqs]:
+    with mock_aws():
+        yield Sqs()
+
+
+def delay_of(message: Any) -> int:
+    delay: float = (message.delayed_until - message.sent_timestamp) / 1000
+    return round(delay)
+
+
+# ---- the text of a message
+
+
+@given(
+    endpoint_id=ids,
+    event_id=ids.filter(lambda one: one.startswith(EVENT)),
+    generation=st.integers(1, 10_000),
+    attempt=st.integers(1, 4),
+)
+def test_a_task_comes_back_as_it_was(endpoint_id: str, event_id: str, generation: int, attempt: int) -> None:
+    """What is sent is what is read."""
+    task = Task(DeliveryKey(endpoint_id, event_id), TASK.channel, generation=generation, attempt=attempt)
+    assert read_task(write_task(task)) == task
+
+
+def test_a_message_holds_ids_and_numbers_only() -> None:
+    """No payload, URL or secret lies on a queue."""
+    expected = {
+        "v": 1,
+        "endpoint": TASK.key.endpoint_id,
+        "event": TASK.key.event_id,
+        "channel": TASK.channel,
+        "generation": 1,
+        "attempt": 2,
+    }
+    assert expected == BODY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "x",
+        "null",
+        "[]",
+        '"text"',
+        "1",
+        "{}",
+        "{",
+        "[" * 100_000,
+        '{"v":' + "1" * 5000 + "}",
+    ],
+    ids=lambda body: body[:20],
+)
+def test_what_is_no_message_is_malformed(body: str) -> None:
+    """Whatever somebody puts on a queue, it is told from a task."""
+    with pytest.raises(Malformed):
+        read_task(body)
+
+
+@pytest.mark.parametrize("name", BODY)
+def test_a_message_that_lacks_something_is_malformed(name: str) -> None:
+    """No field is made up."""
+    with pytest.raises(Malformed, match=name):
+        read_task(json.dumps({key: value for key, value in BODY.items() if key != name}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("v", 2),
+        ("v", 0),
+        ("v", "1"),
+        ("v", True),
+        ("v", 1.0),
+        ("v", None),
+        ("endpoint", ""),
+        ("endpoint", 5),
+        ("endpoint", None),
+        ("endpoint", ["wh_1"]),
+        ("event", ""),
+        ("event", "evt_1"),
+        ("event", TASK.key.endpoint_id),
+        ("event", f"{TASK.key.event_id}\n"),
+        ("event", None),
+        ("channel", ""),
+        ("channel", 5),
+        ("generation", 0),
+        ("generation", -1),
+        ("generation", True),
+        ("generation", "1"),
+        ("generation", 1.5),
+        ("attempt", 0),
+        ("attempt", -1),
+        ("attempt", True),
+        ("attempt", "2"),
+        ("attempt", None),
+    ],
+)
+def test_a_message_with_a_wrong_field_is_malformed(name: str, value: object) -> None:
+    """Versions, ids and numbers are what they are meant to be, or the message is parked."""
+    with pytest.raises(Malformed):
+        read_task(json.dumps({**BODY, name: value}))
+
+
+@pytest.mark.parametrize("name", ["endpoint", "channel"])
+def test_half_a_character_in_an_id_is_malformed(name: str) -> None:
+    """A text that cannot be sent to DynamoDB is refused here, where it stops no other message."""
+    body = json.dumps({**BODY, name: "@"}).replace("@", "\\ud800")
+    with pytest.raises(Malformed):
+        read_task(body)
+
+
+_values: Final = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just(TASK.key.event_id)
+    | st.lists(st.integers(), max_size=2)
+)
+
+
+@given(body=st.text(max_size=30) | st.dictionaries(st.sampled_from(sorted(BODY)), _values).map(json.dumps))
+@example('{"v":1e999}')
+def test_any_text_is_a_task_or_malformed(body: str) -> None:
+    """Nothing that lies on a queue raises anything else."""
+    try:
+        task = read_task(body)
+    except Malformed:
+        return
+    assert read_task(write_task(task)) == task
+
+
+# ---- where messages go
+
+
+@pytest.mark.parametrize(("attempt", "queue"), ARRIVAL_QUEUES.items())
+def test_each_attempt_waits_on_a_queue_of_its_own(sqs: Sqs, attempt: int, queue: str) -> None:
+    """The first attempt is due at once, and each retry waits where its delay is."""
+    task = replace(TASK, attempt=attempt)
+    sqs.queues.enqueue(task, due_at=None, now_ms=NOW_MS)
+    arrived_at, message = sqs.only()
+    assert arrived_at == queue
+    assert read_task(message.body) == task
+
+
+def test_an_attempt_beyond_the_schedule_takes_the_last_queue(sqs: Sqs) -> None:
+    """A row from an installation with a longer schedule finds a queue, too."""
+    sqs.queues.enqueue(replace(TASK, attempt=9), due_at=None, now_ms=NOW_MS)
+    assert sqs.only()[0] == "Retry15MinQueue"
+
+
+@pytest.mark.parametrize(
+    ("due_in_ms", "delay"),
+    [
+        (1, 1),
+        (999, 1),
+        (1000, 1),
+        (1001, 2),
+        (60_000, 60),
+        (300_000, 300),
+        (900_000, 900),
+        (900_001, 900),
+        (86_400_000, 900),
+    ],
+)
+def test_a_retry_becomes_visible_when_it_is_due(sqs: Sqs, due_in_ms: int, delay: int) -> None:
+    """Never a second early, whatever the queue's own delay; early only beyond what SQS can hold back."""
+    sqs.queues.enqueue(TASK, due_at=NOW_MS + due_in_ms, now_ms=NOW_MS)
+    assert delay_of(sqs.only()[1]) == delay
+
+
+@pytest.mark.parametrize("due_at", [None, NOW_MS, NOW_MS - 1, NOW_MS - 60_000, 0])
+def test_what_is_due_can_be_taken_at_once(sqs: Sqs, due_at: int | None) -> None:
+    """Without a due time, or with one that has passed, a message waits for nothing."""
+    # on the queue without a delay of its own: where there is one, moto takes an explicit 0 for none given
+    sqs.queues.enqueue(replace(TASK, attempt=1), due_at=due_at, now_ms=NOW_MS)
+    (received,) = sqs.client.receive_message(QueueUrl=sqs.urls["DeliverQueue"])["Messages"]
+    assert read_task(received["Body"]).key == TASK.key
+
+
+def test_the_messages_of_one_endpoint_are_one_group(sqs: Sqs) -> None:
+    """Fair queues serve the quiet groups first, so one endpoint's backlog delays nobody else."""
+    sqs.queues.enqueue(TASK, due_at=None, now_ms=NOW_MS)
+    assert sqs.only()[1].group_id == TASK.key.endpoint_id
+
+
+def test_what_is_parked_says_why(sqs: Sqs) -> None:
+    """Operators find the reason beside what could not be understood."""
+    parking = Parking(sqs.client, sqs.urls["DispatchDeadLetterQueue"])
+    parking.park({"kind": "message", "body": "{"}, reason="the message is not JSON")
+    queue, message = sqs.only()
+    assert queue == "DispatchDeadLetterQueue"
+    assert json.loads(message.body) == {
+        "v": 1,
+        "kind": "message",
+        "body": "{",
+        "reason": "the message is not JSON",
+    }
+
+
+def test_a_queue_that_is_gone_is_an_outage(sqs: Sqs) -> None:
+    """Work that cannot be queued is tried again, it does not count as done."""
+    sqs.client.delete_queue(QueueUrl=sqs.urls["Retry1MinQueue"])
+    with pytest.raises(Unavailable) as failed:
+        sqs.queues.enqueue(TASK, due_at=None, now_ms=NOW_MS)
+    assert failed.value.operation == "send_message"
+
+
+# ---- many at once
+
+
+def _queued(count: int) -> list[Delivery]:
+    return [
+        Delivery(
+            DeliveryKey(TASK.key.endpoint_id, new_id(EVENT, now_ms=NOW_MS + number, entropy=bytes(10))),
+            channel=TASK.channel,
+            event_type="CONTACT_CREATED",
+            status=Status.QUEUED,
+            attempt=0,
+            generation=2,
+            next_attempt_at=NOW_MS,
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
+def test_many_messages_are_those_that_would_be_sent_one_by_one(sqs: Sqs, count: int) -> None:
+    """Ten a call or one, the text, the delay and the group of a message are the same."""
+    rows = _queued(count)
+    sqs.queues.enqueue_all(rows, now_ms=NOW_MS)
+    together = sorted((one.body, one.group_id) for one in sqs.messages("DeliverQueue"))
+    sqs.messages("DeliverQueue").clear()
+    for row in rows:
+        sqs.queues.enqueue_next(row, now_ms=NOW_MS)
+    assert together == sorted((one.body, one.group_id) for one in sqs.messages("DeliverQueue"))
+    assert len(together) == count
+
+
+def test_each_row_waits_in_the_queue_of_its_attempt(sqs: Sqs) -> None:
+    """First attempts and retries may be sent together."""
+    first, second = _queued(2)
+    retrying = replace(second, status=Status.RETRYING, attempt=1, next_attempt_at=NOW_MS + 60_000)
+    sqs.queues.enqueue_all([first, retrying], now_ms=NOW_MS)
+    assert len(sqs.messages("DeliverQueue")) == 1
+    (retry,) = sqs.messages("Retry1MinQueue")
+    assert delay_of(retry) == 60
+
+
+class Refusing:
+    """An SQS that refuses the first of every batch, so many times."""
+
+    def __init__(self, sqs: Any, times: int) -> None:
+        self._sqs = sqs
+        self._times = times
+        self.calls = 0
+
+    def send_message_batch(self, **request: Any) -> dict[str, Any]:
+        self.calls += 1
+        entries = request["Entries"]
+        if self.calls > self._times:
+            return dict(self._sqs.send_message_batch(**request))
+        if entries[1:]:
+            self._sqs.send_message_batch(**{**request, "Entries": entries[1:]})
+        return {"Failed": [{"Id": entries[0]["Id"], "Code": "ThrottlingException", "SenderFault": False}]}
+
+
+def test_what_a_batch_refused_is_sent_again_and_nothing_else(
+    sqs: Sqs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part of a batch may fail although the call succeeds; each message is sent in the end, and once."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    refusing: Any = Refusing(sqs.client, times=2)
+    rows = _queued(5)
+    Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS)
+    sent = [read_task(one.body).key for one in sqs.messages("DeliverQueue")]
+    assert sorted(key.event_id for key in sent) == [row.key.event_id for row in rows]
+
+
+def test_what_a_batch_refuses_for_good_is_given_back(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few rounds the caller hears of the rows whose messages were not sent, and of no others."""
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    refusing: Any = Refusing(sqs.client, times=1000)
+    rows = _queued(3)
+    unsent = Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS)
+    assert unsent == rows[:1]
+    assert 1 < refusing.calls < 20
+
+
+# ---- steps of replays
+
+STEP: Final = ReplayStep(TASK.key.endpoint_id, new_id(REPLAY, now_ms=NOW_MS, entropy=bytes(10)), number=3)
+
+
+def test_a_step_comes_back_as_it_was(sqs: Sqs) -> None:
+    """What is sent is what is read, after the delay and in the group that it was sent with."""
+    ReplayQueue(sqs.client, sqs.urls["ReplayQueue"]).send(STEP, delay=2)
+    queue, message = sqs.only()
+    assert (queue, delay_of(message), message.group_id) == ("ReplayQueue", 2, STEP.endpoint_id)
+    assert read_step(message.body) == STEP
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"v": 2}, {"endpoint": ""}, {"replay": TASK.key.event_id}, {"replay": None}, {"step": 0}, {"step": "1"}],
+)
+def test_what_is_no_step_is_not_taken_for_one(change: dict[str, Any]) -> None:
+    """A message of another version or about something else is malformed."""
+    with pytest.raises(Malformed):
+        read_step(json.dumps({**json.loads(write_step(STEP)), **change}))
+
+
+def test_a_task_is_no_step_and_a_step_no_task() -> None:
+    """A message on the wrong queue is parked, not misread."""
+    with pytest.raises(Malformed):
+        read_step(write_task(TASK))
+    with pytest.raises(Malformed):
+        read_task(write_step(STEP))

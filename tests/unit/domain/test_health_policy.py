@@ -1,0 +1,160 @@
+"""How an endpoint's health follows from its attempts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthorn.domain.health_policy import (
+    DISABLE_AFTER_MS,
+    FAILURES_IN_A_ROW,
+    MIN_SLOW_MS,
+    QUICK_MS,
+    SLOW_MS,
+    WARN_AFTER_MS,
+    Finding,
+    examine,
+)
+from posthorn.domain.models import (
+    Endpoint,
+    Failure,
+    Health,
+    Outcome,
+    Reason,
+    SealedSecret,
+    Status,
+    Timings,
+    Wire,
+)
+from posthorn.domain.retry_policy import next_step
+
+NOW: Final = 1_681_659_900_000
+ENDPOINT: Final = Endpoint(
+    id="wh_01GY5BVC30BPC335BN0KCGXRQ8",
+    channel="wksp_01GY5BVC30BPC335BN0KCGXRQ8",
+    workspace="wksp_01GY5BVC30BPC335BN0KCGXRQ8",
+    wire=Wire.SMASHSEND,
+    url="https://hooks.example.com/hook",
+    events=("*",),
+    secret=SealedSecret(b"", 1),
+    created_at=NOW,
+)
+
+
+def outcome(status: int | None = 200, *, took: int = 50, failure: Failure | None = None) -> Outcome:
+    timings = Timings(dns=0, connect=0, tls=0, first_byte=took, total=took)
+    return Outcome(timings, status=None if failure else status, failure=failure)
+
+
+def find(endpoint: Endpoint, one: Outcome, *, in_a_row: int | None = None, attempt: int = 1) -> Finding:
+    step = next_step(one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW)
+    if in_a_row is None:
+        in_a_row = 0 if step.status is Status.DELIVERED else 1
+    return examine(endpoint, one, step, in_a_row=in_a_row, now_ms=NOW)
+
+
+def ill(health: Health, *, ago: int, warned: bool = False) -> Endpoint:
+    return replace(
+        ENDPOINT, health=health, health_since=NOW - ago, warned_at=NOW - ago + 1 if warned else None
+    )
+
+
+SLOW = ill(Health.SLOW, ago=MIN_SLOW_MS)
+FAILING = ill(Health.FAILING, ago=1000)
+
+
+@pytest.mark.parametrize(
+    ("before", "one", "becomes"),
+    [
+        (ENDPOINT, outcome(), None),
+        (ENDPOINT, outcome(took=SLOW_MS - 1), None),
+        (ENDPOINT, outcome(took=SLOW_MS), Health.SLOW),
+        (ENDPOINT, outcome(500, took=SLOW_MS), Health.SLOW),
+        (ENDPOINT, outcome(failure=Failure.TIMEOUT, took=1000), Health.SLOW),  # whatever the deadline is
+        (ENDPOINT, outcome(failure=Failure.CONNECT), None),
+        (ENDPOINT, outcome(404), None),
+        (SLOW, outcome(took=QUICK_MS - 1), Health.HEALTHY),
+        (SLOW, outcome(took=QUICK_MS), None),
+        (SLOW, outcome(404), None),
+        (SLOW, outcome(500), None),
+        (ill(Health.SLOW, ago=MIN_SLOW_MS - 1), outcome(), None),
+        (FAILING, outcome(), Health.HEALTHY),
+        (FAILING, outcome(took=SLOW_MS), Health.SLOW),
+        (FAILING, outcome(500), None),
+        (FAILING, outcome(failure=Failure.TIMEOUT, took=SLOW_MS), None),
+    ],
+)
+def test_one_attempt(before: Endpoint, one: Outcome, becomes: Health | None) -> None:
+    """What one attempt makes of an endpoint, at the edges of every limit."""
+    assert find(before, one) == Finding(becomes)
+
+
+@pytest.mark.parametrize("before", [ENDPOINT, SLOW])
+@pytest.mark.parametrize(
+    "one",
+    [outcome(status) for status in (301, 400, 404, 429, 500, 503)]
+    + [outcome(failure=failure, took=SLOW_MS) for failure in Failure],
+)
+def test_five_failures_in_a_row_of_any_kind_make_it_failing(before: Endpoint, one: Outcome) -> None:
+    """Rejections count as well: for the owner's events it comes to the same."""
+    assert find(before, one, in_a_row=FAILURES_IN_A_ROW - 1).becomes is not Health.FAILING
+    assert find(before, one, in_a_row=FAILURES_IN_A_ROW) == Finding(Health.FAILING)
+
+
+def test_an_exhausted_delivery_makes_it_failing() -> None:
+    """Four attempts over twenty-one minutes say it all, whoever made them."""
+    assert find(ENDPOINT, outcome(500), attempt=4) == Finding(Health.FAILING)
+
+
+@pytest.mark.parametrize(
+    ("ago", "status", "warned", "finding"),
+    [
+        (WARN_AFTER_MS - 1, 500, False, Finding()),
+        (WARN_AFTER_MS, 500, False, Finding(to_be_warned=True)),
+        (WARN_AFTER_MS, 500, True, Finding()),
+        (DISABLE_AFTER_MS - 1, 404, True, Finding()),
+        (DISABLE_AFTER_MS, 404, True, Finding(to_be_disabled=True)),
+        (DISABLE_AFTER_MS, 404, False, Finding(to_be_disabled=True, to_be_warned=True)),
+        (DISABLE_AFTER_MS, 500, True, Finding()),  # it is to be tried again
+        (DISABLE_AFTER_MS, 200, True, Finding(Health.HEALTHY)),
+    ],
+)
+def test_what_days_of_failing_lead_to(ago: int, status: int, warned: bool, finding: Finding) -> None:
+    """A warning after a day, the end after five, and a 2xx forgives all of it."""
+    assert find(ill(Health.FAILING, ago=ago, warned=warned), outcome(status)) == finding
+
+
+OUTCOMES = st.builds(
+    outcome,
+    st.sampled_from([200, 204, 301, 400, 410, 500, 503]),
+    took=st.integers(0, 20_000),
+    failure=st.sampled_from([None, None, *Failure]),
+)
+
+
+@given(OUTCOMES, st.sampled_from([ENDPOINT, SLOW, FAILING]), st.integers(1, 4))
+def test_a_finding_is_stable(one: Outcome, before: Endpoint, attempt: int) -> None:
+    """Once the state is written, the same outcome again says nothing new: rows are not written back and forth."""
+    first = find(before, one, attempt=attempt)
+    after = before if first.becomes is None else replace(before, health=first.becomes, health_since=NOW)
+
+    assert find(after, one, attempt=attempt).becomes is None
+
+
+@given(OUTCOMES, st.integers(1, 4), st.integers(0, 10 * DISABLE_AFTER_MS))
+def test_only_a_2xx_ends_failing(one: Outcome, attempt: int, ago: int) -> None:
+    """No failure of any kind makes a failing endpoint anything else, and every 2xx does."""
+    found = find(ill(Health.FAILING, ago=ago), one, attempt=attempt)
+    step = next_step(one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW)
+
+    assert (found.becomes is not None) == (step.status is Status.DELIVERED)
+    assert not found.to_be_disabled or step.reason in {
+        Reason.EXHAUSTED,
+        Reason.REJECTED,
+        Reason.REDIRECTED,
+        Reason.BLOCKED_ADDRESS,
+    }

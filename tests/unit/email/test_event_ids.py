@@ -1,0 +1,72 @@
+"""One event per happening: an id is made of the event's time and of all that a receiver sees, and of nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from posthorn.domain.ids import EVENT, new_id
+from posthorn.email.events import event_of
+from tests import ses_examples as ses
+from tests.ses_examples import NAMES, OUR_TAGS, TYPES, expected_of, parts, replaced, without
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_notification_gives_the_same_event(name: str) -> None:
+    """Whenever it comes and in whatever order its keys are, it is the same event under the same id."""
+    told = ses.example(name)
+    backwards = _backwards(told)
+    assert list(backwards) != list(told)
+    assert event_of(ses.example(name)) == event_of(told)
+    assert event_of(backwards).id == event_of(told).id
+
+
+def _backwards(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _backwards(value[name]) for name in reversed(value)}
+    return [_backwards(one) for one in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        (name, path)
+        for name in NAMES
+        for path, value in expected_of(name, ses.example(name)).items()
+        if isinstance(value, str | int) and path not in {"eventType", *ses.RENAMED}
+    ],
+)
+def test_whatever_a_receiver_could_tell_apart_is_two_events(name: str, path: str) -> None:
+    """Another recipient, feedback id, link, response or header makes another event."""
+    told = ses.example(name)
+    value = parts(told)[path]
+    longer = value.replace("Z", "9Z") if path.endswith("/timestamp") else f"{value}x"
+    other = longer if isinstance(value, str) else value + 1
+    assert event_of(replaced(told, path, other)).id != event_of(told).id
+
+
+def test_two_mails_have_two_events() -> None:
+    """The same happening to another mail is another event."""
+    told = ses.example("send")
+    other = replaced(told, "mail/tags/posthorn-message", ["550e8400-e29b-41d4-a716-446655440001"])
+    assert event_of(other).id != event_of(told).id
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [(name, path) for name in NAMES for path in sorted(ses.REMOVED[name] - {*OUR_TAGS})]
+)
+def test_what_no_receiver_sees_makes_no_event(name: str, path: str) -> None:
+    """A notification that differs in what is removed anyway is the same event again."""
+    told = ses.example(name)
+    assert event_of(without(told, {path})).id == event_of(told).id
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_id_is_of_the_events_own_time(name: str) -> None:
+    """Ids are in the order in which things happened, whenever they were told."""
+    moment = datetime.fromisoformat(TYPES[name][1])
+    now_ms = round(moment.timestamp() * 1000)
+    time = len("evt_") + 10  # a ULID's first ten characters
+    assert event_of(ses.example(name)).id[:time] == new_id(EVENT, now_ms=now_ms, entropy=bytes(10))[:time]

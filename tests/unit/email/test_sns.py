@@ -1,0 +1,112 @@
+"""Messages of the FeedbackQueue: raw, enveloped, about the topic itself, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthorn.domain.errors import Malformed
+from posthorn.email.sns import Notice, unwrap
+from tests import ses_examples as ses
+from tests.ses_examples import enveloped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
+
+
+@pytest.mark.parametrize("path", sorted(ses.FOLDER.glob("*.json")), ids=lambda path: path.stem)
+def test_raw_or_in_an_envelope_it_is_the_same(path: Path) -> None:
+    """With raw delivery and without it, what comes out is what SES told."""
+    text = path.read_text(encoding="utf-8")
+    assert unwrap(text) == unwrap(enveloped(text)) == json.loads(text)
+
+
+@pytest.mark.parametrize("message", [VALIDATION, f"{VALIDATION}\n", enveloped(VALIDATION)])
+def test_the_test_message_of_ses_is_a_notice(message: str) -> None:
+    """SES tells every new topic of a configuration set that it works, in words that are not JSON."""
+    assert unwrap(message) == Notice("TopicValidation")
+
+
+@pytest.mark.parametrize("kind", ["SubscriptionConfirmation", "UnsubscribeConfirmation"])
+def test_what_sns_says_about_a_subscription_is_a_notice(kind: str) -> None:
+    """SNS's own messages are about the topic, and there is nothing to keep of them."""
+    told = enveloped("You have chosen to subscribe to the topic. To confirm, visit the SubscribeURL.", kind)
+    assert unwrap(told) == Notice(kind)
+
+
+def test_a_type_of_its_own_makes_no_envelope() -> None:
+    """Were SES to add a field called Type, the message would still be SES's."""
+    told = ses.example("send") | {"Type": "SubscriptionConfirmation", "Message": "{}"}
+    assert unwrap(json.dumps(told)) == told
+
+
+def test_numbers_and_texts_come_through_as_they_are() -> None:
+    """What is read can be written again without a change."""
+    text = '{"eventType":"Send","n":[11893,0.1,1e21,-3],"s":"a\\"\\u00fc\\ud83d\\ude00"}'
+    assert unwrap(text) == {"eventType": "Send", "n": [11893, 0.1, 1e21, -3], "s": 'a"ü😀'}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "text",
+        "null",
+        "[]",
+        '"text"',
+        "5",
+        "{",
+        '{"eventType":"Send"}x',
+        '{"eventType":"Send","eventType":"Open"}',
+        '{"n":12345678901234567890}',
+        '{"n":NaN}',
+        '{"s":"\\ud83d"}',
+        '{"s":"\ud83d"}',
+        "[" * 100_000,
+        f"not yet: {VALIDATION}",
+    ],
+    ids=lambda message: ascii(message[:30]),
+)
+def test_what_is_no_strict_json_object_is_malformed(message: str) -> None:
+    """A body that receivers could not verify is no body, in an envelope as little as without one."""
+    with pytest.raises(Malformed):
+        unwrap(message)
+    with pytest.raises(Malformed):
+        unwrap(enveloped(message))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Type": "Something"},
+        {"Type": None},
+        {"Type": ["Notification"]},
+        {"Type": {}},
+        {"Message": None},
+        {"Message": {"eventType": "Send"}},
+    ],
+    ids=repr,
+)
+def test_an_envelope_without_a_notification_is_malformed(change: dict[str, object]) -> None:
+    """What cannot be told from a lost event is kept for somebody to look at."""
+    told = json.loads(enveloped(json.dumps(ses.example("send")))) | change
+    with pytest.raises(Malformed, match="envelope"):
+        unwrap(json.dumps(told))
+
+
+@given(
+    st.text(max_size=40) | st.dictionaries(st.sampled_from(["Type", "Message"]), st.text()).map(json.dumps)
+)
+def test_any_text_is_something_or_malformed(text: str) -> None:
+    """Whatever lies on the queue, nothing else is raised."""
+    try:
+        found = unwrap(text)
+    except Malformed:
+        return
+    assert isinstance(found, dict | Notice)

@@ -1,0 +1,71 @@
+"""The description of what is sent: the fields of the models that check it, with their bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
+
+from posthorn.api.routes import events
+from posthorn.api.routes.table import ROUTES
+from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
+from tests.unit.openapi.description import check, component, document
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+MODELS: Final[list[type[BaseModel]]] = [
+    *(route.body for route in ROUTES if route.body is not None),
+    events.NewEvents,
+]
+REQUEST_MODELS: Final = {model.__name__: model for model in MODELS}
+
+
+@pytest.mark.parametrize("name", REQUEST_MODELS)
+def test_every_field_of_a_request_is_described_and_no_other(name: str) -> None:
+    """The description has the fields of the model, tells which are required, and refuses unknown ones as it does."""
+    schema = document()["components"]["schemas"][name]
+    fields = {field.alias or key: field for key, field in REQUEST_MODELS[name].model_fields.items()}
+    assert schema["properties"].keys() == fields.keys()
+    assert set(schema.get("required", [])) == {key for key, field in fields.items() if field.is_required()}
+    assert schema["additionalProperties"] is False
+
+
+def test_a_batch_is_described_as_events() -> None:
+    """Up to a hundred of what can be published alone."""
+    schema = document()["components"]["schemas"]["NewEvents"]["properties"]["events"]
+    assert (schema["items"], schema["minItems"], schema["maxItems"]) == (component("NewEvent"), 1, 100)
+
+
+def test_a_token_is_described_with_its_bounds() -> None:
+    """Clients can check a token before they send it."""
+    schema = document()["components"]["schemas"]["Secret"]
+    assert (schema["minLength"], schema["maxLength"]) == (MIN_SECRET_LENGTH, MAX_SECRET_LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        (
+            "NewWebhook",
+            {
+                "url": "https://example.com/webhooks/zootools",
+                "events": ["CONTACT_CREATED", "CONTACT_UPDATED"],
+                "token": "optional_secret_token",
+            },
+        ),
+        (
+            "WebhookChange",
+            {"events": ["CONTACT_CREATED", "CONTACT_UPDATED", "WORKSPACE_TEAM_MEMBER_JOINED"]},
+        ),
+        ("NewEvent", {"event": "CONTACT_CREATED", "data": {"contact": {"id": "cont_1"}}}),
+        ("NewEvents", {"events": [{"event": "CONTACT_CREATED", "data": {}}]}),
+    ],
+)
+def test_the_published_requests_fit_their_description(name: str, body: dict[str, Any]) -> None:
+    """The documentation's examples pass the described schema and the model alike, and a wrong field passes neither."""
+    check(body, component(name))
+    REQUEST_MODELS[name].model_validate(body)
+    with pytest.raises(ValidationError):
+        check({**body, "invented": 1}, component(name))

@@ -1,0 +1,80 @@
+"""The description of each route: its scope, its answers, and what it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from posthorn.api.routes.table import ROUTES
+from posthorn.domain.api_key import Scope
+from tests.unit.openapi.description import component, document
+
+if TYPE_CHECKING:
+    from posthorn.api.route import Route
+
+EACH_ROUTE: Final = pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation)
+
+
+def operation_of(route: Route) -> dict[str, Any]:
+    found: dict[str, Any] = document()["paths"][route.path][route.method.lower()]
+    return found
+
+
+def test_all_routes_are_described_and_no_others() -> None:
+    """Whatever can be called can be read about, and the other way round."""
+    described = {(method.upper(), path) for path, item in document()["paths"].items() for method in item}
+    assert described == {(route.method, route.path) for route in ROUTES}
+
+
+@EACH_ROUTE
+def test_a_route_is_described_with_its_scope(route: Route) -> None:
+    """Who reads the description knows which key a call needs, or that it needs none."""
+    operation = operation_of(route)
+    if route.scope is None:
+        assert operation["security"] == []
+    else:
+        assert "security" not in operation  # that of the whole document holds
+        assert document()["security"] == [{"apiKey": []}]
+        named = {scope for scope in Scope if f"`{scope}`" in operation["description"]}
+        assert named == {route.scope}
+
+
+@EACH_ROUTE
+def test_a_route_with_a_key_can_answer_401_403_and_503(route: Route) -> None:
+    """The errors that any caller may meet are described as problem documents."""
+    if route.scope is not None:
+        for status in ("401", "403", "503"):
+            content = operation_of(route)["responses"][status]["content"]
+            assert content == {"application/problem+json": {"schema": component("Problem")}}
+
+
+@EACH_ROUTE
+def test_a_route_has_exactly_one_success(route: Route) -> None:
+    """One status and one shape, in JSON, but for the one page that is for people."""
+    successes = {
+        status: answer for status, answer in operation_of(route)["responses"].items() if status[0] == "2"
+    }
+    assert len(successes) == 1
+    ((_, answer),) = successes.items()
+    expected = "text/html" if route.path == "/docs" else "application/json"
+    assert list(answer["content"]) == [expected]
+
+
+@EACH_ROUTE
+def test_a_post_takes_an_idempotency_key(route: Route) -> None:
+    """What creates can be repeated safely, and says so."""
+    named = {one["name"] for one in operation_of(route)["parameters"]}
+    assert ("Idempotency-Key" in named) == (route.method == "POST")
+
+
+@EACH_ROUTE
+def test_a_route_with_a_body_describes_it(route: Route) -> None:
+    """The body is required, is JSON, and is the model that the route checks it with."""
+    operation = operation_of(route)
+    if route.body is None:
+        assert "requestBody" not in operation
+        return
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert operation["requestBody"]["required"] is not route.is_body_optional
+    assert component(route.body.__name__) in schema.get("oneOf", [schema])

@@ -1,0 +1,167 @@
+"""Where deliveries may go: what the SSRF vectors say, and never where another guard would not let them."""
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import pytest
+import ssrfguard
+import trustme
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from posthorn.domain.errors import NameNotResolved, RefusedTarget
+from posthorn.domain.models import Failure, Reason, Status
+from posthorn.domain.retry_policy import next_step
+from posthorn.transport.addresses import PUBLIC_PORTS, parse_target
+from posthorn.transport.http import Client, Post
+from posthorn.transport.names import resolve
+from posthorn.transport.networks import refusal
+from tests.unit.transport.posts import JSON, PUBLIC, Dialler, send
+from tests.unit.transport.receivers import OK, Receiver, answering, tls_server
+from tests.unit.transport.urls import urls
+from tests.unit.transport.vectors import Vector, each, is_public, resolver_of
+
+
+def verdict(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
+    """Return allow or deny, and the addresses that would be dialled."""
+    try:
+        target = parse_target(url, PUBLIC)
+        return "allow", resolve(target, PUBLIC, timeout=20, resolver=resolver_of(vector))
+    except (RefusedTarget, NameNotResolved):
+        return "deny", ()
+
+
+class TestVectors:
+    @each("url", "dns")
+    def test_verdict(self, vector: Vector) -> None:
+        """Every must and should vector gets its verdict, and no vector of any level an address that is not public."""
+        said, addresses = verdict(vector, vector.url)
+        assert said == vector.expect or not vector.is_binding, vector.reason
+        assert [
+            address for address in addresses if not is_public(address) or address in vector.never_dial
+        ] == []
+
+    @each("url")
+    def test_a_url_vector_is_refused_by_its_spelling(self, vector: Vector) -> None:
+        """What can be told from the URL alone is refused at registration, before any lookup."""
+        if vector.expect == "deny" and vector.is_binding:
+            with pytest.raises(RefusedTarget):
+                parse_target(vector.url, PUBLIC)
+
+    @each("url", "dns")
+    def test_the_address_is_refused_whatever_the_scheme(self, vector: Vector) -> None:
+        """A target that http makes unacceptable is unacceptable over https as well, so no rule leans on the scheme."""
+        if vector.expect == "deny" and vector.is_binding and vector.category != "scheme":
+            secure = re.sub(r"^http://([^/]*?)(:\d+)?/", r"https://\1/", vector.url)
+            assert verdict(vector, secure)[0] == "deny"
+
+    @each("url", "dns", "rebind", "redirect")
+    def test_a_refusal_keeps_path_and_query_to_itself(self, vector: Vector) -> None:
+        """Path and query can be a credential, so they are never repeated."""
+        url = vector.url + ("&" if "?" in vector.url else "?") + "token=CANARY"
+        try:
+            shown = repr(parse_target(url, PUBLIC))
+        except RefusedTarget as refused:
+            shown = f"{refused} {refused.detail} {refused.code}"
+        assert "CANARY" not in shown
+
+    @each("url", "dns", "rebind", "redirect")
+    def test_no_socket_is_opened_to_an_address_that_is_not_public(self, vector: Vector, ca_file: str) -> None:
+        """Delivering twice to whatever the URL is, with whatever DNS says, dials public addresses only, or none."""
+        dialler = Dialler()
+        client = Client(policy=PUBLIC, resolver=resolver_of(vector), ca_file=ca_file, open_socket=dialler)
+        outcomes = []
+        for _ in range(2):
+            try:
+                outcomes.append(send(client, Post(parse_target(vector.url, PUBLIC), JSON, b"{}")))
+            except RefusedTarget:
+                assert vector.expect == "deny" or not vector.is_binding
+        client.close()
+        assert [address for address in dialler.dialled if not is_public(address)] == []
+        assert not set(dialler.dialled) & set(vector.never_dial)
+        assert set(vector.must_dial) <= set(dialler.dialled)
+        if vector.is_binding and vector.stage != "redirect":
+            assert bool(dialler.dialled) == (vector.expect == "allow")
+        for outcome in outcomes:
+            assert outcome.failure in {Failure.CONNECT, Failure.BLOCKED_ADDRESS, Failure.DNS}
+
+    @each("redirect")
+    def test_a_redirect_is_not_followed(
+        self, client: Client, authority: trustme.CA, resolved: dict[str, Sequence[str]], vector: Vector
+    ) -> None:
+        """Wherever a receiver points, its 3xx is the answer, and neither body nor signature goes there."""
+        target = parse_target(vector.url, PUBLIC)
+        hop = vector.http[0]
+        with Receiver(answering(OK)) as elsewhere:
+            resolved.update({host: ["127.0.0.1"] for host in vector.dns})
+            location = hop.get("location", "").replace("//169.254.169.254", f"//127.0.0.1:{elsewhere.port}")
+            answer = (
+                f"HTTP/1.1 {hop['status']} X\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+            with Receiver(answering(answer), tls=tls_server(authority, target.host)) as receiver:
+                outcome = send(client, Post(replace(target, port=receiver.port), JSON, b"{}"))
+                assert (len(receiver.requests), elsewhere.connections) == (1, 0)
+        assert (outcome.status, outcome.failure) == (hop["status"], None)
+        step = next_step(outcome, attempt=1, delays=(60,), retry_rate_limited=False, now_ms=0)
+        assert (step.status, step.reason) == (Status.FAILED, Reason.REDIRECTED)
+
+
+ORACLE: Final = ssrfguard.Policy(allowed_schemes=frozenset({"https"}), allowed_ports=frozenset(PUBLIC_PORTS))
+ORACLE_BLOCKS: Final = [block.network for block in ssrfguard.DEFAULT_DENIED.blocks]
+addresses = st.ip_addresses() | st.sampled_from(ORACLE_BLOCKS).flatmap(
+    lambda block: (
+        st.integers(int(block[0]) - 1, int(block[-1]) + 1)
+        .filter(lambda number: 0 <= number < 2**block.max_prefixlen)
+        .map(type(block[0]))
+    )
+)
+
+
+class TestOracle:
+    @settings(max_examples=1000)
+    @given(addresses)
+    def test_an_address_that_the_oracle_denies_is_denied(
+        self, address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    ) -> None:
+        """Another guard, with a table of its own making, knows no address to avoid that we would dial."""
+        denied = ssrfguard.DEFAULT_DENIED.classify(address).blocked
+        event(f"denied: {denied}")
+        assert refusal(str(address)) is not None or not denied
+
+    @each("url", "dns", "rebind", "redirect")
+    def test_a_vector_that_the_oracle_denies_is_denied(self, vector: Vector) -> None:
+        """The other guard refuses no URL that we would take."""
+        if denied_by_oracle(vector.url):
+            with pytest.raises(RefusedTarget):
+                parse_target(vector.url, PUBLIC)
+
+    @given(addresses, st.sampled_from(["https://{}/", "https://{}:8443/a?b", "https://{}?c"]))
+    def test_a_url_of_an_address_that_the_oracle_denies_is_denied(
+        self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, form: str
+    ) -> None:
+        """This holds for whole URLs as well, whichever way the other guard reads them."""
+        url = form.format(f"[{address}]" if address.version == 6 else address)
+        if denied_by_oracle(url):
+            with pytest.raises(RefusedTarget):
+                parse_target(url, PUBLIC)
+
+
+def denied_by_oracle(url: str) -> bool:
+    try:
+        ORACLE.check_url(url)
+    except ssrfguard.SSRFGuardError:
+        return True
+    return False
+
+
+@settings(max_examples=500)
+@given(urls.filter(lambda url: "_" not in url))
+def test_what_the_oracle_refuses_is_refused(url: str) -> None:
+    """Where another guard says no before it looks anything up, so do we, but for `_`: some receivers' names have it."""
+    if denied_by_oracle(url):
+        event("denied")
+        with pytest.raises(RefusedTarget):
+            parse_target(url, PUBLIC)

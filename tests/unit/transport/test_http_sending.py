@@ -1,0 +1,308 @@
+"""Many attempts at once: none waits for another, and none is lost."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import pycurl
+import pytest
+
+from posthorn.domain.errors import NameNotResolved
+from posthorn.domain.models import Failure
+from posthorn.transport import http
+from posthorn.transport.addresses import parse_target
+from posthorn.transport.exchange import Exchange, open_socket
+from posthorn.transport.http import Client, Post
+from posthorn.transport.names import Lookups
+from tests.unit.transport.posts import JSON, LONG, PRIVATE, PUBLIC, post_to, send
+from tests.unit.transport.receivers import GIVE_UP, OK, Connection, Receiver, answering, hanging
+
+
+class TestSending:
+    def test_nothing_to_send(self, client: Client) -> None:
+        """No POSTs, no outcomes."""
+        assert list(client.send([], deadline=LONG)) == []
+
+    @pytest.mark.parametrize("room", [1, 2, 7])
+    def test_ends_when_all_are_done(self, ca_file: str, room: int) -> None:
+        """However the number of POSTs falls on the room there is, each has one outcome and then it is over."""
+        client = Client(policy=PRIVATE, ca_file=ca_file, max_in_flight=room)
+        with Receiver(answering(OK)) as receiver:
+            post = post_to(receiver.url())
+            keys = [
+                key
+                for key, outcome in client.send(((n, post) for n in range(14)), deadline=LONG)
+                if outcome.status
+            ]
+        client.close()
+        assert sorted(keys) == list(range(14))
+
+    def test_a_hanging_receiver_delays_nobody(self, client: Client) -> None:
+        """A receiver that answers only after fifty others have been served does not keep them from it."""
+        served = threading.Event()
+
+        def slow_script(connection: Connection) -> None:
+            connection.request()
+            served.wait(GIVE_UP)
+            connection.send(OK)
+
+        order = []
+        with Receiver(slow_script) as slow, Receiver(answering(OK)) as healthy:
+            posts = [("slow", post_to(slow.url())), *[("healthy", post_to(healthy.url()))] * 50]
+            for key, outcome in client.send(posts, deadline=LONG):
+                order.append((key, outcome.status))
+                if len(order) == 50:
+                    served.set()
+        assert order == [("healthy", 200)] * 50 + [("slow", 200)]
+
+    def test_a_name_is_looked_up_once_in_a_moment_and_anew_for_the_next_batch(self, ca_file: str) -> None:
+        """Attempts of one batch, one after the other, share what a name has just resolved to; no later batch does."""
+        asked: list[str] = []
+
+        def resolver(host: str) -> list[str]:
+            asked.append(host)
+            return ["127.0.0.1"]
+
+        client = Client(policy=PRIVATE, resolver=resolver, ca_file=ca_file, max_in_flight=1)
+        with Receiver(answering(OK)) as receiver:
+            posts = [(n, post_to(receiver.url("hooks.acme.com"))) for n in range(5)]
+            for _ in range(2):
+                assert [outcome.status for _, outcome in client.send(posts, deadline=LONG)] == [200] * 5
+        client.close()
+        assert asked == ["hooks.acme.com"] * 2
+
+    def test_what_a_name_resolved_to_is_forgotten(
+        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Past its time, an answer is asked for again; a name that moves to a private address is refused from then on."""
+        monkeypatch.setattr(http, "ANSWER_SECONDS", 0.0)
+        answers = iter([["8.8.8.8"], ["10.0.0.1"]])
+        opened: list[str] = []
+
+        def dialler(peer: pycurl.CurlSockAddr) -> socket.socket:
+            opened.append(str(peer.addr[0]))
+            raise OSError
+
+        client = Client(
+            policy=PUBLIC,
+            resolver=lambda _: next(answers),
+            ca_file=ca_file,
+            max_in_flight=1,
+            open_socket=dialler,
+        )
+        posts = [(n, post_to("https://hooks.acme.com/hook")) for n in range(2)]
+        failures = [outcome.failure for _, outcome in client.send(posts, deadline=LONG)]
+        client.close()
+        assert failures == [Failure.CONNECT, Failure.BLOCKED_ADDRESS]
+        assert opened == ["8.8.8.8"]
+
+    def test_a_hanging_name_delays_nobody(self, ca_file: str) -> None:
+        """A name that resolves only after fifty others have been served does not keep them from it."""
+        served = threading.Event()
+
+        def resolver(host: str) -> list[str]:
+            if host == "tarpit.acme.com":
+                served.wait(GIVE_UP)
+            return ["127.0.0.1"]
+
+        client = Client(policy=PRIVATE, resolver=resolver, ca_file=ca_file)
+        order = []
+        with Receiver(answering(OK)) as receiver:
+            hosts = ["tarpit.acme.com", *[f"h{number}.acme.com" for number in range(50)]]
+            posts = [(host, post_to(receiver.url(host))) for host in hosts]
+            for host, outcome in client.send(posts, deadline=LONG):
+                order.append((host, outcome.status))
+                if len(order) == 50:
+                    served.set()
+        client.close()
+        assert sorted(order) == [(host, 200) for host in sorted(hosts)]
+        assert order[-1] == ("tarpit.acme.com", 200)
+
+    def test_a_name_that_hangs_for_ever(self, ca_file: str) -> None:
+        """The deadline also covers DNS, whose thread is left behind."""
+        over = threading.Event()
+
+        def resolver(_: str) -> list[str]:
+            over.wait(GIVE_UP)
+            return ["127.0.0.1"]
+
+        client = Client(policy=PRIVATE, resolver=resolver, ca_file=ca_file)
+        with Receiver(answering(OK)) as receiver:
+            outcome = send(client, post_to(receiver.url("tarpit.acme.com")), deadline=0.2)
+        over.set()
+        client.close()
+        assert (outcome.failure, outcome.error) == (
+            Failure.DNS,
+            "DNS gave no answer for tarpit.acme.com in time",
+        )
+
+    def test_an_answer_of_dns_that_comes_too_late(
+        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An attempt that ended at its deadline stays ended when its lookup comes back after all."""
+        monkeypatch.setattr(Lookups, "cancel", lambda *_: None)  # as if it came back just then
+        seen, answered = threading.Event(), threading.Event()
+
+        def resolver(_: str) -> list[str]:
+            seen.wait(GIVE_UP)
+            answered.set()
+            return ["127.0.0.1"]
+
+        def posts(url: str) -> Iterator[tuple[str, Post]]:
+            yield "tarpit", post_to("http://tarpit.acme.com/")
+            while not seen.wait(0.01):
+                yield "filler", post_to(url)
+            answered.wait(GIVE_UP)
+            for _ in range(20):
+                yield "filler", post_to(url)
+
+        client = Client(policy=PRIVATE, resolver=resolver, ca_file=ca_file)
+        outcomes: list[tuple[str, int | None]] = []
+        with Receiver(answering(OK)) as receiver:
+            for key, outcome in client.send(posts(receiver.url()), deadline=1.0):
+                outcomes.append((key, outcome.status))
+                if key == "tarpit":
+                    seen.set()
+        client.close()
+        assert outcomes.count(("tarpit", None)) == 1
+        assert set(outcomes) == {("tarpit", None), ("filler", 200)}
+
+    def test_the_lookup_counts_towards_the_deadline(self, ca_file: str) -> None:
+        """What DNS has used up of the deadline, the receiver does not get on top."""
+        exchange = Exchange(PRIVATE, ca_file=ca_file, open_socket=open_socket)
+        now = time.monotonic()
+        with Receiver(hanging) as receiver:
+            exchange.begin(
+                post_to(receiver.url()), ("127.0.0.1",), started_at=now - 90, resolved_at=now, deadline=90.0
+            )
+            with pytest.raises(pycurl.error) as ended:
+                exchange.curl.perform()
+        outcome = exchange.end(int(ended.value.args[0]))
+        exchange.curl.close()
+        assert outcome.failure is Failure.TIMEOUT
+        assert 90_000 <= outcome.timings.dns <= outcome.timings.total
+
+    def test_an_unknown_name(self, ca_file: str) -> None:
+        """A name without an address is a DNS failure in the customer's words."""
+
+        def resolver(host: str) -> list[str]:
+            raise NameNotResolved(f"DNS knows no IPv4 address of {host}")
+
+        client = Client(policy=PUBLIC, resolver=resolver, ca_file=ca_file)
+        outcome = send(client, Post(parse_target("https://hooks.acme.com/", PUBLIC), JSON, b"{}"))
+        client.close()
+        assert (outcome.failure, outcome.error) == (
+            Failure.DNS,
+            "DNS knows no IPv4 address of hooks.acme.com",
+        )
+
+    def test_posts_are_taken_when_there_is_room(self, ca_file: str) -> None:
+        """No more than `max_in_flight` are ever begun and not done, so signing happens at the last moment."""
+        client = Client(policy=PRIVATE, ca_file=ca_file, max_in_flight=3)
+        begun = done = peak = 0
+
+        def posts(url: str) -> Iterator[tuple[int, Post]]:
+            nonlocal begun, peak
+            for number in range(20):
+                begun += 1
+                peak = max(peak, begun - done)
+                yield number, post_to(url)
+
+        with Receiver(answering(OK)) as receiver:
+            for _ in client.send(posts(receiver.url()), deadline=LONG):
+                done += 1
+        client.close()
+        assert (done, peak) == (20, 3)
+
+    def test_posts_in_flight_move_while_others_are_made(self, client: Client) -> None:
+        """A slow source of POSTs, say one that decrypts a secret, does not keep the earlier ones from being sent."""
+        arrived = threading.Event()
+
+        def script(connection: Connection) -> None:
+            connection.request()
+            arrived.set()
+            connection.send(OK)
+
+        def posts() -> Iterator[tuple[str, Post]]:
+            yield "early", post_to(receiver.url())
+            for _ in range(100):  # fewer than there is room for, so nothing else lets the client get on
+                if arrived.wait(0.05):
+                    break
+                yield "filler", post_to(other.url())
+            assert arrived.is_set()
+
+        with Receiver(script) as receiver, Receiver(answering(OK)) as other:
+            assert {outcome.status for _, outcome in client.send(posts(), deadline=LONG)} == {200}
+
+    def test_an_error_in_the_source_loses_no_outcome(self, client: Client) -> None:
+        """If making the next POST fails, those in flight are finished first and the error is raised after."""
+
+        def posts() -> Iterator[tuple[str, Post]]:
+            yield "first", post_to(receiver.url())
+            yield "second", post_to(receiver.url())
+            raise ZeroDivisionError
+
+        seen = []
+
+        def collect() -> None:
+            for key, outcome in client.send(posts(), deadline=LONG):
+                seen.append((key, outcome.status))
+
+        with Receiver(answering(OK)) as receiver, pytest.raises(ZeroDivisionError):
+            collect()
+        assert sorted(seen) == [("first", 200), ("second", 200)]
+
+    def test_a_caller_may_stop(self, client: Client) -> None:
+        """Leaving the loop closes what is in flight, and the client can be used again."""
+        in_flight = threading.Event()
+
+        def slow_script(connection: Connection) -> None:
+            connection.request()
+            in_flight.set()
+            connection.await_close()
+
+        def healthy_script(connection: Connection) -> None:
+            connection.request()
+            in_flight.wait(GIVE_UP)
+            connection.send(OK)
+
+        with Receiver(slow_script) as slow, Receiver(healthy_script) as healthy:
+            posts = [("slow", post_to(slow.url())), ("healthy", post_to(healthy.url()))]
+            outcomes = client.send(posts, deadline=LONG)
+            assert next(outcomes)[0] == "healthy"
+            outcomes.close()
+            assert slow.gone.wait(GIVE_UP)
+            assert send(client, post_to(healthy.url())).status == 200
+
+    def test_one_at_a_time(self, client: Client) -> None:
+        """Two loops over one client would steal each other's outcomes, so the second is refused."""
+        with Receiver(answering(OK)) as receiver:
+            posts = [(n, post_to(receiver.url())) for n in range(2)]
+            outcomes = client.send(posts, deadline=LONG)
+            next(outcomes)
+            with pytest.raises(RuntimeError):
+                next(client.send(posts, deadline=LONG))
+            assert len(list(outcomes)) == 1
+
+
+HEAVY = (
+    "asyncio",
+    "pydantic",
+    "boto3",
+    "botocore",
+    "aws_lambda_powertools",
+    "urllib3",
+    "ssl",
+    "http.client",
+    "ipaddress",
+)
+IMPORTING = f"import posthorn.transport.http, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+
+
+def test_importing_the_client_is_cheap() -> None:
+    """Nothing heavy is imported with it: this is part of every cold start."""
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,263 @@
+"""JSON must come back from JavaScript byte for byte, or not be taken; JavaScript itself is the judge."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import IO, TYPE_CHECKING, Final
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from posthorn.domain.errors import RefusedJson
+from posthorn.wire.ecmascript import MAX_DEPTH, number, parse, stringify
+from tests import json_texts
+from tests.receivers.node import node_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+EXAMPLES: Final = settings(max_examples=300)
+
+CODES: Final = frozenset({"invalid_json", "duplicate_key", "unsafe_number", "unpaired_surrogate", "too_deep"})
+
+# 1e17 is taken, but written with all its digits it looks like a number that lost some, and is not taken then.
+_WHOLE_BEYOND_SAFE: Final = re.compile(r"\d{16,21}")
+
+# One JSON string with a text per line in; what JavaScript makes of the text out, null where it refuses.
+_SCRIPT: Final = """
+require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  let written = null;
+  try { written = JSON.stringify(JSON.parse(JSON.parse(line))); } catch {}
+  process.stdout.write(JSON.stringify(written) + '\\n');
+});
+"""
+
+
+class JavaScript:
+    """Node, asked line by line."""
+
+    def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
+        self._stdin = stdin
+        self._stdout = stdout
+
+    def rewrite(self, text: str) -> str | None:
+        """Return `JSON.stringify(JSON.parse(text))`, None where JavaScript does not take the text."""
+        self._stdin.write(json.dumps(text) + "\n")
+        self._stdin.flush()
+        written: str | None = json.loads(self._stdout.readline())
+        return written
+
+
+@pytest.fixture(scope="module")
+def javascript() -> Iterator[JavaScript]:
+    with subprocess.Popen(
+        [node_path(), "-e", _SCRIPT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield JavaScript(process.stdin, process.stdout)
+        process.stdin.close()
+
+
+def refusal(text: bytes) -> str:
+    with pytest.raises(RefusedJson) as refused:
+        stringify(parse(text))
+    return refused.value.code
+
+
+@EXAMPLES
+@given(text=json_texts.values)
+@example('{"b":1,"2":2,"a":3,"10":4,"1":5,"4294967294":6,"4294967295":7,"01":8,"-1":9}')
+@example('{"__proto__":{"a":1},"constructor":null,"toJSON":1}')
+@example('["\\u2028\\u2029\\u007f\\u001f\\/\\ud83d\\ude00","\u2028\u007f/\U0001f600"]')
+@example("[1.0,1e21,0.1,-0.0,-0,5e-324,1e-7,123456789012345680000.0,1e5,100.0]")
+def test_what_is_written_equals_what_javascript_writes(javascript: JavaScript, text: str) -> None:
+    """A receiver that parses a body and writes it anew holds the very bytes that were signed."""
+    assert stringify(parse(text.encode())) == javascript.rewrite(text)
+
+
+@EXAMPLES
+@given(text=json_texts.values)
+def test_writing_what_was_written_changes_nothing(javascript: JavaScript, text: str) -> None:
+    """Data may be parsed and written as often as one likes, it stays the same after the first time."""
+    once = stringify(parse(text.encode()))
+    assert javascript.rewrite(once) == once
+    if not _WHOLE_BEYOND_SAFE.search(once):
+        assert stringify(parse(once.encode())) == once
+
+
+@EXAMPLES
+@given(value=st.floats(allow_nan=False, allow_infinity=False))
+@example(1e21)
+@example(999999999999999900000.0)
+@example(1e-6)
+@example(9.999999999999999e-7)
+@example(-0.0)
+@example(5e-324)
+@example(1.7976931348623157e308)
+@example(2.0**53)
+@example(123e-20)
+@example(-1.5e-9)
+def test_every_finite_float_is_written_as_javascript_writes_it(javascript: JavaScript, value: float) -> None:
+    """Numbers change their notation at the same magnitudes as in JavaScript."""
+    assert number(value) == javascript.rewrite(repr(value))
+
+
+_NEAR_JSON: Final = st.lists(
+    st.sampled_from(
+        [*'{}[]",:\\/-+.eE019 \t\n', "true", "null", '"a"', "\\u", "d83d", "NaN", "\ufeff", "\x0b", "é"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@settings(max_examples=500)
+@given(text=_NEAR_JSON | st.text(max_size=20))
+@example("\ufeff{}")
+@example("[1,]")
+@example("01")
+@example("'a'")
+@example("1.")
+@example(".5")
+@example("+1")
+@example("\x0b1")
+@example("\u00a01")
+@example('"\t"')
+@example('"\\x41"')
+@example("[\u0661]")
+@example("-")
+def test_nothing_is_taken_that_javascript_refuses(javascript: JavaScript, text: str) -> None:
+    """Whatever is taken, JavaScript takes too and writes the same, however odd the text."""
+    try:
+        written = stringify(parse(text.encode()))
+    except RefusedJson:
+        return
+    assert written == javascript.rewrite(text)
+
+
+@settings(max_examples=500)
+@given(text=st.binary(max_size=60) | _NEAR_JSON.map(str.encode))
+def test_any_bytes_are_read_or_refused(text: bytes) -> None:
+    """No bytes whatever make the reader raise anything else than its refusal."""
+    try:
+        stringify(parse(text))
+    except RefusedJson as refused:
+        assert refused.code in CODES  # noqa: PT017 - one of two ways out
+
+
+@given(text=json_texts.objects, data=st.data())
+def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.DataObject) -> None:
+    """A damaged body is refused or means something else, it never breaks the reader."""
+    raw = bytearray(text.encode())
+    at = data.draw(st.integers(0, len(raw) - 1))
+    raw[at] = data.draw(st.integers(0, 255))
+    try:
+        stringify(parse(bytes(raw)))
+    except RefusedJson:
+        return
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        # not JSON at all
+        ("invalid_json", b""),
+        ("invalid_json", b" "),
+        ("invalid_json", b"{"),
+        ("invalid_json", b"{} {}"),
+        ("invalid_json", b"{}x"),
+        ("invalid_json", b"[1,]"),
+        ("invalid_json", b"{'a':1}"),
+        ("invalid_json", b'{"a":1,}'),
+        ("invalid_json", b'"\x00"'),
+        ("invalid_json", b'"\n"'),
+        ("invalid_json", b'"\\u12"'),
+        ("invalid_json", b"\xef\xbb\xbf{}"),  # a byte order mark (RFC 8259, 8.1)
+        # numbers that JSON does not have
+        ("invalid_json", b"NaN"),
+        ("invalid_json", b'{"a":Infinity}'),
+        ("invalid_json", b"[-Infinity]"),
+        ("invalid_json", b"01"),
+        ("invalid_json", b"0x10"),
+        # not UTF-8
+        ("invalid_json", b'"\xff"'),
+        ("invalid_json", b'"\xc0\xaf"'),
+        ("invalid_json", b'"\xed\xa0\x80"'),  # a surrogate, encoded as if it were a character
+        ("invalid_json", '{"a":1}'.encode("utf-16")),
+        # keys that say two things
+        ("duplicate_key", b'{"a":1,"a":1}'),
+        ("duplicate_key", b'{"a":1,"\\u0061":2}'),
+        ("duplicate_key", b'[{"x":{"":1,"":2}}]'),
+        # numbers that JavaScript would change
+        ("unsafe_number", b"9007199254740993"),
+        ("unsafe_number", b"-9007199254740993"),
+        ("unsafe_number", b'{"a":[123456789012345678]}'),
+        ("unsafe_number", b"9007199254740993.0"),
+        ("unsafe_number", b"9007199254740993e0"),
+        ("unsafe_number", b"900719925474099.3e1"),
+        ("unsafe_number", b"1e400"),
+        ("unsafe_number", b"-1e400"),
+        ("unsafe_number", b"1e99999999999999999999"),
+        ("unsafe_number", b"9" * 5000),  # longer than int() reads
+        # half of a character
+        ("unpaired_surrogate", b'"\\ud83d"'),
+        ("unpaired_surrogate", b'"\\uDE00\\uD83D"'),
+        ("unpaired_surrogate", b'["\\ude00"]'),
+        ("unpaired_surrogate", b'{"\\ud83d":1}'),
+        ("unpaired_surrogate", b'{"a":{"b":["x\\udFFFx"]}}'),
+        # too deep
+        ("too_deep", b"[" * 33 + b"]" * 33),
+        ("too_deep", b'{"a":' * 33 + b"1" + b"}" * 33),
+        ("too_deep", b'{"a":[' * 20 + b"]}" * 20),
+        ("too_deep", b"[" * 100_000),
+        ("too_deep", b'{"a":' * 100_000),
+        ("too_deep", b"[" * 100_000 + b"]" * 100_000),
+    ],
+    ids=lambda value: value[:24] if isinstance(value, bytes) else value,
+)
+def test_what_would_not_survive_is_refused_with_its_reason(code: str, text: bytes) -> None:
+    """Each way for data to be lost or changed has a code of its own."""
+    assert refusal(text) == code
+
+
+def test_a_refusal_tells_the_place() -> None:
+    """Whoever sent broken JSON reads where it breaks."""
+    with pytest.raises(RefusedJson) as refused:
+        parse(b'{\n "a": x}')
+    assert refused.value.detail == "The body is not JSON: Expecting value at line 2, column 7."
+
+
+def test_the_largest_whole_numbers_that_javascript_keeps_are_taken() -> None:
+    """The limit of 2**53 itself is inside, on both sides of zero."""
+    text = "[9007199254740992,-9007199254740992]"
+    assert stringify(parse(text.encode())) == text
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_exactly_the_promised_depth_is_taken(opening: str, closing: str) -> None:
+    """32 levels are fine, be they arrays or objects."""
+    text = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
+    assert MAX_DEPTH == 32
+    assert stringify(parse(text.encode())) == text
+
+
+def test_a_refusal_repeats_nothing_of_the_text() -> None:
+    """What a customer sent does not get into an error, and from there into a log."""
+    for text in (b'{"canary":1,"canary":1}', b'{"a":canary}', b'["canary', b'"\\ud83dcanary"', b"canary\xff"):
+        with pytest.raises(RefusedJson) as refused:
+            parse(text)
+        assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), {1, 2}, b"bytes", object()])
+def test_what_is_no_json_value_is_a_mistake_of_the_caller(value: object) -> None:
+    """The writer invents no text for what JSON cannot say."""
+    with pytest.raises(TypeError):
+        stringify([value])

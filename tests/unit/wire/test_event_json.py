@@ -1,0 +1,165 @@
+"""What a webhook receives is what the published API shows."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from posthorn.domain.models import Event, Wire
+from posthorn.settings import Brand
+from posthorn.wire.ecmascript import parse, stringify
+from posthorn.wire.envelope import Envelope
+from posthorn.wire.formats import body_of, headers_of
+from posthorn.wire.signing import standard_headers
+from tests import json_texts
+
+TOKEN: Final = b"wht_a1b2c3d4e5f6g7h8i9j0"
+OLDER: Final = b"the token before the rotation"
+NOW_MS: Final = 1_681_659_900_999
+BRAND: Final = Brand()
+
+EVENT: Final = Event(
+    id="evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+    channel="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+    workspace="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+    type="CONTACT_CREATED",
+    data='{"contact":{"id":"cont_123456789","email":"newcontact@example.com","name":"New Contact",'
+    '"createdAt":"2023-04-16T15:45:00Z"}}',
+    created_at="2023-04-16T15:45:00Z",
+)
+
+# The two example payloads of the published API.
+CONTACT_CREATED: Final[dict[str, Any]] = {
+    "event": "CONTACT_CREATED",
+    "created_at": "2023-04-16T15:45:00Z",
+    "data": {
+        "contact": {
+            "id": "cont_123456789",
+            "email": "newcontact@example.com",
+            "name": "New Contact",
+            "createdAt": "2023-04-16T15:45:00Z",
+        }
+    },
+}
+TEAM_MEMBER_JOINED: Final[dict[str, Any]] = {
+    "event": "WORKSPACE_TEAM_MEMBER_JOINED",
+    "created_at": "2023-04-16T16:30:00Z",
+    "data": {
+        "workspace": {"id": "wksp_123456789", "name": "My Workspace"},
+        "user": {"id": "usr_987654321", "email": "teammember@example.com", "name": "Team Member"},
+    },
+}
+
+
+def headers(
+    *secrets: bytes, event: Event = EVENT, brand: Brand = BRAND, now_ms: int = NOW_MS
+) -> tuple[tuple[str, str], ...]:
+    envelope = Envelope(
+        event=event,
+        body=body_of(Wire.SMASHSEND, event),
+        secrets=secrets or (TOKEN,),
+        sent_at=now_ms,
+        endpoint_id="wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+        generation=1,
+        attempt=1,
+    )
+    return headers_of(Wire.SMASHSEND, envelope, brand)
+
+
+def hmac_hex(secret: bytes, payload: bytes) -> str:
+    return hmac.new(secret, payload, hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize("payload", [CONTACT_CREATED, TEAM_MEMBER_JOINED], ids=lambda one: one["event"])
+def test_the_published_payloads_go_out_as_published(payload: dict[str, Any]) -> None:
+    """The documentation's examples, published, give the documented payload in the documented order, minified."""
+    event = replace(
+        EVENT,
+        type=payload["event"],
+        data=stringify(payload["data"]),
+        created_at=payload["created_at"],
+    )
+    assert body_of(Wire.SMASHSEND, event) == json.dumps(payload, separators=(",", ":")).encode()
+
+
+@given(text=json_texts.objects)
+def test_a_body_is_what_javascript_would_write_of_it(text: str) -> None:
+    """The whole body, not only its data, is the same after it was parsed and written anew."""
+    event = replace(EVENT, data=stringify(parse(text.encode())))
+    body = body_of(Wire.SMASHSEND, event)
+    assert body == stringify(json.loads(body)).encode()
+
+
+def test_the_headers_are_these_and_no_others() -> None:
+    """Names, order, values: everything that a receiver is promised."""
+    signature = hmac_hex(TOKEN, body_of(Wire.SMASHSEND, EVENT))
+    assert headers() == (
+        ("Content-Type", "application/json"),
+        ("User-Agent", "SMASHSEND-Webhook/1.0"),
+        ("X-SMASHSEND-Signature", signature),
+        ("X-Zootools-Signature", signature),
+        *standard_headers(
+            [TOKEN],
+            message_id=EVENT.id,
+            timestamp=1_681_659_900,
+            body=body_of(Wire.SMASHSEND, EVENT),
+        ),
+    )
+
+
+def test_the_time_of_an_attempt_is_its_own_and_nothing_else_changes() -> None:
+    """A retry is signed anew with its own time, under the id that it always had."""
+    first, second = dict(headers()), dict(headers(now_ms=NOW_MS + 900_000))
+    changed = {name for name in first if first[name] != second[name]}
+    assert changed == {"webhook-timestamp", "webhook-signature"}
+    assert int(second["webhook-timestamp"]) - int(first["webhook-timestamp"]) == 900
+
+
+def test_the_brand_headers_are_signed_with_the_newest_token_only() -> None:
+    """The published verifier compares with one signature, so there is only one to compare with."""
+    during, after = dict(headers(TOKEN, OLDER)), dict(headers(TOKEN))
+    for name in ("X-SMASHSEND-Signature", "X-Zootools-Signature"):
+        assert during[name] == after[name] == hmac_hex(TOKEN, body_of(Wire.SMASHSEND, EVENT))
+    assert during["webhook-signature"].startswith(f"{after['webhook-signature']} v1,")
+
+
+def test_another_brand_has_other_headers() -> None:
+    """Prefix and user agent are the installation's."""
+    named = dict(headers(brand=Brand(header_prefix="X-Acme", alias_header="X-Old-Acme", user_agent="Acme/2")))
+    assert named["User-Agent"] == "Acme/2"
+    assert named["X-Acme-Signature"] == named["X-Old-Acme"]
+    assert not [name for name in named if "SMASHSEND" in name or "Zootools" in name]
+
+
+def test_without_an_alias_there_is_one_brand_signature() -> None:
+    """An empty alias leaves the second header out instead of sending one without a name."""
+    names = [name for name, _ in headers(brand=Brand(alias_header=""))]
+    assert names == [
+        "Content-Type",
+        "User-Agent",
+        "X-SMASHSEND-Signature",
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    ]
+
+
+@given(token=st.text(min_size=1, max_size=40))
+def test_a_token_is_its_utf_8_bytes(token: str) -> None:
+    """JavaScript makes a key of a token's UTF-8 bytes, so that is what signs."""
+    assert dict(headers(token.encode()))["X-SMASHSEND-Signature"] == hmac_hex(
+        token.encode("utf-8"), body_of(Wire.SMASHSEND, EVENT)
+    )
+
+
+def test_the_dotted_spelling_goes_out_as_it_was_published() -> None:
+    """An event has the name that its publisher gave it."""
+    body = body_of(Wire.SMASHSEND, replace(EVENT, type="contact.created"))
+    assert json.loads(body)["event"] == "contact.created"
