@@ -29,7 +29,7 @@ from posthorn.domain.api_key import Scope, secret_of
 from posthorn.domain.errors import NameNotResolved
 from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings, SweepSettings
 from posthorn.stores.deliveries import Deliveries
-from posthorn.wiring import open_feedback, open_office, open_replayer, open_sweeper
+from posthorn.wiring import open_feedback, open_replayer, open_services, open_sweeper
 from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
@@ -40,7 +40,7 @@ from tests.template import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.delivery.bulk_replay import Replayer
     from posthorn.delivery.sweeper import Sweeper, Swept
     from posthorn.domain.models import Delivery, DeliveryKey
@@ -101,12 +101,12 @@ class Installation:
     topics: Mapping[str, str]
     clock: Clock
     network: Network
-    office: Office
+    services: Services
     settings: DeliverySettings
     feedback_settings: FeedbackSettings
     feedback: Feedback
     replayer: Replayer
-    dice: random.Random
+    random_bytes: random.Random
     sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
     workspace: str
@@ -117,7 +117,7 @@ class Installation:
     answers: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._app = build(ROUTES, lambda: self.office)
+        self._app = build(ROUTES, lambda: self.services)
         self.dispatcher = wiring.dispatcher(self.settings, network=self.network, clock=self.clock)
         self.deliverer = wiring.deliverer(self.settings, network=self.network, clock=self.clock)
         self.deliveries = Deliveries(
@@ -181,7 +181,7 @@ class Installation:
 
     def new_id(self) -> str:
         """Return text that nothing else is called."""
-        return self.office.new_id("test")
+        return self.services.new_id("test")
 
     def new_key(self, *scopes: str, workspace: str | None = None) -> str:
         table = self.tables["ConfigTable"]
@@ -327,7 +327,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             **parameters,
         }
         clock = Clock()
-        dice = random.Random(7)  # noqa: S311 - a test's dice fall the same way every time
+        random_bytes = random.Random(7)  # noqa: S311 - a test's dice fall the same way every time
         names: dict[str, tuple[str, ...]] = {}
 
         def resolver(host: str) -> tuple[str, ...]:
@@ -335,10 +335,10 @@ def running(**parameters: str) -> Iterator[Installation]:
                 raise NameNotResolved(f"DNS knows no IPv4 address of {host}")
             return names[host]
 
-        office = open_office(
+        services = open_services(
             ApiSettings.read(environment("ApiFunction", physical)),
             clock=clock,
-            dice=dice.randbytes,
+            random_bytes=random_bytes.randbytes,
             resolver=resolver,
         )
         workspace, key = create_workspace_key(
@@ -351,11 +351,11 @@ def running(**parameters: str) -> Iterator[Installation]:
             topics=topics,
             clock=clock,
             network=Network(clock),
-            office=office,
+            services=services,
             settings=DeliverySettings.read(environment("DispatchFunction", physical)),
             feedback_settings=feedback_settings,
             feedback=open_feedback(feedback_settings, clock=clock),
-            dice=dice,
+            random_bytes=random_bytes,
             replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
             sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,

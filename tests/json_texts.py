@@ -67,16 +67,16 @@ _values: Final = st.recursive(
 
 
 def _text(value: Any, seed: int) -> str:
-    dice = random.Random(seed)  # noqa: S311 - Hypothesis replays it
-    return f"{_space(dice)}{_spelled(value, dice)}{_space(dice)}"
+    random_bytes = random.Random(seed)  # noqa: S311 - Hypothesis replays it
+    return f"{_space(random_bytes)}{_spelled(value, random_bytes)}{_space(random_bytes)}"
 
 
-def _spelled(value: Any, dice: random.Random) -> str:
+def _spelled(value: Any, random_bytes: random.Random) -> str:
     match value:
         case _Number():
             return str(value)
         case str():
-            return _quoted(value, dice)
+            return _quoted(value, random_bytes)
         case None:
             return "null"
         case bool():
@@ -84,37 +84,37 @@ def _spelled(value: Any, dice: random.Random) -> str:
         case int() | float():
             return repr(value)  # names a float exactly, even one beyond 2**53
         case list():
-            return f"[{','.join(_spaced(_spelled(one, dice), dice) for one in value) or _space(dice)}]"
+            return f"[{','.join(_spaced(_spelled(one, random_bytes), random_bytes) for one in value) or _space(random_bytes)}]"
         case dict():
             members = (
-                f"{_spaced(_quoted(key, dice), dice)}:{_spaced(_spelled(one, dice), dice)}"
+                f"{_spaced(_quoted(key, random_bytes), random_bytes)}:{_spaced(_spelled(one, random_bytes), random_bytes)}"
                 for key, one in value.items()
             )
-            return f"{{{','.join(members) or _space(dice)}}}"
+            return f"{{{','.join(members) or _space(random_bytes)}}}"
         case _:
             raise AssertionError(value)
 
 
-def _quoted(text: str, dice: random.Random) -> str:
-    return f'"{"".join(_character(one, dice) for one in text)}"'
+def _quoted(text: str, random_bytes: random.Random) -> str:
+    return f'"{"".join(_character(one, random_bytes) for one in text)}"'
 
 
-def _character(character: str, dice: random.Random) -> str:
+def _character(character: str, random_bytes: random.Random) -> str:
     utf16 = character.encode("utf-16-be")
     ways = ["".join(f"\\u{utf16[at : at + 2].hex()}" for at in range(0, len(utf16), 2))]
     if character in _SHORT:
         ways.append(_SHORT[character])
     if character >= " " and character not in '"\\':
         ways.append(character)
-    return dice.choice(ways)
+    return random_bytes.choice(ways)
 
 
-def _spaced(text: str, dice: random.Random) -> str:
-    return f"{_space(dice)}{text}{_space(dice)}"
+def _spaced(text: str, random_bytes: random.Random) -> str:
+    return f"{_space(random_bytes)}{text}{_space(random_bytes)}"
 
 
-def _space(dice: random.Random) -> str:
-    return dice.choice(("", "", "", " ", "\n", "\t", "\r\n"))
+def _space(random_bytes: random.Random) -> str:
+    return random_bytes.choice(("", "", "", " ", "\n", "\t", "\r\n"))
 
 
 _seeds: Final = st.integers(0, 2**32 - 1)

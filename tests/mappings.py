@@ -214,14 +214,14 @@ class QueueMapping:
         batch_size: int,
         visibility: int,  # seconds
         max_receives: int,
-        bury: Callable[[Message], None],
+        dead_letter: Callable[[Message], None],
         clock: Callable[[], int],
     ) -> None:
         self._function = function
         self._batch_size = batch_size
         self._visibility_ms = visibility * 1000
         self._max_receives = max_receives
-        self._bury = bury
+        self._bury = dead_letter
         self._clock = clock
         self.messages: list[Message] = []
         self.removed: list[Message] = []

@@ -87,7 +87,7 @@ class Replaying:
         """Write settled deliveries, a second apart; returns their event ids."""
         first = len(self.events)
         made = [
-            new_id(EVENT, now_ms=SINCE_MS + number * 700, entropy=self.posthorn.office.dice(10))
+            new_id(EVENT, now_ms=SINCE_MS + number * 700, entropy=self.posthorn.services.random_bytes(10))
             for number in range(first, first + count)
         ]
         rows = [self._settled(event_id, status, is_test=is_test) for event_id in made]

@@ -99,11 +99,13 @@ class FeedbackSettings:
     """What FeedbackFunction reads."""
 
     store: Store
-    parking_queue_url: str
+    dead_letter_queue_url: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        return cls(store=Store.read(env), parking_queue_url=environment.text(env, "PARKING_QUEUE_URL"))
+        return cls(
+            store=Store.read(env), dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL")
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class ReplaySettings:
     store: Store
     deliver_queue_url: str
     replay_queue_url: str
-    parking_queue_url: str
+    dead_letter_queue_url: str
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -121,7 +123,7 @@ class ReplaySettings:
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
-            parking_queue_url=environment.text(env, "PARKING_QUEUE_URL"),
+            dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
         )
 
 
@@ -152,7 +154,7 @@ class DeliverySettings:
     deliver_queue_url: str
     retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
     retry_delays: tuple[int, int, int]  # seconds, in the same order
-    parking_queue_url: str
+    dead_letter_queue_url: str
     attempt_deadline: float  # seconds
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
@@ -168,7 +170,7 @@ class DeliverySettings:
                 environment.number(env, "SECOND_RETRY_DELAY"),
                 environment.number(env, "THIRD_RETRY_DELAY"),
             ),
-            parking_queue_url=environment.text(env, "PARKING_QUEUE_URL"),
+            dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
             attempt_deadline=float(environment.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),

@@ -39,7 +39,7 @@ def unreadable(row: str, reason: str) -> None:
     log().error("a row cannot be read", extra={"row": row, "reason": reason})
 
 
-class Tally:
+class AttemptCounts:
     """The attempts of one invocation."""
 
     def __init__(self) -> None:

@@ -13,11 +13,11 @@ from posthorn.telemetry import unreadable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posthorn.api.services import Office
-    from posthorn.aws.queues import Parking, Queues
+    from posthorn.api.services import Services
+    from posthorn.aws.queues import DeadLetterQueue, Queues
     from posthorn.delivery.bulk_replay import Replayer
     from posthorn.delivery.dispatcher import Dispatcher
-    from posthorn.delivery.health_monitor import Watch
+    from posthorn.delivery.health_monitor import HealthMonitor
     from posthorn.delivery.sender import Network, Sender
     from posthorn.delivery.sweeper import Sweeper
     from posthorn.delivery.worker import Deliverer
@@ -56,8 +56,8 @@ def dispatcher(
         _deliveries(settings.store),
         _queues(settings),
         _sender(settings, network, clock),
-        watch=_watch(settings, clock),
-        parking=_parking(settings),
+        health_monitor=_health_monitor(settings, clock),
+        dead_letters=_dead_letters(settings),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
     )
@@ -74,8 +74,8 @@ def deliverer(
         _deliveries(settings.store),
         _queues(settings),
         _sender(settings, network, clock),
-        watch=_watch(settings, clock),
-        parking=_parking(settings),
+        health_monitor=_health_monitor(settings, clock),
+        dead_letters=_dead_letters(settings),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
     )
@@ -84,13 +84,13 @@ def deliverer(
 def open_feedback(settings: FeedbackSettings, *, clock: Callable[[], int] = now_ms) -> Feedback:
     from posthorn.email.feedback import Feedback
 
-    return Feedback(_events(settings.store), _parking(settings), clock=clock)
+    return Feedback(_events(settings.store), _dead_letters(settings), clock=clock)
 
 
 def open_replayer(settings: ReplaySettings, *, clock: Callable[[], int] = now_ms) -> Replayer:
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.delivery.bulk_replay import Replayer
-    from posthorn.stores.replay_candidates import Replayable
+    from posthorn.stores.replay_candidates import ReplayCandidates
     from posthorn.stores.replays import Replays
 
     store = settings.store
@@ -98,48 +98,48 @@ def open_replayer(settings: ReplaySettings, *, clock: Callable[[], int] = now_ms
         Replays(client("dynamodb"), store.config_table, retention_days=store.retention_days),
         _endpoints(store),
         _deliveries(store),
-        Replayable(client("dynamodb"), store.deliveries_table),
+        ReplayCandidates(client("dynamodb"), store.deliveries_table),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
         steps=ReplayQueue(client("sqs"), settings.replay_queue_url),
-        parking=_parking(settings),
+        dead_letters=_dead_letters(settings),
         clock=clock,
     )
 
 
 def open_sweeper(settings: SweepSettings, *, clock: Callable[[], int] = now_ms) -> Sweeper:
     from posthorn.delivery.sweeper import Sweeper
-    from posthorn.stores.overdue_deliveries import DueDeliveries
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries
 
     return Sweeper(
-        DueDeliveries(client("dynamodb"), settings.store.deliveries_table),
+        OverdueDeliveries(client("dynamodb"), settings.store.deliveries_table),
         _queues(settings),
         clock=clock,
         grace_ms=settings.grace * 1000,
     )
 
 
-def open_office(
+def open_services(
     settings: ApiSettings,
     *,
     clock: Callable[[], int] = now_ms,
-    dice: Callable[[int], bytes] = secrets.token_bytes,
+    random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     resolver: Resolver | None = None,
-) -> Office:
+) -> Services:
     from posthorn.api.authentication import Keyring
-    from posthorn.api.event_type_registry import Vocabulary
+    from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.stores.api_keys import ApiKeys
     from posthorn.stores.configuration_sets import ConfigurationSets
-    from posthorn.stores.deleted_endpoints import Tombstones
+    from posthorn.stores.deleted_endpoints import DeletedEndpoints
     from posthorn.stores.delivery_counts import DeliveryCounts
     from posthorn.stores.delivery_log import DeliveryLog
     from posthorn.stores.event_log import EventLog
     from posthorn.stores.event_types import EventTypes
     from posthorn.stores.idempotency import Idempotency
-    from posthorn.stores.installation import System
+    from posthorn.stores.installation import InstallationSecrets
     from posthorn.stores.replays import Replays
     from posthorn.transport.addresses import Policy
     from posthorn.transport.names import system_resolver
@@ -148,16 +148,16 @@ def open_office(
     api_keys = ApiKeys(dynamodb, store.config_table)
     sealer, unsealer = Sealer(client("kms"), settings.secrets_key), Unsealer(client("kms"))
     deliveries = _deliveries(store)
-    return Office(
+    return Services(
         keyring=Keyring(api_keys, clock=clock),
         api_keys=api_keys,
-        event_types=Vocabulary(EventTypes(dynamodb, store.config_table), clock=clock),
+        event_types=EventTypeRegistry(EventTypes(dynamodb, store.config_table), clock=clock),
         endpoints=_endpoints(store),
         endpoint_states=_endpoint_states(store),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=_events(store),
         deliveries=deliveries,
-        tombstones=Tombstones(dynamodb, store.config_table, retention_days=store.retention_days),
+        deleted_endpoints=DeletedEndpoints(dynamodb, store.config_table, retention_days=store.retention_days),
         event_log=EventLog(dynamodb, store.events_table, on_unreadable=unreadable),
         delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
         delivery_counts=DeliveryCounts(dynamodb, store.deliveries_table),
@@ -166,18 +166,22 @@ def open_office(
         replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
-        open_email=lru_cache(maxsize=1)(partial(_email_backend, settings, clock, dice)),
-        cursors=Cursors(System(dynamodb, store.config_table), sealer, unsealer, dice=dice),
+        open_email=lru_cache(maxsize=1)(partial(_email_backend, settings, clock, random_bytes)),
+        cursors=Cursors(
+            InstallationSecrets(dynamodb, store.config_table), sealer, unsealer, random_bytes=random_bytes
+        ),
         sealer=sealer,
         unsealer=unsealer,
         policy=Policy(allow_private=store.allow_private_targets, own_hosts=settings.api_hosts),
         resolver=resolver or system_resolver,
         clock=clock,
-        dice=dice,
+        random_bytes=random_bytes,
     )
 
 
-def _email_backend(settings: ApiSettings, clock: Callable[[], int], dice: Callable[[int], bytes]) -> Backend:
+def _email_backend(
+    settings: ApiSettings, clock: Callable[[], int], random_bytes: Callable[[int], bytes]
+) -> Backend:
     from posthorn.settings import EmailBackend
 
     topic = settings.feedback_topic
@@ -188,7 +192,7 @@ def _email_backend(settings: ApiSettings, clock: Callable[[], int], dice: Callab
         return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
     from posthorn.email.simulator import SimulatorBackend
 
-    return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, dice=dice)
+    return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)
 
 
 def _endpoints(store: Store) -> Endpoints:
@@ -223,10 +227,10 @@ def _queues(settings: DeliverySettings | SweepSettings) -> Queues:
     return Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls)
 
 
-def _parking(settings: DeliverySettings | FeedbackSettings | ReplaySettings) -> Parking:
-    from posthorn.aws.queues import Parking
+def _dead_letters(settings: DeliverySettings | FeedbackSettings | ReplaySettings) -> DeadLetterQueue:
+    from posthorn.aws.queues import DeadLetterQueue
 
-    return Parking(client("sqs"), settings.parking_queue_url)
+    return DeadLetterQueue(client("sqs"), settings.dead_letter_queue_url)
 
 
 def _sender(settings: DeliverySettings, network: Network, clock: Callable[[], int]) -> Sender:
@@ -236,9 +240,9 @@ def _sender(settings: DeliverySettings, network: Network, clock: Callable[[], in
     return Sender(network, Unsealer(client("kms")), settings, clock=clock)
 
 
-def _watch(settings: DeliverySettings, clock: Callable[[], int]) -> Watch:
-    from posthorn.delivery.health_monitor import Watch
+def _health_monitor(settings: DeliverySettings, clock: Callable[[], int]) -> HealthMonitor:
+    from posthorn.delivery.health_monitor import HealthMonitor
     from posthorn.stores.delivery_counts import DeliveryCounts
 
     counts = DeliveryCounts(client("dynamodb"), settings.store.deliveries_table)
-    return Watch(_endpoint_states(settings.store), counts, clock=clock)
+    return HealthMonitor(_endpoint_states(settings.store), counts, clock=clock)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.demo import mails, webhooks
 from infra.demo.api import Api, UnexpectedAnswer
-from infra.demo.play import Surprise
+from infra.demo.play import DemoFailed
 from infra.local.errors import LocalStackError
 from infra.local.places import STATE
 from infra.local.stack import running_stack
@@ -30,7 +30,7 @@ def main() -> int:
     try:
         with running_stack(PARAMETERS, state_directory=STATE / "demo") as stack:
             _show(stack)
-    except (Surprise, UnexpectedAnswer, LocalStackError) as error:
+    except (DemoFailed, UnexpectedAnswer, LocalStackError) as error:
         print(f"\nNot as it should be: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@ import queue
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.demo.play import Surprise, check_signatures, next_arrival
+from infra.demo.play import DemoFailed, check_signatures, next_arrival
 from infra.demo.receivers import EMAIL, Arrival, Receiver, listening
 from infra.demo.timeline import Timeline
 
@@ -32,7 +32,7 @@ def play(api: Api) -> None:
         timeline = Timeline()
         _make_calls(api, timeline, receiver)
         mails = {_send(api, timeline, address): address for address in EXPECTED}
-        _watch(arrivals, timeline, mails)
+        _health_monitor(arrivals, timeline, mails)
 
 
 def _make_calls(api: Api, timeline: Timeline, receiver: Receiver) -> None:
@@ -75,7 +75,7 @@ def _send(api: Api, timeline: Timeline, address: str) -> str:
     return message_id
 
 
-def _watch(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict[str, str]) -> None:
+def _health_monitor(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict[str, str]) -> None:
     """Show every event as it arrives, and check that it is about a mail of ours and was to be expected."""
     waiting = {address: Counter(events) for address, events in EXPECTED.items()}
     while any(count.total() for count in waiting.values()):
@@ -84,7 +84,7 @@ def _watch(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict
         timeline.told(arrival, address)
         check_signatures(arrival)
         if not address or not waiting[address][arrival.event]:
-            raise Surprise(f"{arrival.event} about {address or 'an unknown mail'} was not to be expected")
+            raise DemoFailed(f"{arrival.event} about {address or 'an unknown mail'} was not to be expected")
         waiting[address][arrival.event] -= 1
 
 

@@ -12,7 +12,7 @@ PATIENCE: Final = 60.0
 """Seconds to wait for the next thing to happen."""
 
 
-class Surprise(Exception):
+class DemoFailed(Exception):
     """Something went otherwise than the demo says it does."""
 
 
@@ -21,10 +21,10 @@ def next_arrival(arrivals: queue.SimpleQueue[Arrival]) -> Arrival:
     try:
         return arrivals.get(timeout=PATIENCE)
     except queue.Empty:
-        raise Surprise(f"nothing arrived for {PATIENCE:.0f} s") from None
+        raise DemoFailed(f"nothing arrived for {PATIENCE:.0f} s") from None
 
 
 def check_signatures(arrival: Arrival) -> None:
     """Insist that both ways to verify a delivery accept it."""
     if not (arrival.published_check and arrival.library_check):
-        raise Surprise(f"a signature at {arrival.receiver} does not fit")
+        raise DemoFailed(f"a signature at {arrival.receiver} does not fit")

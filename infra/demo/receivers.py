@@ -38,7 +38,7 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class ReceiverKind:
     """What differs between a receiver of webhooks and one of email events."""
 
     event_of: Callable[[dict[str, Any]], str]
@@ -49,11 +49,11 @@ class Receiver:
     """A web server that gives the answers it was told to, and the last of them from then on."""
 
     def __init__(
-        self, name: str, face: Face, answers: Sequence[int], report: Callable[[Arrival], object]
+        self, name: str, kind: ReceiverKind, answers: Sequence[int], report: Callable[[Arrival], object]
     ) -> None:
         self.name = name
         self.secret = ""  # known once the endpoint is registered
-        self._face = face
+        self._kind = kind
         self._answers = answers
         self._report = report
         self._seen: Counter[str] = Counter()
@@ -75,10 +75,10 @@ class Receiver:
             receiver=self.name,
             at=time.monotonic(),
             event_id=event_id,
-            event=self._face.event_of(payload),
+            event=self._kind.event_of(payload),
             attempt=attempt,
             payload=payload,
-            published_check=self._face.published_check(body, headers, self.secret),
+            published_check=self._kind.published_check(body, headers, self.secret),
             library_check=_library_check(body, headers, self.secret),
             answer=self._answers[min(attempt, len(self._answers)) - 1],
         )
@@ -132,8 +132,8 @@ def _email_check(body: bytes, headers: Any, secret: str) -> bool:
     return hmac.compare_digest(expected, headers.get("x-splashify-signature", ""))
 
 
-WEBHOOK: Final = Face(event_of=lambda payload: payload["event"], published_check=_webhook_check)
-EMAIL: Final = Face(event_of=lambda payload: payload["eventType"], published_check=_email_check)
+WEBHOOK: Final = ReceiverKind(event_of=lambda payload: payload["event"], published_check=_webhook_check)
+EMAIL: Final = ReceiverKind(event_of=lambda payload: payload["eventType"], published_check=_email_check)
 
 
 def _library_check(body: bytes, headers: Any, secret: str) -> bool:

@@ -6,7 +6,7 @@ import queue
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.demo.play import PATIENCE, Surprise, check_signatures, next_arrival
+from infra.demo.play import PATIENCE, DemoFailed, check_signatures, next_arrival
 from infra.demo.receivers import WEBHOOK, Arrival, Receiver, listening
 from infra.demo.timeline import Timeline
 
@@ -62,7 +62,7 @@ def play(api: Api) -> None:
             published[answer["event"]["id"]] = event
             timeline.say("you", f"POST /v1/events    {event['event']} is {answer['event']['id']}")
         expected = len(STEADY_ANSWERS) * 2 + len(MOODY_ANSWERS)
-        _watch(arrivals, timeline, published, expected)
+        _health_monitor(arrivals, timeline, published, expected)
     _read_back(api, timeline, webhooks, published)
 
 
@@ -74,7 +74,7 @@ def _register(api: Api, timeline: Timeline, receiver: Receiver, events: list[str
     return webhook_id
 
 
-def _watch(
+def _health_monitor(
     arrivals: queue.SimpleQueue[Arrival],
     timeline: Timeline,
     published: dict[str, dict[str, Any]],
@@ -88,10 +88,10 @@ def _watch(
         timeline.arrived(arrival, DELAYS[arrival.attempt - 1] if failed else None)
         check_signatures(arrival)
         if arrival.payload != published.get(arrival.event_id):
-            raise Surprise(f"{arrival.receiver} got something that was not published")
+            raise DemoFailed(f"{arrival.receiver} got something that was not published")
         key = (arrival.receiver, arrival.event_id)
         if arrival.attempt > 1 and arrival.at - last[key] < DELAYS[arrival.attempt - 2]:
-            raise Surprise(f"attempt {arrival.attempt} at {arrival.receiver} came too early")
+            raise DemoFailed(f"attempt {arrival.attempt} at {arrival.receiver} came too early")
         last[key] = arrival.at
 
 
@@ -120,9 +120,9 @@ def _read_back(
                 f" ({', '.join(map(str, statuses))})",
             )
             if delivery["status"] != "delivered":
-                raise Surprise(f"{event['event']} at {name} is {delivery['status']}")
+                raise DemoFailed(f"{event['event']} at {name} is {delivery['status']}")
     if found != wanted:
-        raise Surprise(f"the API tells of {found}, but {wanted} is what happened")
+        raise DemoFailed(f"the API tells of {found}, but {wanted} is what happened")
 
 
 def _settled(api: Api, event_id: str) -> list[dict[str, Any]]:
@@ -135,5 +135,5 @@ def _settled(api: Api, event_id: str) -> list[dict[str, Any]]:
         if deliveries and all(delivery["status"] in {"delivered", "failed"} for delivery in deliveries):
             return deliveries
         if time.monotonic() > deadline:
-            raise Surprise(f"the deliveries of {event_id} did not settle: {deliveries}")
+            raise DemoFailed(f"the deliveries of {event_id} did not settle: {deliveries}")
         time.sleep(0.2)

@@ -6,13 +6,13 @@ from infra.openapi.log_shapes import log_contents, replay_contents
 from infra.openapi.schema import BOOL, TEXT, TIME, object_of, ref
 from infra.openapi.shapes import EVENT
 from posthorn.api.routes.configuration_sets import PATH as SETS
-from posthorn.api.routes.endpoint_kinds import DESTINATIONS as DESTINATION_FACE
-from posthorn.api.routes.endpoint_kinds import FACES, WEBHOOKS
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS as EVENT_DESTINATIONS
+from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS
 from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
 
 CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     **replay_contents(WEBHOOKS, "Replay"),
-    **replay_contents(DESTINATION_FACE, "EventDestinationReplay"),
+    **replay_contents(EVENT_DESTINATIONS, "EventDestinationReplay"),
     "GET /v1/webhooks": (
         "200",
         object_of({"webhooks": {"type": "array", "items": ref("Webhook")}}, {"nextCursor": TEXT}),
@@ -68,7 +68,11 @@ CONTENT: Final[dict[str, tuple[str, dict[str, Any]]]] = {
             }
         ),
     ),
-    **{operation: content for face in FACES for operation, content in log_contents(face).items()},
+    **{
+        operation: content
+        for resource in ENDPOINT_RESOURCES
+        for operation, content in log_contents(resource).items()
+    },
     f"GET {SETS}": (
         "200",
         object_of(

@@ -3,22 +3,22 @@
 from typing import Any, Final
 
 from infra.openapi.schema import BOOL, COUNT, TEXT, TEXTS, TIME, either, object_of, ref
-from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, Face
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, EndpointResource
 from posthorn.domain.models import Failure, Reason, Status
-from posthorn.domain.replay_job import JobState, Wanted
+from posthorn.domain.replay_job import JobState, ReplaySelection
 
 UNREADABLE: Final = {"unreadable": {"const": True}}
 _NAMES: Final = {WEBHOOKS: "Webhook", DESTINATIONS: "EventDestination"}
 
 
-def standing_of(face: Face) -> tuple[dict[str, Any], dict[str, Any]]:
+def standing_of(resource: EndpointResource) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what is always there and what may be, of where a delivery stands."""
     always = {"status": {"type": "string", "enum": list(Status)}, "attempt_count": COUNT}
     maybe = {"reason": {"type": "string", "enum": list(Reason)}, "next_attempt_at": TIME}
-    return face.write(always), face.write(maybe)
+    return resource.write(always), resource.write(maybe)
 
 
-def attempt_shape(face: Face, whole: dict[str, Any] | None = None) -> dict[str, Any]:
+def attempt_shape(resource: EndpointResource, whole: dict[str, Any] | None = None) -> dict[str, Any]:
     always = {
         "attempt": {"type": "integer", "minimum": 1},
         "generation": {"type": "integer", "minimum": 1},
@@ -30,15 +30,15 @@ def attempt_shape(face: Face, whole: dict[str, Any] | None = None) -> dict[str, 
         "failure": {"type": "string", "enum": list(Failure)},
         "error": {"type": ["string", "null"]},
     }
-    return object_of(face.write({**always, **(whole or {})}), maybe)
+    return object_of(resource.write({**always, **(whole or {})}), maybe)
 
 
-def log_shapes(face: Face) -> dict[str, Any]:
+def log_shapes(resource: EndpointResource) -> dict[str, Any]:
     """Describe the delivery log as one face writes it."""
-    name = _NAMES[face]
-    standing, maybe = standing_of(face)
+    name = _NAMES[resource]
+    standing, maybe = standing_of(resource)
     entry = {
-        **face.write(
+        **resource.write(
             {
                 "event_id": TEXT,
                 "event": TEXT,
@@ -49,10 +49,10 @@ def log_shapes(face: Face) -> dict[str, Any]:
         ),
         **standing,
     }
-    maybe |= face.write({"replay": TEXT, "last_attempt": attempt_shape(face)})
+    maybe |= resource.write({"replay": TEXT, "last_attempt": attempt_shape(resource)})
     timings = dict.fromkeys(("dns", "connect", "tls", "first_byte", "total"), COUNT)
     whole = {
-        "timings": object_of(face.write(timings)),
+        "timings": object_of(resource.write(timings)),
         "address": {"type": ["string", "null"]},
         "request": either(
             object_of(
@@ -69,15 +69,15 @@ def log_shapes(face: Face) -> dict[str, Any]:
             object_of({"status": {"type": "integer"}, "headers": TEXTS, "body": TEXT}), {"type": "null"}
         ),
     }
-    detail = face.write(
+    detail = resource.write(
         {
-            "attempts": {"type": "array", "items": attempt_shape(face, whole)},
+            "attempts": {"type": "array", "items": attempt_shape(resource, whole)},
             "request_body": {"type": ["string", "null"]},
             "curl": {"type": ["string", "null"]},
             "notes": {"type": "array", "items": TEXT},
         }
     )
-    unreadable = face.write({"event_id": TEXT, "created_at": TIME, **UNREADABLE})
+    unreadable = resource.write({"event_id": TEXT, "created_at": TIME, **UNREADABLE})
     return {
         f"{name}Delivery": object_of(entry, maybe),
         f"{name}DeliveryInList": either(ref(f"{name}Delivery"), object_of(unreadable)),
@@ -85,23 +85,23 @@ def log_shapes(face: Face) -> dict[str, Any]:
     }
 
 
-def log_contents(face: Face) -> dict[str, tuple[str, dict[str, Any]]]:
-    name, deliveries = _NAMES[face], f"{face.path}/deliveries"
+def log_contents(resource: EndpointResource) -> dict[str, tuple[str, dict[str, Any]]]:
+    name, deliveries = _NAMES[resource], f"{resource.path}/deliveries"
     return {
         f"GET {deliveries}": (
             "200",
             object_of(
                 {"deliveries": {"type": "array", "items": ref(f"{name}DeliveryInList")}},
-                face.write({"next_cursor": TEXT}),
+                resource.write({"next_cursor": TEXT}),
             ),
         ),
         f"GET {deliveries}/{{eventId}}": ("200", object_of({"delivery": ref(f"{name}DeliveryInFull")})),
         f"POST {deliveries}/{{eventId}}/replay": ("202", object_of({"delivery": ref(f"{name}Delivery")})),
-        f"POST {face.path}/test": ("202", object_of({"event": ref("AcceptedEvent")})),
+        f"POST {resource.path}/test": ("202", object_of({"event": ref("AcceptedEvent")})),
     }
 
 
-def replay_shape(face: Face) -> dict[str, Any]:
+def replay_shape(resource: EndpointResource) -> dict[str, Any]:
     """Describe a bulk replay in one face's spelling."""
     count = {"type": "integer", "minimum": 0}
     counts = {
@@ -116,7 +116,7 @@ def replay_shape(face: Face) -> dict[str, Any]:
         "dry_run": {"type": "boolean"},
         "since": TIME,
         "until": TIME,
-        "status": {"type": "string", "enum": list(Wanted)},
+        "status": {"type": "string", "enum": list(ReplaySelection)},
         "counts": object_of(counts),
         "progress": object_of(progress),
         "created_at": TIME,
@@ -124,14 +124,14 @@ def replay_shape(face: Face) -> dict[str, Any]:
     }
     reasons = [Reason.ENDPOINT_DISABLED, Reason.ENDPOINT_DELETED]
     optional = {"reason": {"type": "string", "enum": reasons}, "finished_at": TIME}
-    return object_of(face.write(required), face.write(optional))
+    return object_of(resource.write(required), resource.write(optional))
 
 
-def replay_contents(face: Face, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
-    one, path = object_of({"replay": ref(name)}), f"{face.path}/replays"
+def replay_contents(resource: EndpointResource, name: str) -> dict[str, tuple[str, dict[str, Any]]]:
+    one, path = object_of({"replay": ref(name)}), f"{resource.path}/replays"
     many = {"type": "array", "items": ref(name)}
     return {
-        f"GET {path}": ("200", object_of({"replays": many}, face.write({"next_cursor": TEXT}))),
+        f"GET {path}": ("200", object_of({"replays": many}, resource.write({"next_cursor": TEXT}))),
         f"POST {path}": ("202", one),
         f"GET {path}/{{replayId}}": ("200", one),
         f"POST {path}/{{replayId}}/cancel": ("200", one),

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from infra.openapi.log_shapes import UNREADABLE, attempt_shape, log_shapes, replay_shape, standing_of
 from infra.openapi.schema import BOOL, OBJECT, TEXT, TIME, TIME_OR_NULL, either, object_of, ref
-from posthorn.api.routes.endpoint_kinds import DESTINATIONS as DESTINATION_FACE
-from posthorn.api.routes.endpoint_kinds import FACES, WEBHOOKS
-from posthorn.api.routes.match_explanations import Why
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS as EVENT_DESTINATIONS
+from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS
+from posthorn.api.routes.match_explanations import MatchReason
 from posthorn.domain.api_key import KeyState, Scope
 from posthorn.domain.models import DisabledReason, Health, Suppression
 
@@ -87,7 +87,7 @@ ANSWERS: Final[dict[str, Any]] = {
         {
             "webhookId": TEXT,
             "matched": BOOL,
-            "reason": {"type": "string", "enum": list(Why)},
+            "reason": {"type": "string", "enum": list(MatchReason)},
             "explanation": TEXT,
             "createdAt": TIME,
         },
@@ -98,7 +98,7 @@ ANSWERS: Final[dict[str, Any]] = {
             "delivery": either(object_of(*standing_of(WEBHOOKS)), object_of(UNREADABLE)),
         },
     ),
-    **{name: schema for face in FACES for name, schema in log_shapes(face).items()},
+    **{name: schema for resource in ENDPOINT_RESOURCES for name, schema in log_shapes(resource).items()},
     "ConfigurationSet": object_of(
         {
             "config_set_id": TEXT,
@@ -129,7 +129,7 @@ ANSWERS: Final[dict[str, Any]] = {
         _API_KEY, {"key": {"type": "string", "description": "Shown once: only its hash is stored."}}
     ),
     "Replay": replay_shape(WEBHOOKS),
-    "EventDestinationReplay": replay_shape(DESTINATION_FACE),
+    "EventDestinationReplay": replay_shape(EVENT_DESTINATIONS),
     "EmailEvent": {
         "type": "object",
         "description": "SES's event JSON; the third key is named after the event.",

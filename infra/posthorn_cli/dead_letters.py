@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.queues import ReplayQueue, read_step, read_task
+from posthorn.aws.queues import ReplayQueue, read_message, read_step
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id
@@ -40,7 +40,7 @@ _RECEIVED_TOO_OFTEN: Final = "given up on after five receives"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A message on a dead-letter queue, as far as it can be understood."""
 
     kind: str
@@ -101,7 +101,7 @@ def go_through(
     return handled
 
 
-def read(place: Installed, queue: str, body: str) -> Letter:
+def read(place: Installed, queue: str, body: str) -> DeadLetter:
     """Understand a message by what it holds; whatever was parked says why itself."""
     found = _object(body)
     if "DDBStreamBatchInfo" in found:
@@ -125,39 +125,45 @@ def read(place: Installed, queue: str, body: str) -> Letter:
     return _attempt(place, body, "attempt", _RECEIVED_TOO_OFTEN)
 
 
-def _step(place: Installed, body: str, kind: str, reason: str) -> Letter:
+def _step(place: Installed, body: str, kind: str, reason: str) -> DeadLetter:
     try:
         step = read_step(body)
     except Malformed:
-        return Letter(kind, "-", reason)
+        return DeadLetter(kind, "-", reason)
     queue = ReplayQueue(place.sqs, place.queue_url("ReplayQueue"))
-    return Letter(kind, f"{step.replay_id} of {step.endpoint_id}", reason, lambda: queue.send(step))
+    return DeadLetter(kind, f"{step.replay_id} of {step.endpoint_id}", reason, lambda: queue.send(step))
 
 
-def _attempt(place: Installed, body: str, kind: str, reason: str) -> Letter:
+def _attempt(place: Installed, body: str, kind: str, reason: str) -> DeadLetter:
     try:
-        task = read_task(body)
+        message = read_message(body)
     except Malformed as error:
-        return Letter(kind, "-", reason if kind != "attempt" else str(error))
-    about = f"{task.key.event_id} at {task.key.endpoint_id}, attempt {task.attempt}"
-    return Letter(kind, about, reason, lambda: place.queues.enqueue(task, due_at=None, now_ms=place.clock()))
+        return DeadLetter(kind, "-", reason if kind != "attempt" else str(error))
+    about = f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}"
+    return DeadLetter(
+        kind, about, reason, lambda: place.queues.enqueue(message, due_at=None, now_ms=place.clock())
+    )
 
 
-def _notification(place: Installed, body: str, kind: str, reason: str, parked: Mapping[str, Any]) -> Letter:
+def _notification(
+    place: Installed, body: str, kind: str, reason: str, parked: Mapping[str, Any]
+) -> DeadLetter:
     def send() -> None:
         place.sqs.send_message(QueueUrl=place.queue_url("FeedbackQueue"), MessageBody=body)
 
-    return Letter(kind, str(parked.get("message_id", "-"))[:100], reason, send if body else None)
+    return DeadLetter(kind, str(parked.get("message_id", "-"))[:100], reason, send if body else None)
 
 
-def _stream_record(place: Installed, found: Mapping[str, Any], reason: str) -> Letter:
+def _stream_record(place: Installed, found: Mapping[str, Any], reason: str) -> DeadLetter:
     about = f"record {str(found.get('sequence_number', '-'))[:40]}"
     with suppress(KeyError, TypeError, AttributeError):
         keys = found["keys"]
         event_id, (channel, _, _) = keys["sk"]["S"], keys["pk"]["S"].rpartition("#")
         if is_id(event_id, EVENT) and channel:
-            return Letter("stream record", f"{event_id} of {channel}", reason, _one(place, channel, event_id))
-    return Letter("stream record", about, reason)
+            return DeadLetter(
+                "stream record", f"{event_id} of {channel}", reason, _one(place, channel, event_id)
+            )
+    return DeadLetter("stream record", about, reason)
 
 
 def _one(place: Installed, channel: str, event_id: str) -> Callable[[], None]:
@@ -168,7 +174,7 @@ def _one(place: Installed, channel: str, event_id: str) -> Callable[[], None]:
     return move
 
 
-def _stream_batch(place: Installed, found: Mapping[str, Any]) -> Letter:
+def _stream_batch(place: Installed, found: Mapping[str, Any]) -> DeadLetter:
     """Read what Lambda writes when a mapping gives up: where the records lay, and not what was in them."""
     batch, context = found["DDBStreamBatchInfo"], found.get("requestContext", {})
     try:
@@ -179,14 +185,14 @@ def _stream_batch(place: Installed, found: Mapping[str, Any]) -> Letter:
             f" of {batch['shardId']}; posthorn redispatch --since {rfc3339(since)} --until {rfc3339(until)}"
         )
     except (KeyError, TypeError, ValueError):
-        return Letter("stream batch", "-", "what Lambda wrote about it cannot be read")
+        return DeadLetter("stream batch", "-", "what Lambda wrote about it cannot be read")
 
     def move() -> None:
         tally = redispatch(place, since_ms=since, until_ms=until, dry_run=False, progress=lambda _: None)
         if tally.failed:
             raise Malformed("not all of it could be queued")
 
-    return Letter("stream batch", about, str(context.get("condition", ""))[:200], move)
+    return DeadLetter("stream batch", about, str(context.get("condition", ""))[:200], move)
 
 
 def _receive(place: Installed, url: str, wait_seconds: int) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from posthorn.aws.queues import Queues
-from posthorn.delivery.enqueue import Backlog
+from posthorn.delivery.enqueue import DeliveryEnqueuer
 from posthorn.domain.clock import now_ms
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
@@ -76,8 +76,8 @@ class Installed:
         return Queues(self.sqs, self.queue_url("DeliverQueue"), retries)
 
     @cached_property
-    def backlog(self) -> Backlog:
-        return Backlog(self.deliveries, self.queues, clock=self.clock)
+    def enqueuer(self) -> DeliveryEnqueuer:
+        return DeliveryEnqueuer(self.deliveries, self.queues, clock=self.clock)
 
     @property
     def _retention_days(self) -> int:

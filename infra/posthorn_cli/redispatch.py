@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthorn.aws.clients import call, threads
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, made_at
-from posthorn.domain.matching import Audience
+from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Event
 from posthorn.stores import batches, endpoint_rows, items
 from posthorn.stores.items import s
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Tally:
+class RedispatchCounts:
     """What was found and done; in a dry run, what would be."""
 
     channels: int = 0
@@ -35,43 +35,48 @@ class Tally:
 
 def redispatch(
     place: Installed, *, since_ms: int, until_ms: int, dry_run: bool, progress: Callable[[str], None]
-) -> Tally:
+) -> RedispatchCounts:
     """Queue what the events of a window lack, both ends included.
 
     Reads the events of the channels that have endpoints, and of those the window only: what it costs depends
     on the window and not on the table.
     """
-    tally = Tally()
+    counts = RedispatchCounts()
     channels = _channels(place)
     for channel in channels:
         endpoints = place.endpoints.of_channel(channel)
-        for page in _events_of(place, channel, since_ms, until_ms, tally):
-            _complete(place, page, endpoints, tally, dry_run=dry_run)
-        tally.channels += 1
-        if tally.channels % 100 == 0:
-            progress(f"{tally.channels} of {len(channels)} channels, {tally.missing} deliveries missing")
-    return tally
+        for page in _events_of(place, channel, since_ms, until_ms, counts):
+            _complete(place, page, endpoints, counts, dry_run=dry_run)
+        counts.channels += 1
+        if counts.channels % 100 == 0:
+            progress(f"{counts.channels} of {len(channels)} channels, {counts.missing} deliveries missing")
+    return counts
 
 
-def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bool) -> Tally:
+def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bool) -> RedispatchCounts:
     """Queue what one event lacks; `Malformed` when there is no such event, or none that can be read."""
     event = place.events.get(channel, event_id)
     if event is None:
         raise Malformed("the event is gone")
-    tally = Tally(channels=1, events=1)
-    _complete(place, [event], place.endpoints.of_channel(channel), tally, dry_run=dry_run)
-    return tally
+    counts = RedispatchCounts(channels=1, events=1)
+    _complete(place, [event], place.endpoints.of_channel(channel), counts, dry_run=dry_run)
+    return counts
 
 
 def _complete(
-    place: Installed, events: Sequence[Event], endpoints: Sequence[Endpoint], tally: Tally, *, dry_run: bool
+    place: Installed,
+    events: Sequence[Event],
+    endpoints: Sequence[Endpoint],
+    counts: RedispatchCounts,
+    *,
+    dry_run: bool,
 ) -> None:
     wanted: dict[DeliveryKey, tuple[Event, Endpoint]] = {}
     for event in events:
         try:
-            listening = Audience(endpoints).of(event)
+            listening = Subscribers(endpoints).of(event)
         except RefusedEventType:
-            tally.unreadable += 1
+            counts.unreadable += 1
             continue
         for endpoint in listening:
             if endpoint.created_at <= made_at(event.id):  # it did not listen yet
@@ -80,14 +85,14 @@ def _complete(
     if unknown:
         raise Unavailable("batch_get_item", "UnprocessedKeys")
     missing = [pair for key, pair in wanted.items() if key not in found]
-    tally.missing += len(missing)
+    counts.missing += len(missing)
     if dry_run:
         return
     for chunk in batches.chunks(missing, batches.READ_LIMIT):
         # a disabled endpoint's too: DeliverFunction gives the reason in the row
-        added = place.backlog.add(chunk)
-        tally.queued += len(added.waiting)
-        tally.failed += len(added.failed)
+        enqueued = place.enqueuer.enqueue(chunk)
+        counts.queued += len(enqueued.queued)
+        counts.failed += len(enqueued.failed)
 
 
 def _channels(place: Installed) -> list[str]:
@@ -111,7 +116,7 @@ def _channels(place: Installed) -> list[str]:
 
 
 def _events_of(
-    place: Installed, channel: str, since_ms: int, until_ms: int, tally: Tally
+    place: Installed, channel: str, since_ms: int, until_ms: int, counts: RedispatchCounts
 ) -> Iterator[list[Event]]:
     """Yield the events of a channel without their data, a page of a shard at a time."""
     window = {
@@ -131,11 +136,11 @@ def _events_of(
                 shards.append((shard, {"ExclusiveStartKey": page["LastEvaluatedKey"]}))
             found: list[Event] = []
             for item in page["Items"]:
-                tally.events += 1
+                counts.events += 1
                 try:
-                    found.append(_headline(channel, item))
+                    found.append(_summary(channel, item))
                 except Malformed:
-                    tally.unreadable += 1
+                    counts.unreadable += 1
             yield found
 
 
@@ -152,7 +157,7 @@ def _page(place: Installed, shard: str, window: dict[str, Any], options: dict[st
     )
 
 
-def _headline(channel: str, item: Any) -> Event:
+def _summary(channel: str, item: Any) -> Event:
     if (version := items.number(item, "v")) > ROW_VERSION:
         raise Malformed(f"version {version} of an event's row is not known")
     return Event(

@@ -26,7 +26,7 @@ _BOTO3: Final = "import boto3\nfor name in ('dynamodb', 'kms', 'sqs'): boto3.cli
 _HANDLERS: Final = {
     "dispatch": "from posthorn.handlers.dispatch import dispatcher; dispatcher()",
     "deliver": "from posthorn.handlers.deliver import deliverer; deliverer()",
-    "api": "from posthorn.handlers.api import _app, office; _app(); office()",
+    "api": "from posthorn.handlers.api import _app, services; _app(); services()",
 }
 _IMPORTED: Final = re.compile(r"import time:\s*(\d+) \|\s*\d+ \| *(\S+)")
 

@@ -46,7 +46,7 @@ def signed(stage: Stage, events: Sequence[Event], count: int, *, path: str) -> l
     dispatcher = dispatch.dispatcher()
     batch = _Batch()
     dispatcher._read(batch, stage.records(events)["Records"])
-    jobs = dispatcher._jobs(batch)
+    jobs = dispatcher._plan(batch)
     secrets = dispatcher._sender.unseal(job.endpoint for job in jobs)
     posts = [post for _, post in dispatcher._sender._posts(jobs, secrets, [])]
     if len(posts) != count or any(post.target.path != path for post in posts):

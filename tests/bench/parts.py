@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from posthorn.aws import clients
 from posthorn.delivery.dispatcher import _Batch
+from posthorn.domain.clock import now_ms
 from posthorn.domain.models import DeliveryKey
 from posthorn.handlers import dispatch
 from posthorn.stores import batches
-from posthorn.telemetry import Tally
+from posthorn.telemetry import AttemptCounts
 from tests.bench.deliveries import dispatching, hosts
 from tests.bench.floor import Floor, Plain
 from tests.bench.measure import ratio, take_turns
@@ -30,12 +31,12 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
     records = stage.records(stage.events(100, size=1024))["Records"]
     batch = _Batch()
     dispatcher._read(batch, records)
-    jobs = dispatcher._jobs(batch)
+    jobs = dispatcher._plan(batch)
     unseen = [DeliveryKey(jobs[0].endpoint.id, event.id) for event in stage.events(100, size=1024)]
     secrets = dispatcher._sender.unseal(job.endpoint for job in jobs)
     posts = list(dispatcher._sender._posts(jobs, secrets, []))
-    made = list(dispatcher._sender.send(jobs, secrets))
-    rows = [one.delivery for one in made]
+    result = list(dispatcher._sender.send(jobs, secrets))
+    rows = [one.delivery() for one in result]
     plain = [
         Plain(post.target.host, post.target.port, post.target.url, post.headers, post.body)
         for _, post in posts
@@ -49,19 +50,19 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
             dynamodb.get_item(TableName="empty", Key=key)
 
     def log_line() -> None:
-        tally = Tally()
-        for one in made:
-            tally.add(one.delivery, one.attempt, one.host)
-        tally.write()
+        counts = AttemptCounts()
+        for one in result:
+            counts.add(one.delivery(), one.attempt, one.host)
+        counts.write()
 
     def write_rows() -> None:
         for chunk in batches.chunks(rows, batches.WRITE_LIMIT):
-            dispatcher._put_all(list(chunk))
+            dispatcher._deliveries.put_all(list(chunk), now_ms=now_ms())
 
     steps: dict[str, Callable[[], object]] = {
         "the bare loop": lambda: floor.send(plain),
         "read 100 stream records": lambda: dispatcher._read(_Batch(), records),
-        "read the endpoints, match them": lambda: dispatcher._jobs(batch),
+        "read the endpoints, match them": lambda: dispatcher._plan(batch),
         "look for 100 rows that are not there": lambda: dispatcher._deliveries.get_many(unseen),
         "write bodies, sign": lambda: list(dispatcher._sender._posts(jobs, secrets, [])),
         "send, and read the answers": lambda: list(
@@ -72,14 +73,14 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
         "(six calls of boto3 that carry nothing)": empty_calls,
     }
 
-    def repeated(step: Callable[[], object]) -> Contender:
+    def repeated(transition: Callable[[], object]) -> Contender:
         def run() -> int:
-            step()
+            transition()
             return 1
 
         return lambda: run
 
-    contenders = {name: repeated(step) for name, step in steps.items()}
+    contenders = {name: repeated(transition) for name, transition in steps.items()}
     whole = dispatching(stage, lambda: stage.events(100, size=1024), units=1)
     series = take_turns({**contenders, "the whole, as the handler": whole}, rounds=rounds)
     floor.close()

@@ -28,16 +28,16 @@ def dying_workers(emulator: int, functions: Collection[str], seed: int) -> Itera
 
     `emulator` is the process whose children the workers are; nothing else is touched.
     """
-    dice, done, died = random.Random(seed), threading.Event(), Counter[str]()  # noqa: S311 - it gambles, it guards nothing
+    random_bytes, done, died = random.Random(seed), threading.Event(), Counter[str]()  # noqa: S311 - it gambles, it guards nothing
 
     def kill() -> None:
-        while died.total() < DEATHS and not done.wait(dice.uniform(*PAUSE)):
+        while died.total() < DEATHS and not done.wait(random_bytes.uniform(*PAUSE)):
             workers = [
                 found for found in _workers(emulator) if found[1] in functions and _age(found[0]) > CHILDHOOD
             ]
             if not workers:
                 continue
-            process, function = dice.choice(workers)
+            process, function = random_bytes.choice(workers)
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:

@@ -67,11 +67,11 @@ def _ids(posthorn: Installation) -> dict[str, str]:
 
 def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
     """Let the event be on both channels, and over at both endpoints."""
-    event = posthorn.office.events.get(posthorn.workspace, ids["eventId"])
+    event = posthorn.services.events.get(posthorn.workspace, ids["eventId"])
     assert event is not None
     data = '{"eventType":"Send"}'
     of_set = replace(event, channel=ids["configSetId"], type="send", data=data)
-    posthorn.office.events.accept([of_set], now_ms=posthorn.clock())
+    posthorn.services.events.accept([of_set], now_ms=posthorn.clock())
     rows = [
         Delivery(
             key=DeliveryKey(endpoint, event.id),
@@ -93,9 +93,11 @@ def _start_replays(posthorn: Installation, ids: dict[str, str]) -> str:
     """Let a replay of one id be under way at both endpoints; returns the id."""
     path = f"/v1/webhooks/{ids['webhookId']}/replays"
     replay_id: str = posthorn.call("POST", path, {"since": SINCE}).body["replay"]["id"]
-    job = posthorn.office.replays.get(ids["webhookId"], replay_id)
+    job = posthorn.services.replays.get(ids["webhookId"], replay_id)
     assert job is not None
-    posthorn.office.replays.create(replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"]))
+    posthorn.services.replays.create(
+        replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"])
+    )
     return replay_id
 
 

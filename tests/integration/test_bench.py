@@ -102,7 +102,7 @@ def test_figures_have_three_digits() -> None:
 
 def test_measured_figures_are_numbers() -> None:
     """What the cost model takes from the last benchmark is all there."""
-    text = json.loads((ROOT / "infra" / "cost" / "measured.json").read_text("utf-8"))
+    text = json.loads((ROOT / "infra" / "posthorn_cli" / "cost" / "measured.json").read_text("utf-8"))
 
     assert {
         "publish_1_cpu_ms",

@@ -89,7 +89,7 @@ def test_a_creation_that_broke_off_is_completed_by_the_next(
         def fail(*_: object) -> None:
             raise Unavailable("create_configuration_set", "TooManyRequestsException")
 
-        broken.setattr(type(posthorn.office.email), "create_set", fail)
+        broken.setattr(type(posthorn.services.email), "create_set", fail)
         first = posthorn.call("POST", SETS, {"name": "production"}, headers=key)
     listed = posthorn.call("GET", SETS).body
     at_once = posthorn.call("POST", SETS, {"name": "production"})
@@ -115,7 +115,7 @@ def test_a_deletion_that_broke_off_is_completed_by_the_next(
         def fail(*_: object) -> None:
             raise Unavailable("delete_configuration_set", "TooManyRequestsException")
 
-        broken.setattr(type(posthorn.office.email), "delete_set", fail)
+        broken.setattr(type(posthorn.services.email), "delete_set", fail)
         first = posthorn.call("DELETE", f"{SETS}/{set_id}")
     retrieved = posthorn.call("GET", f"{SETS}/{set_id}")
 
@@ -130,7 +130,7 @@ def test_a_delete_that_comes_late_leaves_the_name_to_its_new_owner(
 ) -> None:
     """Of two deletes of one set, the slower one does not take the name from a set made in the meantime."""
     old = new_set(posthorn)
-    backend = type(posthorn.office.email)
+    backend = type(posthorn.services.email)
     made: list[str] = []
 
     def slow(*_: object) -> None:
@@ -156,7 +156,7 @@ def test_a_refused_change_changes_nothing_at_the_backend(
     two = new_set(posthorn, "two")
     told: list[Any] = []
     monkeypatch.setattr(
-        type(posthorn.office.email), "change_set", lambda _, set_id, to: told.append((set_id, to))
+        type(posthorn.services.email), "change_set", lambda _, set_id, to: told.append((set_id, to))
     )
 
     refused = posthorn.call("PATCH", f"{SETS}/{two}", {"name": "one", "suppression_options": "NONE"})

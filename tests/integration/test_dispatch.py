@@ -321,7 +321,7 @@ def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize(
     ("part", "method"),
-    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_parking", "park")],
+    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_dead_letters", "put")],
 )
 def test_an_outage_fails_the_records_and_loses_nothing(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str
@@ -331,7 +331,7 @@ def test_an_outage_fails_the_records_and_loses_nothing(
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     event_id = posthorn.publish()
     records = posthorn.stream()
-    if method == "park":
+    if method == "put":
         records[0]["dynamodb"]["NewImage"].pop("v")
     with monkeypatch.context() as broken:
 
@@ -375,7 +375,7 @@ def test_a_receiver_that_never_answers_is_retried(posthorn: Installation) -> Non
 
 def _swap_secret(posthorn: Installation, webhook_id: str, other_id: str) -> None:
     """Give a webhook the sealed secret of another one, which KMS opens for that one only."""
-    endpoints = posthorn.office.endpoints
+    endpoints = posthorn.services.endpoints
     mine, other = endpoints.get(posthorn.workspace, webhook_id), endpoints.get(posthorn.workspace, other_id)
     assert mine is not None
     assert other is not None

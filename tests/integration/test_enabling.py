@@ -20,7 +20,7 @@ SETS = "/api/v1/partner/email/configuration-sets"
 
 
 def _endpoint(posthorn: Installation, channel: str, endpoint_id: str) -> Endpoint:
-    found = posthorn.office.endpoints.get(channel, endpoint_id)
+    found = posthorn.services.endpoints.get(channel, endpoint_id)
     assert found is not None
     return found
 
@@ -107,7 +107,7 @@ def test_an_unhealthy_endpoint_says_so_until_it_is_enabled_again(posthorn: Insta
         ill = replace(
             old, health=Health.FAILING, health_since=since, warned_at=since, revision=old.revision + 1
         )
-        assert posthorn.office.endpoints.replace(old, ill)
+        assert posthorn.services.endpoints.replace(old, ill)
 
     shown = posthorn.call("GET", path).body["webhook"]
     shown_too = posthorn.call("GET", destination_path).body

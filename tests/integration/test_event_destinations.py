@@ -32,7 +32,7 @@ def test_a_destination_made_while_its_set_goes_away_goes_too(
         reply = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION)
 
     assert reply.status == 404
-    assert posthorn.office.endpoints.of_channel(set_id) == []
+    assert posthorn.services.endpoints.of_channel(set_id) == []
 
 
 def test_an_idempotency_key_counts_for_one_set(posthorn: Installation) -> None:

@@ -229,7 +229,7 @@ def test_a_delete_whose_answer_was_lost_is_done(posthorn: Installation) -> None:
         reply = posthorn.call("DELETE", f"/v1/webhooks/{webhook['id']}")
 
     assert (reply.status, reply.body) == (200, {"deleted": True})
-    assert len(posthorn.office.tombstones.of_channel(posthorn.workspace)) == 1
+    assert len(posthorn.services.deleted_endpoints.of_channel(posthorn.workspace)) == 1
 
 
 def test_a_webhook_that_cannot_be_read_can_be_deleted(posthorn: Installation) -> None:

@@ -251,7 +251,7 @@ def test_a_type_works_at_once_and_ends_within_half_a_minute(posthorn: Installati
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
     assert calls == ["PutItem"]  # the event's row and no read
 
-    posthorn.office.event_types.own.delete(posthorn.workspace, "ORDER_PAID")  # as another process does
+    posthorn.services.event_types.own.delete(posthorn.workspace, "ORDER_PAID")  # as another process does
     posthorn.clock.pass_seconds(29)
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
     posthorn.clock.pass_seconds(1)

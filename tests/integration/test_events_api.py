@@ -88,7 +88,7 @@ def test_a_publish_that_broke_off_is_completed_by_its_repetition(
         def fail(*_: object, **__: object) -> None:
             raise Unavailable("put_item", "ProvisionedThroughputExceededException")
 
-        broken.setattr(type(posthorn.office.events), "accept", fail)
+        broken.setattr(type(posthorn.services.events), "accept", fail)
         first = posthorn.call("POST", "/v1/events", wanted, headers=key)
 
     second = posthorn.call("POST", "/v1/events", wanted, headers=key)

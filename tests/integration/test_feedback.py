@@ -226,7 +226,7 @@ def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
 
 
 @pytest.mark.parametrize(
-    ("body", "notice"),
+    ("body", "operational_event"),
     [
         (VALIDATION, "TopicValidation"),
         (enveloped(VALIDATION), "TopicValidation"),
@@ -236,7 +236,7 @@ def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
     ids=["raw", "wrapped", "subscribed", "unsubscribed"],
 )
 def test_what_is_about_the_topic_is_acknowledged_and_logged(
-    posthorn: Installation, log_lines: io.StringIO, body: str, notice: str
+    posthorn: Installation, log_lines: io.StringIO, body: str, operational_event: str
 ) -> None:
     """A new configuration set or subscription raises no alarm, and the mail beside it becomes an event."""
     assert posthorn.notify([message(body, 1), message(ses.example("send"), 2)]) == set()
@@ -244,7 +244,7 @@ def test_what_is_about_the_topic_is_acknowledged_and_logged(
     assert [event.type for event in events(posthorn)] == ["send"]
     assert parked(posthorn) == []
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
-    assert (line["level"], line["message_id"], line["notice"]) == ("INFO", "message-1", notice)
+    assert (line["level"], line["message_id"], line["notice"]) == ("INFO", "message-1", operational_event)
 
 
 # ---- outages

@@ -23,7 +23,7 @@ QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 
 
 def endpoint_of(posthorn: Installation, endpoint_id: str) -> Endpoint:
-    found = posthorn.office.endpoints.get(posthorn.workspace, endpoint_id)
+    found = posthorn.services.endpoints.get(posthorn.workspace, endpoint_id)
     assert found is not None
     return found
 
@@ -65,11 +65,14 @@ def test_gone_publishes_that_it_is_disabled(posthorn: Installation, attempt: int
     posthorn.clock.pass_seconds(60)
     posthorn.deliver(posthorn.take("Retry1MinQueue"))
 
-    (notice,) = notices(posthorn)
+    (operational_event,) = notices(posthorn)
 
-    assert (notice.channel, notice.workspace) == (posthorn.workspace, posthorn.workspace)
-    assert notice.type == "WEBHOOK_DISABLED"
-    assert json.loads(notice.data) == {
+    assert (operational_event.channel, operational_event.workspace) == (
+        posthorn.workspace,
+        posthorn.workspace,
+    )
+    assert operational_event.type == "WEBHOOK_DISABLED"
+    assert json.loads(operational_event.data) == {
         "webhook": {
             "id": webhook["id"],
             "kind": "webhook",
@@ -133,7 +136,7 @@ def test_no_change_without_a_notice(posthorn: Installation) -> None:
     posthorn.network.receivers["hooks.example.com"] = answers(410)
     event_id = posthorn.publish()
     records = posthorn.stream()
-    states = posthorn.dispatcher._watch._states
+    states = posthorn.dispatcher._health_monitor._states
     states._events_table, kept = "nobodys", states._events_table
 
     failed = posthorn.dispatch(records)
@@ -158,7 +161,10 @@ def test_switching_off_by_hand_is_told_once(posthorn: Installation) -> None:
         assert posthorn.call("PUT", path, {"enabled": enabled}).status == 200
         posthorn.clock.pass_seconds(1)
 
-    assert [json.loads(notice.data)["reason"] for notice in notices(posthorn)] == ["manual", "manual"]
+    assert [json.loads(operational_event.data)["reason"] for operational_event in notices(posthorn)] == [
+        "manual",
+        "manual",
+    ]
 
 
 def test_switching_off_by_hand_when_the_answer_is_lost(posthorn: Installation) -> None:
@@ -199,9 +205,9 @@ def test_an_event_destination_that_is_gone_is_told_on_its_workspaces_channel(pos
 
     posthorn.dispatch()
 
-    (notice,) = notices(posthorn)
-    assert notice.channel == posthorn.workspace
-    assert json.loads(notice.data)["webhook"] == {
+    (operational_event,) = notices(posthorn)
+    assert operational_event.channel == posthorn.workspace
+    assert json.loads(operational_event.data)["webhook"] == {
         "id": destination["destination_id"],
         "kind": "event_destination",
         "name": "audit",
@@ -273,11 +279,11 @@ def test_one_warning_after_a_day(posthorn: Installation) -> None:
     posthorn.clock.pass_seconds(1)
     run(posthorn, 3)
 
-    (notice,) = notices(posthorn)
+    (operational_event,) = notices(posthorn)
 
     assert early == []
-    assert notice.type == "WEBHOOK_FAILING"
-    assert json.loads(notice.data) == {
+    assert operational_event.type == "WEBHOOK_FAILING"
+    assert json.loads(operational_event.data) == {
         "webhook": {"id": webhook_id, "kind": "webhook", "host": "hooks.example.com"},
         "failing_since": "2023-04-16T15:45:00Z",
         "will_be_disabled_at": "2023-04-21T15:45:00Z",
@@ -295,7 +301,7 @@ def test_five_days_of_nothing_but_failures_are_the_end(posthorn: Installation) -
     run(posthorn)
 
     shown = posthorn.call("GET", f"/v1/webhooks/{webhook_id}").body["webhook"]
-    told = max(notices(posthorn), key=lambda notice: notice.id)
+    told = max(notices(posthorn), key=lambda operational_event: operational_event.id)
 
     assert before is True
     assert (shown["enabled"], shown["disabledReason"]) == (False, "failing")
@@ -358,7 +364,7 @@ def test_an_outage_of_the_row_is_made_up_for_by_the_next_attempt(posthorn: Insta
     """What could not be written about an endpoint's health fails no record and is written the next time."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(404)
-    states = posthorn.dispatcher._watch._states
+    states = posthorn.dispatcher._health_monitor._states
     states._config_table, kept = "nobodys", states._config_table
     run(posthorn, FAILURES_IN_A_ROW + 1)
     missed = endpoint_of(posthorn, webhook["id"]).health

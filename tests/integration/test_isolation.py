@@ -32,7 +32,7 @@ def _published(posthorn: Installation, count: int) -> list[tuple[int, dict[str, 
     for number in range(count):
         posthorn.clock.now_ms = start + number * EVERY_MS
         event = Event(
-            id=posthorn.office.new_id(EVENT),
+            id=posthorn.services.new_id(EVENT),
             channel=posthorn.workspace,
             workspace=posthorn.workspace,
             type="CONTACT_CREATED",

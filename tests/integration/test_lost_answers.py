@@ -129,10 +129,10 @@ def test_the_rotation_of_a_secret(posthorn: Installation) -> None:
         first = posthorn.call("PATCH", f"{path}/{destination}", {"webhook_secret": "the-other-shared-secret"})
     again = posthorn.call("PATCH", f"{path}/{destination}", {"webhook_secret": "the-other-shared-secret"})
 
-    endpoint = posthorn.office.endpoints.get(set_id, destination)
+    endpoint = posthorn.services.endpoints.get(set_id, destination)
     assert endpoint is not None
     assert (first.status, again.status) == (200, 200)
-    assert posthorn.office.unsealer.secrets_of(endpoint, now_ms=posthorn.clock()) == (
+    assert posthorn.services.unsealer.secrets_of(endpoint, now_ms=posthorn.clock()) == (
         b"the-other-shared-secret",
         b"the-first-shared-secret",
     )

@@ -15,7 +15,7 @@ from posthorn.domain.clock import rfc3339
 from posthorn.domain.models import DeliveryKey, Reason, Status
 from posthorn_cli import commands, dead_letters, main
 from posthorn_cli.installed import Installed
-from posthorn_cli.redispatch import Tally, redispatch
+from posthorn_cli.redispatch import RedispatchCounts, redispatch
 from tests.network import answers, in_turn
 from tests.sample_requests import SINCE
 from tests.template import REGION
@@ -42,7 +42,7 @@ def place(posthorn: Installation) -> Installed:
     return Installed("posthorn", boto3.Session(region_name=REGION), outputs, posthorn.clock)
 
 
-def _window(posthorn: Installation, place: Installed, *, dry_run: bool = False) -> Tally:
+def _window(posthorn: Installation, place: Installed, *, dry_run: bool = False) -> RedispatchCounts:
     now = posthorn.clock()
     return redispatch(place, since_ms=now - HOUR_MS, until_ms=now, dry_run=dry_run, progress=lambda _: None)
 
@@ -82,9 +82,9 @@ def test_events_without_rows_are_delivered_after_all(posthorn: Installation, pla
     again = _window(posthorn, place)
 
     messages = _all_messages(posthorn)
-    assert (dry, nothing) == (Tally(channels=2, events=30, missing=30), [])
-    assert real == Tally(channels=2, events=30, missing=30, queued=30)
-    assert again == Tally(channels=2, events=30)
+    assert (dry, nothing) == (RedispatchCounts(channels=2, events=30, missing=30), [])
+    assert real == RedispatchCounts(channels=2, events=30, missing=30, queued=30)
+    assert again == RedispatchCounts(channels=2, events=30)
     assert posthorn.deliver(messages) == set()
     assert sorted(received.id for received in posthorn.network.at("before.example.com")) == event_ids
     assert posthorn.network.at("after.example.com") == []
@@ -101,7 +101,7 @@ def test_what_has_a_row_is_left_alone(posthorn: Installation, place: Installed) 
     posthorn.dispatch()
     posthorn.take("Retry1MinQueue")
 
-    assert _window(posthorn, place) == Tally(channels=1, events=1)
+    assert _window(posthorn, place) == RedispatchCounts(channels=1, events=1)
     assert _all_messages(posthorn) == []
 
 
@@ -141,7 +141,9 @@ def test_an_event_of_a_later_version_is_counted_and_left(posthorn: Installation,
     row = next(one for one in dynamodb.scan(TableName=table)["Items"] if one["sk"]["S"] == event_ids[0])
     dynamodb.put_item(TableName=table, Item={**row, "v": {"N": "99"}})
 
-    assert _window(posthorn, place) == Tally(channels=1, events=2, unreadable=1, missing=1, queued=1)
+    assert _window(posthorn, place) == RedispatchCounts(
+        channels=1, events=2, unreadable=1, missing=1, queued=1
+    )
 
 
 def _parked_task(posthorn: Installation) -> str:

@@ -76,7 +76,7 @@ def test_the_neighbours_of_the_api_are_receivers_like_any(posthorn: Installation
 def test_what_was_registered_before_the_name_was_ours_is_not_sent(posthorn: Installation, host: str) -> None:
     """The attempt checks again: an endpoint that leads to the API fails for good, and nothing is posted to it."""
     webhook = posthorn.register()
-    endpoints = posthorn.office.endpoints
+    endpoints = posthorn.services.endpoints
     stored = endpoints.get(posthorn.workspace, webhook["id"])
     assert stored is not None
     moved = replace(stored, url=f"https://{host}:8443/v1/events", revision=stored.revision + 1)

@@ -176,6 +176,6 @@ def test_two_events_without_a_name_are_not_taken_for_one(posthorn: Installation)
 
 def test_names_are_given_once_and_in_order() -> None:
     """The answer depends on what failed and on nothing else."""
-    assert batch_response.answer({"b", "a"}) == {
+    assert batch_response.response({"b", "a"}) == {
         "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]
     }

@@ -194,7 +194,7 @@ def test_two_replays_at_once_begin_one_generation(posthorn: Installation) -> Non
     assert row is not None
     assert _replay(posthorn, key).status == 202
 
-    late = posthorn.office.deliveries.restart(row, replay="rpl_other", now_ms=posthorn.clock())
+    late = posthorn.services.deliveries.restart(row, replay="rpl_other", now_ms=posthorn.clock())
     second = _replay(posthorn, key)
 
     assert late is None

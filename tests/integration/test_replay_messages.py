@@ -25,7 +25,7 @@ def test_a_repeated_request_makes_one_job(posthorn: Installation) -> None:
     replays.settle(2)
     headers = {"idempotency-key": "one"}
     with mock.patch.object(
-        type(posthorn.office.idempotency), "finish"
+        type(posthorn.services.idempotency), "finish"
     ):  # the first request dies before its end
         first = replays.post(headers=headers)
     assert len(posthorn.take("ReplayQueue")) == 1  # and its message is lost
@@ -124,9 +124,9 @@ def test_a_message_without_a_job_is_dropped(posthorn: Installation) -> None:
     """Its job has expired, or was never more than a request that failed."""
     replays = replaying(posthorn)
     replay_id = replays.start()
-    job = posthorn.office.replays.get(replays.endpoint_id, replay_id)
+    job = posthorn.services.replays.get(replays.endpoint_id, replay_id)
     assert job is not None
-    posthorn.office.replays.remove(job)
+    posthorn.services.replays.remove(job)
     assert posthorn.replay(posthorn.take("ReplayQueue")) == set()
     assert posthorn.waiting("ReplayQueue") == []
 

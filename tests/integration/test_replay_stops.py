@@ -49,7 +49,7 @@ def test_an_endpoint_that_is_deleted_meanwhile(posthorn: Installation) -> None:
     replays.run(steps=1)
     posthorn.call("DELETE", f"/v1/webhooks/{replays.endpoint_id}")
     replays.run()
-    job = posthorn.office.replays.get(replays.endpoint_id, replay_id)
+    job = posthorn.services.replays.get(replays.endpoint_id, replay_id)
     assert job is not None
     assert (job.state, job.reason) == ("stopped", "endpoint_deleted")
     assert set(replays.generations().values()) == {1}

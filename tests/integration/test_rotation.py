@@ -46,8 +46,8 @@ def verifies(received: Received, token: str) -> bool:
             verdicts.add(True)
         except library.WebhookVerificationError:
             verdicts.add(False)
-    (verdict,) = verdicts
-    return verdict
+    (explain,) = verdicts
+    return explain
 
 
 def signatures(received: Received) -> int:
@@ -103,7 +103,7 @@ def test_the_answer_says_until_when_the_old_token_signs(
     """A day by default, a week at the most."""
     webhook = posthorn.register()
     reply = rotate(posthorn, webhook, given)
-    endpoint = posthorn.office.endpoints.get(posthorn.workspace, webhook["id"])
+    endpoint = posthorn.services.endpoints.get(posthorn.workspace, webhook["id"])
 
     assert endpoint is not None
     assert endpoint.previous_secret is not None
@@ -125,7 +125,7 @@ def test_without_an_overlap_the_old_token_stops_at_once(
     reply = rotate(posthorn, webhook, {"overlapHours": 0, "token": "a-token-of-my-own"})
     received = deliver(posthorn)
 
-    endpoint = posthorn.office.endpoints.get(posthorn.workspace, webhook["id"])
+    endpoint = posthorn.services.endpoints.get(posthorn.workspace, webhook["id"])
 
     assert endpoint is not None
     assert endpoint.previous_secret is None
@@ -217,11 +217,11 @@ def test_put_with_the_token_there_is_changes_nothing(posthorn: Installation, web
     path = f"/v1/webhooks/{webhook['id']}"
     rotate(posthorn, webhook)
     shown = posthorn.call("GET", path).body["webhook"]
-    before = posthorn.office.endpoints.get(posthorn.workspace, webhook["id"])
+    before = posthorn.services.endpoints.get(posthorn.workspace, webhook["id"])
 
     posthorn.call("PUT", path, {name: shown[name] for name in ("url", "events", "token", "enabled")})
 
-    assert posthorn.office.endpoints.get(posthorn.workspace, webhook["id"]) == before
+    assert posthorn.services.endpoints.get(posthorn.workspace, webhook["id"]) == before
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_a_mail_that_was_sent_is_not_called_an_outage(
         raise Unavailable("update_item", "InternalServerError")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(posthorn.office.idempotency), "finish", fail)
+        broken.setattr(type(posthorn.services.idempotency), "finish", fail)
         reply = posthorn.call("POST", SEND, MAIL, headers={"idempotency-key": "welcome-4711"})
 
     assert reply.status == 202
@@ -111,7 +111,7 @@ def test_an_outage_before_the_send_leaves_the_key_free(
         raise Unavailable("get_item", "InternalServerError")
 
     with monkeypatch.context() as broken:
-        broken.setattr(type(posthorn.office.configuration_sets), "by_name", fail)
+        broken.setattr(type(posthorn.services.configuration_sets), "by_name", fail)
         first = posthorn.call("POST", SEND, MAIL, headers=key)
 
     second = posthorn.call("POST", SEND, MAIL, headers=key)
@@ -158,7 +158,7 @@ def _backend_raises(broken: pytest.MonkeyPatch, posthorn: Installation, error: E
     def fail(*_: object) -> None:
         raise error
 
-    broken.setattr(type(posthorn.office.email), "send", fail)
+    broken.setattr(type(posthorn.services.email), "send", fail)
 
 
 @pytest.mark.parametrize(

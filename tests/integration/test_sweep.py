@@ -49,7 +49,7 @@ def _overdue(posthorn: Installation, count: int, *, attempt: int = 0) -> list[De
     """Write so many open rows that have no message, each due one millisecond after the other."""
     rows = [
         Delivery(
-            key=DeliveryKey("wh_01GY5BVC30BPC335BN0KCGXRQ8", posthorn.office.new_id(EVENT)),
+            key=DeliveryKey("wh_01GY5BVC30BPC335BN0KCGXRQ8", posthorn.services.new_id(EVENT)),
             channel=posthorn.workspace,
             event_type="CONTACT_CREATED",
             status=Status.RETRYING if attempt else Status.QUEUED,

@@ -33,8 +33,8 @@ def existing() -> Iterator[World]:
                 for number in range(HOSTS)
             }
         )
-        made = installation.call("POST", "/api/v1/partner/email/configuration-sets", {"name": MAIL_SET})
-        mail_set = made.body["config_set_id"]
+        result = installation.call("POST", "/api/v1/partner/email/configuration-sets", {"name": MAIL_SET})
+        mail_set = result.body["config_set_id"]
         world = World(
             installation, faults, threads, Receivers(installation.clock, faults), keys, mail_set=mail_set
         )

@@ -40,7 +40,7 @@ def stream_mapping(
 
 
 def queue_mapping(
-    queue: str, function: Function, *, bury: Callable[[Message], None], clock: Callable[[], int]
+    queue: str, function: Function, *, dead_letter: Callable[[Message], None], clock: Callable[[], int]
 ) -> QueueMapping:
     """Make the mapping of one queue."""
     found = resolve(load().of_type(QUEUE)[queue], _Physical(load().defaults))
@@ -49,7 +49,7 @@ def queue_mapping(
         batch_size=_batch_size(queue),
         visibility=found["VisibilityTimeout"],
         max_receives=found["RedrivePolicy"]["maxReceiveCount"],
-        bury=bury,
+        dead_letter=dead_letter,
         clock=clock,
     )
 

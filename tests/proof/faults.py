@@ -158,7 +158,7 @@ def _refusal(name: str) -> ClientError:
 # ---- threads that are none
 
 
-class Task[R]:
+class DeliveryMessage[R]:
     """A call that was handed to the threads."""
 
     def __init__(self, act: Callable[[], R]) -> None:
@@ -183,7 +183,7 @@ class Task[R]:
         return self._result
 
 
-def _wait(tasks: Iterable[Task[Any]]) -> None:
+def _wait(tasks: Iterable[DeliveryMessage[Any]]) -> None:
     for task in tasks:
         task.run()
 
@@ -197,8 +197,8 @@ class Threads:
     def __init__(self) -> None:
         self.is_lazy = False
 
-    def submit[**P, R](self, act: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Task[R]:
-        task = Task(lambda: act(*args, **kwargs))
+    def submit[**P, R](self, act: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> DeliveryMessage[R]:
+        task = DeliveryMessage(lambda: act(*args, **kwargs))
         if not self.is_lazy:
             task.run()
         return task

@@ -26,10 +26,10 @@ def message_before_row(_: World) -> Iterator[None]:
         self._enqueue_next(row)
         self._deliveries.create(row, now_ms=self._clock())
 
-    def finish(self: Any, claim: Any, made: Any, *_: Any) -> None:
-        if made.delivery.status is Status.RETRYING:
-            self._enqueue_next(made.delivery)
-        self._deliveries.advance(made.delivery, before=claim.row.attempt)
+    def finish(self: Any, claim: Any, after: Delivery, *_: Any) -> None:
+        if after.status is Status.RETRYING:
+            self._enqueue_next(after)
+        self._deliveries.advance(after, before=claim.row.attempt)
 
     with (
         mock.patch.object(Dispatcher, "_record_and_retry", record_and_retry),

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from posthorn.domain.matching import Audience
+from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from posthorn.domain.replay_job import JobState
 from posthorn.wire.formats import body_of
@@ -73,7 +73,7 @@ def _lost(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for event in world.accepted.values():
         for life in world.lives.values():
             endpoint = life.endpoint
-            if endpoint.channel != event.channel or not Audience([endpoint]).of(event):
+            if endpoint.channel != event.channel or not Subscribers([endpoint]).of(event):
                 continue
             there_before = life.since < world.accepted_at[event.id]
             if there_before and life.until is None and DeliveryKey(endpoint.id, event.id) not in rows:
@@ -87,7 +87,7 @@ def _unfounded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]
             yield f"a row of what was never accepted or never existed: {key}"
         elif row.channel != event.channel or life.endpoint.channel != event.channel:
             yield f"a row across channels: {key}"
-        elif not Audience([life.endpoint]).of(event):
+        elif not Subscribers([life.endpoint]).of(event):
             yield f"a row for an endpoint that wants no such event: {key}"
         elif life.until is not None and life.until < world.accepted_at[event.id]:
             yield f"a row for an endpoint that was gone before: {key}"

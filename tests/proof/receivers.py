@@ -78,11 +78,11 @@ class Receivers:
         )
         self.sent.append(
             Sent(
-                key=start.job.key,
-                generation=start.job.generation,
-                attempt=start.job.attempt,
-                endpoint=start.job.endpoint,
-                event_workspace=start.job.event.workspace,
+                key=start.planned.key,
+                generation=start.planned.generation,
+                attempt=start.planned.attempt,
+                endpoint=start.planned.endpoint,
+                event_workspace=start.planned.event.workspace,
                 received=Received(
                     host=post.target.host,
                     at=self._clock(),

@@ -13,7 +13,7 @@ from unittest import mock
 from moto.sqs.models import sqs_backends
 
 from posthorn import wiring
-from posthorn.aws.queues import read_task
+from posthorn.aws.queues import read_message
 from posthorn.domain.errors import Unavailable
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
@@ -34,7 +34,7 @@ from tests.template import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from posthorn.aws.queues import Task
+    from posthorn.aws.queues import DeliveryMessage
     from posthorn.domain.models import DeliveryKey, Endpoint, Event
     from posthorn.domain.replay_job import ReplayJob
     from tests.proof.faults import Fault, Faults, Invocation, Threads
@@ -112,7 +112,7 @@ class World:
     def begin(self) -> None:
         """Forget every run before this one."""
         self.clock.now_ms = START_MS
-        self.installation.dice.seed(self._seed)
+        self.installation.random_bytes.seed(self._seed)
         random.seed(7)
         self.tables.begin()
         for queue in self._sqs.values():
@@ -152,7 +152,7 @@ class World:
             queue: event_sources.queue_mapping(
                 queue,
                 functions[queue],
-                bury=partial(self._bury, queue),
+                dead_letter=partial(self._bury, queue),
                 clock=self.clock,
             )
             for queue in QUEUES
@@ -341,10 +341,10 @@ class World:
 
     # ---- what is
 
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> list[DeliveryMessage]:
         """Return what the messages of all delivery queues ask for."""
         return [
-            read_task(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
+            read_message(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
         ]
 
     def standing_replays(self) -> list[ReplayJob]:

@@ -76,10 +76,10 @@ def test_an_environment_makes_settings() -> None:
     assert (api.secrets_key, api.email_backend) == (key, EmailBackend.SES)
     assert api.feedback_topic == physical["FeedbackTopic"]
     feedback = FeedbackSettings.read(environment("FeedbackFunction", physical))
-    assert feedback.parking_queue_url == physical["FeedbackDeadLetterQueue"]
+    assert feedback.dead_letter_queue_url == physical["FeedbackDeadLetterQueue"]
     local = physical | {"Stage": "local", "AllowPrivateTargets": "true", "SecondRetryDelay": "3"}
     settings = DeliverySettings.read(environment("DeliverFunction", local))
     assert settings.store.allow_private_targets
     assert settings.retry_delays == (60, 3, 900)
-    assert settings.parking_queue_url == physical["DeliverDeadLetterQueue"]
+    assert settings.dead_letter_queue_url == physical["DeliverDeadLetterQueue"]
     assert ApiSettings.read(environment("ApiFunction", local)).email_backend is EmailBackend.SIMULATOR

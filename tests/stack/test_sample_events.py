@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from posthorn.aws.queues import read_step, read_task
+from posthorn.aws.queues import read_message, read_step
 from posthorn.domain.api_key import mint, split
 from posthorn.domain.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, is_id
 from posthorn.domain.models import DeliveryKey
@@ -71,7 +71,7 @@ def test_a_message_asks_for_the_attempt_that_its_queue_is_for() -> None:
     (message,) = sample("deliver-retry")["Records"]
     (record,) = sample("dispatch-insert")["Records"]
     event = from_item(record["dynamodb"]["NewImage"])
-    task = read_task(message["body"])
+    task = read_message(message["body"])
     assert is_id(task.key.endpoint_id, WEBHOOK)
     assert task.key == DeliveryKey(task.key.endpoint_id, event.id)
     assert (task.channel, task.generation, task.attempt) == (event.channel, 1, 2)
@@ -100,7 +100,7 @@ def test_a_step_is_the_first_of_a_replay_of_the_sample_webhook() -> None:
     (retry,) = sample("deliver-retry")["Records"]
     step = read_step(message["body"])
     assert is_id(step.replay_id, REPLAY)
-    assert (step.endpoint_id, step.number) == (read_task(retry["body"]).key.endpoint_id, 1)
+    assert (step.endpoint_id, step.number) == (read_message(retry["body"]).key.endpoint_id, 1)
     assert "-ReplayQueue-" in message["eventSourceARN"]
     assert message["attributes"]["MessageGroupId"] == step.endpoint_id
     assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()

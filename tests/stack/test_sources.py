@@ -70,14 +70,17 @@ def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
         "Destination: !GetAtt DeliverDeadLetterQueue.Arn",
     ),
     ("      RedrivePolicy: *AfterFiveReceives\n", ""),
-    ("PARKING_QUEUE_URL: !Ref FeedbackDeadLetterQueue", "PARKING_QUEUE_URL: !Ref DeliverDeadLetterQueue"),
+    (
+        "DEAD_LETTER_QUEUE_URL: !Ref FeedbackDeadLetterQueue",
+        "DEAD_LETTER_QUEUE_URL: !Ref DeliverDeadLetterQueue",
+    ),
 )
 def test_what_is_given_up_on_is_kept(stack: Template) -> None:
     """Every source has a dead-letter queue in the template, and it is the one the function parks in, too."""
     for name, mapping in mappings_of(stack).items():
         dead_letters = dead_letter_queue_of(stack, mapping)
         assert dead_letters in stack.of_type(QUEUE), name
-        assert dead_letters == target(stack.variables(mapping["function"])["PARKING_QUEUE_URL"]), name
+        assert dead_letters == target(stack.variables(mapping["function"])["DEAD_LETTER_QUEUE_URL"]), name
 
 
 @broken_by(

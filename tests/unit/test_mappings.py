@@ -104,7 +104,12 @@ def test_a_message_that_fails_is_hidden_and_ends_in_the_dead_letter_queue() -> N
     now, buried = [0], list[Message]()
     function = Function(_failed("bad"), *[Died] * 4)
     queue = QueueMapping(
-        function, batch_size=10, visibility=180, max_receives=5, bury=buried.append, clock=lambda: now[0]
+        function,
+        batch_size=10,
+        visibility=180,
+        max_receives=5,
+        dead_letter=buried.append,
+        clock=lambda: now[0],
     )
     queue.messages = [Message("good", "", 0), Message("bad", "", 0)]
 

@@ -50,7 +50,7 @@ API: Final = {
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
 }
-FEEDBACK: Final = {**STORE, "PARKING_QUEUE_URL": "https://sqs.example/parking"}
+FEEDBACK: Final = {**STORE, "DEAD_LETTER_QUEUE_URL": "https://sqs.example/parking"}
 REPLAY: Final = {
     **FEEDBACK,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
@@ -66,7 +66,7 @@ DELIVERY: Final = {
     "FIRST_RETRY_DELAY": "60",
     "SECOND_RETRY_DELAY": "300",
     "THIRD_RETRY_DELAY": "900",
-    "PARKING_QUEUE_URL": "https://sqs.example/parking",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.example/parking",
     "ATTEMPT_DEADLINE": "10",
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
@@ -136,7 +136,7 @@ def test_the_settings_of_the_api() -> None:
 def test_the_settings_of_the_feedback() -> None:
     """It needs the tables, and a place for what makes no sense."""
     assert FeedbackSettings.read(FEEDBACK) == FeedbackSettings(
-        store=ApiSettings.read(API).store, parking_queue_url="https://sqs.example/parking"
+        store=ApiSettings.read(API).store, dead_letter_queue_url="https://sqs.example/parking"
     )
 
 
@@ -146,7 +146,7 @@ def test_the_settings_of_the_replays() -> None:
         store=ApiSettings.read(API).store,
         deliver_queue_url="https://sqs.example/deliver",
         replay_queue_url="https://sqs.example/replay",
-        parking_queue_url="https://sqs.example/parking",
+        dead_letter_queue_url="https://sqs.example/parking",
     )
 
 
@@ -168,7 +168,7 @@ def test_the_settings_of_the_delivering_functions() -> None:
             "https://sqs.example/third",
         ),
         retry_delays=(60, 300, 900),
-        parking_queue_url="https://sqs.example/parking",
+        dead_letter_queue_url="https://sqs.example/parking",
         attempt_deadline=10.0,
         brand=Brand(
             "X-SMASHSEND",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.aws.queues import Task, read_task
+from posthorn.aws.queues import DeliveryMessage, read_message
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import (
     Attempt,
@@ -88,7 +88,7 @@ def test_a_delivery() -> None:
 
 def test_a_message() -> None:
     """A message that waited while a new version was deployed asks for what it asked for before."""
-    assert read_task(MESSAGES["attempt"]) == Task(KEY, WORKSPACE, generation=1, attempt=2)
+    assert read_message(MESSAGES["attempt"]) == DeliveryMessage(KEY, WORKSPACE, generation=1, attempt=2)
 
 
 @pytest.mark.parametrize("what", READERS)
@@ -115,11 +115,11 @@ def test_a_row_of_another_version_is_refused(what: str, version: dict[str, str] 
 def test_a_message_of_another_version_is_refused(version: object) -> None:
     """As rows."""
     with pytest.raises(Malformed):
-        read_task(json.dumps({**json.loads(MESSAGES["attempt"]), "v": version}))
+        read_message(json.dumps({**json.loads(MESSAGES["attempt"]), "v": version}))
 
 
 def test_a_message_with_more_in_it_is_understood() -> None:
     """A field that this version does not know changes nothing."""
     body = json.dumps({**json.loads(MESSAGES["attempt"]), "colour": "blue"})
 
-    assert read_task(body) == read_task(MESSAGES["attempt"])
+    assert read_message(body) == read_message(MESSAGES["attempt"])

@@ -23,18 +23,18 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
     from posthorn.api.route import Route
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 # a page is text and its style; whatever else were in it would not run
 _PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
-def build(routes: Iterable[Route], find_office: Callable[[], Office]) -> APIGatewayHttpResolver:
+def build(routes: Iterable[Route], find_services: Callable[[], Services]) -> APIGatewayHttpResolver:
     """Make the resolver of all routes; the office is asked for only when a request needs it."""
     app = APIGatewayHttpResolver()
     for route in routes:
         rule = route.path.replace("{", "<").replace("}", ">")
-        app.route(rule, method=route.method)(_answering(app, route, find_office))
+        app.route(rule, method=route.method)(_answering(app, route, find_services))
 
     @app.not_found
     def no_such_route(_: Exception) -> Response[str]:
@@ -44,11 +44,11 @@ def build(routes: Iterable[Route], find_office: Callable[[], Office]) -> APIGate
 
 
 def _answering(
-    app: APIGatewayHttpResolver, route: Route, find_office: Callable[[], Office]
+    app: APIGatewayHttpResolver, route: Route, find_services: Callable[[], Services]
 ) -> Callable[..., Response[str]]:
     def answer(**path: str) -> Response[str]:
         try:
-            return _answer(app.current_event, route, find_office(), path)
+            return _answer(app.current_event, route, find_services(), path)
         except Problem as problem:
             return _problem(problem)
         except Unavailable as error:
@@ -73,7 +73,9 @@ def _answering(
     return answer
 
 
-def _answer(event: APIGatewayProxyEventV2, route: Route, here: Office, path: dict[str, str]) -> Response[str]:
+def _answer(
+    event: APIGatewayProxyEventV2, route: Route, here: Services, path: dict[str, str]
+) -> Response[str]:
     headers = {name.lower(): value for name, value in event.headers.items()}
     workspace, scopes = "", frozenset[Scope]()
     if route.scope is not None:

@@ -24,7 +24,7 @@ _REMEMBERED: Final = 250
 _COMPILED: Final = 8  # each may take tens of megabytes, if somebody tries
 
 
-class Vocabulary:
+class EventTypeRegistry:
     """Finds event types; a workspace's own are remembered for half a minute."""
 
     def __init__(self, store: EventTypes, *, clock: Callable[[], int]) -> None:

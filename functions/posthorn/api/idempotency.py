@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from posthorn.api.http import Request
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 _SHAPE: Final = re.compile(r"[!-~]{1,255}")
 
 
-def decide(office: Office, request: Request, ids: Sequence[str]) -> Decision:
+def decide(services: Services, request: Request, ids: Sequence[str]) -> Decision:
     """Return which ids this request is to create: these, or those of the request it repeats."""
     key = _key(request)
-    now = office.clock()
+    now = services.clock()
     if key is None:
         return Decision(tuple(ids), now, b"", is_kept=False)
-    decision = office.idempotency.decide(
+    decision = services.idempotency.decide(
         request.workspace, request.place, key, body=request.body, ids=ids, now_ms=now
     )
     if not decision.is_for(request.body):
@@ -33,16 +33,16 @@ def decide(office: Office, request: Request, ids: Sequence[str]) -> Decision:
     return decision
 
 
-def finish(office: Office, request: Request, decision: Decision) -> None:
+def finish(services: Services, request: Request, decision: Decision) -> None:
     """Note that what was decided is done, so that a repetition only reads it."""
     if (key := _key(request)) is not None and not decision.is_done:
-        office.idempotency.finish(request.workspace, request.place, key)
+        services.idempotency.finish(request.workspace, request.place, key)
 
 
-def forget(office: Office, request: Request) -> None:
+def forget(services: Services, request: Request) -> None:
     """Free the request's key, since nothing came of what was decided."""
     if (key := _key(request)) is not None:
-        office.idempotency.forget(request.workspace, request.place, key)
+        services.idempotency.forget(request.workspace, request.place, key)
 
 
 def _key(request: Request) -> str | None:

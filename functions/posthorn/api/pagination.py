@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from posthorn.api.http import Request
     from posthorn.aws.secrets import Sealer, Unsealer
-    from posthorn.stores.installation import System
+    from posthorn.stores.installation import InstallationSecrets
 
 MAX_LIMIT: Final = 100
 
@@ -28,12 +28,17 @@ class Cursors:
     """Writes and reads cursors with a key that all processes share."""
 
     def __init__(
-        self, system: System, sealer: Sealer, unsealer: Unsealer, *, dice: Callable[[int], bytes]
+        self,
+        system: InstallationSecrets,
+        sealer: Sealer,
+        unsealer: Unsealer,
+        *,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._system = system
         self._sealer = sealer
         self._unsealer = unsealer
-        self._dice = dice
+        self._random_bytes = random_bytes
         self._key: bytes | None = None
 
     def write(self, request: Request, position: str) -> str:
@@ -66,7 +71,9 @@ class Cursors:
 
     def _shared_key(self) -> bytes:
         if self._key is None:
-            sealed = self._system.cursor_key(lambda: self._sealer.seal_system(self._dice(32), "cursors"))
+            sealed = self._system.cursor_key(
+                lambda: self._sealer.seal_system(self._random_bytes(32), "cursors")
+            )
             self._key = self._unsealer.open_system(sealed, "cursors")
         return self._key
 

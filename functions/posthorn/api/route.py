@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from posthorn.api.http import Answer, Request
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.domain.api_key import Scope
 
 PAGED: Final = ("limit", "cursor")
@@ -25,7 +25,7 @@ class Route:
     method: str
     path: str  # with `{parameter}`, as OpenAPI writes it
     scope: Scope | None  # None: open to everybody
-    handle: Callable[[Office, Request], Answer]
+    handle: Callable[[Services, Request], Answer]
     summary: str
     body: type[BaseModel] | None = None
     is_body_optional: bool = False

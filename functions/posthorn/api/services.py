@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.api.authentication import Keyring
-    from posthorn.api.event_type_registry import Vocabulary
+    from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from posthorn.settings import Brand
     from posthorn.stores.api_keys import ApiKeys
     from posthorn.stores.configuration_sets import ConfigurationSets
-    from posthorn.stores.deleted_endpoints import Tombstones
+    from posthorn.stores.deleted_endpoints import DeletedEndpoints
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.delivery_counts import DeliveryCounts
     from posthorn.stores.delivery_log import DeliveryLog
@@ -34,18 +34,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class Services:
     """Everything a route may need."""
 
     keyring: Keyring
     api_keys: ApiKeys
-    event_types: Vocabulary
+    event_types: EventTypeRegistry
     endpoints: Endpoints
     endpoint_states: EndpointStates
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
-    tombstones: Tombstones
+    deleted_endpoints: DeletedEndpoints
     event_log: EventLog
     delivery_log: DeliveryLog
     delivery_counts: DeliveryCounts
@@ -61,7 +61,7 @@ class Office:
     policy: Policy
     resolver: Resolver
     clock: Callable[[], int]  # Unix milliseconds
-    dice: Callable[[int], bytes]  # so many random bytes
+    random_bytes: Callable[[int], bytes]  # so many random bytes
 
     @property
     def email(self) -> Backend:
@@ -69,4 +69,4 @@ class Office:
         return self.open_email()
 
     def new_id(self, prefix: str) -> str:
-        return new_id(prefix, now_ms=self.clock(), entropy=self.dice(10))
+        return new_id(prefix, now_ms=self.clock(), entropy=self.random_bytes(10))

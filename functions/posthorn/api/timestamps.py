@@ -17,7 +17,7 @@ _RFC3339: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-type Moment = Annotated[str, StringConstraints(max_length=64)]
+type Timestamp = Annotated[str, StringConstraints(max_length=64)]
 
 
 def parse(text: str) -> datetime | None:

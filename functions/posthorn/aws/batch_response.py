@@ -23,7 +23,7 @@ def identifier(holder: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else UNNAMED
 
 
-def answer(failed: Collection[str]) -> dict[str, Any]:
+def response(failed: Collection[str]) -> dict[str, Any]:
     """Write the answer; raises when one that is to come again has no name, since then all must."""
     if UNNAMED in failed:
         raise Unavailable("batch", "RecordWithoutIdentifier")

@@ -25,7 +25,7 @@ CALLS_AT_ONCE: Final = 16
 """AWS calls of one invocation that may overlap; botocore's CPU per call makes more of no use."""
 
 _ROUNDS: Final = 5
-_DICE: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
+_RANDOM: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
 
 
 @overload
@@ -117,7 +117,7 @@ def at_once[K, R](calls: Mapping[K, Callable[[], R]]) -> dict[K, Future[R]]:
 
 def pauses() -> Iterator[float]:
     """Yield the seconds to wait after each round of a batch that was done in part: exponential, with full jitter."""
-    return (_DICE.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
+    return (_RANDOM.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
 
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:

@@ -32,7 +32,7 @@ _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class DeliveryMessage:
     """One attempt that is to be made."""
 
     key: DeliveryKey
@@ -41,27 +41,27 @@ class Task:
     attempt: int  # the number of the attempt to make; the row's must be one less
 
 
-def write_task(task: Task) -> str:
+def write_message(message: DeliveryMessage) -> str:
     return json.dumps(
         {
             "v": MESSAGE_VERSION,
-            "endpoint": task.key.endpoint_id,
-            "event": task.key.event_id,
-            "channel": task.channel,
-            "generation": task.generation,
-            "attempt": task.attempt,
+            "endpoint": message.key.endpoint_id,
+            "event": message.key.event_id,
+            "channel": message.channel,
+            "generation": message.generation,
+            "attempt": message.attempt,
         },
         separators=(",", ":"),
     )
 
 
-def read_task(body: str) -> Task:
+def read_message(body: str) -> DeliveryMessage:
     """Read a message; `Malformed` when it is none of ours."""
     found = _read(body)
     event_id = _text(found, "event")
     if not is_id(event_id, EVENT):
         raise Malformed("event is not an event id")
-    return Task(
+    return DeliveryMessage(
         key=DeliveryKey(endpoint_id=_text(found, "endpoint"), event_id=event_id),
         channel=_text(found, "channel"),
         generation=_number(found, "generation"),
@@ -99,11 +99,11 @@ class Queues:
 
     def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
         """Send the message for the attempt that follows those a delivery's row tells of."""
-        self.enqueue(_next_task(row), due_at=row.next_attempt_at, now_ms=now_ms)
+        self.enqueue(_next_message(row), due_at=row.next_attempt_at, now_ms=now_ms)
 
-    def enqueue(self, task: Task, *, due_at: int | None, now_ms: int) -> None:
+    def enqueue(self, message: DeliveryMessage, *, due_at: int | None, now_ms: int) -> None:
         """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
-        call(self._sqs.send_message, QueueUrl=self.url_of(task), **_message(task, due_at, now_ms))
+        call(self._sqs.send_message, QueueUrl=self.url_of(message), **_message(message, due_at, now_ms))
 
     def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> list[Delivery]:
         """Send the messages for what follows each of these rows, ten a call; returns the rows of those not sent.
@@ -112,7 +112,7 @@ class Queues:
         """
         by_queue: defaultdict[str, list[Delivery]] = defaultdict(list)
         for row in rows:
-            by_queue[self.url_of(_next_task(row))].append(row)
+            by_queue[self.url_of(_next_message(row))].append(row)
         sends = [
             threads().submit(self._send_batch, url, batch, now_ms)
             for url, waiting in by_queue.items()
@@ -125,7 +125,7 @@ class Queues:
         pending = {str(number): row for number, row in enumerate(rows)}
         for pause in pauses():
             entries: Any = [
-                {"Id": number, **_message(_next_task(row), row.next_attempt_at, now_ms)}
+                {"Id": number, **_message(_next_message(row), row.next_attempt_at, now_ms)}
                 for number, row in pending.items()
             ]
             try:
@@ -138,9 +138,9 @@ class Queues:
             time.sleep(pause)
         return list(pending.values())
 
-    def url_of(self, task: Task) -> str:
+    def url_of(self, message: DeliveryMessage) -> str:
         """Return the queue where a task waits."""
-        retry = task.attempt - 2  # attempt 2 is retry 0
+        retry = message.attempt - 2  # attempt 2 is retry 0
         urls = self._retry_queue_urls
         return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
 
@@ -163,14 +163,14 @@ class ReplayQueue:
         )
 
 
-class Parking:
+class DeadLetterQueue:
     """A function's dead-letter queue, where what it cannot understand is kept."""
 
     def __init__(self, sqs: SQSClient, queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
 
-    def park(self, what: dict[str, Any], *, reason: str) -> None:
+    def put(self, what: dict[str, Any], *, reason: str) -> None:
         """Keep what cannot be understood, with the reason."""
         call(
             self._sqs.send_message,
@@ -179,18 +179,18 @@ class Parking:
         )
 
 
-def _next_task(row: Delivery) -> Task:
-    return Task(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
+def _next_message(row: Delivery) -> DeliveryMessage:
+    return DeliveryMessage(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
 
 
-def _message(task: Task, due_at: int | None, now_ms: int) -> dict[str, Any]:
+def _message(message: DeliveryMessage, due_at: int | None, now_ms: int) -> dict[str, Any]:
     wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
     return {
-        "MessageBody": write_task(task),
+        "MessageBody": write_message(message),
         # explicit, since Retry-After may ask for more than the queue's own delay
         "DelaySeconds": min(max(wait, 0), MAX_DELAY),
         # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
-        "MessageGroupId": task.key.endpoint_id,
+        "MessageGroupId": message.key.endpoint_id,
     }
 
 

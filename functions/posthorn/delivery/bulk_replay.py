@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
-from posthorn.aws.queues import Parking, Queues, ReplayQueue, read_step
+from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue, read_step
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import DeliveryKey, Reason, Status
 from posthorn.domain.replay_job import JobState
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from posthorn.domain.replay_job import ReplayJob, ReplayStep
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
-    from posthorn.stores.replay_candidates import Replayable
+    from posthorn.stores.replay_candidates import ReplayCandidates
     from posthorn.stores.replays import Replays
 
 PAGE: Final = 100
@@ -54,20 +54,20 @@ class Replayer:
         replays: Replays,
         endpoints: Endpoints,
         deliveries: Deliveries,
-        replayable: Replayable,
+        candidates: ReplayCandidates,
         *,
         queues: Queues,
         steps: ReplayQueue,
-        parking: Parking,
+        dead_letters: DeadLetterQueue,
         clock: Callable[[], int],
     ) -> None:
         self._replays = replays
         self._endpoints = endpoints
         self._deliveries = deliveries
-        self._replayable = replayable
+        self._candidates = candidates
         self._queues = queues
         self._steps = steps
-        self._parking = parking
+        self._dead_letters = dead_letters
         self._clock = clock
 
     def replay(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -89,7 +89,9 @@ class Replayer:
             step = read_step(body)
         except Malformed as error:
             log().error("parked a message", extra={"message_id": message_id, "reason": str(error)})
-            self._parking.park({"kind": "message", "message_id": message_id, "body": body}, reason=str(error))
+            self._dead_letters.put(
+                {"kind": "message", "message_id": message_id, "body": body}, reason=str(error)
+            )
             return True
         try:
             return self._make(step)
@@ -153,7 +155,7 @@ class Replayer:
         position = job.position
         if position != job.end:
             limit = COUNTED_PAGE if job.dry_run else PAGE
-            found, position = self._replayable.page(
+            found, position = self._candidates.page(
                 job.endpoint_id, job.wanted, after=position, end=job.end, limit=limit
             )
         page = {} if job.dry_run else found

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.batch_response import UNNAMED, identifier
 from posthorn.aws.clients import at_once, threads
-from posthorn.delivery.enqueue import Backlog, unsent
-from posthorn.delivery.sender import Job
+from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
+from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
-from posthorn.domain.matching import Audience
+from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.stores import batches, events
-from posthorn.telemetry import Tally, log, outage
+from posthorn.telemetry import AttemptCounts, log, outage
 from posthorn.wire import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from posthorn.aws.queues import Parking, Queues
-    from posthorn.delivery.health_monitor import Watch
+    from posthorn.aws.queues import DeadLetterQueue, Queues
+    from posthorn.delivery.health_monitor import HealthMonitor
     from posthorn.delivery.sender import Sender
     from posthorn.domain.models import DeliveryKey, Event
     from posthorn.stores.deliveries import Deliveries
@@ -33,7 +33,6 @@ INLINE_LIMIT: Final = 1000
 
 MARGIN_MS: Final = 10_000
 """What is left of an invocation, beside one attempt's deadline, for rows and messages after the last attempt."""
-
 
 QUEUE_MARGIN_MS: Final = 5_000
 """What another hundred rows and messages may take, before it is too late in an invocation to write them."""
@@ -59,18 +58,18 @@ class Dispatcher:
         queues: Queues,
         sender: Sender,
         *,
-        watch: Watch,
-        parking: Parking,
+        health_monitor: HealthMonitor,
+        dead_letters: DeadLetterQueue,
         clock: Callable[[], int],
         attempt_deadline_ms: int,
     ) -> None:
         self._endpoints = endpoints
         self._deliveries = deliveries
         self._queues = queues
-        self._backlog = Backlog(deliveries, queues, clock=clock)
-        self._parking = parking
+        self._enqueuer = DeliveryEnqueuer(deliveries, queues, clock=clock)
+        self._dead_letters = dead_letters
         self._sender = sender
-        self._watch = watch
+        self._health_monitor = health_monitor
         self._clock = clock
         self._reserve_ms = attempt_deadline_ms + MARGIN_MS
 
@@ -82,24 +81,26 @@ class Dispatcher:
         """
         batch = _Batch()
         self._read(batch, records)
-        jobs = self._not_yet_recorded(batch, self._jobs(batch))
-        swift = [job for job in jobs if not self._watch.holds_up(job.endpoint)]
+        attempts = self._not_yet_recorded(batch, self._plan(batch))
+        keeps_apart = self._health_monitor.keeps_apart
+        swift = [planned for planned in attempts if not keeps_apart(planned.endpoint)]
         inline, overflow = swift[:INLINE_LIMIT], swift[INLINE_LIMIT:]
-        overflow += [job for job in jobs if self._watch.holds_up(job.endpoint)]
-        secrets = self._sender.unseal(job.endpoint for job in inline)
-        overflow += [job for job in inline if job.endpoint.id not in secrets]
-        pending = iter([job for job in inline if job.endpoint.id in secrets])
+        overflow += [planned for planned in attempts if keeps_apart(planned.endpoint)]
+        secrets = self._sender.unseal(planned.endpoint for planned in inline)
+        overflow += [planned for planned in inline if planned.endpoint.id not in secrets]
+        pending = iter([planned for planned in inline if planned.endpoint.id in secrets])
 
-        tally = Tally()
+        counts = AttemptCounts()
         settled: list[Delivery] = []
-        for made in self._sender.send(self._while_time(pending, overflow, remaining_ms), secrets):
-            tally.add(made.delivery, made.attempt, made.host)
-            if (follow_up := self._watch.see(made)) is not None:
+        for result in self._sender.send(self._while_time(pending, overflow, remaining_ms), secrets):
+            row = result.delivery()
+            counts.add(row, result.attempt, result.host)
+            if (follow_up := self._health_monitor.observe(result)) is not None:
                 batch.effects.append(((), threads().submit(follow_up)))
-            if made.delivery.status is Status.RETRYING:
-                self._after(batch, [made.delivery], self._record_and_retry, made.delivery)
+            if row.status is Status.RETRYING:
+                self._after(batch, [row], self._record_and_retry, row)
                 continue
-            settled.append(made.delivery)
+            settled.append(row)
             if len(settled) == batches.WRITE_LIMIT:
                 self._record(batch, settled)
                 settled = []
@@ -107,7 +108,7 @@ class Dispatcher:
         # after the rows of what was sent: those must not wait behind a thousand others
         self._queue(batch, [*pending, *overflow], remaining_ms)
         self._await(batch)
-        tally.write()
+        counts.write()
         return batch.failed
 
     def _read(self, batch: _Batch, records: Sequence[Mapping[str, Any]]) -> None:
@@ -122,90 +123,90 @@ class Dispatcher:
             try:
                 batch.events[sequence] = events.from_item(stream.get("NewImage") or {})
             except Malformed as error:
-                self._park(batch, sequence, stream, str(error))
+                self._dead_letter(batch, sequence, stream.get("Keys"), str(error))
 
-    def _jobs(self, batch: _Batch) -> list[Job]:
+    def _plan(self, batch: _Batch) -> list[PlannedAttempt]:
         """Match every event with the endpoints of its channel, each channel read once."""
         channels = {event.channel for event in batch.events.values()}
-        audiences = at_once({channel: partial(self._audience, channel) for channel in channels})
-        jobs: list[Job] = []
+        subscribers = at_once({channel: partial(self._subscribers, channel) for channel in channels})
+        attempts: list[PlannedAttempt] = []
         for sequence, event in batch.events.items():
             try:
-                wanted = audiences[event.channel].result().of(event)
+                wanted = subscribers[event.channel].result().of(event)
                 for wire in {endpoint.wire for endpoint in wanted}:
                     formats.check(wire, event)
             except Unavailable:
                 batch.failed.add(sequence)
                 continue
             except (Malformed, RefusedEventType) as error:
-                self._park(batch, sequence, {"Keys": events.key_of(event.channel, event.id)}, str(error))
+                self._dead_letter(batch, sequence, events.key_of(event.channel, event.id), str(error))
                 continue
             for endpoint in wanted:
-                job = Job(event, endpoint, attempt=1, generation=FIRST_GENERATION)
-                batch.records_of[job.key] = sequence
-                jobs.append(job)
-        return jobs
+                planned = PlannedAttempt(event, endpoint, attempt=1, generation=FIRST_GENERATION)
+                batch.records_of[planned.key] = sequence
+                attempts.append(planned)
+        return attempts
 
-    def _audience(self, channel: str) -> Audience:
-        return Audience(self._endpoints.of_channel(channel))
+    def _subscribers(self, channel: str) -> Subscribers:
+        return Subscribers(self._endpoints.of_channel(channel))
 
-    def _not_yet_recorded(self, batch: _Batch, jobs: list[Job]) -> list[Job]:
+    def _not_yet_recorded(self, batch: _Batch, attempts: list[PlannedAttempt]) -> list[PlannedAttempt]:
         """Leave out what an earlier run of the same records has recorded, and what is to fail unsent."""
-        found, unknown = self._deliveries.get_many([job.key for job in jobs])
+        found, unknown = self._deliveries.get_many([planned.key for planned in attempts])
         batch.failed.update(batch.records_of[key] for key in unknown)
-        fresh: list[Job] = []
+        fresh: list[PlannedAttempt] = []
         disabled: list[Delivery] = []
-        for job in jobs:
-            if job.key in unknown:
+        for planned in attempts:
+            if planned.key in unknown:
                 continue
-            if job.key in found:
+            if planned.key in found:
                 # the row is there, but its message may have been lost with the invocation that wrote it
-                row = found[job.key]
+                row = found[planned.key]
                 if row is not None and _is_ours(row):
                     self._after(batch, [row], self._enqueue_next, row)
-            elif job.endpoint.enabled:
-                fresh.append(job)
+            elif planned.endpoint.enabled:
+                fresh.append(planned)
             else:
                 disabled.append(
-                    unsent(job.event, job.endpoint, Status.FAILED, reason=Reason.ENDPOINT_DISABLED)
+                    unsent(planned.event, planned.endpoint, Status.FAILED, reason=Reason.ENDPOINT_DISABLED)
                 )
         for chunk in batches.chunks(disabled, batches.WRITE_LIMIT):
             self._record(batch, chunk)
         return fresh
 
     def _while_time(
-        self, jobs: Iterator[Job], overflow: list[Job], remaining_ms: Callable[[], int]
-    ) -> Iterator[Job]:
+        self,
+        attempts: Iterator[PlannedAttempt],
+        overflow: list[PlannedAttempt],
+        remaining_ms: Callable[[], int],
+    ) -> Iterator[PlannedAttempt]:
         """Hand out jobs as long as one more attempt fits into this invocation.
 
         Those of endpoints that have shown meanwhile that they hold up others go to the overflow.
         """
         while remaining_ms() > self._reserve_ms:
-            job = next(jobs, None)
-            if job is None:
+            planned = next(attempts, None)
+            if planned is None:
                 return
-            if self._watch.holds_up(job.endpoint):
-                overflow.append(job)
+            if self._health_monitor.keeps_apart(planned.endpoint):
+                overflow.append(planned)
             else:
-                yield job
+                yield planned
 
-    def _queue(self, batch: _Batch, jobs: list[Job], remaining_ms: Callable[[], int]) -> None:
+    def _queue(self, batch: _Batch, attempts: list[PlannedAttempt], remaining_ms: Callable[[], int]) -> None:
         """Leave jobs to DeliverQueue, as many as there is time for; the records of the others come again."""
-        for chunk in batches.chunks(jobs, batches.READ_LIMIT):
+        for chunk in batches.chunks(attempts, batches.READ_LIMIT):
             if remaining_ms() < QUEUE_MARGIN_MS:
-                batch.failed.update(batch.records_of[job.key] for job in chunk)
+                batch.failed.update(batch.records_of[planned.key] for planned in chunk)
                 continue
-            added = self._backlog.add([(job.event, job.endpoint) for job in chunk])
-            batch.failed.update(batch.records_of[row.key] for row in added.failed)
-        if jobs:
-            log().info("queued instead of sent", extra={"deliveries": len(jobs)})
+            enqueued = self._enqueuer.enqueue([(planned.event, planned.endpoint) for planned in chunk])
+            batch.failed.update(batch.records_of[row.key] for row in enqueued.failed)
+        if attempts:
+            log().info("queued instead of sent", extra={"deliveries": len(attempts)})
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
-            self._after(batch, rows, self._put_all, rows)
-
-    def _put_all(self, rows: Sequence[Delivery]) -> None:
-        self._deliveries.put_all(rows, now_ms=self._clock())
+            self._after(batch, rows, self._deliveries.put_all, rows, now_ms=self._clock())
 
     def _record_and_retry(self, row: Delivery) -> None:
         """Write the row, then send the message: lost in between, it is found by the row; never the reverse."""
@@ -215,11 +216,11 @@ class Dispatcher:
     def _enqueue_next(self, row: Delivery) -> None:
         self._queues.enqueue_next(row, now_ms=self._clock())
 
-    def _park(self, batch: _Batch, sequence: str, stream: Mapping[str, Any], reason: str) -> None:
+    def _dead_letter(self, batch: _Batch, sequence: str, keys: Any, reason: str) -> None:
         """Keep a record's keys and the reason; the event itself stays in its table."""
         log().error("parked a stream record", extra={"sequence_number": sequence, "reason": reason})
-        what = {"kind": "stream-record", "sequence_number": sequence, "keys": stream.get("Keys")}
-        batch.effects.append(((sequence,), threads().submit(self._parking.park, what, reason=reason)))
+        what = {"kind": "stream-record", "sequence_number": sequence, "keys": keys}
+        batch.effects.append(((sequence,), threads().submit(self._dead_letters.put, what, reason=reason)))
 
     def _after[**P](
         self,
@@ -240,7 +241,6 @@ class Dispatcher:
             except Unavailable as error:
                 outage(error)
                 batch.failed.update(sequences)
-        batch.effects.clear()
 
 
 def _is_ours(row: Delivery) -> bool:

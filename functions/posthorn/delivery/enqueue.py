@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class Enqueued:
     """What came of adding deliveries; one that is in neither list was there before."""
 
-    waiting: list[Delivery]
+    queued: list[Delivery]
     failed: list[Delivery]
 
 
-class Backlog:
+class DeliveryEnqueuer:
     """Where deliveries begin that somebody else is to make."""
 
     def __init__(self, deliveries: Deliveries, queues: Queues, *, clock: Callable[[], int]) -> None:
@@ -34,7 +34,7 @@ class Backlog:
         self._queues = queues
         self._clock = clock
 
-    def add(self, pairs: Sequence[tuple[Event, Endpoint]]) -> Added:
+    def enqueue(self, pairs: Sequence[tuple[Event, Endpoint]]) -> Enqueued:
         """Write the row of every pair, on the condition that it is new, then send the messages of those that are.
 
         Rows are not written 25 a call: a batch has no conditions, and a row that another run of the same work
@@ -56,7 +56,7 @@ class Backlog:
         if without_message:
             log().error("messages not sent", extra={"deliveries": len(without_message)})
         lost = {row.key for row in without_message}
-        return Added([row for row in recorded if row.key not in lost], failed + without_message)
+        return Enqueued([row for row in recorded if row.key not in lost], failed + without_message)
 
 
 def unsent(

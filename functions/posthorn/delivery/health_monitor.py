@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.delivery import operational_events
 from posthorn.domain.errors import Unavailable
-from posthorn.domain.health_policy import DISABLE_AFTER_MS, MIN_UNDELIVERED, Finding, examine
+from posthorn.domain.health_policy import DISABLE_AFTER_MS, MIN_UNDELIVERED, HealthChange, assess
 from posthorn.domain.models import DisabledReason, Health, Status
 from posthorn.telemetry import outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posthorn.delivery.sender import Made
+    from posthorn.delivery.sender import AttemptResult
     from posthorn.domain.models import Endpoint
     from posthorn.stores.delivery_counts import DeliveryCounts
     from posthorn.stores.endpoint_states import EndpointStates
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 REMEMBERED: Final = 10_000
 """Endpoints whose last attempts a process remembers: about 3 MB, and the oldest is forgotten first."""
 
-_NOTHING: Final = Finding()
+_NOTHING: Final = HealthChange()
 
 
 @dataclass(slots=True)
@@ -35,12 +35,12 @@ class _Memory:
 
     revision: int
     in_a_row: int = 0  # attempts without success
-    acted_on: tuple[Health, int | None, Finding] | None = (
+    acted_on: tuple[Health, int | None, HealthChange] | None = (
         None  # the last finding, and the state it was made in
     )
 
 
-class Watch:
+class HealthMonitor:
     """One process's eye on the endpoints that it sends to."""
 
     def __init__(self, states: EndpointStates, counts: DeliveryCounts, *, clock: Callable[[], int]) -> None:
@@ -49,35 +49,39 @@ class Watch:
         self._clock = clock
         self._memories: OrderedDict[str, _Memory] = OrderedDict()
 
-    def see(self, made: Made) -> Callable[[], None] | None:
+    def observe(self, result: AttemptResult) -> Callable[[], None] | None:
         """Take note of an attempt; returns what is to be done about its endpoint, None for nothing.
 
         To be called from one thread; what it returns may be called from any, after the attempt is on record.
         """
-        endpoint = made.job.endpoint
+        endpoint = result.planned.endpoint
         memory = self._memory_of(endpoint)
-        memory.in_a_row = 0 if made.step.status is Status.DELIVERED else memory.in_a_row + 1
-        finding = examine(
-            endpoint, made.attempt.outcome, made.step, in_a_row=memory.in_a_row, now_ms=self._clock()
+        memory.in_a_row = 0 if result.transition.status is Status.DELIVERED else memory.in_a_row + 1
+        change = assess(
+            endpoint,
+            result.attempt.outcome,
+            result.transition,
+            in_a_row=memory.in_a_row,
+            now_ms=self._clock(),
         )
-        if made.step.disable is not None:
-            reason = made.step.disable
+        if result.transition.disable is not None:
+            reason = result.transition.disable
             return lambda: self._carefully(lambda: self._disable(endpoint, reason), memory)
-        what = (endpoint.health, endpoint.health_since, finding)
-        if finding == _NOTHING:
+        what = (endpoint.health, endpoint.health_since, change)
+        if change == _NOTHING:
             return None
-        if memory.acted_on == what and not finding.to_be_disabled:
+        if memory.acted_on == what and not change.to_be_disabled:
             return None  # the second attempt of a batch says what the first one said; but each may be the twentieth
         memory.acted_on = what
-        return lambda: self._carefully(lambda: self._act(endpoint, finding), memory)
+        return lambda: self._carefully(lambda: self._act(endpoint, change), memory)
 
-    def holds_up(self, endpoint: Endpoint) -> bool:
+    def keeps_apart(self, endpoint: Endpoint) -> bool:
         """Tell whether an endpoint is to be kept apart from the others, as it was read or as was seen since."""
         memory = self._memories.get(endpoint.id)
         if memory is not None and memory.revision == endpoint.revision and memory.acted_on is not None:
-            health, since, finding = memory.acted_on
-            if (health, since) == (endpoint.health, endpoint.health_since) and finding.becomes is not None:
-                return finding.becomes is not Health.HEALTHY
+            health, since, change = memory.acted_on
+            if (health, since) == (endpoint.health, endpoint.health_since) and change.becomes is not None:
+                return change.becomes is not Health.HEALTHY
         return endpoint.health is not Health.HEALTHY
 
     def _memory_of(self, endpoint: Endpoint) -> _Memory:
@@ -89,18 +93,20 @@ class Watch:
             self._memories.popitem(last=False)
         return memory
 
-    def _act(self, endpoint: Endpoint, finding: Finding) -> None:
+    def _act(self, endpoint: Endpoint, change: HealthChange) -> None:
         now = self._clock()
-        if finding.becomes is not None:
-            self._states.move(endpoint, finding.becomes, now_ms=now)
+        if change.becomes is not None:
+            self._states.move(endpoint, change.becomes, now_ms=now)
             return
         since = endpoint.health_since or now
-        if finding.to_be_disabled and self._is_given_up(endpoint, since):
+        if change.to_be_disabled and self._is_given_up(endpoint, since):
             self._disable(endpoint, DisabledReason.FAILING)
-        elif finding.to_be_warned:
+        elif change.to_be_warned:
             until = max(since + DISABLE_AFTER_MS, now)
-            notice = operational_events.failing(endpoint, since_ms=since, until_ms=until, now_ms=now)
-            self._states.warn(endpoint, notice, now_ms=now)
+            operational_event = operational_events.failing(
+                endpoint, since_ms=since, until_ms=until, now_ms=now
+            )
+            self._states.warn(endpoint, operational_event, now_ms=now)
 
     def _is_given_up(self, endpoint: Endpoint, since: int) -> bool:
         undelivered = self._counts.undelivered(endpoint.id, since_ms=since, limit=MIN_UNDELIVERED)

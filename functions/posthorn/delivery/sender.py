@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from posthorn.aws.clients import at_once
 from posthorn.domain.errors import RefusedTarget, Unavailable
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Timings
-from posthorn.domain.retry_policy import Step, next_step
+from posthorn.domain.retry_policy import Transition, after_attempt
 from posthorn.transport.addresses import Policy, Target, parse_target
 from posthorn.transport.http import Post
 from posthorn.wire.envelope import Envelope
@@ -36,7 +36,7 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class PlannedAttempt:
     """An attempt to be made: everything it takes but the time."""
 
     event: Event
@@ -50,21 +50,38 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class AttemptResult:
     """An attempt that was made, and what it leads to."""
 
-    job: Job
+    planned: PlannedAttempt
     attempt: Attempt
-    delivery: Delivery
-    step: Step
+    transition: Transition
+    next_attempt_at: int | None
     host: str | None  # None when the endpoint's URL was refused
+
+    def delivery(self, before: Delivery | None = None) -> Delivery:
+        """Return the delivery after this attempt; `before` is its row, None for a first attempt without one."""
+        planned, transition = self.planned, self.transition
+        return Delivery(
+            key=planned.key,
+            channel=planned.endpoint.channel,
+            event_type=planned.event.type,
+            status=transition.status,
+            attempt=planned.attempt,
+            generation=planned.generation,
+            reason=transition.reason,
+            next_attempt_at=self.next_attempt_at,
+            attempts=(self.attempt,) if before is None else (*before.attempts, self.attempt),
+            is_test=planned.event.is_test,
+            replay=None if before is None else before.replay,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class _Start:
+class _AttemptUnderway:
     """An attempt on its way."""
 
-    job: Job
+    planned: PlannedAttempt
     target: Target | None
     at: int
     signed_by: tuple[int, ...]
@@ -104,72 +121,69 @@ class Sender:
                 continue
         return secrets
 
-    def send(self, jobs: Iterable[Job], secrets: Secrets) -> Iterator[Made]:
-        """Make the attempts, yielding each as it completes. `jobs` is drawn on as places become free."""
-        refused: list[tuple[Job, RefusedTarget]] = []
+    def send(self, attempts: Iterable[PlannedAttempt], secrets: Secrets) -> Iterator[AttemptResult]:
+        """Make the attempts, yielding each as it completes. `attempts` is drawn on as places become free."""
+        refused: list[tuple[PlannedAttempt, RefusedTarget]] = []
         for start, outcome in self._network.send(
-            self._posts(jobs, secrets, refused), deadline=self._settings.attempt_deadline
+            self._posts(attempts, secrets, refused), deadline=self._settings.attempt_deadline
         ):
-            yield self._made(start, outcome)
-        for job, refusal in refused:
+            yield self._result(start, outcome)
+        for planned, refusal in refused:
             outcome = Outcome(_NOTHING_SENT, failure=Failure.BLOCKED_ADDRESS, error=refusal.detail)
-            yield self._made(_Start(job, None, self._clock(), ()), outcome)
+            yield self._result(_AttemptUnderway(planned, None, self._clock(), ()), outcome)
 
     def _posts(
-        self, jobs: Iterable[Job], secrets: Secrets, refused: list[tuple[Job, RefusedTarget]]
-    ) -> Iterator[tuple[_Start, Post]]:
+        self,
+        attempts: Iterable[PlannedAttempt],
+        secrets: Secrets,
+        refused: list[tuple[PlannedAttempt, RefusedTarget]],
+    ) -> Iterator[tuple[_AttemptUnderway, Post]]:
         last: tuple[tuple[str, Wire], bytes] | None = None
-        for job in jobs:
+        for planned in attempts:
             try:
-                target = parse_target(job.endpoint.url, self._policy)
+                target = parse_target(planned.endpoint.url, self._policy)
             except RefusedTarget as refusal:
-                refused.append((job, refusal))
+                refused.append((planned, refusal))
                 continue
-            which = (job.event.id, job.endpoint.wire)
+            which = (planned.event.id, planned.endpoint.wire)
             if last is None or last[0] != which:  # one body for all endpoints of an event
-                last = (which, body_of(job.endpoint.wire, job.event))
+                last = (which, body_of(planned.endpoint.wire, planned.event))
             body, now = last[1], self._clock()
-            signed_by = job.endpoint.signing_versions(now)
+            signed_by = planned.endpoint.signing_versions(now)
             envelope = Envelope(
-                event=job.event,
+                event=planned.event,
                 body=body,
-                secrets=secrets[job.endpoint.id][
+                secrets=secrets[planned.endpoint.id][
                     : len(signed_by)
                 ],  # one may have expired since they were opened
                 sent_at=now,
-                endpoint_id=job.endpoint.id,
-                generation=job.generation,
-                attempt=job.attempt,
+                endpoint_id=planned.endpoint.id,
+                generation=planned.generation,
+                attempt=planned.attempt,
             )
-            headers = headers_of(job.endpoint.wire, envelope, self._settings.brand)
-            yield _Start(job, target, now, signed_by), Post(target, headers, body)
+            headers = headers_of(planned.endpoint.wire, envelope, self._settings.brand)
+            yield _AttemptUnderway(planned, target, now, signed_by), Post(target, headers, body)
 
-    def _made(self, start: _Start, outcome: Outcome) -> Made:
-        now, job = self._clock(), start.job
+    def _result(self, start: _AttemptUnderway, outcome: Outcome) -> AttemptResult:
+        now, planned = self._clock(), start.planned
         attempt = Attempt(
-            number=job.attempt,
+            number=planned.attempt,
             started_at=start.at,
             outcome=outcome,
-            generation=job.generation,
+            generation=planned.generation,
             signed_by=start.signed_by,
         )
-        step = next_step(
+        transition = after_attempt(
             outcome,
-            attempt=job.attempt,
+            attempt=planned.attempt,
             delays=self._settings.retry_delays,
-            retry_rate_limited=job.endpoint.retry_rate_limited,
+            retry_rate_limited=planned.endpoint.retry_rate_limited,
             now_ms=now,
         )
-        delivery = Delivery(
-            key=job.key,
-            channel=job.endpoint.channel,
-            event_type=job.event.type,
-            status=step.status,
-            attempt=job.attempt,
-            generation=job.generation,
-            reason=step.reason,
-            next_attempt_at=None if step.delay is None else now + step.delay * 1000,
-            attempts=(attempt,),
-            is_test=job.event.is_test,
+        return AttemptResult(
+            planned,
+            attempt,
+            transition,
+            next_attempt_at=None if transition.delay is None else now + transition.delay * 1000,
+            host=start.target.host if start.target else None,
         )
-        return Made(job, attempt, delivery, step, start.target.host if start.target else None)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from posthorn.aws.queues import Queues
     from posthorn.domain.models import Delivery
-    from posthorn.stores.overdue_deliveries import Due, DueDeliveries
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries, OverdueDelivery
 
 MARGIN_MS: Final = 10_000
 """What must be left of an invocation to begin another page: a page of rows and messages takes a second or two."""
@@ -39,7 +39,7 @@ class Sweeper:
     """Finds what is overdue and sends its message again."""
 
     def __init__(
-        self, due: DueDeliveries, queues: Queues, *, clock: Callable[[], int], grace_ms: int
+        self, due: OverdueDeliveries, queues: Queues, *, clock: Callable[[], int], grace_ms: int
     ) -> None:
         self._due = due
         self._queues = queues
@@ -54,7 +54,7 @@ class Sweeper:
         """
         swept = Swept()
         before = self._clock() - self._grace_ms
-        shards: list[tuple[int, Due | None]] = [(shard, None) for shard in self._due.shards]
+        shards: list[tuple[int, OverdueDelivery | None]] = [(shard, None) for shard in self._due.shards]
         try:
             while shards:
                 waiting, shards = shards, []
@@ -78,9 +78,9 @@ class Sweeper:
             )
         return swept
 
-    def _enqueue(self, page: Sequence[Due], swept: Swept) -> None:
+    def _enqueue(self, page: Sequence[OverdueDelivery], swept: Swept) -> None:
         now = self._clock()
-        moves: list[tuple[Due, Future[Delivery | None]]] = [
+        moves: list[tuple[OverdueDelivery, Future[Delivery | None]]] = [
             (one, threads().submit(self._due.move, one, now_ms=now)) for one in page
         ]
         rows: list[Delivery] = []

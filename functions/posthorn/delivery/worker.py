@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
-from posthorn.aws.queues import read_task
-from posthorn.delivery.sender import Job
+from posthorn.aws.queues import read_message
+from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.domain.models import Reason, Status
 from posthorn.stores.delivery_rows import read_found
-from posthorn.telemetry import Tally, log, outage
+from posthorn.telemetry import AttemptCounts, log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.queues import Parking, Queues, Task
-    from posthorn.delivery.health_monitor import Watch
-    from posthorn.delivery.sender import Made, Sender
+    from posthorn.aws.queues import DeadLetterQueue, DeliveryMessage, Queues
+    from posthorn.delivery.health_monitor import HealthMonitor
+    from posthorn.delivery.sender import Sender
     from posthorn.domain.models import Delivery, Endpoint, Event
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
@@ -37,7 +37,7 @@ class _Claimed:
 
     message_id: str
     row: Delivery
-    task: Task
+    message: DeliveryMessage
 
 
 class Deliverer:
@@ -51,8 +51,8 @@ class Deliverer:
         queues: Queues,
         sender: Sender,
         *,
-        watch: Watch,
-        parking: Parking,
+        health_monitor: HealthMonitor,
+        dead_letters: DeadLetterQueue,
         clock: Callable[[], int],
         attempt_deadline_ms: int,
     ) -> None:
@@ -60,40 +60,40 @@ class Deliverer:
         self._events = events
         self._deliveries = deliveries
         self._queues = queues
-        self._parking = parking
+        self._dead_letters = dead_letters
         self._sender = sender
-        self._watch = watch
+        self._health_monitor = health_monitor
         self._clock = clock
         self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
 
-    def deliver(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
+    def deliver(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
         """Make the attempt of every message; returns the ids of the messages that are to come again."""
         failed: set[str] = set()
         effects: list[tuple[str, Future[None]]] = []
-        claimed = self._claim(messages, failed)
+        claimed = self._claim(records, failed)
         ready = self._load(claimed, failed, effects)
-        secrets = self._sender.unseal(job.endpoint for job, _ in ready)
-        message_of: dict[Job, _Claimed] = {}
-        for job, claim in ready:
-            if job.endpoint.id in secrets:
-                message_of[job] = claim
+        secrets = self._sender.unseal(planned.endpoint for planned, _ in ready)
+        message_of: dict[PlannedAttempt, _Claimed] = {}
+        for planned, claim in ready:
+            if planned.endpoint.id in secrets:
+                message_of[planned] = claim
             else:
                 failed.add(claim.message_id)  # KMS is an outage, not the receiver's failure
-        tally = Tally()
-        for made in self._sender.send(list(message_of), secrets):
-            claim = message_of[made.job]
-            tally.add(made.delivery, made.attempt, made.host)
-            follow_up = self._watch.see(made)
-            effects.append((claim.message_id, threads().submit(self._finish, claim, made, follow_up)))
+        counts = AttemptCounts()
+        for result in self._sender.send(list(message_of), secrets):
+            claim = message_of[result.planned]
+            after = result.delivery(claim.row)
+            counts.add(after, result.attempt, result.host)
+            follow_up = self._health_monitor.observe(result)
+            effects.append((claim.message_id, threads().submit(self._finish, claim, after, follow_up)))
         for message_id, effect in effects:
             self._await(message_id, effect, failed)
-        tally.write()
+        counts.write()
         return failed
 
-    def _claim(self, messages: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:
+    def _claim(self, records: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:
         claims = [
-            (identifier(message, "messageId"), threads().submit(self._claim_one, message))
-            for message in messages
+            (identifier(record, "messageId"), threads().submit(self._claim_one, record)) for record in records
         ]
         claimed: list[_Claimed] = []
         for message_id, claim in claims:
@@ -105,24 +105,24 @@ class Deliverer:
                 failed.add(message_id)
         return claimed
 
-    def _claim_one(self, message: Mapping[str, Any]) -> _Claimed | None:
+    def _claim_one(self, record: Mapping[str, Any]) -> _Claimed | None:
         """Take one delivery; None when the message has nothing left to do."""
-        message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
+        message_id, body = identifier(record, "messageId"), str(record.get("body", ""))
         try:
-            task = read_task(body)
-            row = self._take(task)
+            message = read_message(body)
+            row = self._take(message)
         except Malformed as error:
-            self._park(message_id, body, str(error))
+            self._dead_letter(message_id, body, str(error))
             return None
-        return None if row is None else _Claimed(message_id, row, task)
+        return None if row is None else _Claimed(message_id, row, message)
 
-    def _take(self, task: Task) -> Delivery | None:
+    def _take(self, message: DeliveryMessage) -> Delivery | None:
         now = self._clock()
         try:
             return self._deliveries.claim(
-                task.key,
-                generation=task.generation,
-                attempt=task.attempt,
+                message.key,
+                generation=message.generation,
+                attempt=message.attempt,
                 now_ms=now,
                 lease_until=now + self._lease_ms,
             )
@@ -130,19 +130,19 @@ class Deliverer:
             row = read_found(lost.found)
             if row is None:
                 raise Malformed("there is no such delivery") from lost
-            if row.generation != task.generation or not row.status.is_open:
+            if row.generation != message.generation or not row.status.is_open:
                 return None
-            if row.attempt == task.attempt - 1:
+            if row.attempt == message.attempt - 1:
                 # somebody is at it; if they die, this message must still be there
                 raise Unavailable("claim", "Leased") from lost
-            if row.attempt == task.attempt:
+            if row.attempt == message.attempt:
                 # made, but the message for the next one may have been lost; a double of it finds it claimed
                 self._enqueue_next(row)
             return None
 
     def _load(
         self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[str, Future[None]]]
-    ) -> list[tuple[Job, _Claimed]]:
+    ) -> list[tuple[PlannedAttempt, _Claimed]]:
         """Find event and endpoint of each delivery; settle those that lack one."""
         try:
             events, endpoints = self._read(claimed)
@@ -159,7 +159,7 @@ class Deliverer:
             )
             failed.add(claim.message_id)
             return []
-        ready: list[tuple[Job, _Claimed]] = []
+        ready: list[tuple[PlannedAttempt, _Claimed]] = []
         for claim in claimed:
             event = events.get(claim.row.key.event_id)
             endpoint = endpoints.get(claim.row.key.endpoint_id)
@@ -171,7 +171,12 @@ class Deliverer:
                 reason = Reason.EVENT_EXPIRED
             else:
                 ready.append(
-                    (Job(event, endpoint, attempt=claim.task.attempt, generation=claim.row.generation), claim)
+                    (
+                        PlannedAttempt(
+                            event, endpoint, attempt=claim.message.attempt, generation=claim.row.generation
+                        ),
+                        claim,
+                    )
                 )
                 continue
             settled = replace(claim.row, status=Status.FAILED, reason=reason, next_attempt_at=None)
@@ -190,21 +195,21 @@ class Deliverer:
     def _settle(self, settled: Delivery) -> None:
         self._deliveries.advance(settled, before=settled.attempt)
 
-    def _finish(self, claim: _Claimed, made: Made, follow_up: Callable[[], None] | None) -> None:
+    def _finish(self, claim: _Claimed, after: Delivery, follow_up: Callable[[], None] | None) -> None:
         """Record the attempt, then send the message for the next one; acknowledging comes after both."""
-        if not self._deliveries.advance(made.delivery, before=claim.row.attempt):
+        if not self._deliveries.advance(after, before=claim.row.attempt):
             return  # the lease ran out and somebody else moved it on
-        if made.delivery.status is Status.RETRYING:
-            self._enqueue_next(made.delivery)
+        if after.status is Status.RETRYING:
+            self._enqueue_next(after)
         if follow_up is not None:
             follow_up()
 
     def _enqueue_next(self, row: Delivery) -> None:
         self._queues.enqueue_next(row, now_ms=self._clock())
 
-    def _park(self, message_id: str, body: str, reason: str) -> None:
+    def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
         log().error("parked a message", extra={"message_id": message_id, "reason": reason})
-        self._parking.park({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
+        self._dead_letters.put({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
 
     def _await(self, message_id: str, effect: Future[None], failed: set[str]) -> None:
         try:

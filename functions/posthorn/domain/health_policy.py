@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from posthorn.domain.models import Endpoint, Failure, Health, Outcome, Reason, Status
-from posthorn.domain.retry_policy import Step
+from posthorn.domain.retry_policy import Transition
 
 SLOW_MS: Final = 5_000
 """An attempt that takes as long as this holds up others: half of the default deadline."""
@@ -28,7 +28,7 @@ MIN_UNDELIVERED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HealthChange:
     """What an attempt says about its endpoint."""
 
     becomes: Health | None = None  # None: it stays as it is
@@ -36,23 +36,27 @@ class Finding:
     to_be_warned: bool = False
 
 
-def examine(endpoint: Endpoint, outcome: Outcome, step: Step, *, in_a_row: int, now_ms: int) -> Finding:
+def assess(
+    endpoint: Endpoint, outcome: Outcome, transition: Transition, *, in_a_row: int, now_ms: int
+) -> HealthChange:
     """Return what follows for the endpoint, as it was read before the attempt.
 
     `in_a_row` counts its attempts without success, this one included; 0 after a 2xx.
     """
     if endpoint.health is Health.FAILING and in_a_row:
         ill_for = now_ms - (endpoint.health_since or now_ms)
-        return Finding(
-            to_be_disabled=step.status is Status.FAILED and ill_for >= DISABLE_AFTER_MS,
+        return HealthChange(
+            to_be_disabled=transition.status is Status.FAILED and ill_for >= DISABLE_AFTER_MS,
             to_be_warned=endpoint.warned_at is None and ill_for >= WARN_AFTER_MS,
         )
-    becomes = _becomes(endpoint, outcome, step, in_a_row, now_ms)
-    return Finding(None if becomes is endpoint.health else becomes)
+    becomes = _becomes(endpoint, outcome, transition, in_a_row, now_ms)
+    return HealthChange(None if becomes is endpoint.health else becomes)
 
 
-def _becomes(endpoint: Endpoint, outcome: Outcome, step: Step, in_a_row: int, now_ms: int) -> Health:
-    if in_a_row >= FAILURES_IN_A_ROW or step.reason is Reason.EXHAUSTED:
+def _becomes(
+    endpoint: Endpoint, outcome: Outcome, transition: Transition, in_a_row: int, now_ms: int
+) -> Health:
+    if in_a_row >= FAILURES_IN_A_ROW or transition.reason is Reason.EXHAUSTED:
         return Health.FAILING
     took = outcome.timings.total
     if outcome.failure is Failure.TIMEOUT or took >= SLOW_MS:

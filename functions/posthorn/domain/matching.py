@@ -67,7 +67,7 @@ def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
     return next((name for name in known if matches(patterns, name)), None)
 
 
-class Audience:
+class Subscribers:
     """The endpoints of a channel, disabled ones included, by what they listen to; made once for many events."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:

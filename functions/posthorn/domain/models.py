@@ -130,7 +130,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Headline:
+class EventSummary:
     """An event as lists show it: without its data."""
 
     id: str
@@ -156,8 +156,8 @@ class Event:
         return self.target is not None
 
     @property
-    def headline(self) -> Headline:
-        return Headline(self.id, self.type, self.created_at, self.target)
+    def summary(self) -> EventSummary:
+        return EventSummary(self.id, self.type, self.created_at, self.target)
 
 
 @dataclass(frozen=True, slots=True)

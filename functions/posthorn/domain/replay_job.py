@@ -7,7 +7,7 @@ from posthorn.domain.ids import made_at
 from posthorn.domain.models import Reason, Status
 
 
-class Wanted(StrEnum):
+class ReplaySelection(StrEnum):
     """Which deliveries a replay sends again; those that are still open never are."""
 
     FAILED = "failed"
@@ -15,7 +15,7 @@ class Wanted(StrEnum):
 
     @property
     def statuses(self) -> tuple[Status, ...]:
-        return (Status.FAILED,) if self is Wanted.FAILED else (Status.FAILED, Status.DELIVERED)
+        return (Status.FAILED,) if self is ReplaySelection.FAILED else (Status.FAILED, Status.DELIVERED)
 
 
 class JobState(StrEnum):
@@ -34,7 +34,7 @@ class JobState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class ReplayCounts:
     """How many deliveries; in the end, those that matched were replayed or skipped."""
 
     matched: int = 0
@@ -60,7 +60,7 @@ class ReplayJob:
     channel: str
     since: int
     until: int  # events of this millisecond are no longer meant
-    wanted: Wanted
+    wanted: ReplaySelection
     dry_run: bool
     created_at: int
     updated_at: int
@@ -73,7 +73,7 @@ class ReplayJob:
     reason: Reason | None = None  # only when stopped
     step: int = 1  # the number of its next step
     page: dict[str, int] = field(default_factory=dict[str, int])  # what that replays: event id -> generation
-    counts: Counts = Counts()
+    counts: ReplayCounts = ReplayCounts()
     finished_at: int | None = None
     revision: int = 1  # one more with every change; a change is written only over the one it was made from
 

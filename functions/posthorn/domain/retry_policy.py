@@ -14,7 +14,7 @@ _RATE_LIMITED: Final = frozenset({408, 429})
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Transition:
     """Where a delivery goes after an attempt."""
 
     status: Status
@@ -23,30 +23,30 @@ class Step:
     disable: DisabledReason | None = None  # the endpoint is to be switched off, too
 
 
-def next_step(
+def after_attempt(
     outcome: Outcome, *, attempt: int, delays: Sequence[int], retry_rate_limited: bool, now_ms: int
-) -> Step:
+) -> Transition:
     """Decide what follows the attempt with this number.
 
     Attempts count from 1, delays from 0: `delays[n - 1]` seconds pass between attempts n and n + 1.
     """
     if outcome.failure is Failure.BLOCKED_ADDRESS:
-        return Step(Status.FAILED, Reason.BLOCKED_ADDRESS)
+        return Transition(Status.FAILED, Reason.BLOCKED_ADDRESS)
     status = outcome.status
     if outcome.failure is None and status is not None:
         if 200 <= status < 300:
-            return Step(Status.DELIVERED)
+            return Transition(Status.DELIVERED)
         if 300 <= status < 400:
-            return Step(Status.FAILED, Reason.REDIRECTED)
+            return Transition(Status.FAILED, Reason.REDIRECTED)
         if status == 410:
-            return Step(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
+            return Transition(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
         if 400 <= status < 500 and not (retry_rate_limited and status in _RATE_LIMITED):
-            return Step(Status.FAILED, Reason.REJECTED)
+            return Transition(Status.FAILED, Reason.REJECTED)
         # 5xx and what there is no class for: RFC 9110 (15) has a client treat 600 and above as 5xx.
     if attempt > len(delays):
-        return Step(Status.FAILED, Reason.EXHAUSTED)
+        return Transition(Status.FAILED, Reason.EXHAUSTED)
     asked = _retry_after(outcome, now_ms) if outcome.failure is None else 0
-    return Step(Status.RETRYING, delay=min(max(delays[attempt - 1], asked), MAX_DELAY))
+    return Transition(Status.RETRYING, delay=min(max(delays[attempt - 1], asked), MAX_DELAY))
 
 
 def _retry_after(outcome: Outcome, now_ms: int) -> int:

@@ -14,16 +14,16 @@ from posthorn.telemetry import log, outage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.queues import Parking
+    from posthorn.aws.queues import DeadLetterQueue
     from posthorn.stores.events import Events
 
 
 class Feedback:
     """Accepts what became of mails as events of their configuration sets."""
 
-    def __init__(self, events: Events, parking: Parking, *, clock: Callable[[], int]) -> None:
+    def __init__(self, events: Events, dead_letters: DeadLetterQueue, *, clock: Callable[[], int]) -> None:
         self._events = events
-        self._parking = parking
+        self._dead_letters = dead_letters
         self._clock = clock
 
     def take(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -50,11 +50,13 @@ class Feedback:
                 return
             event = event_of(told)
         except Malformed as error:
-            self._park(message_id, body, str(error))
+            self._dead_letter(message_id, body, str(error))
             return
         # one by one, since a batch of rows is written without the condition that keeps a repeated event one
         self._events.accept([event], now_ms=self._clock())
 
-    def _park(self, message_id: str, body: str, reason: str) -> None:
+    def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
         log().error("parked a notification", extra={"message_id": message_id, "reason": reason})
-        self._parking.park({"kind": "notification", "message_id": message_id, "body": body}, reason=reason)
+        self._dead_letters.put(
+            {"kind": "notification", "message_id": message_id, "body": body}, reason=reason
+        )

@@ -45,9 +45,9 @@ _LINK: Final = re.compile(r"""<a\s[^<>]{0,500}?\bhref\s?=\s?["']?(https?://[^"'\
 _NO_LINK: Final = "https://example.com/"
 
 
-def notifications(mail: Mail, *, topic_arn: str, now_ms: int, dice: Dice) -> list[Json]:
+def notifications(mail: Mail, *, topic_arn: str, now_ms: int, random_bytes: Dice) -> list[Json]:
     """Return everything SES would publish about a mail, in the order in which it would happen."""
-    return list(_Story(mail, topic_arn, now_ms, dice).tell())
+    return list(_Story(mail, topic_arn, now_ms, random_bytes).tell())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class _Story:
     mail: Mail
     topic_arn: str
     now_ms: int
-    dice: Dice
+    random_bytes: Dice
 
     def tell(self) -> Iterator[Json]:
         reactions = {address: reaction(address) for address in self._recipients()}
@@ -200,7 +200,7 @@ class _Story:
 
     def _ses_id(self) -> str:
         """Make an id that looks like one of SES: the region, the time, and something random."""
-        return f"0100{self.now_ms:012x}-{uuid.UUID(bytes=self.dice(16), version=4)}-000000"
+        return f"0100{self.now_ms:012x}-{uuid.UUID(bytes=self.random_bytes(16), version=4)}-000000"
 
 
 def _bare(address: str) -> str:

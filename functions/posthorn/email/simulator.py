@@ -34,12 +34,12 @@ class SimulatorBackend:
         *,
         topic_arn: str,
         clock: Callable[[], int],
-        dice: Callable[[int], bytes],
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         self._sns = sns
         self._topic_arn = topic_arn
         self._clock = clock
-        self._dice = dice
+        self._random_bytes = random_bytes
 
     def create_set(self, set_id: str, suppression: Suppression) -> None:
         """Do nothing: a set needs nothing here."""
@@ -54,7 +54,9 @@ class SimulatorBackend:
         """Publish what SES would about a mail, which is nothing at all without a configuration set."""
         if mail.configuration_set is None:
             return
-        told = notifications(mail, topic_arn=self._topic_arn, now_ms=self._clock(), dice=self._dice)
+        told = notifications(
+            mail, topic_arn=self._topic_arn, now_ms=self._clock(), random_bytes=self._random_bytes
+        )
         # ASCII, since SNS and SQS refuse some characters that a subject may hold
         messages = [json.dumps(one, separators=(",", ":")) for one in told]
         if any(len(message) > MAX_BYTES for message in messages):

@@ -16,17 +16,17 @@ from posthorn.telemetry import log
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 
 @lru_cache(maxsize=1)
-def office() -> Office:
-    return wiring.open_office(api_settings())
+def services() -> Services:
+    return wiring.open_services(api_settings())
 
 
 @lru_cache(maxsize=1)
 def _app() -> APIGatewayHttpResolver:
-    return app.build(ROUTES, office)
+    return app.build(ROUTES, services)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -37,9 +37,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 if is_in_lambda():  # loading has the larger processor (decision 0021)
     log()
     _app()
-    office()
+    services()
     if is_for_snapshot():  # nobody waits for it, so that what few requests need is made, too
-        _ = office().email
+        _ = services().email
         bodies.build_all()
         compiled({})  # loads what checks data against schemas
         built_in()

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from posthorn import wiring
-from posthorn.aws.batch_response import answer
+from posthorn.aws.batch_response import response
 from posthorn.settings import delivery_settings, is_in_lambda
 from posthorn.telemetry import log
 
@@ -25,7 +25,7 @@ def deliverer() -> Deliverer:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
     """Answer with the ids of the messages that are to come again."""
     failed = deliverer().deliver(event["Records"])
-    return answer(failed)
+    return response(failed)
 
 
 if is_in_lambda():  # loading has the larger processor (decision 0021)

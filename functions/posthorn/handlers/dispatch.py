@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn import wiring
-from posthorn.aws.batch_response import answer
+from posthorn.aws.batch_response import response
 from posthorn.settings import delivery_settings, is_in_lambda
 from posthorn.telemetry import log
 
@@ -31,7 +31,7 @@ def dispatcher() -> Dispatcher:
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Answer with the sequence numbers of the records that are to come again."""
     failed = dispatcher().dispatch(event["Records"], remaining_ms=context.get_remaining_time_in_millis)
-    return answer(failed)
+    return response(failed)
 
 
 if is_in_lambda():  # loading has the larger processor (decision 0021)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn.aws.batch_response import answer
+from posthorn.aws.batch_response import response
 from posthorn.settings import feedback_settings, is_in_lambda
 from posthorn.telemetry import log
 from posthorn.wiring import open_feedback
@@ -24,7 +24,7 @@ def feedback() -> Feedback:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
     """Answer with the ids of the messages that are to come again."""
     failed = feedback().take(event["Records"])
-    return answer(failed)
+    return response(failed)
 
 
 if is_in_lambda():  # loading has the larger processor (decision 0021)

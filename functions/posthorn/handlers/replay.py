@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn.aws.batch_response import answer
+from posthorn.aws.batch_response import response
 from posthorn.settings import is_in_lambda, replay_settings
 from posthorn.telemetry import log
 from posthorn.wiring import open_replayer
@@ -24,7 +24,7 @@ def replayer() -> Replayer:
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
     """Answer with the ids of the messages that are to come again."""
     failed = replayer().replay(event["Records"])
-    return answer(failed)
+    return response(failed)
 
 
 if is_in_lambda():  # loading has the larger processor (decision 0021)

@@ -24,7 +24,7 @@ _PREFIX: Final = "deleted#"
 
 
 @dataclass(frozen=True, slots=True)
-class Tombstone:
+class DeletedEndpoint:
     """An endpoint that was deleted, as far as the log still needs it."""
 
     id: str
@@ -33,7 +33,7 @@ class Tombstone:
     deleted_at: int
 
 
-class Tombstones:
+class DeletedEndpoints:
     """The deleted endpoints of every channel."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
@@ -41,19 +41,19 @@ class Tombstones:
         self._table = table
         self._retention_days = retention_days
 
-    def bury(self, endpoint: Endpoint, *, now_ms: int) -> bool:
+    def delete(self, endpoint: Endpoint, *, now_ms: int) -> bool:
         """Remove an endpoint and leave its tombstone, both or neither; false when it was gone already.
 
         A call whose answer was lost is repeated by botocore and then finds its own tombstone.
         """
-        tombstone = Tombstone(endpoint.id, endpoint.events, endpoint.created_at, deleted_at=now_ms)
+        deleted = DeletedEndpoint(endpoint.id, endpoint.events, endpoint.created_at, deleted_at=now_ms)
         item: Item = {
             PK: s(endpoint.channel),
-            SK: s(_PREFIX + tombstone.id),
+            SK: s(_PREFIX + deleted.id),
             "v": n(ROW_VERSION),
-            "events": items.texts(tombstone.events),
-            "created_at": n(tombstone.created_at),
-            "deleted_at": n(tombstone.deleted_at),
+            "events": items.texts(deleted.events),
+            "created_at": n(deleted.created_at),
+            "deleted_at": n(deleted.deleted_at),
             TTL: n(expiry(now_ms, self._retention_days)),
         }
         try:
@@ -71,10 +71,10 @@ class Tombstones:
                 ],
             )
         except ConditionFailed:
-            return self._get(endpoint.channel, endpoint.id) == tombstone
+            return self._get(endpoint.channel, endpoint.id) == deleted
         return True
 
-    def of_channel(self, channel: str) -> list[Tombstone]:
+    def of_channel(self, channel: str) -> list[DeletedEndpoint]:
         """Return the endpoints that were deleted from a channel, those that were made last first."""
         answer = call(
             self._dynamodb.query,
@@ -86,7 +86,7 @@ class Tombstones:
         )
         return [_from_item(item) for item in answer["Items"]]
 
-    def _get(self, channel: str, endpoint_id: str) -> Tombstone | None:
+    def _get(self, channel: str, endpoint_id: str) -> DeletedEndpoint | None:
         answer = call(
             self._dynamodb.get_item,
             TableName=self._table,
@@ -96,8 +96,8 @@ class Tombstones:
         return _from_item(answer["Item"]) if "Item" in answer else None
 
 
-def _from_item(item: Item) -> Tombstone:
-    return Tombstone(
+def _from_item(item: Item) -> DeletedEndpoint:
+    return DeletedEndpoint(
         id=items.text(item, SK).removeprefix(_PREFIX),
         events=items.text_list(item, "events"),
         created_at=items.number(item, "created_at"),

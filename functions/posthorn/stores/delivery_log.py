@@ -33,7 +33,7 @@ _FILTERED_BY: Final = "sk, event_type, #status"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DeliveryFilter:
     """What to show: all deliveries, or those with one of these statuses or of one event type."""
 
     statuses: frozenset[Status] = frozenset(Status)
@@ -53,7 +53,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """A delivery of the log; None when its row makes no sense to this version."""
 
     key: DeliveryKey
@@ -69,8 +69,8 @@ class DeliveryLog:
         self._deliveries = deliveries
 
     def page(
-        self, endpoint_id: str, wanted: Wanted, *, after: str | None, limit: int
-    ) -> tuple[list[Entry], str | None]:
+        self, endpoint_id: str, wanted: DeliveryFilter, *, after: str | None, limit: int
+    ) -> tuple[list[LogEntry], str | None]:
         """Return entries, and the event id to go on after if there may be more.
 
         A filter may leave a page with fewer entries than asked for, or none, and still something to go on after.
@@ -84,7 +84,7 @@ class DeliveryLog:
         return [one for one in entries if _is_still(one, wanted)], last
 
     def _filtered(
-        self, endpoint_id: str, wanted: Wanted, *, after: str | None, limit: int
+        self, endpoint_id: str, wanted: DeliveryFilter, *, after: str | None, limit: int
     ) -> tuple[list[DeliveryKey], str | None]:
         found: list[DeliveryKey] = []
         for _ in range(PAGES):
@@ -109,9 +109,9 @@ class DeliveryLog:
             after = last
         return found, after
 
-    def _read(self, keys: Sequence[DeliveryKey]) -> list[Entry]:
+    def _read(self, keys: Sequence[DeliveryKey]) -> list[LogEntry]:
         found = self._deliveries.get_every(keys)
-        return [Entry(key, found[key]) for key in keys if key in found]
+        return [LogEntry(key, found[key]) for key in keys if key in found]
 
     def _query(
         self, endpoint_id: str, *, after: str | None, limit: int, **options: Any
@@ -155,12 +155,12 @@ def _last(answer: Any) -> str | None:
     return items.text(last, SK) if last else None
 
 
-def _entry(row: Item) -> Entry:
+def _entry(row: Item) -> LogEntry:
     try:
-        return Entry(rows.read_key(row), rows.from_item(row))
+        return LogEntry(rows.read_key(row), rows.from_item(row))
     except Malformed:
-        return Entry(rows.read_key(row), None)
+        return LogEntry(rows.read_key(row), None)
 
 
-def _is_still(entry: Entry, wanted: Wanted) -> bool:
+def _is_still(entry: LogEntry, wanted: DeliveryFilter) -> bool:
     return entry.delivery is None or wanted.covers(entry.delivery.status, entry.delivery.event_type)

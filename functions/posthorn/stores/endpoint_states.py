@@ -51,7 +51,7 @@ class EndpointStates:
         except ConditionFailed:
             return
 
-    def warn(self, endpoint: Endpoint, notice: Event, *, now_ms: int) -> None:
+    def warn(self, endpoint: Endpoint, operational_event: Event, *, now_ms: int) -> None:
         """Note that the owner was warned, and warn; once for as long as the endpoint goes on failing."""
         condition, values = _same_health(endpoint)
         self._together(
@@ -61,11 +61,13 @@ class EndpointStates:
                 "ConditionExpression": f"{condition} AND enabled = :yes AND attribute_not_exists(warned_at)",
                 "ExpressionAttributeValues": {**values, ":now": n(now_ms), ":yes": {"BOOL": True}},
             },
-            notice,
+            operational_event,
             now_ms,
         )
 
-    def disable(self, endpoint: Endpoint, reason: DisabledReason, notice: Event, *, now_ms: int) -> None:
+    def disable(
+        self, endpoint: Endpoint, reason: DisabledReason, operational_event: Event, *, now_ms: int
+    ) -> None:
         """Switch an endpoint off, and say so, unless its owner has changed it since it was read."""
         condition, values = "attribute_exists(pk)", dict[str, Any]()
         if reason is DisabledReason.FAILING:
@@ -87,11 +89,11 @@ class EndpointStates:
                     ":one": n(1),
                 },
             },
-            notice,
+            operational_event,
             now_ms,
         )
 
-    def replace(self, old: Endpoint, new: Endpoint, notice: Event, *, now_ms: int) -> bool:
+    def replace(self, old: Endpoint, new: Endpoint, operational_event: Event, *, now_ms: int) -> bool:
         """Write an endpoint anew, and what that is to be told by; false when it has changed since `old` was read."""
         write: Any = {
             "TableName": self._config_table,
@@ -103,18 +105,18 @@ class EndpointStates:
         try:
             call(
                 self._dynamodb.transact_write_items,
-                TransactItems=[{"Put": write}, {"Put": self._event(notice, now_ms)}],
+                TransactItems=[{"Put": write}, {"Put": self._event(operational_event, now_ms)}],
             )
         except ConditionFailed as lost:
             # a call whose answer was lost is repeated by botocore and then finds its own row
             return lost.found is not None and rows.from_item(dict(lost.found)) == new
         return True
 
-    def _together(self, update: Any, notice: Event, now_ms: int) -> None:
+    def _together(self, update: Any, operational_event: Event, now_ms: int) -> None:
         try:
             call(
                 self._dynamodb.transact_write_items,
-                TransactItems=[{"Update": update}, {"Put": self._event(notice, now_ms)}],
+                TransactItems=[{"Update": update}, {"Put": self._event(operational_event, now_ms)}],
             )
         except ConditionFailed:
             return
@@ -122,10 +124,10 @@ class EndpointStates:
     def _row(self, endpoint: Endpoint) -> dict[str, Any]:
         return {"TableName": self._config_table, "Key": rows.key_of(endpoint.channel, endpoint.id)}
 
-    def _event(self, notice: Event, now_ms: int) -> Any:
+    def _event(self, operational_event: Event, now_ms: int) -> Any:
         return {
             "TableName": self._events_table,
-            "Item": events.to_item(notice, expires_at=expiry(now_ms, self._retention_days)),
+            "Item": events.to_item(operational_event, expires_at=expiry(now_ms, self._retention_days)),
             "ConditionExpression": "attribute_not_exists(pk)",
         }
 

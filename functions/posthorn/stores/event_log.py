@@ -9,7 +9,7 @@ from posthorn.aws.clients import call, threads
 from posthorn.domain.errors import Malformed, RefusedEventType
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, id_before
 from posthorn.domain.matching import canonical
-from posthorn.domain.models import Headline
+from posthorn.domain.models import EventSummary
 from posthorn.stores import items
 from posthorn.stores.items import s
 from posthorn.stores.tables import SK
@@ -38,9 +38,9 @@ class Window:
     until: int = _NEWEST_MS
     event_type: str | None = None  # canonical
 
-    def covers(self, headline: Headline) -> bool:
+    def covers(self, summary: EventSummary) -> bool:
         try:
-            return self.event_type is None or canonical(headline.type) == self.event_type
+            return self.event_type is None or canonical(summary.type) == self.event_type
         except RefusedEventType:
             return False
 
@@ -49,40 +49,38 @@ class Window:
 class Shard:
     """What one shard answered, the newest first."""
 
-    headlines: tuple[Headline, ...]
+    summaries: tuple[EventSummary, ...]
     read_to: str | None  # the last id that was looked at, None when there are no more
 
 
-def merge(shards: Sequence[Shard]) -> tuple[list[Headline], str | None]:
+def merge(shards: Sequence[Shard]) -> tuple[list[EventSummary], str | None]:
     """Put shards together, down to where all of them have been read, and tell where that is.
 
     Below the highest end of a shard that has more, something that is still unread would come in between.
     """
     end = max((shard.read_to for shard in shards if shard.read_to is not None), default=None)
-    merged = [
-        headline for shard in shards for headline in shard.headlines if end is None or headline.id >= end
-    ]
-    return sorted(merged, key=lambda headline: headline.id, reverse=True), end
+    merged = [summary for shard in shards for summary in shard.summaries if end is None or summary.id >= end]
+    return sorted(merged, key=lambda summary: summary.id, reverse=True), end
 
 
 def gather(
     read: Callable[[str | None, int], Sequence[Shard]], window: Window, *, after: str | None, limit: int
-) -> tuple[list[Headline], str | None]:
+) -> tuple[list[EventSummary], str | None]:
     """Return a page of events, and the id to go on after if there may be more.
 
     `read` is asked for so many rows of each shard below an id. A page may have fewer events than asked
     for, or none, and still something to go on after.
     """
-    found: list[Headline] = []
+    found: list[EventSummary] = []
     for _ in range(ROUNDS):
         rows = _FILTERED_ROWS if window.event_type else (limit - len(found)) * 2 // EVENT_SHARDS + _SPARE_ROWS
         merged, after = merge(read(after, rows))
-        for headline in merged:
-            if not window.covers(headline):
+        for summary in merged:
+            if not window.covers(summary):
                 continue
             if len(found) == limit:
                 return found, found[-1].id
-            found.append(headline)
+            found.append(summary)
         if after is None or len(found) == limit:
             return found, after
     return found, after
@@ -100,7 +98,7 @@ class EventLog:
 
     def page(
         self, channel: str, window: Window, *, after: str | None, limit: int
-    ) -> tuple[list[Headline], str | None]:
+    ) -> tuple[list[EventSummary], str | None]:
         """Return a page of a channel's events; see `gather`."""
         lowest = first_id(EVENT, now_ms=window.since)
         highest = id_before(first_id(EVENT, now_ms=window.until))
@@ -129,16 +127,16 @@ class EventLog:
             Limit=rows,
         )
         last = answer.get("LastEvaluatedKey")
-        read = (self._headline(item) for item in answer["Items"])
+        read = (self._summary(item) for item in answer["Items"])
         return Shard(
-            tuple(headline for headline in read if headline is not None),
+            tuple(summary for summary in read if summary is not None),
             items.text(last, SK) if last else None,
         )
 
-    def _headline(self, item: Item) -> Headline | None:
+    def _summary(self, item: Item) -> EventSummary | None:
         """Read one row of many; one that makes no sense to this version must not hide the others."""
         try:
-            return Headline(
+            return EventSummary(
                 id=items.text(item, SK),
                 type=items.text(item, "type"),
                 created_at=items.text(item, "created_at"),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _CURSOR_KEY: Final = {PK: s("system"), SK: s("cursor-key")}
 
 
-class System:
+class InstallationSecrets:
     """Rows that belong to no workspace."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:

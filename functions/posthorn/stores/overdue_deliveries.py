@@ -23,14 +23,14 @@ _NAMES: Final = {"#status": "status"}
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class OverdueDelivery:
     """A delivery as the index knows it; its row may have moved on."""
 
     key: DeliveryKey
     at: int  # Unix milliseconds
 
 
-class DueDeliveries:
+class OverdueDeliveries:
     """The open deliveries of every endpoint."""
 
     shards: Final = range(EVENT_SHARDS)
@@ -40,8 +40,8 @@ class DueDeliveries:
         self._table = table
 
     def page(
-        self, shard: int, *, before_ms: int, after: Due | None, limit: int
-    ) -> tuple[list[Due], Due | None]:
+        self, shard: int, *, before_ms: int, after: OverdueDelivery | None, limit: int
+    ) -> tuple[list[OverdueDelivery], OverdueDelivery | None]:
         """Return what was due before a moment, the longest overdue first, and the one to go on after, if any."""
         options: dict[str, Any] = {}
         if after is not None:
@@ -62,7 +62,7 @@ class DueDeliveries:
         last = answer.get("LastEvaluatedKey")
         return [_read(item) for item in answer["Items"]], None if last is None else _read(last)
 
-    def move(self, due: Due, *, now_ms: int) -> Delivery | None:
+    def move(self, due: OverdueDelivery, *, now_ms: int) -> Delivery | None:
         """Make a delivery due now; None when it is no longer as the index says, or a worker holds it.
 
         `Malformed` when its row makes no sense to this version; it was moved all the same, out of the way.
@@ -91,5 +91,5 @@ class DueDeliveries:
         return rows.from_item(answer["Attributes"])
 
 
-def _read(item: Item) -> Due:
-    return Due(rows.read_key(item), items.number(item, NEXT_ATTEMPT_AT))
+def _read(item: Item) -> OverdueDelivery:
+    return OverdueDelivery(rows.read_key(item), items.number(item, NEXT_ATTEMPT_AT))

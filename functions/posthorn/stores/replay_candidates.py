@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.clients import call
-from posthorn.domain.replay_job import Wanted
+from posthorn.domain.replay_job import ReplaySelection
 from posthorn.stores import items
 from posthorn.stores.items import s
 from posthorn.stores.tables import PK, SK, UNDELIVERED, UNDELIVERED_INDEX
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _AFTER: Final = "!"  # sorts before every character of an id: this ends what the position itself names
 
 
-class Replayable:
+class ReplayCandidates:
     """The settled deliveries of every endpoint, in the order of their events."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
@@ -24,13 +24,13 @@ class Replayable:
         self._table = table
 
     def page(
-        self, endpoint_id: str, wanted: Wanted, *, after: str, end: str, limit: int
+        self, endpoint_id: str, wanted: ReplaySelection, *, after: str, end: str, limit: int
     ) -> tuple[dict[str, int], str]:
         """Return the event id and generation of those that are wanted, and the position after the last looked at.
 
         Looks at up to `limit` deliveries. Tests are never wanted.
         """
-        failed_only = wanted is Wanted.FAILED
+        failed_only = wanted is ReplaySelection.FAILED
         # what is delivered is in no index
         place: dict[str, Any] = {"IndexName": UNDELIVERED_INDEX} if failed_only else {"ConsistentRead": True}
         statuses = {f":status{number}": s(status) for number, status in enumerate(wanted.statuses)}

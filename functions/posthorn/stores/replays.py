@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn.aws.clients import call
 from posthorn.domain.errors import ConditionFailed, Malformed
 from posthorn.domain.models import Reason
-from posthorn.domain.replay_job import Counts, JobState, ReplayJob, Wanted
+from posthorn.domain.replay_job import JobState, ReplayCounts, ReplayJob, ReplaySelection
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
@@ -132,7 +132,7 @@ def from_item(item: Mapping[str, Any]) -> ReplayJob:
             channel=items.text(item, "channel"),
             since=items.number(item, "since"),
             until=items.number(item, "until"),
-            wanted=Wanted(items.text(item, "wanted")),
+            wanted=ReplaySelection(items.text(item, "wanted")),
             dry_run=items.flag(item, "dry_run", default=False),
             created_at=items.number(item, "created_at"),
             updated_at=items.number(item, "updated_at"),
@@ -143,7 +143,7 @@ def from_item(item: Mapping[str, Any]) -> ReplayJob:
             reason=Reason(reason) if reason else None,
             step=items.number(item, "step"),
             page=items.numbers(item, "page"),
-            counts=Counts(
+            counts=ReplayCounts(
                 matched=items.number(item, "matched"),
                 replayed=items.number(item, "replayed"),
                 skipped=items.number(item, "skipped"),

@@ -23,9 +23,9 @@ import pycurl
 
 from posthorn.domain.models import Failure, Outcome, Timings
 from posthorn.transport.addresses import Policy, Target, rule_against
-from posthorn.transport.answers import Answer
 from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, sentence_for
 from posthorn.transport.posts import Post
+from posthorn.transport.response import Response
 
 MAX_DIALLED: Final = 3  # addresses per attempt: libcurl tries the next after 200 ms, beside those that hang
 IDLE_SECONDS: Final = 60  # a frozen function comes back to dead connections; and NATs forget after 350 s
@@ -50,7 +50,7 @@ class Exchange:
         self.curl = pycurl.Curl()
         self._policy = policy
         self._open_socket = open_socket
-        self._answer = Answer()
+        self._response = Response()
         self._aim: tuple[Target, str] | None = None  # what URL and CONNECT_TO are set for
         self._configure(ca_file)
 
@@ -73,7 +73,7 @@ class Exchange:
         self._deadline = deadline
         self._dns = resolved_at - started_at
         self._before = now - started_at
-        self._answer.clear()
+        self._response.clear()
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
@@ -101,20 +101,20 @@ class Exchange:
             failure=failure,
             error=error,
             address=peer or self._dialled,
-            headers=self._answer.kept_headers(),
-            snippet=self._answer.snippet(),
+            headers=self._response.kept_headers(),
+            snippet=self._response.snippet(),
         )
 
     def _verdict(self, code: int, *, answered: bool, reused: bool) -> tuple[Failure | None, str | None]:
-        if code == pycurl.E_WRITE_ERROR and self._answer.has_overlong_headers:
+        if code == pycurl.E_WRITE_ERROR and self._response.has_overlong_headers:
             code = E_TOO_LARGE
-        elif code == pycurl.E_WRITE_ERROR and self._answer.is_malformed:
+        elif code == pycurl.E_WRITE_ERROR and self._response.is_malformed:
             code = pycurl.E_FTP_WEIRD_SERVER_REPLY
-        elif code == pycurl.E_WRITE_ERROR and self._answer.has_enough_body:
+        elif code == pycurl.E_WRITE_ERROR and self._response.has_enough_body:
             code = pycurl.E_OK
         elif code == pycurl.E_OK and not answered:
             code = pycurl.E_FTP_WEIRD_SERVER_REPLY  # 101, which libcurl takes for final
-        elif code == pycurl.E_OK and not self._answer.has_whole_head:
+        elif code == pycurl.E_OK and not self._response.has_whole_head:
             code = pycurl.E_PARTIAL_FILE
         if code == pycurl.E_OK:
             return None, None
@@ -139,7 +139,7 @@ class Exchange:
         plain = self._target.scheme == "http"
         tls = connect if reused or plain else self._ended(pycurl.APPCONNECT_TIME_T)
         # libcurl gives a first byte to transfers that failed without one, too.
-        first_byte = self._ended(pycurl.STARTTRANSFER_TIME_T) if self._answer.header_bytes else 0
+        first_byte = self._ended(pycurl.STARTTRANSFER_TIME_T) if self._response.header_bytes else 0
         return Timings(dns, connect, tls, first_byte, total=self._ended(pycurl.TOTAL_TIME_T))
 
     def _ended(self, phase: int) -> int:
@@ -170,8 +170,8 @@ class Exchange:
             (pycurl.MAXLIFETIME_CONN, LIFETIME_SECONDS),
             (pycurl.RESOLVER_START_FUNCTION, lambda *_: 1),
             (pycurl.OPENSOCKETFUNCTION, self._open),
-            (pycurl.HEADERFUNCTION, self._answer.read_header),
-            (pycurl.WRITEFUNCTION, self._answer.read_body),
+            (pycurl.HEADERFUNCTION, self._response.read_header),
+            (pycurl.WRITEFUNCTION, self._response.read_body),
         ):
             self.curl.setopt(option, value)
 

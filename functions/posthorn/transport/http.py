@@ -65,7 +65,7 @@ class Client:
         if self._sending:
             raise RuntimeError("this client is sending already")
         self._sending = True
-        batch = _Batch[K](self._loop, self._lookups, self._exchanges, self._policy, deadline)
+        batch = _Transfers[K](self._loop, self._lookups, self._exchanges, self._policy, deadline)
         source, more, broken = iter(posts), True, None
         try:
             while more or batch.in_flight:
@@ -118,7 +118,7 @@ class _Exchanges:
         self._spare.append(exchange)
 
 
-class _Batch[K]:
+class _Transfers[K]:
     """The attempts of one `send`: first their names are looked up, then they are exchanges, then outcomes."""
 
     def __init__(

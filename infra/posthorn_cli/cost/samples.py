@@ -38,21 +38,21 @@ _WORDS: Final = [
 
 def payload(size: int, *, seed: int = 0) -> dict[str, Any]:
     """Return data whose compact JSON has about `size` bytes: a contact, and custom fields with words and ids."""
-    dice = random.Random(seed)  # noqa: S311 - the same payload every time
+    random_bytes = random.Random(seed)  # noqa: S311 - the same payload every time
     data: dict[str, Any] = {
         "contact": {
-            "id": f"cont_{dice.getrandbits(40):010x}",
-            "email": f"{dice.choice(_WORDS)}.{dice.getrandbits(16):04x}@example.com",
-            "createdAt": f"2026-11-{dice.randint(1, 28):02d}T{dice.randint(0, 23):02d}:15:00Z",
+            "id": f"cont_{random_bytes.getrandbits(40):010x}",
+            "email": f"{random_bytes.choice(_WORDS)}.{random_bytes.getrandbits(16):04x}@example.com",
+            "createdAt": f"2026-11-{random_bytes.randint(1, 28):02d}T{random_bytes.randint(0, 23):02d}:15:00Z",
         }
     }
     fields: list[dict[str, Any]] = []
     length = len(_compact(data)) + len(',"fields":[]')
     while length < size:
         field = {
-            "name": f"{dice.choice(_WORDS)}_{dice.choice(_WORDS)}",
-            "value": " ".join(dice.choice(_WORDS) for _ in range(dice.randint(2, 6))),
-            "updatedBy": f"user_{dice.getrandbits(32):08x}",
+            "name": f"{random_bytes.choice(_WORDS)}_{random_bytes.choice(_WORDS)}",
+            "value": " ".join(random_bytes.choice(_WORDS) for _ in range(random_bytes.randint(2, 6))),
+            "updatedBy": f"user_{random_bytes.getrandbits(32):08x}",
         }
         fields.append(field)
         length += len(_compact(field)) + 1

@@ -18,7 +18,7 @@ from posthorn.api.pagination import MAX_LIMIT, Cursors, read_limit
 from posthorn.api.problems import Problem
 from posthorn.aws.secrets import Sealer, Unsealer
 from posthorn.domain.errors import Unavailable
-from posthorn.stores.installation import System
+from posthorn.stores.installation import InstallationSecrets
 from tests.aws import create_key, create_tables
 
 if TYPE_CHECKING:
@@ -47,10 +47,10 @@ class Aws:
     def process(self, seed: int = 1) -> Cursors:
         """Return the cursors of a new process with dice of its own."""
         return Cursors(
-            System(self.dynamodb, self.table),
+            InstallationSecrets(self.dynamodb, self.table),
             Sealer(self.kms, self.key),
             Unsealer(self.kms),
-            dice=random.Random(seed).randbytes,  # noqa: S311 - falls the same way every time
+            random_bytes=random.Random(seed).randbytes,  # noqa: S311 - falls the same way every time
         )
 
 

@@ -14,14 +14,14 @@ from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
 from posthorn.aws.queues import (
-    Parking,
+    DeadLetterQueue,
+    DeliveryMessage,
     Queues,
     ReplayQueue,
-    Task,
+    read_message,
     read_step,
-    read_task,
+    write_message,
     write_step,
-    write_task,
 )
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, WEBHOOK, new_id
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOW_MS: Final = 1_681_659_900_000
-TASK: Final = Task(
+MESSAGE: Final = DeliveryMessage(
     key=DeliveryKey("wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S", "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S"),
     channel="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
     generation=1,
     attempt=2,
 )
-BODY: Final[dict[str, Any]] = json.loads(write_task(TASK))
+BODY: Final[dict[str, Any]] = json.loads(write_message(MESSAGE))
 ARRIVAL_QUEUES: Final = {
     1: "DeliverQueue",
     2: "Retry1MinQueue",
@@ -98,17 +98,19 @@ def delay_of(message: Any) -> int:
 )
 def test_a_task_comes_back_as_it_was(endpoint_id: str, event_id: str, generation: int, attempt: int) -> None:
     """What is sent is what is read."""
-    task = Task(DeliveryKey(endpoint_id, event_id), TASK.channel, generation=generation, attempt=attempt)
-    assert read_task(write_task(task)) == task
+    message = DeliveryMessage(
+        DeliveryKey(endpoint_id, event_id), MESSAGE.channel, generation=generation, attempt=attempt
+    )
+    assert read_message(write_message(message)) == message
 
 
 def test_a_message_holds_ids_and_numbers_only() -> None:
     """No payload, URL or secret lies on a queue."""
     expected = {
         "v": 1,
-        "endpoint": TASK.key.endpoint_id,
-        "event": TASK.key.event_id,
-        "channel": TASK.channel,
+        "endpoint": MESSAGE.key.endpoint_id,
+        "event": MESSAGE.key.event_id,
+        "channel": MESSAGE.channel,
         "generation": 1,
         "attempt": 2,
     }
@@ -134,14 +136,14 @@ def test_a_message_holds_ids_and_numbers_only() -> None:
 def test_what_is_no_message_is_malformed(body: str) -> None:
     """Whatever somebody puts on a queue, it is told from a task."""
     with pytest.raises(Malformed):
-        read_task(body)
+        read_message(body)
 
 
 @pytest.mark.parametrize("name", BODY)
 def test_a_message_that_lacks_something_is_malformed(name: str) -> None:
     """No field is made up."""
     with pytest.raises(Malformed, match=name):
-        read_task(json.dumps({key: value for key, value in BODY.items() if key != name}))
+        read_message(json.dumps({key: value for key, value in BODY.items() if key != name}))
 
 
 @pytest.mark.parametrize(
@@ -159,8 +161,8 @@ def test_a_message_that_lacks_something_is_malformed(name: str) -> None:
         ("endpoint", ["wh_1"]),
         ("event", ""),
         ("event", "evt_1"),
-        ("event", TASK.key.endpoint_id),
-        ("event", f"{TASK.key.event_id}\n"),
+        ("event", MESSAGE.key.endpoint_id),
+        ("event", f"{MESSAGE.key.event_id}\n"),
         ("event", None),
         ("channel", ""),
         ("channel", 5),
@@ -179,7 +181,7 @@ def test_a_message_that_lacks_something_is_malformed(name: str) -> None:
 def test_a_message_with_a_wrong_field_is_malformed(name: str, value: object) -> None:
     """Versions, ids and numbers are what they are meant to be, or the message is parked."""
     with pytest.raises(Malformed):
-        read_task(json.dumps({**BODY, name: value}))
+        read_message(json.dumps({**BODY, name: value}))
 
 
 @pytest.mark.parametrize("name", ["endpoint", "channel"])
@@ -187,7 +189,7 @@ def test_half_a_character_in_an_id_is_malformed(name: str) -> None:
     """A text that cannot be sent to DynamoDB is refused here, where it stops no other message."""
     body = json.dumps({**BODY, name: "@"}).replace("@", "\\ud800")
     with pytest.raises(Malformed):
-        read_task(body)
+        read_message(body)
 
 
 _values: Final = (
@@ -196,7 +198,7 @@ _values: Final = (
     | st.integers()
     | st.floats()
     | st.text(max_size=5)
-    | st.just(TASK.key.event_id)
+    | st.just(MESSAGE.key.event_id)
     | st.lists(st.integers(), max_size=2)
 )
 
@@ -206,10 +208,10 @@ _values: Final = (
 def test_any_text_is_a_task_or_malformed(body: str) -> None:
     """Nothing that lies on a queue raises anything else."""
     try:
-        task = read_task(body)
+        message = read_message(body)
     except Malformed:
         return
-    assert read_task(write_task(task)) == task
+    assert read_message(write_message(message)) == message
 
 
 # ---- where messages go
@@ -218,16 +220,16 @@ def test_any_text_is_a_task_or_malformed(body: str) -> None:
 @pytest.mark.parametrize(("attempt", "queue"), ARRIVAL_QUEUES.items())
 def test_each_attempt_waits_on_a_queue_of_its_own(sqs: Sqs, attempt: int, queue: str) -> None:
     """The first attempt is due at once, and each retry waits where its delay is."""
-    task = replace(TASK, attempt=attempt)
-    sqs.queues.enqueue(task, due_at=None, now_ms=NOW_MS)
-    arrived_at, message = sqs.only()
+    message = replace(MESSAGE, attempt=attempt)
+    sqs.queues.enqueue(message, due_at=None, now_ms=NOW_MS)
+    arrived_at, arrived = sqs.only()
     assert arrived_at == queue
-    assert read_task(message.body) == task
+    assert read_message(arrived.body) == message
 
 
 def test_an_attempt_beyond_the_schedule_takes_the_last_queue(sqs: Sqs) -> None:
     """A row from an installation with a longer schedule finds a queue, too."""
-    sqs.queues.enqueue(replace(TASK, attempt=9), due_at=None, now_ms=NOW_MS)
+    sqs.queues.enqueue(replace(MESSAGE, attempt=9), due_at=None, now_ms=NOW_MS)
     assert sqs.only()[0] == "Retry15MinQueue"
 
 
@@ -247,7 +249,7 @@ def test_an_attempt_beyond_the_schedule_takes_the_last_queue(sqs: Sqs) -> None:
 )
 def test_a_retry_becomes_visible_when_it_is_due(sqs: Sqs, due_in_ms: int, delay: int) -> None:
     """Never a second early, whatever the queue's own delay; early only beyond what SQS can hold back."""
-    sqs.queues.enqueue(TASK, due_at=NOW_MS + due_in_ms, now_ms=NOW_MS)
+    sqs.queues.enqueue(MESSAGE, due_at=NOW_MS + due_in_ms, now_ms=NOW_MS)
     assert delay_of(sqs.only()[1]) == delay
 
 
@@ -255,21 +257,21 @@ def test_a_retry_becomes_visible_when_it_is_due(sqs: Sqs, due_in_ms: int, delay:
 def test_what_is_due_can_be_taken_at_once(sqs: Sqs, due_at: int | None) -> None:
     """Without a due time, or with one that has passed, a message waits for nothing."""
     # on the queue without a delay of its own: where there is one, moto takes an explicit 0 for none given
-    sqs.queues.enqueue(replace(TASK, attempt=1), due_at=due_at, now_ms=NOW_MS)
+    sqs.queues.enqueue(replace(MESSAGE, attempt=1), due_at=due_at, now_ms=NOW_MS)
     (received,) = sqs.client.receive_message(QueueUrl=sqs.urls["DeliverQueue"])["Messages"]
-    assert read_task(received["Body"]).key == TASK.key
+    assert read_message(received["Body"]).key == MESSAGE.key
 
 
 def test_the_messages_of_one_endpoint_are_one_group(sqs: Sqs) -> None:
     """Fair queues serve the quiet groups first, so one endpoint's backlog delays nobody else."""
-    sqs.queues.enqueue(TASK, due_at=None, now_ms=NOW_MS)
-    assert sqs.only()[1].group_id == TASK.key.endpoint_id
+    sqs.queues.enqueue(MESSAGE, due_at=None, now_ms=NOW_MS)
+    assert sqs.only()[1].group_id == MESSAGE.key.endpoint_id
 
 
 def test_what_is_parked_says_why(sqs: Sqs) -> None:
     """Operators find the reason beside what could not be understood."""
-    parking = Parking(sqs.client, sqs.urls["DispatchDeadLetterQueue"])
-    parking.park({"kind": "message", "body": "{"}, reason="the message is not JSON")
+    dead_letters = DeadLetterQueue(sqs.client, sqs.urls["DispatchDeadLetterQueue"])
+    dead_letters.put({"kind": "message", "body": "{"}, reason="the message is not JSON")
     queue, message = sqs.only()
     assert queue == "DispatchDeadLetterQueue"
     assert json.loads(message.body) == {
@@ -284,7 +286,7 @@ def test_a_queue_that_is_gone_is_an_outage(sqs: Sqs) -> None:
     """Work that cannot be queued is tried again, it does not count as done."""
     sqs.client.delete_queue(QueueUrl=sqs.urls["Retry1MinQueue"])
     with pytest.raises(Unavailable) as failed:
-        sqs.queues.enqueue(TASK, due_at=None, now_ms=NOW_MS)
+        sqs.queues.enqueue(MESSAGE, due_at=None, now_ms=NOW_MS)
     assert failed.value.operation == "send_message"
 
 
@@ -294,8 +296,8 @@ def test_a_queue_that_is_gone_is_an_outage(sqs: Sqs) -> None:
 def _queued(count: int) -> list[Delivery]:
     return [
         Delivery(
-            DeliveryKey(TASK.key.endpoint_id, new_id(EVENT, now_ms=NOW_MS + number, entropy=bytes(10))),
-            channel=TASK.channel,
+            DeliveryKey(MESSAGE.key.endpoint_id, new_id(EVENT, now_ms=NOW_MS + number, entropy=bytes(10))),
+            channel=MESSAGE.channel,
             event_type="CONTACT_CREATED",
             status=Status.QUEUED,
             attempt=0,
@@ -355,7 +357,7 @@ def test_what_a_batch_refused_is_sent_again_and_nothing_else(
     refusing: Any = Refusing(sqs.client, times=2)
     rows = _queued(5)
     Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS)
-    sent = [read_task(one.body).key for one in sqs.messages("DeliverQueue")]
+    sent = [read_message(one.body).key for one in sqs.messages("DeliverQueue")]
     assert sorted(key.event_id for key in sent) == [row.key.event_id for row in rows]
 
 
@@ -371,7 +373,7 @@ def test_what_a_batch_refuses_for_good_is_given_back(sqs: Sqs, monkeypatch: pyte
 
 # ---- steps of replays
 
-STEP: Final = ReplayStep(TASK.key.endpoint_id, new_id(REPLAY, now_ms=NOW_MS, entropy=bytes(10)), number=3)
+STEP: Final = ReplayStep(MESSAGE.key.endpoint_id, new_id(REPLAY, now_ms=NOW_MS, entropy=bytes(10)), number=3)
 
 
 def test_a_step_comes_back_as_it_was(sqs: Sqs) -> None:
@@ -384,7 +386,14 @@ def test_a_step_comes_back_as_it_was(sqs: Sqs) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"v": 2}, {"endpoint": ""}, {"replay": TASK.key.event_id}, {"replay": None}, {"step": 0}, {"step": "1"}],
+    [
+        {"v": 2},
+        {"endpoint": ""},
+        {"replay": MESSAGE.key.event_id},
+        {"replay": None},
+        {"step": 0},
+        {"step": "1"},
+    ],
 )
 def test_what_is_no_step_is_not_taken_for_one(change: dict[str, Any]) -> None:
     """A message of another version or about something else is malformed."""
@@ -395,6 +404,6 @@ def test_what_is_no_step_is_not_taken_for_one(change: dict[str, Any]) -> None:
 def test_a_task_is_no_step_and_a_step_no_task() -> None:
     """A message on the wrong queue is parked, not misread."""
     with pytest.raises(Malformed):
-        read_step(write_task(TASK))
+        read_step(write_message(MESSAGE))
     with pytest.raises(Malformed):
-        read_task(write_step(STEP))
+        read_message(write_step(STEP))

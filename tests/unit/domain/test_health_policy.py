@@ -16,8 +16,8 @@ from posthorn.domain.health_policy import (
     QUICK_MS,
     SLOW_MS,
     WARN_AFTER_MS,
-    Finding,
-    examine,
+    HealthChange,
+    assess,
 )
 from posthorn.domain.models import (
     Endpoint,
@@ -30,7 +30,7 @@ from posthorn.domain.models import (
     Timings,
     Wire,
 )
-from posthorn.domain.retry_policy import next_step
+from posthorn.domain.retry_policy import after_attempt
 
 NOW: Final = 1_681_659_900_000
 ENDPOINT: Final = Endpoint(
@@ -50,11 +50,13 @@ def outcome(status: int | None = 200, *, took: int = 50, failure: Failure | None
     return Outcome(timings, status=None if failure else status, failure=failure)
 
 
-def find(endpoint: Endpoint, one: Outcome, *, in_a_row: int | None = None, attempt: int = 1) -> Finding:
-    step = next_step(one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW)
+def find(endpoint: Endpoint, one: Outcome, *, in_a_row: int | None = None, attempt: int = 1) -> HealthChange:
+    transition = after_attempt(
+        one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW
+    )
     if in_a_row is None:
-        in_a_row = 0 if step.status is Status.DELIVERED else 1
-    return examine(endpoint, one, step, in_a_row=in_a_row, now_ms=NOW)
+        in_a_row = 0 if transition.status is Status.DELIVERED else 1
+    return assess(endpoint, one, transition, in_a_row=in_a_row, now_ms=NOW)
 
 
 def ill(health: Health, *, ago: int, warned: bool = False) -> Endpoint:
@@ -90,7 +92,7 @@ FAILING = ill(Health.FAILING, ago=1000)
 )
 def test_one_attempt(before: Endpoint, one: Outcome, becomes: Health | None) -> None:
     """What one attempt makes of an endpoint, at the edges of every limit."""
-    assert find(before, one) == Finding(becomes)
+    assert find(before, one) == HealthChange(becomes)
 
 
 @pytest.mark.parametrize("before", [ENDPOINT, SLOW])
@@ -102,30 +104,30 @@ def test_one_attempt(before: Endpoint, one: Outcome, becomes: Health | None) -> 
 def test_five_failures_in_a_row_of_any_kind_make_it_failing(before: Endpoint, one: Outcome) -> None:
     """Rejections count as well: for the owner's events it comes to the same."""
     assert find(before, one, in_a_row=FAILURES_IN_A_ROW - 1).becomes is not Health.FAILING
-    assert find(before, one, in_a_row=FAILURES_IN_A_ROW) == Finding(Health.FAILING)
+    assert find(before, one, in_a_row=FAILURES_IN_A_ROW) == HealthChange(Health.FAILING)
 
 
 def test_an_exhausted_delivery_makes_it_failing() -> None:
     """Four attempts over twenty-one minutes say it all, whoever made them."""
-    assert find(ENDPOINT, outcome(500), attempt=4) == Finding(Health.FAILING)
+    assert find(ENDPOINT, outcome(500), attempt=4) == HealthChange(Health.FAILING)
 
 
 @pytest.mark.parametrize(
-    ("ago", "status", "warned", "finding"),
+    ("ago", "status", "warned", "change"),
     [
-        (WARN_AFTER_MS - 1, 500, False, Finding()),
-        (WARN_AFTER_MS, 500, False, Finding(to_be_warned=True)),
-        (WARN_AFTER_MS, 500, True, Finding()),
-        (DISABLE_AFTER_MS - 1, 404, True, Finding()),
-        (DISABLE_AFTER_MS, 404, True, Finding(to_be_disabled=True)),
-        (DISABLE_AFTER_MS, 404, False, Finding(to_be_disabled=True, to_be_warned=True)),
-        (DISABLE_AFTER_MS, 500, True, Finding()),  # it is to be tried again
-        (DISABLE_AFTER_MS, 200, True, Finding(Health.HEALTHY)),
+        (WARN_AFTER_MS - 1, 500, False, HealthChange()),
+        (WARN_AFTER_MS, 500, False, HealthChange(to_be_warned=True)),
+        (WARN_AFTER_MS, 500, True, HealthChange()),
+        (DISABLE_AFTER_MS - 1, 404, True, HealthChange()),
+        (DISABLE_AFTER_MS, 404, True, HealthChange(to_be_disabled=True)),
+        (DISABLE_AFTER_MS, 404, False, HealthChange(to_be_disabled=True, to_be_warned=True)),
+        (DISABLE_AFTER_MS, 500, True, HealthChange()),  # it is to be tried again
+        (DISABLE_AFTER_MS, 200, True, HealthChange(Health.HEALTHY)),
     ],
 )
-def test_what_days_of_failing_lead_to(ago: int, status: int, warned: bool, finding: Finding) -> None:
+def test_what_days_of_failing_lead_to(ago: int, status: int, warned: bool, change: HealthChange) -> None:
     """A warning after a day, the end after five, and a 2xx forgives all of it."""
-    assert find(ill(Health.FAILING, ago=ago, warned=warned), outcome(status)) == finding
+    assert find(ill(Health.FAILING, ago=ago, warned=warned), outcome(status)) == change
 
 
 OUTCOMES = st.builds(
@@ -149,10 +151,12 @@ def test_a_finding_is_stable(one: Outcome, before: Endpoint, attempt: int) -> No
 def test_only_a_2xx_ends_failing(one: Outcome, attempt: int, ago: int) -> None:
     """No failure of any kind makes a failing endpoint anything else, and every 2xx does."""
     found = find(ill(Health.FAILING, ago=ago), one, attempt=attempt)
-    step = next_step(one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW)
+    transition = after_attempt(
+        one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW
+    )
 
-    assert (found.becomes is not None) == (step.status is Status.DELIVERED)
-    assert not found.to_be_disabled or step.reason in {
+    assert (found.becomes is not None) == (transition.status is Status.DELIVERED)
+    assert not found.to_be_disabled or transition.reason in {
         Reason.EXHAUSTED,
         Reason.REJECTED,
         Reason.REDIRECTED,

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from posthorn.domain.errors import RefusedEventType
-from posthorn.domain.matching import MAX_TYPE_LENGTH, Audience, canonical, check_subscribed, matches
+from posthorn.domain.matching import MAX_TYPE_LENGTH, Subscribers, canonical, check_subscribed, matches
 from posthorn.domain.models import Endpoint, Event, SealedSecret, Wire
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def event(event_type: str, *, target: str | None = None) -> Event:
 
 def test_an_audience_includes_disabled_endpoints() -> None:
     """Whether an endpoint is switched on is not for matching to say: its delivery is recorded either way."""
-    audience = Audience(
+    recipients = Subscribers(
         [
             endpoint("a", ["CONTACT_CREATED"]),
             endpoint("b", ["CAMPAIGN_*"]),
@@ -254,14 +254,14 @@ def test_an_audience_includes_disabled_endpoints() -> None:
             endpoint("e", []),
         ]
     )
-    assert [one.id for one in audience.of(event("contact.created"))] == ["a", "c", "d"]
+    assert [one.id for one in recipients.of(event("contact.created"))] == ["a", "c", "d"]
 
 
 def test_the_audience_of_a_test_is_its_target() -> None:
     """A test event is for one endpoint, whatever that one listens to, and for nobody once it is gone."""
-    audience = Audience([endpoint("a", ["*"]), endpoint("b", ["SEND"])])
-    assert [one.id for one in audience.of(event("CONTACT_CREATED", target="b"))] == ["b"]
-    assert audience.of(event("CONTACT_CREATED", target="c")) == []
+    recipients = Subscribers([endpoint("a", ["*"]), endpoint("b", ["SEND"])])
+    assert [one.id for one in recipients.of(event("CONTACT_CREATED", target="b"))] == ["b"]
+    assert recipients.of(event("CONTACT_CREATED", target="c")) == []
 
 
 few_words: Final = st.lists(st.sampled_from(["A", "B", "AB"]), min_size=1, max_size=3).map("_".join)
@@ -285,4 +285,4 @@ def test_an_audience_is_everybody_with_a_pattern_that_matches(
     """Looked up all at once or asked one by one, the same endpoints listen, each once and in their order."""
     endpoints = [endpoint(str(number), events) for number, events in enumerate(subscriptions)]
     wanted = [one for one in endpoints if matches(one.events, event_type)]
-    assert Audience(endpoints).of(event(spell(event_type))) == wanted
+    assert Subscribers(endpoints).of(event(spell(event_type))) == wanted

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from posthorn.domain.models import DisabledReason, Failure, Outcome, Reason, Status, Timings
-from posthorn.domain.retry_policy import MAX_DELAY, Step, next_step
+from posthorn.domain.retry_policy import MAX_DELAY, Transition, after_attempt
 
 DELAYS: Final = (60, 300, 900)
 NOW_MS: Final = 1_681_659_900_000
@@ -29,24 +29,24 @@ def outcome(
     return Outcome(TIMINGS, status=status, failure=failure, headers=headers)
 
 
-def after(one: Outcome, *, attempt: int = 1, opted_in: bool = False) -> Step:
-    return next_step(one, attempt=attempt, delays=DELAYS, retry_rate_limited=opted_in, now_ms=NOW_MS)
+def after(one: Outcome, *, attempt: int = 1, opted_in: bool = False) -> Transition:
+    return after_attempt(one, attempt=attempt, delays=DELAYS, retry_rate_limited=opted_in, now_ms=NOW_MS)
 
 
-def retry(delay: int) -> Step:
-    return Step(Status.RETRYING, delay=delay)
+def retry(delay: int) -> Transition:
+    return Transition(Status.RETRYING, delay=delay)
 
 
-DELIVERED: Final = Step(Status.DELIVERED)
-REJECTED: Final = Step(Status.FAILED, Reason.REJECTED)
-REDIRECTED: Final = Step(Status.FAILED, Reason.REDIRECTED)
-EXHAUSTED: Final = Step(Status.FAILED, Reason.EXHAUSTED)
-BLOCKED: Final = Step(Status.FAILED, Reason.BLOCKED_ADDRESS)
-GONE: Final = Step(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
+DELIVERED: Final = Transition(Status.DELIVERED)
+REJECTED: Final = Transition(Status.FAILED, Reason.REJECTED)
+REDIRECTED: Final = Transition(Status.FAILED, Reason.REDIRECTED)
+EXHAUSTED: Final = Transition(Status.FAILED, Reason.EXHAUSTED)
+BLOCKED: Final = Transition(Status.FAILED, Reason.BLOCKED_ADDRESS)
+GONE: Final = Transition(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
 
 
 @pytest.mark.parametrize(
-    ("what", "step"),
+    ("what", "transition"),
     [
         # 2xx
         (outcome(200), DELIVERED),
@@ -103,9 +103,9 @@ GONE: Final = Step(Status.FAILED, Reason.REJECTED, disable=DisabledReason.GONE)
         else value.status
     ),
 )
-def test_every_row_of_the_rules(what: Outcome, step: Step) -> None:
+def test_every_row_of_the_rules(what: Outcome, transition: Transition) -> None:
     """Each outcome of a first attempt leads where the published rules say."""
-    assert after(what) == step
+    assert after(what) == transition
 
 
 @pytest.mark.parametrize("status", [408, 429])
@@ -119,20 +119,20 @@ def test_an_endpoint_may_ask_for_retries_when_it_is_busy(status: int) -> None:
 @given(status=st.integers(100, 599), attempt=st.integers(1, 4), opted_in=st.booleans())
 def test_every_status_belongs_to_one_rule(status: int, attempt: int, opted_in: bool) -> None:
     """Statuses decide by their class; only 408, 410 and 429 have rules of their own."""
-    step = after(outcome(status), attempt=attempt, opted_in=opted_in)
+    transition = after(outcome(status), attempt=attempt, opted_in=opted_in)
     again = retry(DELAYS[attempt - 1]) if attempt < 4 else EXHAUSTED
     if 200 <= status < 300:
-        assert step == DELIVERED
+        assert transition == DELIVERED
     elif 300 <= status < 400:
-        assert step == REDIRECTED
+        assert transition == REDIRECTED
     elif status == 410:
-        assert step == GONE
+        assert transition == GONE
     elif status in {408, 429} and opted_in:
-        assert step == again
+        assert transition == again
     elif 400 <= status < 500:
-        assert step == REJECTED
+        assert transition == REJECTED
     else:
-        assert step == again
+        assert transition == again
 
 
 @pytest.mark.parametrize("what", [outcome(500), *(outcome(failure=failure) for failure in RETRYABLE)])
@@ -149,7 +149,7 @@ def test_three_retries_and_then_no_more(what: Outcome) -> None:
 
 @pytest.mark.parametrize("attempt", [1, 2, 3, 4])
 @pytest.mark.parametrize(
-    ("what", "step"),
+    ("what", "transition"),
     [
         (outcome(200), DELIVERED),
         (outcome(404), REJECTED),
@@ -159,9 +159,9 @@ def test_three_retries_and_then_no_more(what: Outcome) -> None:
     ],
     ids=["200", "404", "410", "307", "blocked"],
 )
-def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, step: Step) -> None:
+def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, transition: Transition) -> None:
     """A success, a refusal and a blocked address end a delivery whenever they come."""
-    assert after(what, attempt=attempt) == step
+    assert after(what, attempt=attempt) == transition
 
 
 @pytest.mark.parametrize(
@@ -235,10 +235,10 @@ _DATE_PARTS: Final = (
 @example("Jan +99999999999999999999 1999 23:59:59 23:59:59")
 def test_no_retry_after_breaks_the_rules(value: str) -> None:
     """Whatever the header says, the next attempt comes between the schedule's delay and 15 minutes."""
-    step = after(outcome(503, retry_after=value))
-    assert step.status is Status.RETRYING
-    assert step.delay is not None
-    assert 60 <= step.delay <= MAX_DELAY
+    transition = after(outcome(503, retry_after=value))
+    assert transition.status is Status.RETRYING
+    assert transition.delay is not None
+    assert 60 <= transition.delay <= MAX_DELAY
 
 
 @given(seconds=st.integers(-10_000, 10_000))
@@ -251,14 +251,14 @@ def test_a_date_and_its_distance_in_seconds_ask_for_the_same(seconds: int) -> No
 @pytest.mark.parametrize(("later", "delay"), [(1, 200), (0, 200), (-1, 201)])
 def test_a_part_of_a_second_is_rounded_up(later: int, delay: int) -> None:
     """The next attempt never comes before the moment that was asked for, not even by a millisecond."""
-    step = next_step(
+    transition = after_attempt(
         outcome(503, retry_after="Sun, 16 Apr 2023 15:48:20 GMT"),
         attempt=1,
         delays=DELAYS,
         retry_rate_limited=False,
         now_ms=NOW_MS + later,
     )
-    assert step == retry(delay)
+    assert transition == retry(delay)
 
 
 @given(status=st.integers(200, 599), attempt=st.integers(1, 3), opted_in=st.booleans())
@@ -275,7 +275,7 @@ def test_retry_after_counts_only_where_a_retry_follows(status: int, attempt: int
 def test_a_longer_schedule_is_followed_to_its_end() -> None:
     """The number of attempts comes from the delays that the installation was given."""
     steps = [
-        next_step(outcome(500), attempt=attempt, delays=(1, 2), retry_rate_limited=False, now_ms=NOW_MS)
+        after_attempt(outcome(500), attempt=attempt, delays=(1, 2), retry_rate_limited=False, now_ms=NOW_MS)
         for attempt in (1, 2, 3)
     ]
     assert steps == [retry(1), retry(2), EXHAUSTED]

@@ -101,7 +101,7 @@ def test_a_topic_that_is_gone_is_an_outage() -> None:
     with mock_aws():
         arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:gone"
         backend = SimulatorBackend(
-            boto3.client("sns", region_name=REGION), topic_arn=arn, clock=lambda: NOW, dice=bytes
+            boto3.client("sns", region_name=REGION), topic_arn=arn, clock=lambda: NOW, random_bytes=bytes
         )
         with pytest.raises(Unavailable) as raised:
             backend.send(MAIL)

@@ -10,7 +10,7 @@ from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped
 
 from posthorn.api.problems import FieldError, Problem
 from posthorn.api.routes import delivery_views, replay_views, sent_requests, webhooks
-from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, Face
+from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, EndpointResource
 from posthorn.domain.ids import EVENT, lower_bound
 from posthorn.domain.models import (
     Attempt,
@@ -26,8 +26,8 @@ from posthorn.domain.models import (
     Timings,
     Wire,
 )
-from posthorn.domain.replay_job import JobState, ReplayJob, Wanted
-from posthorn.stores.delivery_log import Entry
+from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
+from posthorn.stores.delivery_log import LogEntry
 from tests.unit.openapi.description import check, component
 
 WEBHOOK: Final = Endpoint(
@@ -69,7 +69,7 @@ def test_a_delivery_fits_its_description(status: Status, failure: Failure | None
         failure=failure,
         error="no answer" if failure else None,
     )
-    sent = sent_requests.Sent("https://hooks.example.com/", (("Host", "hooks.example.com"),), ())
+    sent = sent_requests.SentRequest("https://hooks.example.com/", (("Host", "hooks.example.com"),), ())
     for reason in (None, *Reason):
         row = Delivery(
             key=DeliveryKey(WEBHOOK.id, "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S"),
@@ -82,26 +82,26 @@ def test_a_delivery_fits_its_description(status: Status, failure: Failure | None
             attempts=(Attempt(1, 1_681_659_900_000, outcome),),
             replay="rpl_01GY5BMP7FBC0DKZTXDZJ7EQ6S" if reason else None,
         )
-        for face, name in ((WEBHOOKS, "Webhook"), (DESTINATIONS, "EventDestination")):
-            shown = delivery_views.delivery(face, row)
+        for resource, name in ((WEBHOOKS, "Webhook"), (DESTINATIONS, "EventDestination")):
+            shown = delivery_views.delivery(resource, row)
             check(shown, component(f"{name}Delivery"))
-            for one in (Entry(row.key, row), Entry(row.key, None)):
-                check(delivery_views.entry(face, one), component(f"{name}DeliveryInList"))
+            for one in (LogEntry(row.key, row), LogEntry(row.key, None)):
+                check(delivery_views.entry(resource, one), component(f"{name}DeliveryInList"))
             made = [
-                delivery_views.whole_attempt(face, row.attempts[0], None),
-                delivery_views.whole_attempt(face, row.attempts[0], sent),
+                delivery_views.whole_attempt(resource, row.attempts[0], None),
+                delivery_views.whole_attempt(resource, row.attempts[0], sent),
             ]
             whole = {"attempts": made, "request_body": None, "curl": None, "notes": []}
-            check(shown | face.write(whole), component(f"{name}DeliveryInFull"))
+            check(shown | resource.write(whole), component(f"{name}DeliveryInFull"))
 
 
 @pytest.mark.parametrize("state", JobState)
 @pytest.mark.parametrize(
-    ("face", "name"),
+    ("resource", "name"),
     [(WEBHOOKS, "Replay"), (DESTINATIONS, "EventDestinationReplay")],
     ids=["webhook", "email"],
 )
-def test_a_replay_fits_its_description(face: Face, name: str, state: JobState) -> None:
+def test_a_replay_fits_its_description(resource: EndpointResource, name: str, state: JobState) -> None:
     """Wherever a job stands, an answer has the described fields, in the spelling of its face only."""
     job = ReplayJob(
         id="rpl_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
@@ -109,7 +109,7 @@ def test_a_replay_fits_its_description(face: Face, name: str, state: JobState) -
         channel=WEBHOOK.channel,
         since=WEBHOOK.created_at,
         until=WEBHOOK.created_at + 3,
-        wanted=Wanted.ALL,
+        wanted=ReplaySelection.ALL,
         dry_run=False,
         created_at=WEBHOOK.created_at,
         updated_at=WEBHOOK.created_at,
@@ -120,10 +120,10 @@ def test_a_replay_fits_its_description(face: Face, name: str, state: JobState) -
         reason=Reason.ENDPOINT_DISABLED if state is JobState.STOPPED else None,
         finished_at=None if state.is_live else WEBHOOK.created_at,
     )
-    check(replay_views.replay(face, job), component(name))
-    other = "Replay" if face is DESTINATIONS else "EventDestinationReplay"
+    check(replay_views.replay(resource, job), component(name))
+    other = "Replay" if resource is DESTINATIONS else "EventDestinationReplay"
     with pytest.raises(ValidationError):
-        check(replay_views.replay(face, job), component(other))
+        check(replay_views.replay(resource, job), component(other))
 
 
 def test_a_problem_fits_its_description() -> None:

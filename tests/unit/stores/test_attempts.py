@@ -15,7 +15,7 @@ from posthorn.domain.matching import MAX_TYPE_LENGTH
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Status, Timings
 from posthorn.stores.attempts import from_text, to_text
 from posthorn.stores.deliveries import Deliveries
-from posthorn.transport.answers import SNIPPET_BYTES, VALUE_CHARACTERS
+from posthorn.transport.response import SNIPPET_BYTES, VALUE_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, id_before, made_at, new_id, shard_of
-from posthorn.domain.models import Headline
+from posthorn.domain.models import EventSummary
 from posthorn.stores.event_log import Shard, Window, gather
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ TYPES = st.sampled_from(["CONTACT_CREATED", "contact.created", "CONTACT_DELETED"
 
 
 def _reader(
-    events: Sequence[Headline], cut: Callable[[], int]
+    events: Sequence[EventSummary], cut: Callable[[], int]
 ) -> Callable[[str | None, int], Sequence[Shard]]:
     """Return eight shards that behave like queries: each ends at its limit, or earlier, and then says where."""
     shards = [
@@ -52,10 +52,10 @@ def test_pages_put_together_are_all_events(
     ids: set[str], limit: int, wanted: str | None, data: st.DataObject
 ) -> None:
     """No page is longer than asked for, none comes between two others, and each goes on below the one before."""
-    events = [Headline(one, data.draw(TYPES), "2023-04-16T15:45:00Z") for one in sorted(ids)]
+    events = [EventSummary(one, data.draw(TYPES), "2023-04-16T15:45:00Z") for one in sorted(ids)]
     read = _reader(events, lambda: data.draw(st.integers(1, 5)))
     window = Window(event_type=wanted)
-    found: list[Headline] = []
+    found: list[EventSummary] = []
     after: str | None = None
     while True:
         page, last = gather(read, window, after=after, limit=limit)

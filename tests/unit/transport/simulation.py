@@ -75,16 +75,21 @@ def topic() -> Iterator[Topic]:
         )
         calls: list[str] = []
         sns.meta.events.register("before-call.sns", lambda model, **_: calls.append(model.name))
-        dice = random.Random(7).randbytes  # noqa: S311 - a test's dice fall the same way every time
-        yield Topic(sqs, queue, SimulatorBackend(sns, topic_arn=arn, clock=lambda: NOW, dice=dice), calls)
+        random_bytes = random.Random(7).randbytes  # noqa: S311 - a test's dice fall the same way every time
+        yield Topic(
+            sqs,
+            queue,
+            SimulatorBackend(sns, topic_arn=arn, clock=lambda: NOW, random_bytes=random_bytes),
+            calls,
+        )
 
 
 def story(mail: Mail) -> list[dict[str, Any]]:
     """Return what would be published about a mail, as the JSON that it is."""
-    dice = random.Random(7).randbytes  # noqa: S311 - as above
+    random_bytes = random.Random(7).randbytes  # noqa: S311 - as above
     arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:feedback"
     told: list[dict[str, Any]] = json.loads(
-        json.dumps(notifications(mail, topic_arn=arn, now_ms=NOW, dice=dice))
+        json.dumps(notifications(mail, topic_arn=arn, now_ms=NOW, random_bytes=random_bytes))
     )
     return told
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posthorn.domain.errors import NameNotResolved, RefusedTarget
 from posthorn.domain.models import Failure, Reason, Status
-from posthorn.domain.retry_policy import next_step
+from posthorn.domain.retry_policy import after_attempt
 from posthorn.transport.addresses import PUBLIC_PORTS, parse_target
 from posthorn.transport.http import Client, Post
 from posthorn.transport.names import resolve
@@ -25,7 +25,7 @@ from tests.unit.transport.urls import urls
 from tests.unit.transport.vectors import Vector, each, is_public, resolver_of
 
 
-def verdict(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
+def explain(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
     """Return allow or deny, and the addresses that would be dialled."""
     try:
         target = parse_target(url, PUBLIC)
@@ -38,7 +38,7 @@ class TestVectors:
     @each("url", "dns")
     def test_verdict(self, vector: Vector) -> None:
         """Every must and should vector gets its verdict, and no vector of any level an address that is not public."""
-        said, addresses = verdict(vector, vector.url)
+        said, addresses = explain(vector, vector.url)
         assert said == vector.expect or not vector.is_binding, vector.reason
         assert [
             address for address in addresses if not is_public(address) or address in vector.never_dial
@@ -56,7 +56,7 @@ class TestVectors:
         """A target that http makes unacceptable is unacceptable over https as well, so no rule leans on the scheme."""
         if vector.expect == "deny" and vector.is_binding and vector.category != "scheme":
             secure = re.sub(r"^http://([^/]*?)(:\d+)?/", r"https://\1/", vector.url)
-            assert verdict(vector, secure)[0] == "deny"
+            assert explain(vector, secure)[0] == "deny"
 
     @each("url", "dns", "rebind", "redirect")
     def test_a_refusal_keeps_path_and_query_to_itself(self, vector: Vector) -> None:
@@ -105,7 +105,7 @@ class TestVectors:
                 outcome = send(client, Post(replace(target, port=receiver.port), JSON, b"{}"))
                 assert (len(receiver.requests), elsewhere.connections) == (1, 0)
         assert (outcome.status, outcome.failure) == (hop["status"], None)
-        step = next_step(outcome, attempt=1, delays=(60,), retry_rate_limited=False, now_ms=0)
+        step = after_attempt(outcome, attempt=1, delays=(60,), retry_rate_limited=False, now_ms=0)
         assert (step.status, step.reason) == (Status.FAILED, Reason.REDIRECTED)
 
 

@@ -11,12 +11,12 @@ from posthorn.api import bodies, idempotency, pagination, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
-from posthorn.api.timestamps import Moment
+from posthorn.api.timestamps import Timestamp
 from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, key_id_of, mint, secret_of
 from posthorn.domain.clock import rfc3339
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 PATH: Final = "/v1/api-keys"
 
@@ -31,28 +31,28 @@ class NewApiKey(bodies.Body):
     name: KeyName
     # strict models take no text for an enumeration unless told to
     scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))]
-    expires_at: Moment | None = Field(default=None, alias="expiresAt")
+    expires_at: Timestamp | None = Field(default=None, alias="expiresAt")
 
 
-def list_api_keys(office: Office, request: Request) -> Answer:
-    limit, after = pagination.read_limit(request), office.cursors.read(request)
-    page, last = office.api_keys.page(request.workspace, after=after, limit=limit)
-    now = office.clock()
+def list_api_keys(services: Services, request: Request) -> Answer:
+    limit, after = pagination.read_limit(request), services.cursors.read(request)
+    page, last = services.api_keys.page(request.workspace, after=after, limit=limit)
+    now = services.clock()
     content: dict[str, Any] = {"apiKeys": [_shown(key, now) for key in page]}
     if last is not None:
-        content["nextCursor"] = office.cursors.write(request, last)
+        content["nextCursor"] = services.cursors.write(request, last)
     return Answer(content)
 
 
-def create_api_key(office: Office, request: Request) -> Answer:
+def create_api_key(services: Services, request: Request) -> Answer:
     """Make a key and show it, this once: a repetition answers with its record only."""
     wanted = bodies.validate(NewApiKey, bodies.parse(request))
     valid_until = None if wanted.expires_at is None else timestamps.read_ms(wanted.expires_at, "/expiresAt")
     if lacking := sorted(set(wanted.scopes) - request.scopes):
         names = ", ".join(f"`{scope}`" for scope in lacking)
         raise Problem(403, "insufficient_scope", f"This API key does not have what it is to give: {names}.")
-    entropy = office.dice(ENTROPY_BYTES)
-    decision = idempotency.decide(office, request, [key_id_of(mint(entropy))])
+    entropy = services.random_bytes(ENTROPY_BYTES)
+    decision = idempotency.decide(services, request, [key_id_of(mint(entropy))])
     # whoever repeats a request may do so after what it made has expired
     if valid_until is not None and valid_until <= decision.decided_at:
         raise invalid([FieldError("/expiresAt", "This time has passed.")])
@@ -66,24 +66,24 @@ def create_api_key(office: Office, request: Request) -> Answer:
         created_at=decision.decided_at,
         valid_until=valid_until,
     )
-    if decision.is_done or not office.api_keys.create(made):
-        found = office.api_keys.get(made.id)
+    if decision.is_done or not services.api_keys.create(made):
+        found = services.api_keys.get(made.id)
         if found is None:
             raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key is gone.")
-        shown = _shown(found, office.clock())
+        shown = _shown(found, services.clock())
     else:
-        shown = {**_shown(made, office.clock()), "key": text}
-    idempotency.finish(office, request, decision)
+        shown = {**_shown(made, services.clock()), "key": text}
+    idempotency.finish(services, request, decision)
     return Answer({"apiKey": shown}, 201)
 
 
-def revoke_api_key(office: Office, request: Request) -> Answer:
+def revoke_api_key(services: Services, request: Request) -> Answer:
     key_id = request.path["keyId"]
-    key = office.api_keys.get(key_id) if _ID.fullmatch(key_id) else None
+    key = services.api_keys.get(key_id) if _ID.fullmatch(key_id) else None
     if key is None or key.workspace != request.workspace:
         raise not_found("API key")
-    office.api_keys.revoke(key_id, now_ms=office.clock())
-    office.keyring.forget(key_id)
+    services.api_keys.revoke(key_id, now_ms=services.clock())
+    services.keyring.forget(key_id)
     return Answer({"deleted": True})
 
 

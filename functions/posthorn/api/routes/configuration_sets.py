@@ -17,7 +17,7 @@ from posthorn.domain.ids import CONFIGURATION_SET, is_id
 from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.stores.idempotency import Decision
 
 PATH: Final = "/api/v1/partner/email/configuration-sets"
@@ -44,22 +44,22 @@ class ConfigurationSetChange(bodies.Body):
     suppression_options: SuppressionOptions = Suppression.NONE
 
 
-def list_configuration_sets(office: Office, request: Request) -> Answer:
-    limit, after = pagination.read_limit(request), office.cursors.read(request)
-    page, last = office.configuration_sets.page(request.workspace, after=after, limit=limit)
+def list_configuration_sets(services: Services, request: Request) -> Answer:
+    limit, after = pagination.read_limit(request), services.cursors.read(request)
+    page, last = services.configuration_sets.page(request.workspace, after=after, limit=limit)
     shown = [_shown(one) for one in page if one.state is SetState.READY]
     content: dict[str, Any] = {"configuration_sets": shown}
     if last is not None:
-        content["next_cursor"] = office.cursors.write(request, last)
+        content["next_cursor"] = services.cursors.write(request, last)
     return Answer(content)
 
 
-def create_configuration_set(office: Office, request: Request) -> Answer:
+def create_configuration_set(services: Services, request: Request) -> Answer:
     """Make a set, then what it needs at the backend; whatever breaks off in between is completed by the next try."""
     wanted = bodies.validate(NewConfigurationSet, bodies.parse(request))
-    decision = idempotency.decide(office, request, [office.new_id(CONFIGURATION_SET)])
+    decision = idempotency.decide(services, request, [services.new_id(CONFIGURATION_SET)])
     if decision.is_done:
-        return Answer(_shown(find(office, request.workspace, decision.ids[0])), 201)
+        return Answer(_shown(find(services, request.workspace, decision.ids[0])), 201)
     made = ConfigurationSet(
         id=decision.ids[0],
         workspace=request.workspace,
@@ -68,60 +68,60 @@ def create_configuration_set(office: Office, request: Request) -> Answer:
         created_at=decision.decided_at,
         state=SetState.CREATING,
     )
-    if not office.configuration_sets.create(made):
-        made = _unfinished(office, made, decision)
-    office.email.create_set(made.id, made.suppression)
-    ready = made if made.state is SetState.READY else office.configuration_sets.move(made, SetState.READY)
-    idempotency.finish(office, request, decision)
-    return Answer(_shown(ready or find(office, request.workspace, made.id)), 201)
+    if not services.configuration_sets.create(made):
+        made = _unfinished(services, made, decision)
+    services.email.create_set(made.id, made.suppression)
+    ready = made if made.state is SetState.READY else services.configuration_sets.move(made, SetState.READY)
+    idempotency.finish(services, request, decision)
+    return Answer(_shown(ready or find(services, request.workspace, made.id)), 201)
 
 
-def retrieve_configuration_set(office: Office, request: Request) -> Answer:
-    return Answer(_shown(find(office, request.workspace, request.path["configSetId"])))
+def retrieve_configuration_set(services: Services, request: Request) -> Answer:
+    return Answer(_shown(find(services, request.workspace, request.path["configSetId"])))
 
 
-def change_configuration_set(office: Office, request: Request) -> Answer:
+def change_configuration_set(services: Services, request: Request) -> Answer:
     change = bodies.validate(ConfigurationSetChange, bodies.parse(request))
     given = change.model_fields_set
-    old = find(office, request.workspace, request.path["configSetId"])
+    old = find(services, request.workspace, request.path["configSetId"])
     new = replace(
         old,
         name=change.name if "name" in given else old.name,
         suppression=change.suppression_options if "suppression_options" in given else old.suppression,
     )
-    if new != old and not office.configuration_sets.change(old, new):
+    if new != old and not services.configuration_sets.change(old, new):
         raise _taken(new.name) if new.name != old.name else _concurrent()
     if "suppression_options" in given:
         # also when the row said so before: what broke off here is completed by the same change again
-        office.email.change_set(new.id, new.suppression)
-        now = find(office, request.workspace, new.id)
+        services.email.change_set(new.id, new.suppression)
+        now = find(services, request.workspace, new.id)
         if now.suppression is not new.suppression:  # of two changes at once, the row's is the last
-            office.email.change_set(now.id, now.suppression)
+            services.email.change_set(now.id, now.suppression)
             new = now
     return Answer(_shown(new))
 
 
-def delete_configuration_set(office: Office, request: Request) -> Answer:
+def delete_configuration_set(services: Services, request: Request) -> Answer:
     """Remove a set with its destinations; a delete that broke off is completed by the next."""
     set_id = request.path["configSetId"]
-    one = _get(office, request.workspace, set_id)
+    one = _get(services, request.workspace, set_id)
     if one is None:
         raise not_found("configuration set")
     if one.state is not SetState.DELETING:
-        moved = office.configuration_sets.move(one, SetState.DELETING)
+        moved = services.configuration_sets.move(one, SetState.DELETING)
         if moved is None:
             raise _concurrent()
         one = moved
-    for endpoint in office.endpoints.of_channel(set_id):
-        office.endpoints.delete(set_id, endpoint.id)
-    office.email.delete_set(set_id)
-    office.configuration_sets.remove(one)
+    for endpoint in services.endpoints.of_channel(set_id):
+        services.endpoints.delete(set_id, endpoint.id)
+    services.email.delete_set(set_id)
+    services.configuration_sets.remove(one)
     return Answer({"deleted": True})
 
 
-def find(office: Office, workspace: str, set_id: str) -> ConfigurationSet:
+def find(services: Services, workspace: str, set_id: str) -> ConfigurationSet:
     """Return a set that is in use, or raise the 404."""
-    one = _get(office, workspace, set_id)
+    one = _get(services, workspace, set_id)
     if one is None or one.state is not SetState.READY:
         raise not_found("configuration set")
     return one
@@ -162,13 +162,13 @@ ROUTES: Final = (
 )
 
 
-def _get(office: Office, workspace: str, set_id: str) -> ConfigurationSet | None:
-    return office.configuration_sets.get(workspace, set_id) if is_id(set_id, CONFIGURATION_SET) else None
+def _get(services: Services, workspace: str, set_id: str) -> ConfigurationSet | None:
+    return services.configuration_sets.get(workspace, set_id) if is_id(set_id, CONFIGURATION_SET) else None
 
 
-def _unfinished(office: Office, wanted: ConfigurationSet, decision: Decision) -> ConfigurationSet:
+def _unfinished(services: Services, wanted: ConfigurationSet, decision: Decision) -> ConfigurationSet:
     """Return the set that an earlier try left unfinished under this id or name, or refuse the name."""
-    found = office.configuration_sets.by_name(wanted.workspace, wanted.name)
+    found = services.configuration_sets.by_name(wanted.workspace, wanted.name)
     if found is None:
         raise _concurrent()  # deleted just now
     if found.id == wanted.id:
@@ -185,7 +185,7 @@ def _unfinished(office: Office, wanted: ConfigurationSet, decision: Decision) ->
             " without a key.",
         )
     adopted = replace(found, suppression=wanted.suppression)
-    if not office.configuration_sets.change(found, adopted):
+    if not services.configuration_sets.change(found, adopted):
         raise _concurrent()
     return adopted
 

@@ -9,18 +9,18 @@ from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, not_found
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import delivery_views, sent_requests
-from posthorn.api.routes.endpoint_kinds import FACES
+from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.domain.errors import Malformed, RefusedEventType
 from posthorn.domain.ids import EVENT, is_id
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import DeliveryKey, Status
-from posthorn.stores.delivery_log import Wanted
+from posthorn.stores.delivery_log import DeliveryFilter
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of
 
 if TYPE_CHECKING:
-    from posthorn.api.routes.endpoint_kinds import Face
-    from posthorn.api.services import Office
+    from posthorn.api.routes.endpoint_kinds import EndpointResource
+    from posthorn.api.services import Services
     from posthorn.domain.models import Delivery, Endpoint, Event
 
 UNDELIVERED: Final = "undelivered"
@@ -33,31 +33,31 @@ FILTERS: Final = {
 EVENT_EXPIRED: Final = "The event has outlived its retention, so its request cannot be shown."
 
 
-def list_deliveries(face: Face, office: Office, request: Request) -> Answer:
+def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Answer a page of the log; a filter may leave it short, or empty, though a cursor tells that there is more."""
-    endpoint = face.find(office, request)
-    limit, after = pagination.read_limit(request), office.cursors.read(request)
-    page, last = office.delivery_log.page(endpoint.id, _wanted(request), after=after, limit=limit)
-    content: dict[str, Any] = {"deliveries": [delivery_views.entry(face, one) for one in page]}
+    endpoint = resource.find(services, request)
+    limit, after = pagination.read_limit(request), services.cursors.read(request)
+    page, last = services.delivery_log.page(endpoint.id, _wanted(request), after=after, limit=limit)
+    content: dict[str, Any] = {"deliveries": [delivery_views.entry(resource, one) for one in page]}
     if last is not None:
-        content["next_cursor"] = office.cursors.write(request, last)
-    return Answer(face.write(content))
+        content["next_cursor"] = services.cursors.write(request, last)
+    return Answer(resource.write(content))
 
 
-def retrieve_delivery(face: Face, office: Office, request: Request) -> Answer:
-    endpoint = face.find(office, request)
-    row = find(office, request, endpoint)
-    event = office.events.get(endpoint.channel, row.key.event_id)
-    return Answer({"delivery": _whole(face, office, endpoint, row, event)})
+def retrieve_delivery(resource: EndpointResource, services: Services, request: Request) -> Answer:
+    endpoint = resource.find(services, request)
+    row = find(services, request, endpoint)
+    event = services.events.get(endpoint.channel, row.key.event_id)
+    return Answer({"delivery": _whole(resource, services, endpoint, row, event)})
 
 
-def find(office: Office, request: Request, endpoint: Endpoint) -> Delivery:
+def find(services: Services, request: Request, endpoint: Endpoint) -> Delivery:
     """Return the delivery of the path, or raise the 404."""
     event_id = request.path["eventId"]
     if not is_id(event_id, EVENT):
         raise not_found("delivery")
     key = DeliveryKey(endpoint.id, event_id)
-    found = office.deliveries.get_every([key])
+    found = services.deliveries.get_every([key])
     if key not in found:
         raise not_found("delivery")
     row = found[key]
@@ -68,33 +68,33 @@ def find(office: Office, request: Request, endpoint: Endpoint) -> Delivery:
 
 ROUTES: Final = tuple(
     route
-    for face in FACES
+    for resource in ENDPOINT_RESOURCES
     for route in (
         Route(
             "GET",
-            f"{face.path}/deliveries",
-            face.scope,
-            face.bind(list_deliveries),
-            f"List the deliveries of this {face.what}, the newest first",
+            f"{resource.path}/deliveries",
+            resource.scope,
+            resource.bind(list_deliveries),
+            f"List the deliveries of this {resource.what}, the newest first",
             query=(*PAGED, "status", "event"),
         ),
         Route(
             "GET",
-            f"{face.path}/deliveries/{{eventId}}",
-            face.scope,
-            face.bind(retrieve_delivery),
+            f"{resource.path}/deliveries/{{eventId}}",
+            resource.scope,
+            resource.bind(retrieve_delivery),
             "Retrieve a delivery with every attempt and the request as it was sent",
         ),
     )
 )
 
 
-def _wanted(request: Request) -> Wanted:
+def _wanted(request: Request) -> DeliveryFilter:
     status, event_type = request.query.get("status"), request.query.get("event")
     if status is not None and status not in FILTERS:
         raise invalid_filter("status", f"`status` is one of {', '.join(FILTERS)}.")
     statuses = frozenset(Status) if status is None else FILTERS[status]
-    return Wanted(statuses, None if event_type is None else event_filter(event_type))
+    return DeliveryFilter(statuses, None if event_type is None else event_filter(event_type))
 
 
 def event_filter(text: str) -> str:
@@ -110,39 +110,41 @@ def invalid_filter(name: str, detail: str) -> Problem:
 
 
 def _whole(
-    face: Face, office: Office, endpoint: Endpoint, row: Delivery, event: Event | None
+    resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
 ) -> dict[str, Any]:
     """Show a delivery in full. What is the same for all attempts, the body, stands there once."""
     if event is None:
-        made = [delivery_views.whole_attempt(face, attempt, None) for attempt in row.attempts]
+        made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
         whole: dict[str, Any] = {
             "attempts": made,
             "request_body": None,
             "curl": None,
             "notes": [EVENT_EXPIRED],
         }
-        return delivery_views.delivery(face, row) | face.write(whole)
+        return delivery_views.delivery(resource, row) | resource.write(whole)
     body = body_of(endpoint.wire, event)
     made = []
     for attempt in row.attempts:
-        secrets = office.unsealer.secrets_by(endpoint, attempt.signed_by)
-        sent = sent_requests.rebuild(endpoint, event, attempt, body=body, secrets=secrets, brand=office.brand)
-        made.append(delivery_views.whole_attempt(face, attempt, sent))
+        secrets = services.unsealer.secrets_by(endpoint, attempt.signed_by)
+        sent = sent_requests.rebuild(
+            endpoint, event, attempt, body=body, secrets=secrets, brand=services.brand
+        )
+        made.append(delivery_views.whole_attempt(resource, attempt, sent))
     last = row.attempts[-1] if row.attempts else None
     by_hand = Envelope(
         event=event,
         body=body,
         secrets=(),
-        sent_at=last.started_at if last else office.clock(),
+        sent_at=last.started_at if last else services.clock(),
         endpoint_id=endpoint.id,
         generation=last.generation if last else row.generation,
         attempt=last.number if last else 1,
     )
-    headers = sent_requests.unsigned(endpoint, by_hand, office.brand)
+    headers = sent_requests.unsigned(endpoint, by_hand, services.brand)
     whole = {
         "attempts": made,
         "request_body": body.decode(),
         "curl": sent_requests.curl_line(endpoint.url, headers, body.decode()),
         "notes": [],
     }
-    return delivery_views.delivery(face, row) | face.write(whole)
+    return delivery_views.delivery(resource, row) | resource.write(whole)

@@ -8,21 +8,23 @@ from posthorn.domain.clock import rfc3339_ms
 from posthorn.domain.ids import made_at
 
 if TYPE_CHECKING:
-    from posthorn.api.routes.endpoint_kinds import Face
-    from posthorn.api.routes.sent_requests import Sent
+    from posthorn.api.routes.endpoint_kinds import EndpointResource
+    from posthorn.api.routes.sent_requests import SentRequest
     from posthorn.domain.models import Attempt, Delivery
-    from posthorn.stores.delivery_log import Entry
+    from posthorn.stores.delivery_log import LogEntry
 
 
-def entry(face: Face, one: Entry) -> dict[str, Any]:
+def entry(resource: EndpointResource, one: LogEntry) -> dict[str, Any]:
     """Show an entry of the log; one that makes no sense to this version says only that."""
     if one.delivery is not None:
-        return delivery(face, one.delivery)
+        return delivery(resource, one.delivery)
     event_id = one.key.event_id
-    return face.write({"event_id": event_id, "created_at": rfc3339_ms(made_at(event_id)), "unreadable": True})
+    return resource.write(
+        {"event_id": event_id, "created_at": rfc3339_ms(made_at(event_id)), "unreadable": True}
+    )
 
 
-def delivery(face: Face, row: Delivery) -> dict[str, Any]:
+def delivery(resource: EndpointResource, row: Delivery) -> dict[str, Any]:
     """Show a delivery with its last attempt."""
     shown: dict[str, Any] = {
         "event_id": row.key.event_id,
@@ -37,13 +39,13 @@ def delivery(face: Face, row: Delivery) -> dict[str, Any]:
     if row.replay is not None:
         shown["replay"] = row.replay
     if row.attempts:
-        shown["last_attempt"] = face.write(attempt(row.attempts[-1]))
-    return face.write(shown)
+        shown["last_attempt"] = resource.write(attempt(row.attempts[-1]))
+    return resource.write(shown)
 
 
-def standing(face: Face, row: Delivery) -> dict[str, Any]:
+def standing(resource: EndpointResource, row: Delivery) -> dict[str, Any]:
     """Show where one event stands at one endpoint, as lists of events do."""
-    return face.write({"status": row.status, "attempt_count": row.attempt, **_standing(row)})
+    return resource.write({"status": row.status, "attempt_count": row.attempt, **_standing(row)})
 
 
 def attempt(one: Attempt) -> dict[str, Any]:
@@ -63,7 +65,7 @@ def attempt(one: Attempt) -> dict[str, Any]:
     return shown
 
 
-def whole_attempt(face: Face, one: Attempt, sent: Sent | None) -> dict[str, Any]:
+def whole_attempt(resource: EndpointResource, one: Attempt, sent: SentRequest | None) -> dict[str, Any]:
     """Show all that is known of an attempt; `sent` is None when its event is gone."""
     outcome, timings = one.outcome, one.outcome.timings
     request: dict[str, Any] | None = None
@@ -76,7 +78,7 @@ def whole_attempt(face: Face, one: Attempt, sent: Sent | None) -> dict[str, Any]
         }
     shown: dict[str, Any] = {
         **attempt(one),
-        "timings": face.write(
+        "timings": resource.write(
             {
                 "dns": timings.dns,
                 "connect": timings.connect,
@@ -95,7 +97,7 @@ def whole_attempt(face: Face, one: Attempt, sent: Sent | None) -> dict[str, Any]
             "headers": dict(outcome.headers),
             "body": outcome.snippet,
         }
-    return face.write(shown)
+    return resource.write(shown)
 
 
 def _standing(row: Delivery) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from posthorn.email.mail import Mail
 from posthorn.telemetry import outage as log_outage
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 MAX_RECIPIENTS: Final = 50
 MAX_HEADERS: Final = 15
@@ -57,32 +57,34 @@ class NewMail(bodies.Body):
     configuration_set_name: SetName | None = None
 
 
-def send_mail(office: Office, request: Request) -> Answer:
+def send_mail(services: Services, request: Request) -> Answer:
     """Send a mail once, also under an idempotency key whose first request died without a word."""
     wanted = bodies.validate(NewMail, bodies.parse(request))
     _check(wanted)
-    decision = idempotency.decide(office, request, [str(uuid.UUID(bytes=office.dice(16), version=4))])
+    decision = idempotency.decide(
+        services, request, [str(uuid.UUID(bytes=services.random_bytes(16), version=4))]
+    )
     message_id = decision.ids[0]
     if decision.is_done:
         return Answer({"message_id": message_id}, 202)
     if not decision.is_new:
-        raise _undecided(office.clock() - decision.decided_at)
+        raise _undecided(services.clock() - decision.decided_at)
     try:
-        configuration_set = _configuration_set(office, request, wanted)
+        configuration_set = _configuration_set(services, request, wanted)
     except (Problem, Unavailable):
-        idempotency.forget(office, request)  # nothing was sent
+        idempotency.forget(services, request)  # nothing was sent
         raise
     try:
-        office.email.send(_mail(wanted, request, message_id, configuration_set))
+        services.email.send(_mail(wanted, request, message_id, configuration_set))
     except RejectedMail as rejection:
-        idempotency.forget(office, request)  # it was not sent, so the same request may be made again
+        idempotency.forget(services, request)  # it was not sent, so the same request may be made again
         raise Problem(422, rejection.code, rejection.detail) from rejection
     except Unavailable as outage:
         if outage.refused:  # not sent, either
-            idempotency.forget(office, request)
+            idempotency.forget(services, request)
         raise
     try:
-        idempotency.finish(office, request, decision)
+        idempotency.finish(services, request, decision)
     except Unavailable as outage:
         log_outage(outage)  # the mail is on its way, and that is what the caller has to know
     return Answer({"message_id": message_id}, 202)
@@ -110,11 +112,11 @@ def _check(wanted: NewMail) -> None:
         raise invalid([FieldError("/tags" + bodies.pointer([tag]), detail) for tag in reserved])
 
 
-def _configuration_set(office: Office, request: Request, wanted: NewMail) -> ConfigurationSet | None:
+def _configuration_set(services: Services, request: Request, wanted: NewMail) -> ConfigurationSet | None:
     name = wanted.configuration_set_name
     if name is None:
         return None
-    one = office.configuration_sets.by_name(request.workspace, name)
+    one = services.configuration_sets.by_name(request.workspace, name)
     if one is None or one.state is not SetState.READY:
         raise Problem(404, "unknown_configuration_set", f"There is no configuration set called {name}.")
     return one

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.api.http import Answer, Request
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint
 
 _LATER_WORD: Final = re.compile(r"_([a-z])")
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class EndpointResource:
     """How one kind of endpoint is addressed and how it writes."""
 
     what: str
@@ -33,13 +33,13 @@ class Face:
     id_parameter: str
     scope: Scope
     camel: bool
-    channel_of: Callable[[Office, Request], str]
+    channel_of: Callable[[Services, Request], str]
 
-    def find(self, office: Office, request: Request) -> Endpoint:
+    def find(self, services: Services, request: Request) -> Endpoint:
         """Return the endpoint of the path, or raise the 404."""
-        channel = self.channel_of(office, request)
+        channel = self.channel_of(services, request)
         return endpoints.find(
-            office, channel, request.path[self.id_parameter], prefix=self.prefix, what=self.what
+            services, channel, request.path[self.id_parameter], prefix=self.prefix, what=self.what
         )
 
     def write(self, shown: dict[str, Any]) -> dict[str, Any]:
@@ -48,17 +48,19 @@ class Face:
             return shown
         return {_LATER_WORD.sub(lambda word: word[1].upper(), key): value for key, value in shown.items()}
 
-    def bind(self, handle: Callable[[Face, Office, Request], Answer]) -> Callable[[Office, Request], Answer]:
+    def bind(
+        self, handle: Callable[[EndpointResource, Services, Request], Answer]
+    ) -> Callable[[Services, Request], Answer]:
         """Return a route's handler for this face, with a name of its own."""
 
-        def bound(office: Office, request: Request) -> Answer:
-            return handle(self, office, request)
+        def bound(services: Services, request: Request) -> Answer:
+            return handle(self, services, request)
 
         bound.__name__ = f"{handle.__name__}_of_{self.what.replace(' ', '_')}"
         return bound
 
 
-WEBHOOKS: Final = Face(
+WEBHOOKS: Final = EndpointResource(
     what="webhook",
     prefix=WEBHOOK,
     path="/v1/webhooks/{webhookId}",
@@ -67,15 +69,15 @@ WEBHOOKS: Final = Face(
     camel=True,
     channel_of=lambda _, request: request.workspace,
 )
-DESTINATIONS: Final = Face(
+DESTINATIONS: Final = EndpointResource(
     what="event destination",
     prefix=DESTINATION,
     path=f"{configuration_sets.PATH}/{{configSetId}}/event-destinations/{{destinationId}}",
     id_parameter="destinationId",
     scope=Scope.PARTNER,
     camel=False,
-    channel_of=lambda office, request: (
-        configuration_sets.find(office, request.workspace, request.path["configSetId"]).id
+    channel_of=lambda services, request: (
+        configuration_sets.find(services, request.workspace, request.path["configSetId"]).id
     ),
 )
-FACES: Final = (WEBHOOKS, DESTINATIONS)
+ENDPOINT_RESOURCES: Final = (WEBHOOKS, DESTINATIONS)

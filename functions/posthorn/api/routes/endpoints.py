@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from posthorn.api.http import Request
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint
     from posthorn.stores.delivery_counts import Count
 
@@ -49,11 +49,11 @@ def check_events(patterns: Sequence[str], check: Callable[[str], None], at: str)
         raise invalid(errors, code)
 
 
-def vetted(office: Office, url: str, at: str) -> str:
+def vetted(services: Services, url: str, at: str) -> str:
     """Return a URL as it is stored, if deliveries may go there; `at` is its JSON pointer."""
     try:
-        target = parse_target(url, office.policy)
-        resolve(target, office.policy, timeout=LOOKUP_SECONDS, resolver=office.resolver)
+        target = parse_target(url, services.policy)
+        resolve(target, services.policy, timeout=LOOKUP_SECONDS, resolver=services.resolver)
     except RefusedTarget as refusal:
         raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
     except NameNotResolved:
@@ -86,54 +86,54 @@ def moved(endpoint: Endpoint, *, url: str, now_ms: int) -> Endpoint:
     return endpoint if url == endpoint.url else replace(endpoint, url=url, url_since=now_ms)
 
 
-def undelivered(office: Office, endpoint: Endpoint, *, enable: bool) -> Count | None:
+def undelivered(services: Services, endpoint: Endpoint, *, enable: bool) -> Count | None:
     """Return how much a disabled endpoint has missed, when a change is to enable it.
 
     It is asked for before the change: without an answer nothing is changed, and the same request tries again.
     """
-    return office.delivery_counts.undelivered(endpoint.id) if enable and not endpoint.enabled else None
+    return services.delivery_counts.undelivered(endpoint.id) if enable and not endpoint.enabled else None
 
 
-def page(office: Office, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
+def page(services: Services, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
     """Return the endpoints that a list request asks for, and the cursor of the next page."""
-    limit, after = pagination.read_limit(request), office.cursors.read(request)
-    found, last = office.endpoints.page(channel, after=after, limit=limit)
-    return found, None if last is None else office.cursors.write(request, last)
+    limit, after = pagination.read_limit(request), services.cursors.read(request)
+    found, last = services.endpoints.page(channel, after=after, limit=limit)
+    return found, None if last is None else services.cursors.write(request, last)
 
 
-def find(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> Endpoint:
+def find(services: Services, channel: str, endpoint_id: str, *, prefix: str, what: str) -> Endpoint:
     """Return an endpoint of a channel, or raise the 404 that calls it `what`."""
-    endpoint = office.endpoints.get(channel, endpoint_id) if is_id(endpoint_id, prefix) else None
+    endpoint = services.endpoints.get(channel, endpoint_id) if is_id(endpoint_id, prefix) else None
     if endpoint is None:
         raise not_found(what)
     return endpoint
 
 
 def create(
-    office: Office, request: Request, *, prefix: str, channel: str, build: Callable[[str, int], Endpoint]
+    services: Services, request: Request, *, prefix: str, channel: str, build: Callable[[str, int], Endpoint]
 ) -> Endpoint:
     """Make an endpoint, once per idempotency key; `build` is given its id and the time.
 
     Returns the endpoint as it is: a repetition finds what the first request made.
     """
-    decision = idempotency.decide(office, request, [office.new_id(prefix)])
+    decision = idempotency.decide(services, request, [services.new_id(prefix)])
     endpoint_id = decision.ids[0]
-    if not decision.is_new and (endpoint := office.endpoints.get(channel, endpoint_id)):
+    if not decision.is_new and (endpoint := services.endpoints.get(channel, endpoint_id)):
         return endpoint
     if decision.is_done:
         raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key was deleted.")
     endpoint = build(endpoint_id, decision.decided_at)
-    if not office.endpoints.create(endpoint):  # a repetition of this request was faster
-        found = office.endpoints.get(channel, endpoint_id)
+    if not services.endpoints.create(endpoint):  # a repetition of this request was faster
+        found = services.endpoints.get(channel, endpoint_id)
         if found is None:
             raise not_found()
         endpoint = found
-    idempotency.finish(office, request, decision)
+    idempotency.finish(services, request, decision)
     return endpoint
 
 
 def update(
-    office: Office,
+    services: Services,
     channel: str,
     endpoint_id: str,
     *,
@@ -143,32 +143,32 @@ def update(
 ) -> Endpoint:
     """Change an endpoint, over whatever others change in the meantime."""
     for _ in range(_CHANGES_AT_ONCE):
-        old = find(office, channel, endpoint_id, prefix=prefix, what=what)
+        old = find(services, channel, endpoint_id, prefix=prefix, what=what)
         new = change(old)
         if new == old:
             return old
         new = replace(new, revision=old.revision + 1)
-        if _write(office, old, new):
+        if _write(services, old, new):
             return new
     raise Problem(409, "concurrent_changes", f"Others are changing this {what} right now; try again.")
 
 
-def _write(office: Office, old: Endpoint, new: Endpoint) -> bool:
+def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:
     """Write an endpoint as it is after a change; switched off, together with the event that says so."""
     if new.disabled_reason is None or not old.enabled:
-        return office.endpoints.replace(old, new)
-    now = office.clock()
-    notice = operational_events.disabled(old, new.disabled_reason, now_ms=now)
-    return office.endpoint_states.replace(old, new, notice, now_ms=now)
+        return services.endpoints.replace(old, new)
+    now = services.clock()
+    operational_event = operational_events.disabled(old, new.disabled_reason, now_ms=now)
+    return services.endpoint_states.replace(old, new, operational_event, now_ms=now)
 
 
-def delete(office: Office, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:
+def delete(services: Services, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:
     """Remove an endpoint, or raise the 404 that calls it `what`; its deliveries stay in the log of events."""
     try:
-        endpoint = find(office, channel, endpoint_id, prefix=prefix, what=what)
+        endpoint = find(services, channel, endpoint_id, prefix=prefix, what=what)
     except Malformed:  # whatever it is, its owner wants to be rid of it
-        is_gone = office.endpoints.delete(channel, endpoint_id)
+        is_gone = services.endpoints.delete(channel, endpoint_id)
     else:
-        is_gone = office.tombstones.bury(endpoint, now_ms=office.clock())
+        is_gone = services.deleted_endpoints.delete(endpoint, now_ms=services.clock())
     if not is_gone:
         raise not_found(what)

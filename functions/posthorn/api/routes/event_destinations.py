@@ -22,7 +22,7 @@ from posthorn.domain.matching import check_subscribed
 from posthorn.domain.models import DisabledReason, Endpoint, Health, Wire
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 PATH: Final = f"{configuration_sets.PATH}/{{configSetId}}/event-destinations"
 
@@ -52,23 +52,23 @@ class EventDestinationChange(bodies.Body):
     enabled: bool = True
 
 
-def list_event_destinations(office: Office, request: Request) -> Answer:
-    channel = _channel(office, request)
-    page, cursor = endpoints.page(office, request, channel)
+def list_event_destinations(services: Services, request: Request) -> Answer:
+    channel = _channel(services, request)
+    page, cursor = endpoints.page(services, request, channel)
     content: dict[str, Any] = {"event_destinations": [_shown(destination) for destination in page]}
     if cursor is not None:
         content["next_cursor"] = cursor
     return Answer(content)
 
 
-def create_event_destination(office: Office, request: Request) -> Answer:
+def create_event_destination(services: Services, request: Request) -> Answer:
     wanted = bodies.validate(NewEventDestination, bodies.parse(request))
-    channel = _channel(office, request)
+    channel = _channel(services, request)
     if wanted.destination_type != "WEBHOOK":
         detail = "The one destination type there is, is WEBHOOK."
         raise invalid([FieldError("/destination_type", detail)], "unknown_destination_type")
     endpoints.check_events(wanted.matching_event_types, _check_type, "/matching_event_types")
-    url = endpoints.vetted(office, wanted.webhook_url, "/webhook_url")
+    url = endpoints.vetted(services, wanted.webhook_url, "/webhook_url")
 
     def build(destination_id: str, now_ms: int) -> Endpoint:
         return Endpoint(
@@ -79,7 +79,7 @@ def create_event_destination(office: Office, request: Request) -> Answer:
             url=url,
             events=tuple(wanted.matching_event_types),
             secret=sealed(
-                office, wanted.webhook_secret, workspace=request.workspace, endpoint_id=destination_id
+                services, wanted.webhook_secret, workspace=request.workspace, endpoint_id=destination_id
             ),
             created_at=now_ms,
             enabled=wanted.enabled,
@@ -88,39 +88,39 @@ def create_event_destination(office: Office, request: Request) -> Answer:
             name=wanted.name,
         )
 
-    destination = endpoints.create(office, request, prefix=DESTINATION, channel=channel, build=build)
+    destination = endpoints.create(services, request, prefix=DESTINATION, channel=channel, build=build)
     try:
-        _channel(office, request)
+        _channel(services, request)
     except Problem:  # the set was deleted meanwhile, and its destinations go with it
-        office.endpoints.delete(channel, destination.id)
+        services.endpoints.delete(channel, destination.id)
         raise
     return Answer(_shown(destination), 201)
 
 
-def retrieve_event_destination(office: Office, request: Request) -> Answer:
-    channel = _channel(office, request)
-    return Answer(_shown(_find(office, request, channel)))
+def retrieve_event_destination(services: Services, request: Request) -> Answer:
+    channel = _channel(services, request)
+    return Answer(_shown(_find(services, request, channel)))
 
 
-def change_event_destination(office: Office, request: Request) -> Answer:
+def change_event_destination(services: Services, request: Request) -> Answer:
     change = bodies.validate(EventDestinationChange, bodies.parse(request))
-    channel = _channel(office, request)
-    before = _find(office, request, channel)  # what is not there is 404, whatever the change
+    channel = _channel(services, request)
+    before = _find(services, request, channel)  # what is not there is 404, whatever the change
     if "matching_event_types" in change.model_fields_set:
         endpoints.check_events(change.matching_event_types, _check_type, "/matching_event_types")
     if "webhook_url" in change.model_fields_set:
-        url = endpoints.vetted(office, change.webhook_url, "/webhook_url")
+        url = endpoints.vetted(services, change.webhook_url, "/webhook_url")
         change = change.model_copy(update={"webhook_url": url})
     missed = endpoints.undelivered(
-        office, before, enable="enabled" in change.model_fields_set and change.enabled
+        services, before, enable="enabled" in change.model_fields_set and change.enabled
     )
     destination = endpoints.update(
-        office,
+        services,
         channel,
         request.path["destinationId"],
         prefix=DESTINATION,
         what=_WHAT,
-        change=lambda old: _changed(office, old, change),
+        change=lambda old: _changed(services, old, change),
     )
     shown = _shown(destination)
     if missed is not None:
@@ -128,9 +128,9 @@ def change_event_destination(office: Office, request: Request) -> Answer:
     return Answer(shown)
 
 
-def delete_event_destination(office: Office, request: Request) -> Answer:
-    channel = _channel(office, request)
-    endpoints.delete(office, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
+def delete_event_destination(services: Services, request: Request) -> Answer:
+    channel = _channel(services, request)
+    endpoints.delete(services, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
     return Answer({"deleted": True})
 
 
@@ -169,20 +169,20 @@ ROUTES: Final = (
 )
 
 
-def _channel(office: Office, request: Request) -> str:
+def _channel(services: Services, request: Request) -> str:
     """Return the channel of the path, if it is one of this workspace's configuration sets."""
-    return configuration_sets.find(office, request.workspace, request.path["configSetId"]).id
+    return configuration_sets.find(services, request.workspace, request.path["configSetId"]).id
 
 
-def _find(office: Office, request: Request, channel: str) -> Endpoint:
-    return endpoints.find(office, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
+def _find(services: Services, request: Request, channel: str) -> Endpoint:
+    return endpoints.find(services, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
 
 
 def _check_type(pattern: str) -> None:
     check_subscribed(pattern, NAMES)
 
 
-def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> Endpoint:
+def _changed(services: Services, old: Endpoint, change: EventDestinationChange) -> Endpoint:
     """Return the destination as it is after the change; what was not given stays."""
     given = change.model_fields_set
     new = replace(
@@ -190,14 +190,14 @@ def _changed(office: Office, old: Endpoint, change: EventDestinationChange) -> E
         name=change.name if "name" in given else old.name,
         events=tuple(change.matching_event_types) if "matching_event_types" in given else old.events,
     )
-    now = office.clock()
+    now = services.clock()
     if "webhook_url" in given:
         new = endpoints.moved(new, url=change.webhook_url, now_ms=now)
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=now)
     if "webhook_secret" in given:
         overlap_ms = DEFAULT_OVERLAP_HOURS * HOUR_MS
-        new = rotated(office, new, change.webhook_secret, until_ms=now + overlap_ms)
+        new = rotated(services, new, change.webhook_secret, until_ms=now + overlap_ms)
     return new
 
 

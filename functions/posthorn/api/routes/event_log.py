@@ -14,22 +14,22 @@ from posthorn.api.routes import delivery_views
 from posthorn.api.routes.deliveries import event_filter, invalid_filter
 from posthorn.api.routes.endpoint_kinds import WEBHOOKS
 from posthorn.api.routes.events import accepted
-from posthorn.api.routes.match_explanations import SENTENCES, Record, verdict
+from posthorn.api.routes.match_explanations import SENTENCES, DeliveryRecord, explain
 from posthorn.aws.clients import threads
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.ids import EVENT, is_id, made_at
 from posthorn.domain.matching import matches
 from posthorn.domain.models import DeliveryKey, Endpoint
-from posthorn.stores.deleted_endpoints import Tombstone
+from posthorn.stores.deleted_endpoints import DeletedEndpoint
 from posthorn.stores.event_log import Window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from posthorn.api.routes.match_explanations import Verdict
-    from posthorn.api.services import Office
-    from posthorn.domain.models import Event, Headline
+    from posthorn.api.routes.match_explanations import MatchExplanation
+    from posthorn.api.services import Services
+    from posthorn.domain.models import Event, EventSummary
 
 LOOKUPS: Final = 1000
 """Deliveries that one page asks for: ten reads of a hundred, all at once."""
@@ -41,13 +41,13 @@ _write: Final = WEBHOOKS.write
 
 
 @dataclass(frozen=True, slots=True)
-class _Audience:
+class _Recipients:
     """Everybody on a channel who may have had its events."""
 
     endpoints: list[Endpoint]
-    tombstones: list[Tombstone]
+    deleted_endpoints: list[DeletedEndpoint]
 
-    def of(self, event: Headline) -> list[Endpoint | Tombstone]:
+    def of(self, event: EventSummary) -> list[Endpoint | DeletedEndpoint]:
         """Return those who may have a delivery of an event, whatever they subscribe to by now."""
         present = [
             one
@@ -58,61 +58,61 @@ class _Audience:
         ]
         gone = [
             one
-            for one in self.tombstones
+            for one in self.deleted_endpoints
             if event.target in {None, one.id} and one.deleted_at + _CLOCKS_APART_MS >= made_at(event.id)
         ]
         return [*present, *gone]
 
 
-def list_events(office: Office, request: Request) -> Answer:
+def list_events(services: Services, request: Request) -> Answer:
     """Answer a page of events; it may be short, or empty, though a cursor tells that there is more."""
-    limit, after = pagination.read_limit(request), office.cursors.read(request)
+    limit, after = pagination.read_limit(request), services.cursors.read(request)
     window = _window(request)
-    reading = threads().submit(office.tombstones.of_channel, request.workspace)
-    endpoints = threads().submit(office.endpoints.of_channel, request.workspace)
-    page, last = office.event_log.page(request.workspace, window, after=after, limit=limit)
-    audience = _Audience(endpoints.result(), reading.result())
-    shown: list[Headline] = []
+    reading = threads().submit(services.deleted_endpoints.of_channel, request.workspace)
+    endpoints = threads().submit(services.endpoints.of_channel, request.workspace)
+    page, last = services.event_log.page(request.workspace, window, after=after, limit=limit)
+    recipients = _Recipients(endpoints.result(), reading.result())
+    shown: list[EventSummary] = []
     keys: list[DeliveryKey] = []
     for event in page:
-        wanted = [DeliveryKey(one.id, event.id) for one in audience.of(event)]
+        wanted = [DeliveryKey(one.id, event.id) for one in recipients.of(event)]
         if shown and len(keys) + len(wanted) > LOOKUPS:
             last = shown[-1].id
             break
         shown.append(event)
         keys += wanted
-    found = office.deliveries.get_every(keys)
-    content: dict[str, Any] = {"events": [_headline(event, audience, found) for event in shown]}
+    found = services.deliveries.get_every(keys)
+    content: dict[str, Any] = {"events": [_summary(event, recipients, found) for event in shown]}
     if last is not None:
-        content["nextCursor"] = office.cursors.write(request, last)
+        content["nextCursor"] = services.cursors.write(request, last)
     return Answer(content)
 
 
-def retrieve_event(office: Office, request: Request) -> Answer:
-    event, audience = _find(office, request)
-    headline = event.headline
-    wanted = audience.of(headline)
-    found = office.deliveries.get_every([DeliveryKey(one.id, event.id) for one in wanted])
+def retrieve_event(services: Services, request: Request) -> Answer:
+    event, recipients = _find(services, request)
+    summary = event.summary
+    wanted = recipients.of(summary)
+    found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in wanted])
     shown = {
-        **_headline(headline, audience, found),
+        **_summary(summary, recipients, found),
         "data": json.loads(event.data),
         "deliveries": [
             _delivery(one, row, with_attempts=True)
             for one in wanted
-            if (row := _record(found, one, headline)) is not None
+            if (row := _record(found, one, summary)) is not None
         ],
     }
     return Answer({"event": shown})
 
 
-def explain_event(office: Office, request: Request) -> Answer:
+def explain_event(services: Services, request: Request) -> Answer:
     """Answer for each endpoint of the channel why it did, or did not, get an event."""
-    event, audience = _find(office, request)
-    headline = event.headline
-    everybody: list[Endpoint | Tombstone] = [*audience.endpoints, *audience.tombstones]
-    found = office.deliveries.get_every([DeliveryKey(one.id, event.id) for one in audience.of(headline)])
-    judged = [(one, _record(found, one, headline)) for one in everybody]
-    shown = [_explained(one, record, verdict(headline, one, record)) for one, record in judged]
+    event, recipients = _find(services, request)
+    summary = event.summary
+    everybody: list[Endpoint | DeletedEndpoint] = [*recipients.endpoints, *recipients.deleted_endpoints]
+    found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in recipients.of(summary)])
+    judged = [(one, _record(found, one, summary)) for one in everybody]
+    shown = [_explained(one, record, explain(summary, one, record)) for one, record in judged]
     return Answer(
         {
             "event": {**accepted(event), "isTest": event.is_test},
@@ -142,14 +142,14 @@ ROUTES: Final = (
 )
 
 
-def _find(office: Office, request: Request) -> tuple[Event, _Audience]:
+def _find(services: Services, request: Request) -> tuple[Event, _Recipients]:
     event_id = request.path["eventId"]
-    event = office.events.get(request.workspace, event_id) if is_id(event_id, EVENT) else None
+    event = services.events.get(request.workspace, event_id) if is_id(event_id, EVENT) else None
     if event is None:
         raise not_found("event")
-    reading = threads().submit(office.tombstones.of_channel, request.workspace)
-    endpoints = office.endpoints.of_channel(request.workspace)
-    return event, _Audience(endpoints, reading.result())
+    reading = threads().submit(services.deleted_endpoints.of_channel, request.workspace)
+    endpoints = services.endpoints.of_channel(request.workspace)
+    return event, _Recipients(endpoints, reading.result())
 
 
 def _window(request: Request) -> Window:
@@ -171,24 +171,30 @@ def _moment(request: Request, name: str, default: int) -> int:
     return timestamps.milliseconds(moment)
 
 
-def _record(found: Mapping[DeliveryKey, Any], one: Endpoint | Tombstone, event: Headline) -> Record | None:
+def _record(
+    found: Mapping[DeliveryKey, Any], one: Endpoint | DeletedEndpoint, event: EventSummary
+) -> DeliveryRecord | None:
     key = DeliveryKey(one.id, event.id)
-    return Record(found[key]) if key in found else None
+    return DeliveryRecord(found[key]) if key in found else None
 
 
-def _headline(event: Headline, audience: _Audience, found: Mapping[DeliveryKey, Any]) -> dict[str, Any]:
-    judged = [(one, _record(found, one, event)) for one in audience.of(event)]
+def _summary(
+    event: EventSummary, recipients: _Recipients, found: Mapping[DeliveryKey, Any]
+) -> dict[str, Any]:
+    judged = [(one, _record(found, one, event)) for one in recipients.of(event)]
     return {
         **accepted(event),
         "isTest": event.target is not None,
-        "matched": any(verdict(event, one, record).matched for one, record in judged),
+        "matched": any(explain(event, one, record).matched for one, record in judged),
         "deliveries": [_delivery(one, record) for one, record in judged if record is not None],
     }
 
 
-def _delivery(one: Endpoint | Tombstone, record: Record, *, with_attempts: bool = False) -> dict[str, Any]:
+def _delivery(
+    one: Endpoint | DeletedEndpoint, record: DeliveryRecord, *, with_attempts: bool = False
+) -> dict[str, Any]:
     shown: dict[str, Any] = {"webhookId": one.id}
-    if isinstance(one, Tombstone):
+    if isinstance(one, DeletedEndpoint):
         shown["deletedAt"] = rfc3339(one.deleted_at)
     if record.delivery is None:
         return shown | {"unreadable": True}
@@ -198,17 +204,19 @@ def _delivery(one: Endpoint | Tombstone, record: Record, *, with_attempts: bool 
     return shown
 
 
-def _explained(one: Endpoint | Tombstone, record: Record | None, judged: Verdict) -> dict[str, Any]:
+def _explained(
+    one: Endpoint | DeletedEndpoint, record: DeliveryRecord | None, judged: MatchExplanation
+) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "webhookId": one.id,
         "matched": judged.matched,
-        "reason": judged.why,
-        "explanation": SENTENCES[judged.why],
+        "reason": judged.reason,
+        "explanation": SENTENCES[judged.reason],
         "createdAt": rfc3339(one.created_at),
     }
     if judged.pattern is not None:
         shown["pattern"] = judged.pattern
-    if isinstance(one, Tombstone):
+    if isinstance(one, DeletedEndpoint):
         shown["deletedAt"] = rfc3339(one.deleted_at)
     elif one.disabled_reason is not None and one.disabled_at is not None:
         shown |= {"disabledReason": one.disabled_reason, "disabledAt": rfc3339(one.disabled_at)}

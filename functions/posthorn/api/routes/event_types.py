@@ -22,7 +22,7 @@ from posthorn.stores.event_types import MAX_OWN
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.stores.idempotency import Decision
 
 MAX_JSON: Final = 32 * 1024
@@ -44,8 +44,8 @@ class NewEventType(bodies.Body):
     json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
 
 
-def list_event_types(office: Office, request: Request) -> Answer:
-    limit, after = pagination.read_limit(request), office.cursors.read(request) or _BUILT_IN
+def list_event_types(services: Services, request: Request) -> Answer:
+    limit, after = pagination.read_limit(request), services.cursors.read(request) or _BUILT_IN
     shown: list[EventType] = []
     if after.startswith(_BUILT_IN):
         ours, last = list(built_in().values()), after.removeprefix(_BUILT_IN)
@@ -53,25 +53,25 @@ def list_event_types(office: Office, request: Request) -> Answer:
         shown = ours[start : start + limit]
         after = _OWN if start + len(shown) == len(ours) else _BUILT_IN + shown[-1].name
     if after.startswith(_OWN) and len(shown) < limit:
-        own, last_own = office.event_types.own.page(
+        own, last_own = services.event_types.own.page(
             request.workspace, after=after.removeprefix(_OWN) or None, limit=limit - len(shown)
         )
         shown += own
         after = "" if last_own is None else _OWN + last_own
     content: dict[str, Any] = {"eventTypes": [_shown(one) for one in shown]}
     if after:
-        content["nextCursor"] = office.cursors.write(request, after)
+        content["nextCursor"] = services.cursors.write(request, after)
     return Answer(content)
 
 
-def create_event_type(office: Office, request: Request) -> Answer:
+def create_event_type(services: Services, request: Request) -> Answer:
     wanted = bodies.validate(NewEventType, bodies.parse(request))
     name = _own_name(wanted.name)
     example, schema = _text(wanted.example, "/example"), None
     if wanted.json_schema is not None:
         schema = _text(wanted.json_schema, "/schema")
         _check_example(wanted.json_schema, wanted.example, size=len(example))
-    decision = idempotency.decide(office, request, [office.new_id(EVENT_TYPE)])
+    decision = idempotency.decide(services, request, [services.new_id(EVENT_TYPE)])
     made = EventType(
         name=name,
         description=wanted.description,
@@ -80,25 +80,25 @@ def create_event_type(office: Office, request: Request) -> Answer:
         created_at=decision.decided_at,
         made_by=decision.ids[0],
     )
-    if decision.is_done or not office.event_types.own.create(request.workspace, made):
-        made = _made_before(office, request, decision, name)
-    idempotency.finish(office, request, decision)
+    if decision.is_done or not services.event_types.own.create(request.workspace, made):
+        made = _made_before(services, request, decision, name)
+    idempotency.finish(services, request, decision)
     return Answer({"eventType": _shown(made)}, 201)
 
 
-def retrieve_event_type(office: Office, request: Request) -> Answer:
+def retrieve_event_type(services: Services, request: Request) -> Answer:
     name = _name_in_path(request)
-    one = built_in().get(name) or office.event_types.own.get(request.workspace, name)
+    one = built_in().get(name) or services.event_types.own.get(request.workspace, name)
     if one is None:
         raise not_found(_WHAT)
     return Answer({"eventType": _shown(one)})
 
 
-def delete_event_type(office: Office, request: Request) -> Answer:
+def delete_event_type(services: Services, request: Request) -> Answer:
     name = _name_in_path(request)
     if name in built_in():
         raise Problem(409, "event_type_built_in", f"{name} is built in and stays.")
-    if not office.event_types.delete(request.workspace, name):
+    if not services.event_types.delete(request.workspace, name):
         raise not_found(_WHAT)
     return Answer({"deleted": True})
 
@@ -185,9 +185,9 @@ def _check_example(schema: dict[str, Any], example: dict[str, Any], *, size: int
         raise invalid(errors, "schema_violation")
 
 
-def _made_before(office: Office, request: Request, decision: Decision, name: str) -> EventType:
+def _made_before(services: Services, request: Request, decision: Decision, name: str) -> EventType:
     """Return what an earlier try of this very request made, or refuse the name."""
-    found = office.event_types.own.get(request.workspace, name)
+    found = services.event_types.own.get(request.workspace, name)
     if found is not None and found.made_by == decision.ids[0]:
         return found
     if decision.is_done:

@@ -10,7 +10,7 @@ from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, invalid
 from posthorn.api.route import Route
-from posthorn.api.timestamps import Moment
+from posthorn.api.timestamps import Timestamp
 from posthorn.domain import matching
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
@@ -21,9 +21,9 @@ from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.domain.event_types import EventType
-    from posthorn.domain.models import Headline
+    from posthorn.domain.models import EventSummary
 
 MAX_BATCH: Final = 100
 
@@ -33,7 +33,7 @@ class NewEvent(bodies.Body):
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
     data: dict[str, Any]
-    created_at: Moment | None = None
+    created_at: Timestamp | None = None
 
 
 class NewEvents(bodies.Body):
@@ -42,25 +42,26 @@ class NewEvents(bodies.Body):
     events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
 
 
-def publish(office: Office, request: Request) -> Answer:
+def publish(services: Services, request: Request) -> Answer:
     """Accept one event or a batch; all of a batch is checked before any of it is accepted."""
     value = bodies.parse(request)
     if "events" not in value:
-        (event,) = _accept(office, request, [_checked(office, request, value, "")])
+        (event,) = _accept(services, request, [_checked(services, request, value, "")])
         return Answer({"event": event}, 202)
     batch = bodies.validate(NewEvents, value)
     checked = [
-        _checked(office, request, one, bodies.pointer(["events", at])) for at, one in enumerate(batch.events)
+        _checked(services, request, one, bodies.pointer(["events", at]))
+        for at, one in enumerate(batch.events)
     ]
-    return Answer({"events": _accept(office, request, checked)}, 202)
+    return Answer({"events": _accept(services, request, checked)}, 202)
 
 
-def accepted(event: Event | Headline) -> dict[str, str]:
+def accepted(event: Event | EventSummary) -> dict[str, str]:
     """Show an event as it was accepted."""
     return {"id": event.id, "event": event.type, "created_at": event.created_at}
 
 
-def checked_data(office: Office, event_type: EventType, data: dict[str, Any], at: str) -> str:
+def checked_data(services: Services, event_type: EventType, data: dict[str, Any], at: str) -> str:
     """Return an event's data as it goes on the wire; `at` is its JSON pointer."""
     try:
         text = stringify(data)
@@ -68,7 +69,7 @@ def checked_data(office: Office, event_type: EventType, data: dict[str, Any], at
         raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
     if len(text.encode()) > MAX_DATA:
         raise bodies.too_large("The data of an event may have 256 KB.", at)
-    schema = office.event_types.schema_of(event_type)
+    schema = services.event_types.schema_of(event_type)
     if schema is not None and (found := schema.complaints(data, size=len(text))):
         errors = [FieldError(at + bodies.pointer(one.path), one.detail) for one in found]
         raise invalid(errors, "schema_violation")
@@ -80,21 +81,23 @@ ROUTES: Final = (
 )
 
 
-def _checked(office: Office, request: Request, value: dict[str, Any], at: str) -> tuple[str, str, str | None]:
+def _checked(
+    services: Services, request: Request, value: dict[str, Any], at: str
+) -> tuple[str, str, str | None]:
     """Return type, data as it goes on the wire, and time of one event; `at` is its JSON pointer."""
     wanted = bodies.validate(NewEvent, value, at=at)
     try:
-        event_type = office.event_types.published(request.workspace, wanted.event)
+        event_type = services.event_types.published(request.workspace, wanted.event)
     except RefusedEventType as refusal:
         raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
-    data = checked_data(office, event_type, wanted.data, f"{at}/data")
+    data = checked_data(services, event_type, wanted.data, f"{at}/data")
     return wanted.event, data, _moment(wanted.created_at, f"{at}/created_at")
 
 
 def _accept(
-    office: Office, request: Request, checked: list[tuple[str, str, str | None]]
+    services: Services, request: Request, checked: list[tuple[str, str, str | None]]
 ) -> list[dict[str, str]]:
-    decision = idempotency.decide(office, request, [office.new_id(EVENT) for _ in checked])
+    decision = idempotency.decide(services, request, [services.new_id(EVENT) for _ in checked])
     events = [
         Event(
             id=event_id,
@@ -107,8 +110,8 @@ def _accept(
         for event_id, (event_type, data, created_at) in zip(decision.ids, checked, strict=True)
     ]
     if not decision.is_done:
-        office.events.accept(events, now_ms=decision.decided_at)
-        idempotency.finish(office, request, decision)
+        services.events.accept(events, now_ms=decision.decided_at)
+        idempotency.finish(services, request, decision)
     return [accepted(event) for event in events]
 
 

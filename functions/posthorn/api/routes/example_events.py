@@ -12,7 +12,7 @@ from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid
 from posthorn.api.route import Route
 from posthorn.api.routes import events, replays
-from posthorn.api.routes.endpoint_kinds import FACES
+from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.event_types import built_in
@@ -23,26 +23,26 @@ from posthorn.email.examples import example_event, examples
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
-    from posthorn.api.routes.endpoint_kinds import Face
-    from posthorn.api.services import Office
+    from posthorn.api.routes.endpoint_kinds import EndpointResource
+    from posthorn.api.services import Services
     from posthorn.domain.event_types import EventType
     from posthorn.domain.models import Endpoint
 
 
-class Trial(bodies.Body):
+class SendExample(bodies.Body):
     """What to send: the first type that the endpoint wants, and the example of it, unless told otherwise."""
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TYPE_LENGTH)] | None = None
     data: dict[str, Any] | None = None
 
 
-def send_test(face: Face, office: Office, request: Request) -> Answer:
+def send_test(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Accept an event that is for one endpoint only, whatever types that one subscribes to."""
-    wanted = bodies.validate(Trial, bodies.parse_optional(request))
-    endpoint = face.find(office, request)
+    wanted = bodies.validate(SendExample, bodies.parse_optional(request))
+    endpoint = resource.find(services, request)
     make = _MAKERS[endpoint.wire]
-    drafted = make(office, endpoint, wanted)
-    decision = idempotency.decide(office, request, [office.new_id(EVENT)])
+    drafted = make(services, endpoint, wanted)
+    decision = idempotency.decide(services, request, [services.new_id(EVENT)])
     event = replace(
         drafted,
         id=decision.ids[0],
@@ -50,38 +50,38 @@ def send_test(face: Face, office: Office, request: Request) -> Answer:
         target=endpoint.id,
     )
     if not decision.is_new:  # by now the endpoint may want other types
-        event = office.events.get(endpoint.channel, event.id) or event
+        event = services.events.get(endpoint.channel, event.id) or event
     if not decision.is_done:
         if not endpoint.enabled:
-            raise replays.disabled(face)
-        office.events.accept([event], now_ms=decision.decided_at)
-        idempotency.finish(office, request, decision)
+            raise replays.disabled(resource)
+        services.events.accept([event], now_ms=decision.decided_at)
+        idempotency.finish(services, request, decision)
     return Answer({"event": events.accepted(event)}, 202)
 
 
 ROUTES: Final = tuple(
     Route(
         "POST",
-        f"{face.path}/test",
-        face.scope,
-        face.bind(send_test),
-        f"Send a test event to this {face.what}",
-        Trial,
+        f"{resource.path}/test",
+        resource.scope,
+        resource.bind(send_test),
+        f"Send a test event to this {resource.what}",
+        SendExample,
         is_body_optional=True,
     )
-    for face in FACES
+    for resource in ENDPOINT_RESOURCES
 )
 
 
-def _webhook_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:
-    name = wanted.event or _first(office, endpoint)
-    event_type = None if name is None else _find(office, endpoint.workspace, name)
+def _webhook_event(services: Services, endpoint: Endpoint, wanted: SendExample) -> Event:
+    name = wanted.event or _first(services, endpoint)
+    event_type = None if name is None else _find(services, endpoint.workspace, name)
     if name is None or event_type is None:
         raise _unknown(name)
     if wanted.data is None:
         data = stringify(event_type.example)
     else:
-        data = events.checked_data(office, event_type, wanted.data, "/data")
+        data = events.checked_data(services, event_type, wanted.data, "/data")
     return Event(
         id="",
         channel=endpoint.channel,
@@ -92,7 +92,7 @@ def _webhook_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:
     )
 
 
-def _email_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:  # noqa: ARG001 - as the one above
+def _email_event(services: Services, endpoint: Endpoint, wanted: SendExample) -> Event:  # noqa: ARG001 - as the one above
     """Draft the event of an example mail. Its data is SES's: nobody makes up mails in its name."""
     if wanted.data is not None:
         detail = "A test of an event destination sends the example of its type: leave `data` out."
@@ -111,20 +111,20 @@ def _email_event(office: Office, endpoint: Endpoint, wanted: Trial) -> Event:  #
 _MAKERS: Final = {Wire.SMASHSEND: _webhook_event, Wire.SPLASHIFY: _email_event}
 
 
-def _find(office: Office, workspace: str, name: str) -> EventType | None:
+def _find(services: Services, workspace: str, name: str) -> EventType | None:
     try:
-        return office.event_types.find(workspace, name)
+        return services.event_types.find(workspace, name)
     except RefusedEventType as refusal:
         raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
 
 
-def _first(office: Office, endpoint: Endpoint) -> str | None:
+def _first(services: Services, endpoint: Endpoint) -> str | None:
     """Return the first type that a webhook names and that there is, or else the first built-in one that it wants."""
     for pattern in endpoint.events:
         if (
             pattern != "*"
             and not stem_of(pattern)[1]
-            and office.event_types.find(endpoint.workspace, pattern) is not None
+            and services.event_types.find(endpoint.workspace, pattern) is not None
         ):
             return pattern
     return next((name for name in built_in() if matches(endpoint.events, name)), None)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from posthorn.domain.ids import made_at
 from posthorn.domain.matching import matching_pattern
 from posthorn.domain.models import Reason
-from posthorn.stores.deleted_endpoints import Tombstone
+from posthorn.stores.deleted_endpoints import DeletedEndpoint
 
 if TYPE_CHECKING:
-    from posthorn.domain.models import Delivery, Endpoint, Headline
+    from posthorn.domain.models import Delivery, Endpoint, EventSummary
 
 
-class Why(StrEnum):
+class MatchReason(StrEnum):
     """The one reason that decides."""
 
     MATCHED = "matched"
@@ -28,54 +28,60 @@ class Why(StrEnum):
 
 
 SENTENCES: Final = {
-    Why.MATCHED: "The event's type is one that this endpoint wants.",
-    Why.TEST: "The event is a test of this endpoint.",
-    Why.TEST_OF_ANOTHER: "The event is a test of another endpoint.",
-    Why.TYPE_NOT_WANTED: "The event's type is none that this endpoint wants.",
-    Why.CREATED_LATER: "The endpoint was created after the event.",
-    Why.DISABLED: "The event is one for this endpoint, but the endpoint is, or then was, disabled.",
-    Why.DELETED: "The endpoint was deleted.",
+    MatchReason.MATCHED: "The event's type is one that this endpoint wants.",
+    MatchReason.TEST: "The event is a test of this endpoint.",
+    MatchReason.TEST_OF_ANOTHER: "The event is a test of another endpoint.",
+    MatchReason.TYPE_NOT_WANTED: "The event's type is none that this endpoint wants.",
+    MatchReason.CREATED_LATER: "The endpoint was created after the event.",
+    MatchReason.DISABLED: "The event is one for this endpoint, but the endpoint is, or then was, disabled.",
+    MatchReason.DELETED: "The endpoint was deleted.",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class MatchExplanation:
     """What is to be said about one event and one endpoint."""
 
     matched: bool
-    why: Why
+    reason: MatchReason
     pattern: str | None = None  # the first that covers the type, as the endpoint has it now
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DeliveryRecord:
     """A delivery's row; None when it makes no sense to this version, but then there is one all the same."""
 
     delivery: Delivery | None
 
 
-def verdict(event: Headline, endpoint: Endpoint | Tombstone, record: Record | None) -> Verdict:
+def explain(
+    event: EventSummary, endpoint: Endpoint | DeletedEndpoint, record: DeliveryRecord | None
+) -> MatchExplanation:
     """Judge by the delivery if there is one, since endpoints change; else by the endpoint as it is, or last was."""
     if event.target is not None and event.target != endpoint.id:
-        return Verdict(matched=False, why=Why.TEST_OF_ANOTHER)
+        return MatchExplanation(matched=False, reason=MatchReason.TEST_OF_ANOTHER)
     pattern = matching_pattern(endpoint.events, event.type)
-    why = _without_record(event, endpoint, pattern) if record is None else _with_record(event, record)
-    return Verdict(why in {Why.MATCHED, Why.TEST, Why.DISABLED}, why, pattern)
+    reason = _without_record(event, endpoint, pattern) if record is None else _with_record(event, record)
+    return MatchExplanation(
+        reason in {MatchReason.MATCHED, MatchReason.TEST, MatchReason.DISABLED}, reason, pattern
+    )
 
 
-def _with_record(event: Headline, record: Record) -> Why:
+def _with_record(event: EventSummary, record: DeliveryRecord) -> MatchReason:
     if record.delivery is not None and record.delivery.reason is Reason.ENDPOINT_DISABLED:
-        return Why.DISABLED
-    return Why.MATCHED if event.target is None else Why.TEST
+        return MatchReason.DISABLED
+    return MatchReason.MATCHED if event.target is None else MatchReason.TEST
 
 
-def _without_record(event: Headline, endpoint: Endpoint | Tombstone, pattern: str | None) -> Why:
-    if isinstance(endpoint, Tombstone):
-        return Why.DELETED
+def _without_record(
+    event: EventSummary, endpoint: Endpoint | DeletedEndpoint, pattern: str | None
+) -> MatchReason:
+    if isinstance(endpoint, DeletedEndpoint):
+        return MatchReason.DELETED
     if event.target is None and pattern is None:
-        return Why.TYPE_NOT_WANTED
+        return MatchReason.TYPE_NOT_WANTED
     if endpoint.created_at > made_at(event.id):
-        return Why.CREATED_LATER
+        return MatchReason.CREATED_LATER
     if not endpoint.enabled:
-        return Why.DISABLED
-    return Why.MATCHED if event.target is None else Why.TEST
+        return MatchReason.DISABLED
+    return MatchReason.MATCHED if event.target is None else MatchReason.TEST

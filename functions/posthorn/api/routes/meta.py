@@ -11,14 +11,14 @@ from posthorn.api.http import HTML, Answer, Request
 from posthorn.api.route import Route
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 
-def health(office: Office, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+def health(services: Services, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
     return Answer({"status": "ok"})
 
 
-def openapi(office: Office, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+def openapi(services: Services, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
     return Answer(_document())
 
 
@@ -27,7 +27,7 @@ def _document() -> Any:
     return json.loads(Path(__file__).parent.parent.joinpath("openapi.json").read_text("utf-8"))
 
 
-def reference(office: Office, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+def reference(services: Services, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
     return Answer(_page(), content_type=HTML)
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from posthorn.domain.clock import rfc3339, rfc3339_ms
 
 if TYPE_CHECKING:
-    from posthorn.api.routes.endpoint_kinds import Face
+    from posthorn.api.routes.endpoint_kinds import EndpointResource
     from posthorn.domain.replay_job import ReplayJob
 
 
-def replay(face: Face, job: ReplayJob) -> dict[str, Any]:
+def replay(resource: EndpointResource, job: ReplayJob) -> dict[str, Any]:
     """Show a job and how far it has come."""
     shown: dict[str, Any] = {
         "id": job.id,
@@ -33,4 +33,4 @@ def replay(face: Face, job: ReplayJob) -> dict[str, Any]:
         shown["reason"] = job.reason
     if job.finished_at is not None:
         shown["finished_at"] = rfc3339_ms(job.finished_at)
-    return face.write(shown)
+    return resource.write(shown)

@@ -12,24 +12,24 @@ from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import deliveries, delivery_views, replay_views
-from posthorn.api.routes.endpoint_kinds import FACES, WEBHOOKS, Face
-from posthorn.api.timestamps import Moment
+from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS, EndpointResource
+from posthorn.api.timestamps import Timestamp
 from posthorn.delivery.bulk_replay import wake
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, is_id, lower_bound
 from posthorn.domain.models import Status
-from posthorn.domain.replay_job import JobState, ReplayJob, Wanted
+from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
 from posthorn.telemetry import outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.domain.models import Delivery, Endpoint
 
 _CHANGES_AT_ONCE: Final = 5
 
-type WantedStatus = Annotated[Wanted, Field(strict=False)]
+type WantedStatus = Annotated[ReplaySelection, Field(strict=False)]
 
 
 class NoFields(bodies.Body):
@@ -39,9 +39,9 @@ class NoFields(bodies.Body):
 class NewEventDestinationReplay(bodies.Body):
     """Which deliveries of an event destination to send again: those of the events from `since` to before `until`."""
 
-    since: Moment
-    until: Moment | None = None  # absent, or later than now: now
-    status: WantedStatus = Wanted.FAILED
+    since: Timestamp
+    until: Timestamp | None = None  # absent, or later than now: now
+    status: WantedStatus = ReplaySelection.FAILED
     dry_run: bool = False
 
 
@@ -51,31 +51,33 @@ class NewReplay(NewEventDestinationReplay):
     dry_run: bool = Field(default=False, alias="dryRun")
 
 
-def replay_delivery(face: Face, office: Office, request: Request) -> Answer:
+def replay_delivery(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Begin a new generation of a delivery: the row first, then the message, as ever.
 
     The id that the request decided on names the generation, so a repetition finds that it has begun.
     """
     bodies.validate(NoFields, bodies.parse_optional(request))
-    endpoint = face.find(office, request)
-    row = deliveries.find(office, request, endpoint)
-    decision = idempotency.decide(office, request, [office.new_id(REPLAY)])
+    endpoint = resource.find(services, request)
+    row = deliveries.find(services, request, endpoint)
+    decision = idempotency.decide(services, request, [services.new_id(REPLAY)])
     if not decision.is_done:
         name = decision.ids[0]
         if row.replay != name:
-            row = _restarted(face, office, endpoint, row, name)
+            row = _restarted(resource, services, endpoint, row, name)
         if row.status is Status.QUEUED and row.attempt == 0:
-            office.queues.enqueue_next(row, now_ms=office.clock())
-        idempotency.finish(office, request, decision)
-    return Answer({"delivery": delivery_views.delivery(face, row)}, 202)
+            services.queues.enqueue_next(row, now_ms=services.clock())
+        idempotency.finish(services, request, decision)
+    return Answer({"delivery": delivery_views.delivery(resource, row)}, 202)
 
 
-def create_replay(face: Face, office: Office, request: Request) -> Answer:
+def create_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Accept a job; it is done by ReplayFunction, page by page."""
-    endpoint = face.find(office, request)
-    wanted = bodies.validate(NewReplay if face.camel else NewEventDestinationReplay, bodies.parse(request))
-    decision = idempotency.decide(office, request, [office.new_id(REPLAY)])
-    job = None if decision.is_new else office.replays.get(endpoint.id, decision.ids[0])
+    endpoint = resource.find(services, request)
+    wanted = bodies.validate(
+        NewReplay if resource.camel else NewEventDestinationReplay, bodies.parse(request)
+    )
+    decision = idempotency.decide(services, request, [services.new_id(REPLAY)])
+    job = None if decision.is_new else services.replays.get(endpoint.id, decision.ids[0])
     if job is None:
         if decision.is_done:
             detail = "What was made under this Idempotency-Key has expired."
@@ -83,94 +85,103 @@ def create_replay(face: Face, office: Office, request: Request) -> Answer:
         try:
             job = _planned(endpoint, wanted, decision.ids[0], decision.decided_at)
         except Problem:
-            idempotency.forget(office, request)
+            idempotency.forget(services, request)
             raise
-        if not office.replays.create(job):  # a repetition of this request was faster
-            job = _find(office, endpoint, job.id)
+        if not services.replays.create(job):  # a repetition of this request was faster
+            job = _find(services, endpoint, job.id)
     if not decision.is_done:
         if job.step == 1:  # later ones ask for themselves
-            _start(office, job, can_be_repeated=decision.is_kept)
-        idempotency.finish(office, request, decision)
-    return Answer({"replay": replay_views.replay(face, job)}, 202)
+            _start(services, job, can_be_repeated=decision.is_kept)
+        idempotency.finish(services, request, decision)
+    return Answer({"replay": replay_views.replay(resource, job)}, 202)
 
 
-def list_replays(face: Face, office: Office, request: Request) -> Answer:
-    endpoint = face.find(office, request)
-    limit, after = pagination.read_limit(request), office.cursors.read(request)
-    jobs, last = office.replays.page(endpoint.id, after=after, limit=limit)
+def list_replays(resource: EndpointResource, services: Services, request: Request) -> Answer:
+    endpoint = resource.find(services, request)
+    limit, after = pagination.read_limit(request), services.cursors.read(request)
+    jobs, last = services.replays.page(endpoint.id, after=after, limit=limit)
     for job in jobs:
-        _keep_alive(office, job)
-    content: dict[str, Any] = {"replays": [replay_views.replay(face, job) for job in jobs]}
+        _keep_alive(services, job)
+    content: dict[str, Any] = {"replays": [replay_views.replay(resource, job) for job in jobs]}
     if last is not None:
-        content |= face.write({"next_cursor": office.cursors.write(request, last)})
+        content |= resource.write({"next_cursor": services.cursors.write(request, last)})
     return Answer(content)
 
 
-def retrieve_replay(face: Face, office: Office, request: Request) -> Answer:
-    job = _find(office, face.find(office, request), request.path["replayId"])
-    _keep_alive(office, job)
-    return Answer({"replay": replay_views.replay(face, job)})
+def retrieve_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
+    job = _find(services, resource.find(services, request), request.path["replayId"])
+    _keep_alive(services, job)
+    return Answer({"replay": replay_views.replay(resource, job)})
 
 
-def cancel_replay(face: Face, office: Office, request: Request) -> Answer:
+def cancel_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Cancel a job, unless it is cancelled already; what it has begun stays begun, and is still counted."""
-    endpoint = face.find(office, request)
+    endpoint = resource.find(services, request)
     for _ in range(_CHANGES_AT_ONCE):
-        job = _find(office, endpoint, request.path["replayId"])
+        job = _find(services, endpoint, request.path["replayId"])
         if job.state is JobState.CANCELLED:
-            return Answer({"replay": replay_views.replay(face, job)})
+            return Answer({"replay": replay_views.replay(resource, job)})
         if not job.state.is_live:
             raise Problem(409, "replay_finished", "This replay is over; there is nothing left to cancel.")
-        now = office.clock()
+        now = services.clock()
         cancelled = replace(
             job, state=JobState.CANCELLED, updated_at=now, finished_at=now, revision=job.revision + 1
         )
-        if office.replays.replace(job, cancelled):
-            return Answer({"replay": replay_views.replay(face, cancelled)})
+        if services.replays.replace(job, cancelled):
+            return Answer({"replay": replay_views.replay(resource, cancelled)})
     raise Problem(409, "concurrent_changes", "This replay is changing too fast right now; try again.")
 
 
-def _routes(face: Face) -> Iterator[Route]:
+def _routes(resource: EndpointResource) -> Iterator[Route]:
     yield Route(
         "POST",
-        f"{face.path}/deliveries/{{eventId}}/replay",
-        face.scope,
-        face.bind(replay_delivery),
+        f"{resource.path}/deliveries/{{eventId}}/replay",
+        resource.scope,
+        resource.bind(replay_delivery),
         "Send a delivery again; if it fails, it is retried as if it were new",
     )
-    body = NewReplay if face is WEBHOOKS else NewEventDestinationReplay
-    path = f"{face.path}/replays"
-    what = f"{'an' if face.what[0] in 'aeiou' else 'a'} {face.what}"
+    body = NewReplay if resource is WEBHOOKS else NewEventDestinationReplay
+    path = f"{resource.path}/replays"
+    what = f"{'an' if resource.what[0] in 'aeiou' else 'a'} {resource.what}"
     yield Route(
-        "GET", path, face.scope, face.bind(list_replays), f"List the bulk replays of {what}", query=PAGED
+        "GET",
+        path,
+        resource.scope,
+        resource.bind(list_replays),
+        f"List the bulk replays of {what}",
+        query=PAGED,
     )
-    create, one = face.bind(create_replay), f"{path}/{{replayId}}"
-    yield Route("POST", path, face.scope, create, f"Send past deliveries of {what} again, as a job", body)
-    yield Route("GET", one, face.scope, face.bind(retrieve_replay), f"Retrieve a bulk replay of {what}")
-    cancel = face.bind(cancel_replay)
-    yield Route("POST", f"{one}/cancel", face.scope, cancel, f"Cancel a bulk replay of {what}")
+    create, one = resource.bind(create_replay), f"{path}/{{replayId}}"
+    yield Route("POST", path, resource.scope, create, f"Send past deliveries of {what} again, as a job", body)
+    yield Route(
+        "GET", one, resource.scope, resource.bind(retrieve_replay), f"Retrieve a bulk replay of {what}"
+    )
+    cancel = resource.bind(cancel_replay)
+    yield Route("POST", f"{one}/cancel", resource.scope, cancel, f"Cancel a bulk replay of {what}")
 
 
-ROUTES: Final = tuple(route for face in FACES for route in _routes(face))
+ROUTES: Final = tuple(route for resource in ENDPOINT_RESOURCES for route in _routes(resource))
 
 
-def _restarted(face: Face, office: Office, endpoint: Endpoint, row: Delivery, name: str) -> Delivery:
+def _restarted(
+    resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, name: str
+) -> Delivery:
     if row.status.is_open:
         raise _still_open()
     if not endpoint.enabled:
-        raise disabled(face)
-    if office.events.get(endpoint.channel, row.key.event_id) is None:
+        raise disabled(resource)
+    if services.events.get(endpoint.channel, row.key.event_id) is None:
         raise Problem(
             409, "event_expired", "The event has outlived its retention, so there is nothing to send."
         )
-    restarted = office.deliveries.restart(row, replay=name, now_ms=office.clock())
+    restarted = services.deliveries.restart(row, replay=name, now_ms=services.clock())
     if restarted is None:  # somebody else has begun a replay since the row was read
         raise _still_open()
     return restarted
 
 
-def disabled(face: Face) -> Problem:
-    return Problem(409, "endpoint_disabled", f"This {face.what} is disabled. Enable it first.")
+def disabled(resource: EndpointResource) -> Problem:
+    return Problem(409, "endpoint_disabled", f"This {resource.what} is disabled. Enable it first.")
 
 
 def _still_open() -> Problem:
@@ -203,27 +214,27 @@ def _planned(endpoint: Endpoint, wanted: NewEventDestinationReplay, replay_id: s
     )
 
 
-def _start(office: Office, job: ReplayJob, *, can_be_repeated: bool) -> None:
+def _start(services: Services, job: ReplayJob, *, can_be_repeated: bool) -> None:
     """Send the message of a job's first step."""
     try:
-        office.replay_queue.send(job.next_step)
+        services.replay_queue.send(job.next_step)
     except Unavailable:
         if not can_be_repeated:
             # nobody knows of it, and it shall not come to life when somebody looks at the list
-            office.replays.remove(job)
+            services.replays.remove(job)
         raise
 
 
-def _find(office: Office, endpoint: Endpoint, replay_id: str) -> ReplayJob:
-    job = office.replays.get(endpoint.id, replay_id) if is_id(replay_id, REPLAY) else None
+def _find(services: Services, endpoint: Endpoint, replay_id: str) -> ReplayJob:
+    job = services.replays.get(endpoint.id, replay_id) if is_id(replay_id, REPLAY) else None
     if job is None:
         raise not_found("replay")
     return job
 
 
-def _keep_alive(office: Office, job: ReplayJob) -> None:
+def _keep_alive(services: Services, job: ReplayJob) -> None:
     """Whoever looks at a job that stands still sets it going again: its message was lost."""
     try:
-        wake(office.replays, office.replay_queue, job, now_ms=office.clock())
+        wake(services.replays, services.replay_queue, job, now_ms=services.clock())
     except Unavailable as error:
         outage(error)  # it can be looked at all the same

@@ -16,7 +16,7 @@ from posthorn.domain.models import PreviousSecret
 from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
 
 if TYPE_CHECKING:
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint, SealedSecret
 
 HOUR_MS: Final = 3_600_000
@@ -34,26 +34,28 @@ type Secret = Annotated[
 ]
 
 
-def new_token(office: Office) -> str:
+def new_token(services: Services) -> str:
     """Make a token for a webhook whose owner gave none."""
-    return _TOKEN_PREFIX + office.dice(32).hex()
+    return _TOKEN_PREFIX + services.random_bytes(32).hex()
 
 
 def sealed(
-    office: Office, secret: str, *, workspace: str, endpoint_id: str, version: int = 1
+    services: Services, secret: str, *, workspace: str, endpoint_id: str, version: int = 1
 ) -> SealedSecret:
     """Encrypt a signing secret for the endpoint it belongs to."""
-    return office.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)
+    return services.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)
 
 
-def rotated(office: Office, old: Endpoint, secret: str, *, until_ms: int) -> Endpoint:
+def rotated(services: Services, old: Endpoint, secret: str, *, until_ms: int) -> Endpoint:
     """Return an endpoint that signs with another secret, and with the one it had until a moment.
 
     A moment that is over makes the change at once. The secret that it has already is a repetition and no
     rotation, which would end the overlap of the one before.
     """
-    if hmac.compare_digest(secret.encode(), office.unsealer.secret_of(old)):
+    if hmac.compare_digest(secret.encode(), services.unsealer.secret_of(old)):
         return old
-    new = sealed(office, secret, workspace=old.workspace, endpoint_id=old.id, version=old.secret.version + 1)
-    still = PreviousSecret(old.secret, until=until_ms) if until_ms > office.clock() else None
+    new = sealed(
+        services, secret, workspace=old.workspace, endpoint_id=old.id, version=old.secret.version + 1
+    )
+    still = PreviousSecret(old.secret, until=until_ms) if until_ms > services.clock() else None
     return replace(old, secret=new, previous_secret=still)

@@ -31,7 +31,7 @@ _NO_CONNECTION: Final = frozenset({Failure.DNS, Failure.CONNECT, Failure.TLS, Fa
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     """The request of one attempt but its body, which is the same for all."""
 
     url: str | None = field(repr=False)  # None when it is not known any more
@@ -47,7 +47,7 @@ def rebuild(
     body: bytes,
     secrets: tuple[bytes, ...] | None,
     brand: Brand,
-) -> Sent:
+) -> SentRequest:
     """Return the request of an attempt. `secrets` are those that signed it; without them, signatures are left out."""
     notes: list[str] = []
     if attempt.outcome.failure in _NO_CONNECTION:
@@ -72,7 +72,7 @@ def rebuild(
         url = None
         notes.append(URL_CHANGED)
     host = () if url is None else (("Host", urlsplit(url).netloc),)
-    return Sent(url, (*host, *SAID, *own, ("Content-Length", str(len(body)))), tuple(notes))
+    return SentRequest(url, (*host, *SAID, *own, ("Content-Length", str(len(body)))), tuple(notes))
 
 
 def unsigned(endpoint: Endpoint, envelope: Envelope, brand: Brand) -> Headers:

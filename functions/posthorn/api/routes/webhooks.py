@@ -29,7 +29,7 @@ from posthorn.domain.models import DisabledReason, Endpoint, Health, Wire
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posthorn.api.services import Office
+    from posthorn.api.services import Services
 
 _WHAT: Final = "webhook"
 
@@ -67,22 +67,22 @@ class Rotation(bodies.Body):
     token: Secret | None = None
 
 
-def list_webhooks(office: Office, request: Request) -> Answer:
-    page, cursor = endpoints.page(office, request, request.workspace)
+def list_webhooks(services: Services, request: Request) -> Answer:
+    page, cursor = endpoints.page(services, request, request.workspace)
     content: dict[str, Any] = {"webhooks": [_shown(webhook) for webhook in page]}
     if cursor is not None:
         content["nextCursor"] = cursor
     return Answer(content)
 
 
-def create_webhook(office: Office, request: Request) -> Answer:
+def create_webhook(services: Services, request: Request) -> Answer:
     wanted = bodies.validate(NewWebhook, bodies.parse(request))
-    endpoints.check_events(wanted.events, _checker(office, request), "/events")
-    url = endpoints.vetted(office, wanted.url, "/url")
+    endpoints.check_events(wanted.events, _checker(services, request), "/events")
+    url = endpoints.vetted(services, wanted.url, "/url")
     workspace = request.workspace
 
     def build(webhook_id: str, now_ms: int) -> Endpoint:
-        token = wanted.token or new_token(office)
+        token = wanted.token or new_token(services)
         return Endpoint(
             id=webhook_id,
             channel=workspace,
@@ -90,7 +90,7 @@ def create_webhook(office: Office, request: Request) -> Answer:
             wire=Wire.SMASHSEND,
             url=url,
             events=tuple(wanted.events),
-            secret=sealed(office, token, workspace=workspace, endpoint_id=webhook_id),
+            secret=sealed(services, token, workspace=workspace, endpoint_id=webhook_id),
             created_at=now_ms,
             enabled=wanted.enabled,
             disabled_reason=None if wanted.enabled else DisabledReason.MANUAL,
@@ -99,47 +99,49 @@ def create_webhook(office: Office, request: Request) -> Answer:
             retry_rate_limited=wanted.retry_rate_limited,
         )
 
-    webhook = endpoints.create(office, request, prefix=WEBHOOK, channel=workspace, build=build)
-    return Answer({"webhook": _shown_with_token(office, webhook)}, 201)
+    webhook = endpoints.create(services, request, prefix=WEBHOOK, channel=workspace, build=build)
+    return Answer({"webhook": _shown_with_token(services, webhook)}, 201)
 
 
-def retrieve_webhook(office: Office, request: Request) -> Answer:
-    webhook = endpoints.find(office, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
-    return Answer({"webhook": _shown_with_token(office, webhook)})
+def retrieve_webhook(services: Services, request: Request) -> Answer:
+    webhook = endpoints.find(
+        services, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT
+    )
+    return Answer({"webhook": _shown_with_token(services, webhook)})
 
 
-def update_webhook(office: Office, request: Request) -> Answer:
+def update_webhook(services: Services, request: Request) -> Answer:
     change = bodies.validate(WebhookChange, bodies.parse(request))
     webhook_id = request.path["webhookId"]
     # what is not there is 404, whatever the change
-    before = endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
+    before = endpoints.find(services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
     if "events" in change.model_fields_set:
-        endpoints.check_events(change.events, _checker(office, request), "/events")
+        endpoints.check_events(change.events, _checker(services, request), "/events")
     if "url" in change.model_fields_set:
-        change = change.model_copy(update={"url": endpoints.vetted(office, change.url, "/url")})
+        change = change.model_copy(update={"url": endpoints.vetted(services, change.url, "/url")})
     missed = endpoints.undelivered(
-        office, before, enable="enabled" in change.model_fields_set and change.enabled
+        services, before, enable="enabled" in change.model_fields_set and change.enabled
     )
     webhook = endpoints.update(
-        office,
+        services,
         request.workspace,
         webhook_id,
         prefix=WEBHOOK,
         what=_WHAT,
-        change=lambda old: _changed(office, old, change),
+        change=lambda old: _changed(services, old, change),
     )
-    content: dict[str, Any] = {"webhook": _shown_with_token(office, webhook)}
+    content: dict[str, Any] = {"webhook": _shown_with_token(services, webhook)}
     if missed is not None:
         content["undelivered"] = {"count": missed.number, "isMore": missed.is_more}
     return Answer(content)
 
 
-def rotate_token(office: Office, request: Request) -> Answer:
+def rotate_token(services: Services, request: Request) -> Answer:
     """Give a webhook another token, once per idempotency key: the decision is the version that it is to have."""
     wanted = bodies.validate(Rotation, bodies.parse(request))
     webhook_id = request.path["webhookId"]
-    before = endpoints.find(office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
-    decision = idempotency.decide(office, request, [str(before.secret.version + 1)])
+    before = endpoints.find(services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
+    decision = idempotency.decide(services, request, [str(before.secret.version + 1)])
     until_ms = decision.decided_at + wanted.overlap_hours * HOUR_MS
 
     def change(old: Endpoint) -> Endpoint:
@@ -147,21 +149,21 @@ def rotate_token(office: Office, request: Request) -> Answer:
         happened = version > target or (version == target and wanted.token is None)
         if decision.is_kept and happened:
             return old
-        return rotated(office, old, wanted.token or new_token(office), until_ms=until_ms)
+        return rotated(services, old, wanted.token or new_token(services), until_ms=until_ms)
 
     webhook = endpoints.update(
-        office, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT, change=change
+        services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT, change=change
     )
-    idempotency.finish(office, request, decision)
-    content: dict[str, Any] = {"webhook": _shown_with_token(office, webhook)}
+    idempotency.finish(services, request, decision)
+    content: dict[str, Any] = {"webhook": _shown_with_token(services, webhook)}
     previous = webhook.previous_secret
-    if previous is not None and previous.until > office.clock():
+    if previous is not None and previous.until > services.clock():
         content["previousTokenUntil"] = rfc3339(previous.until)
     return Answer(content)
 
 
-def delete_webhook(office: Office, request: Request) -> Answer:
-    endpoints.delete(office, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
+def delete_webhook(services: Services, request: Request) -> Answer:
+    endpoints.delete(services, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
     return Answer({"deleted": True})
 
 
@@ -186,11 +188,11 @@ ROUTES: Final = (
 )
 
 
-def _checker(office: Office, request: Request) -> Callable[[str], None]:
-    return lambda pattern: office.event_types.check_subscribed(request.workspace, pattern)
+def _checker(services: Services, request: Request) -> Callable[[str], None]:
+    return lambda pattern: services.event_types.check_subscribed(request.workspace, pattern)
 
 
-def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
+def _changed(services: Services, old: Endpoint, change: WebhookChange) -> Endpoint:
     """Return the webhook as it is after the change; what was not given stays."""
     given = change.model_fields_set
     new = replace(
@@ -201,18 +203,18 @@ def _changed(office: Office, old: Endpoint, change: WebhookChange) -> Endpoint:
             change.retry_rate_limited if "retry_rate_limited" in given else old.retry_rate_limited
         ),
     )
-    now = office.clock()
+    now = services.clock()
     if "url" in given:
         new = endpoints.moved(new, url=change.url, now_ms=now)
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=now)
     if "token" in given:
-        new = rotated(office, new, change.token, until_ms=now)  # at once, and the one before goes too
+        new = rotated(services, new, change.token, until_ms=now)  # at once, and the one before goes too
     return new
 
 
-def _shown_with_token(office: Office, webhook: Endpoint) -> dict[str, Any]:
-    return _shown(webhook, office.unsealer.secret_of(webhook).decode())
+def _shown_with_token(services: Services, webhook: Endpoint) -> dict[str, Any]:
+    return _shown(webhook, services.unsealer.secret_of(webhook).decode())
 
 
 def _shown(webhook: Endpoint, token: str | None = None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ STOP: Final = 0
 """What a callback returns to end the transfer; libcurl reports it as E_WRITE_ERROR."""
 
 
-class Answer:
+class Response:
     """An answer while it comes in, one after the other. The two `read_` methods are libcurl's callbacks."""
 
     def __init__(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from posthorn.transport.answers import MAX_BODY_BYTES, MAX_HEADER_BYTES, SNIPPET_BYTES, STOP, Answer
+from posthorn.transport.response import MAX_BODY_BYTES, MAX_HEADER_BYTES, SNIPPET_BYTES, STOP, Response
 
 KEPT = [
     "cf-ray",
@@ -20,8 +20,8 @@ KEPT = [
 STATUS_LINE = b"HTTP/1.1 200 OK\r\n"
 
 
-def reading(*lines: bytes) -> Answer:
-    answer = Answer()
+def reading(*lines: bytes) -> Response:
+    answer = Response()
     for line in lines:
         assert answer.read_header(line) is None
     return answer
@@ -60,7 +60,7 @@ def test_no_more_of_a_body_is_held_than_is_shown() -> None:
 
 def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
     """What is shown ends between characters, not with half of one."""
-    answer = Answer()
+    answer = Response()
     answer.read_body(b"x" + "ü".encode() * SNIPPET_BYTES)
     assert answer.snippet() == "x" + "ü" * (SNIPPET_BYTES // 2 - 1)
 
@@ -117,7 +117,7 @@ def test_text_is_shown_as_it_is(character: str) -> None:
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
 def test_a_head_is_whole_after_its_blank_line(end: bytes) -> None:
     """Neither before anything came nor within the headers, and trailers after it change nothing."""
-    answer = Answer()
+    answer = Response()
     seen = [answer.has_whole_head]
     for line in (b"HTTP/1.1 200 OK", b"Server: a", b"", b"Server: trailer"):
         answer.read_header(line + end)
@@ -158,7 +158,7 @@ def test_a_status_may_have_any_reason_or_none(line: bytes) -> None:
 )
 def test_what_does_not_begin_with_a_status_is_no_answer(line: bytes) -> None:
     """The first line has to be a status line, and so has every other that looks like one."""
-    first = Answer()
+    first = Response()
     assert (first.read_header(line), first.is_malformed) == (STOP, True)
     later = reading(STATUS_LINE, b"Server: interim\r\n", b"\r\n", STATUS_LINE, b"\r\n")
     assert (later.is_malformed, later.kept_headers()) == (False, ())
