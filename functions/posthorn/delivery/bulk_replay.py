@@ -1,8 +1,8 @@
 """Bulk replays, one step per message.
 
-A step replays the page that the step before it found, finds the next page, writes both down in one conditional
-write, and asks for the next step. Until that write, all of it can be done again: a page names the generation of
-each delivery that it is to begin anew, so whoever does it again, or at the same time, begins none twice.
+A step replays the page that the previous step found, finds the next page, records both in one conditional write,
+and sends the message for the next step. Until that write, a step can be repeated: the page holds the generation of
+each delivery to restart, so a repeated or concurrent step restarts none twice.
 """
 
 from __future__ import annotations
@@ -30,24 +30,23 @@ if TYPE_CHECKING:
     from posthorn.stores.replays import Replays
 
 PAGE: Final = 100
-"""Deliveries that a step replays: one BatchGetItem."""
+"""Deliveries per step: one BatchGetItem."""
 
 PAUSE: Final = 2
-"""Seconds from one page to the next. With PAGE, a job adds at most 50 deliveries a second to what its receiver
-gets anyway."""
+"""Seconds between pages. With PAGE, a job adds at most 50 deliveries a second to the receiver's live traffic."""
 
 COUNTED_PAGE: Final = 1000
-"""Deliveries that a step of a dry run looks at; DynamoDB ends a page at 1 MB in any case."""
+"""Deliveries that a step of a dry run reads; DynamoDB ends a page at 1 MB in any case."""
 
 STALLED_MS: Final = 120_000
-"""How long ago a step's message was sent when it must be taken for lost: longer than a pause and a step, and
-shorter than it takes a message, whose step was cut off, to come again."""
+"""Age at which a step's message counts as lost: longer than a pause and a step take, and shorter than the
+visibility timeout of a message whose step was cut off."""
 
 _CHANGES_AT_ONCE: Final = 5
 
 
 class Replayer:
-    """Makes the steps that messages ask for."""
+    """Runs the steps that messages ask for."""
 
     def __init__(
         self,
@@ -71,7 +70,7 @@ class Replayer:
         self._clock = clock
 
     def replay(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Make the step of every message; returns the ids of the messages that are to come again."""
+        """Run the step of every message; returns the ids of the messages to retry."""
         failed: set[str] = set()
         for message in messages:
             message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
@@ -84,7 +83,7 @@ class Replayer:
         return failed
 
     def _take(self, message_id: str, body: str) -> bool:
-        """Make one step; false when its message is to come again."""
+        """Run one step; false when its message must be retried."""
         try:
             step = read_step(body)
         except Malformed as error:
@@ -113,18 +112,18 @@ class Replayer:
                 else:
                     log().info("replay ended", extra=_told(after))
                 return True
-            # cancelled or taken by another meanwhile: what this step has begun is found again and counted
+            # cancelled or taken over meanwhile: the next try finds and counts what this one restarted
         raise Unavailable("replay", "Contended")
 
     def _made_before(self, job: ReplayJob, step: ReplayStep) -> bool:
-        """Say whether a message whose step was made already may go; if the next one's was lost, send it."""
+        """Tell whether the message of a finished step can be deleted; if the next step's message was lost, send it."""
         if job.step != step.number + 1:
             return True
-        # whoever made the step may not have sent the next message yet, and may never: this one remembers it
+        # the run that finished the step may have died before it sent the next message: keep this one until then
         return wake(self._replays, self._steps, job, now_ms=self._clock())
 
     def _advanced(self, job: ReplayJob) -> tuple[ReplayJob, int]:
-        """Do the work of a job's next step; returns the job as it is after it, and the seconds to pause."""
+        """Run a job's next step; returns the job after it, and the seconds to pause."""
         now = self._clock()
         stop = self._reason_to_stop(job) if job.state.is_live else None
         goes_on = job.state.is_live and stop is None
@@ -150,7 +149,7 @@ class Replayer:
         return after, PAUSE if replayed else 0
 
     def _looked_further(self, job: ReplayJob) -> ReplayJob:
-        """Return the job with its next page, or done when there is none."""
+        """Return the job with its next page, or as done when there is none."""
         found: dict[str, int] = {}
         position = job.position
         if position != job.end:
@@ -170,14 +169,14 @@ class Replayer:
         )
 
     def _reason_to_stop(self, job: ReplayJob) -> Reason | None:
-        """Return why there is no point in going on: nobody would receive it."""
+        """Return why the job must stop because nothing would be received, else None."""
         endpoint = self._endpoints.get(job.channel, job.endpoint_id)
         if endpoint is None:
             return Reason.ENDPOINT_DELETED
         return None if endpoint.enabled or job.dry_run else Reason.ENDPOINT_DISABLED
 
     def _replay_page(self, job: ReplayJob, *, begin: bool, now_ms: int) -> int:
-        """Begin every delivery of the page anew, or with `begin` false none; returns how many this job has begun."""
+        """Restart every delivery of the page, or none if `begin` is false; returns how many this job has restarted."""
         keys = {DeliveryKey(job.endpoint_id, event_id): before for event_id, before in job.page.items()}
         found, unknown = self._deliveries.get_many(keys)
         if unknown:
@@ -190,10 +189,10 @@ class Replayer:
                 for key, row in rows.items()
                 if row.generation == keys[key] and not row.status.is_open
             ]
-            wait(beginning)  # none goes on behind the back of an error
+            wait(beginning)  # no write may still run after an error is raised
             fresh = [row for one in beginning if (row := one.result()) is not None]
             begun += [row for row in fresh if _is_begun(row, job, keys[row.key])]
-        # an earlier run of this step may have ended between row and message
+        # an earlier run of this step may have died between row and message
         waiting = [row for row in begun if row.status is Status.QUEUED and row.attempt == 0]
         if self._queues.enqueue_all(waiting, now_ms=now_ms):
             raise Unavailable("send_message_batch", "Failed")
@@ -201,17 +200,17 @@ class Replayer:
 
 
 def wake(replays: Replays, steps: ReplayQueue, job: ReplayJob, *, now_ms: int) -> bool:
-    """Send the message of a job's next step again if it must be lost; false when it need not be."""
+    """Resend the message of a job's next step if it counts as lost; false when it does not."""
     if not job.is_unfinished or now_ms - job.sent_at < STALLED_MS:
         return False
-    # noted first, so that of all who ask only one sends
+    # recorded first, so that only one of several callers sends
     if replays.replace(job, replace(job, sent_at=now_ms, revision=job.revision + 1)):
         steps.send(job.next_step)
     return True
 
 
 def _is_begun(row: Delivery, job: ReplayJob, before: int) -> bool:
-    """Tell whether a row's generation is the one that this job began."""
+    """Tell whether this job started the row's generation."""
     return row.replay == job.id and row.generation == before + 1
 
 

@@ -1,4 +1,4 @@
-"""The first attempt of every delivery, for a batch of records from the EventsTable's stream."""
+"""Makes the first attempt of every delivery for a batch of records from the EventsTable's stream."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
     from posthorn.stores.endpoints import Endpoints
 
 INLINE_LIMIT: Final = 1000
-"""Attempts that one invocation makes itself; what is beyond goes to DeliverQueue."""
+"""The most attempts that one invocation makes itself; the rest go to DeliverQueue."""
 
 MARGIN_MS: Final = 10_000
-"""What is left of an invocation, beside one attempt's deadline, for rows and messages after the last attempt."""
+"""Time reserved after the last attempt for writing rows and sending messages, on top of one attempt's deadline."""
 
 QUEUE_MARGIN_MS: Final = 5_000
-"""What another hundred rows and messages may take, before it is too late in an invocation to write them."""
+"""Time that another hundred rows and messages may take; with less left, the invocation does not start them."""
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What is known of a batch so far; a record is named by its sequence number."""
+    """The state of a batch in progress. Records are identified by their sequence numbers."""
 
     events: dict[str, Event] = field(default_factory=dict)
     failed: set[str] = field(default_factory=set)
@@ -74,10 +74,10 @@ class Dispatcher:
         self._reserve_ms = attempt_deadline_ms + MARGIN_MS
 
     def dispatch(self, records: Sequence[Mapping[str, Any]], *, remaining_ms: Callable[[], int]) -> set[str]:
-        """Deliver, record or queue every event of the batch.
+        """Deliver, record, or queue every event of the batch.
 
-        Returns the sequence numbers of the records that an outage of DynamoDB or SQS kept from it;
-        whatever their receivers do never makes a record fail.
+        Returns the sequence numbers of the records to retry. A record fails only because DynamoDB or SQS did,
+        never because of a receiver.
         """
         batch = _Batch()
         self._read(batch, records)
@@ -105,7 +105,7 @@ class Dispatcher:
                 self._record(batch, settled)
                 settled = []
         self._record(batch, settled)
-        # after the rows of what was sent: those must not wait behind a thousand others
+        # after the rows of the attempts made: those must not wait behind a thousand others
         self._queue(batch, [*pending, *overflow], remaining_ms)
         self._await(batch)
         counts.write()
@@ -116,9 +116,9 @@ class Dispatcher:
             stream: Mapping[str, Any] = record.get("dynamodb") or {}
             sequence = identifier(stream, "SequenceNumber")
             if record.get("eventName") != "INSERT":
-                continue  # the mapping filters these; expiry is no event
+                continue  # the mapping filters these too; an expired row is not an event
             if sequence == UNNAMED and sequence in batch.events:
-                batch.failed.add(sequence)  # two that cannot be told apart
+                batch.failed.add(sequence)  # two records that cannot be told apart
                 continue
             try:
                 batch.events[sequence] = events.from_item(stream.get("NewImage") or {})
@@ -126,7 +126,7 @@ class Dispatcher:
                 self._dead_letter(batch, sequence, stream.get("Keys"), str(error))
 
     def _plan(self, batch: _Batch) -> list[PlannedAttempt]:
-        """Match every event with the endpoints of its channel, each channel read once."""
+        """Match every event with the endpoints of its channel, reading each channel once."""
         channels = {event.channel for event in batch.events.values()}
         subscribers = at_once({channel: partial(self._subscribers, channel) for channel in channels})
         attempts: list[PlannedAttempt] = []
@@ -151,7 +151,7 @@ class Dispatcher:
         return Subscribers(self._endpoints.of_channel(channel))
 
     def _not_yet_recorded(self, batch: _Batch, attempts: list[PlannedAttempt]) -> list[PlannedAttempt]:
-        """Leave out what an earlier run of the same records has recorded, and what is to fail unsent."""
+        """Drop attempts that an earlier run of these records recorded, and fail those of disabled endpoints unsent."""
         found, unknown = self._deliveries.get_many([planned.key for planned in attempts])
         batch.failed.update(batch.records_of[key] for key in unknown)
         fresh: list[PlannedAttempt] = []
@@ -160,7 +160,7 @@ class Dispatcher:
             if planned.key in unknown:
                 continue
             if planned.key in found:
-                # the row is there, but its message may have been lost with the invocation that wrote it
+                # the invocation that wrote the row may have died before it sent the message
                 row = found[planned.key]
                 if row is not None and _is_ours(row):
                     self._after(batch, [row], self._enqueue_next, row)
@@ -180,9 +180,9 @@ class Dispatcher:
         overflow: list[PlannedAttempt],
         remaining_ms: Callable[[], int],
     ) -> Iterator[PlannedAttempt]:
-        """Hand out jobs as long as one more attempt fits into this invocation.
+        """Yield attempts while there is time for one more in this invocation.
 
-        Those of endpoints that have shown meanwhile that they hold up others go to the overflow.
+        Attempts at endpoints that turned out to be slow or failing meanwhile go to the overflow.
         """
         while remaining_ms() > self._reserve_ms:
             planned = next(attempts, None)
@@ -194,7 +194,7 @@ class Dispatcher:
                 yield planned
 
     def _queue(self, batch: _Batch, attempts: list[PlannedAttempt], remaining_ms: Callable[[], int]) -> None:
-        """Leave jobs to DeliverQueue, as many as there is time for; the records of the others come again."""
+        """Queue attempts on DeliverQueue while there is time; the records of the rest are retried."""
         for chunk in batches.chunks(attempts, batches.READ_LIMIT):
             if remaining_ms() < QUEUE_MARGIN_MS:
                 batch.failed.update(batch.records_of[planned.key] for planned in chunk)
@@ -209,7 +209,7 @@ class Dispatcher:
             self._after(batch, rows, self._deliveries.put_all, rows, now_ms=self._clock())
 
     def _record_and_retry(self, row: Delivery) -> None:
-        """Write the row, then send the message: lost in between, it is found by the row; never the reverse."""
+        """Write the row, then send the message, never the reverse: the sweeper finds a row without a message."""
         if self._deliveries.create(row, now_ms=self._clock()):
             self._enqueue_next(row)
 
@@ -217,7 +217,7 @@ class Dispatcher:
         self._queues.enqueue_next(row, now_ms=self._clock())
 
     def _dead_letter(self, batch: _Batch, sequence: str, keys: Any, reason: str) -> None:
-        """Keep a record's keys and the reason; the event itself stays in its table."""
+        """Keep a record's keys and the reason in the dead-letter queue; the event itself stays in its table."""
         log().error("parked a stream record", extra={"sequence_number": sequence, "reason": reason})
         what = {"kind": "stream-record", "sequence_number": sequence, "keys": keys}
         batch.effects.append(((sequence,), threads().submit(self._dead_letters.put, what, reason=reason)))
@@ -230,7 +230,7 @@ class Dispatcher:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
-        """Start an effect beside the attempts; if it fails, so do the records of these rows."""
+        """Start an effect in the background; if it fails, the records of these rows fail too."""
         sequences = tuple(batch.records_of[row.key] for row in rows)
         batch.effects.append((sequences, threads().submit(effect, *args, **kwargs)))
 
@@ -244,5 +244,5 @@ class Dispatcher:
 
 
 def _is_ours(row: Delivery) -> bool:
-    """Tell whether a row stands where dispatching leaves it; replays send messages of their own."""
+    """Tell whether a row is as dispatching leaves it; replays send their own messages."""
     return row.status.is_open and row.attempt <= 1 and row.generation == FIRST_GENERATION

@@ -1,4 +1,4 @@
-"""First attempts that are not made at once: a row each, then a message to DeliverQueue."""
+"""Queues first attempts that dispatch does not make itself: a row each, then a message to DeliverQueue."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Enqueued:
-    """What came of adding deliveries; one that is in neither list was there before."""
+    """The result of queueing deliveries; a delivery in neither list existed already."""
 
     queued: list[Delivery]
     failed: list[Delivery]
 
 
 class DeliveryEnqueuer:
-    """Where deliveries begin that somebody else is to make."""
+    """Queues deliveries for DeliverFunction."""
 
     def __init__(self, deliveries: Deliveries, queues: Queues, *, clock: Callable[[], int]) -> None:
         self._deliveries = deliveries
@@ -35,10 +35,10 @@ class DeliveryEnqueuer:
         self._clock = clock
 
     def enqueue(self, pairs: Sequence[tuple[Event, Endpoint]]) -> Enqueued:
-        """Write the row of every pair, on the condition that it is new, then send the messages of those that are.
+        """Write the row of every pair on the condition that it is new, then send the messages of the new rows.
 
-        Rows are not written 25 a call: a batch has no conditions, and a row that another run of the same work
-        has written may have moved on since the look at what is recorded.
+        Rows are not written in batches of 25: a batch write has no conditions, and a row that another run of the
+        same work wrote may have advanced since it was read.
         """
         now = self._clock()
         rows = [unsent(event, endpoint, Status.QUEUED, next_attempt_at=now) for event, endpoint in pairs]
@@ -67,7 +67,7 @@ def unsent(
     reason: Reason | None = None,
     next_attempt_at: int | None = None,
 ) -> Delivery:
-    """Return the delivery of an event at an endpoint to which nothing was sent yet."""
+    """Return the delivery of an event to an endpoint before any attempt."""
     return Delivery(
         key=DeliveryKey(endpoint_id=endpoint.id, event_id=event.id),
         channel=endpoint.channel,

@@ -1,6 +1,6 @@
-"""Keeps the health of endpoints while attempts are made, and carries out what follows from it.
+"""Tracks the health of endpoints while attempts are made, and warns about or disables endpoints that keep failing.
 
-All of it is beside the deliveries: they stand, whatever comes of it.
+Nothing here affects the deliveries themselves: they stand even if an update of the endpoint fails.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from posthorn.stores.endpoint_states import EndpointStates
 
 REMEMBERED: Final = 10_000
-"""Endpoints whose last attempts a process remembers: about 3 MB, and the oldest is forgotten first."""
+"""Endpoints whose last attempts a process remembers: about 3 MB; the oldest is dropped first."""
 
 _NOTHING: Final = HealthChange()
 
 
 @dataclass(slots=True)
 class _Memory:
-    """What a process knows of an endpoint as its owner last left it."""
+    """What a process knows about one revision of an endpoint."""
 
     revision: int
     in_a_row: int = 0  # attempts without success
     acted_on: tuple[Health, int | None, HealthChange] | None = (
-        None  # the last finding, and the state it was made in
+        None  # the last change, and the state it was decided in
     )
 
 
 class HealthMonitor:
-    """One process's eye on the endpoints that it sends to."""
+    """Watches the endpoints that one process sends to."""
 
     def __init__(self, states: EndpointStates, counts: DeliveryCounts, *, clock: Callable[[], int]) -> None:
         self._states = states
@@ -50,9 +50,9 @@ class HealthMonitor:
         self._memories: OrderedDict[str, _Memory] = OrderedDict()
 
     def observe(self, result: AttemptResult) -> Callable[[], None] | None:
-        """Take note of an attempt; returns what is to be done about its endpoint, None for nothing.
+        """Note an attempt; returns the follow-up for its endpoint, None for nothing to do.
 
-        To be called from one thread; what it returns may be called from any, after the attempt is on record.
+        Call it from one thread. Call the follow-up from any thread, after the attempt is recorded.
         """
         endpoint = result.planned.endpoint
         memory = self._memory_of(endpoint)
@@ -71,12 +71,12 @@ class HealthMonitor:
         if change == _NOTHING:
             return None
         if memory.acted_on == what and not change.to_be_disabled:
-            return None  # the second attempt of a batch says what the first one said; but each may be the twentieth
+            return None  # a second attempt in a batch decides the same as the first; but each may be the twentieth undelivered one
         memory.acted_on = what
         return lambda: self._carefully(lambda: self._act(endpoint, change), memory)
 
     def keeps_apart(self, endpoint: Endpoint) -> bool:
-        """Tell whether an endpoint is to be kept apart from the others, as it was read or as was seen since."""
+        """Tell whether an endpoint must be kept apart from the others, as it was read or as observed since."""
         memory = self._memories.get(endpoint.id)
         if memory is not None and memory.revision == endpoint.revision and memory.acted_on is not None:
             health, since, change = memory.acted_on
@@ -123,4 +123,4 @@ class HealthMonitor:
             act()
         except Unavailable as error:
             outage(error)
-            memory.acted_on = None  # the next attempt says it again
+            memory.acted_on = None  # the next attempt decides it again

@@ -1,4 +1,4 @@
-"""What Posthorn itself tells a workspace about its endpoints: events like any other, on the workspace's channel."""
+"""Events that Posthorn itself publishes about a workspace's endpoints, on the workspace's channel like any other."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ WEBHOOK_FAILING: Final = "WEBHOOK_FAILING"
 
 
 def disabled(endpoint: Endpoint, reason: DisabledReason, *, now_ms: int) -> Event:
-    """Return the event of an endpoint, as it was before, that is switched off at this moment."""
+    """Return the event that an endpoint is being disabled; `endpoint` is as it was before."""
     data = {"webhook": _described(endpoint), "reason": str(reason), "since": rfc3339(now_ms)}
     return _notice(endpoint, WEBHOOK_DISABLED, data, now_ms)
 
 
 def failing(endpoint: Endpoint, *, since_ms: int, until_ms: int, now_ms: int) -> Event:
-    """Return the first warning of an endpoint that has been failing since, and is to be disabled then."""
+    """Return the warning that an endpoint has been failing since a time and will be disabled at another."""
     data = {
         "webhook": _described(endpoint),
         "failing_since": rfc3339(since_ms),
@@ -41,12 +41,12 @@ def _described(endpoint: Endpoint) -> dict[str, Any]:
         described["description"] = endpoint.description
     if not is_webhook and endpoint.name is not None:
         described["name"] = endpoint.name
-    # the host and no more: the rest of a URL can be a credential
+    # only the host: the rest of a URL can be a credential
     return described | {"host": urlsplit(endpoint.url).hostname or ""}
 
 
 def _notice(endpoint: Endpoint, kind: str, data: dict[str, Any], now_ms: int) -> Event:
-    # the same change told twice is the same event; the revision tells apart two changes of one millisecond
+    # the same change reported twice is one event; the revision tells apart two changes in one millisecond
     what = f"{endpoint.id} {kind} {endpoint.revision}"
     return Event(
         id=new_id(EVENT, now_ms=now_ms, entropy=hashlib.sha256(what.encode()).digest()[:10]),

@@ -1,4 +1,4 @@
-"""One attempt after another: sign, send, decide. Where it is recorded is the business of its callers."""
+"""Makes attempts: sign, send, decide. Callers record the results."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from posthorn.settings import DeliverySettings
 
 type Secrets = Mapping[str, tuple[bytes, ...]]
-"""Signing secrets by endpoint id, the newest first."""
+"""Signing secrets by endpoint id, newest first."""
 
 _NOTHING_SENT = Timings(dns=0, connect=0, tls=0, first_byte=0, total=0)
 
 
 class Network(Protocol):
-    """Whatever makes POSTs: the HTTP client, or in tests a table of receivers."""
+    """Sends POST requests: the HTTP client, or in tests a table of receivers."""
 
     def send[K](self, posts: Iterable[tuple[K, Post]], *, deadline: float) -> Iterator[tuple[K, Outcome]]:
-        """Make all POSTs, yielding each outcome as it comes; `deadline` is in seconds, for each."""
+        """Send every POST, yielding each outcome as it comes; `deadline` is in seconds and applies to each."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedAttempt:
-    """An attempt to be made: everything it takes but the time."""
+    """An attempt to make: everything it needs but the time."""
 
     event: Event
     endpoint: Endpoint
@@ -51,7 +51,7 @@ class PlannedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """An attempt that was made, and what it leads to."""
+    """An attempt that was made, and the transition it leads to."""
 
     planned: PlannedAttempt
     attempt: Attempt
@@ -79,7 +79,7 @@ class AttemptResult:
 
 @dataclass(frozen=True, slots=True)
 class _AttemptUnderway:
-    """An attempt on its way."""
+    """An attempt that is being made."""
 
     planned: PlannedAttempt
     target: Target | None
@@ -88,12 +88,12 @@ class _AttemptUnderway:
 
 
 def policy_of(settings: DeliverySettings) -> Policy:
-    """Say how far a function's deliveries may reach."""
+    """Return the policy that limits which addresses deliveries may reach."""
     return Policy(allow_private=settings.store.allow_private_targets, own_hosts=settings.api_hosts)
 
 
 class Sender:
-    """Makes attempts, many at once, waiting for none on account of another."""
+    """Makes many attempts at once; no attempt waits for another."""
 
     def __init__(
         self, network: Network, unsealer: Unsealer, settings: DeliverySettings, *, clock: Callable[[], int]
@@ -105,7 +105,7 @@ class Sender:
         self._policy = policy_of(settings)
 
     def unseal(self, endpoints: Iterable[Endpoint]) -> Secrets:
-        """Return the signing secrets of those endpoints whose secrets KMS gives."""
+        """Return the signing secrets by endpoint id, without the endpoints whose secrets KMS did not decrypt."""
         now = self._clock()
         secrets: dict[str, tuple[bytes, ...]] = {}
         unknown: dict[str, Callable[[], tuple[bytes, ...]]] = {}
@@ -122,7 +122,7 @@ class Sender:
         return secrets
 
     def send(self, attempts: Iterable[PlannedAttempt], secrets: Secrets) -> Iterator[AttemptResult]:
-        """Make the attempts, yielding each as it completes. `attempts` is drawn on as places become free."""
+        """Make the attempts, yielding each as it completes. `attempts` is consumed as connections become free."""
         refused: list[tuple[PlannedAttempt, RefusedTarget]] = []
         for start, outcome in self._network.send(
             self._posts(attempts, secrets, refused), deadline=self._settings.attempt_deadline
@@ -155,7 +155,7 @@ class Sender:
                 body=body,
                 secrets=secrets[planned.endpoint.id][
                     : len(signed_by)
-                ],  # one may have expired since they were opened
+                ],  # one may have expired since it was decrypted
                 sent_at=now,
                 endpoint_id=planned.endpoint.id,
                 generation=planned.generation,

@@ -1,4 +1,4 @@
-"""Attempts that are overdue, because their message was lost: every few minutes they get another one."""
+"""Sends another message for attempts that are overdue because their message was lost."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from posthorn.stores.overdue_deliveries import OverdueDeliveries, OverdueDelivery
 
 MARGIN_MS: Final = 10_000
-"""What must be left of an invocation to begin another page: a page of rows and messages takes a second or two."""
+"""Time that must be left to begin another page: a page of rows and messages takes a second or two."""
 
 PAGE: Final = 100
 LIMIT: Final = 10_000
-"""Rows of one run. What is beyond waits for the next: 100,000 take ten runs, and the queues get no sudden flood."""
+"""Rows per run. The rest wait for the next run: 100,000 take ten runs, so the queues are not flooded."""
 
 
 @dataclass(slots=True)
 class Swept:
-    """What a run did."""
+    """The result of a run."""
 
     enqueued: int = 0
-    left: int = 0  # taken by a worker or another sweeper, settled since, or not readable
+    left: int = 0  # claimed by a worker or another sweeper, settled since, or unreadable
     unsent: int = 0  # moved to now without a message; overdue again after the grace period
     complete: bool = True  # nothing overdue was left for the next run
 
 
 class Sweeper:
-    """Finds what is overdue and sends its message again."""
+    """Finds overdue deliveries and sends their messages again."""
 
     def __init__(
         self, due: OverdueDeliveries, queues: Queues, *, clock: Callable[[], int], grace_ms: int
@@ -47,10 +47,11 @@ class Sweeper:
         self._grace_ms = grace_ms
 
     def sweep(self, *, remaining_ms: Callable[[], int]) -> Swept:
-        """Enqueue what has been due for longer than the grace period, as much as there is time for.
+        """Queue deliveries that have been due for longer than the grace period, while there is time.
 
-        The row first, then the message: a row that was moved is no longer overdue for anybody else, and if
-        its message is never sent, it is again after another grace period. `Unavailable` when AWS is out.
+        The row is written before the message is sent: a moved row is no longer overdue for another sweeper, and
+        if its message is never sent, it is overdue again after another grace period. Raises `Unavailable` when
+        an AWS call fails.
         """
         swept = Swept()
         before = self._clock() - self._grace_ms
@@ -58,7 +59,7 @@ class Sweeper:
         try:
             while shards:
                 waiting, shards = shards, []
-                for shard, after in waiting:  # in turn, so that none waits for another
+                for shard, after in waiting:  # round robin, so that no shard waits for another
                     if remaining_ms() < MARGIN_MS or swept.enqueued + swept.left >= LIMIT:
                         swept.complete = False
                         return swept

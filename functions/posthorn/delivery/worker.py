@@ -1,4 +1,4 @@
-"""Queued first attempts and retries, for a batch of messages from any of the four queues."""
+"""Makes queued first attempts and retries for a batch of messages from any of the four queues."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from posthorn.stores.events import Events
 
 LEASE_MARGIN_MS: Final = 30_000
-"""How much longer than one attempt's deadline a claim holds: past the function's own timeout, and well
-before the queue shows the message again."""
+"""How long a claim outlasts one attempt's deadline: past the function's timeout, and well before the message's
+visibility timeout ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Claimed:
-    """A delivery that this invocation may attempt, with what it takes to do so."""
+    """A delivery that this invocation has claimed for one attempt."""
 
     message_id: str
     row: Delivery
@@ -67,7 +67,7 @@ class Deliverer:
         self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
 
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Make the attempt of every message; returns the ids of the messages that are to come again."""
+        """Make the attempt of every message; returns the ids of the messages to retry."""
         failed: set[str] = set()
         effects: list[tuple[str, Future[None]]] = []
         claimed = self._claim(records, failed)
@@ -78,7 +78,7 @@ class Deliverer:
             if planned.endpoint.id in secrets:
                 message_of[planned] = claim
             else:
-                failed.add(claim.message_id)  # KMS is an outage, not the receiver's failure
+                failed.add(claim.message_id)  # KMS is down: that is not the receiver's failure
         counts = AttemptCounts()
         for result in self._sender.send(list(message_of), secrets):
             claim = message_of[result.planned]
@@ -106,7 +106,7 @@ class Deliverer:
         return claimed
 
     def _claim_one(self, record: Mapping[str, Any]) -> _Claimed | None:
-        """Take one delivery; None when the message has nothing left to do."""
+        """Claim one delivery; None when the message has nothing left to do."""
         message_id, body = identifier(record, "messageId"), str(record.get("body", ""))
         try:
             message = read_message(body)
@@ -133,17 +133,17 @@ class Deliverer:
             if row.generation != message.generation or not row.status.is_open:
                 return None
             if row.attempt == message.attempt - 1:
-                # somebody is at it; if they die, this message must still be there
+                # another worker has it; if that one dies, this message must still be there
                 raise Unavailable("claim", "Leased") from lost
             if row.attempt == message.attempt:
-                # made, but the message for the next one may have been lost; a double of it finds it claimed
+                # made, but the next message may have been lost; a duplicate of it loses the claim
                 self._enqueue_next(row)
             return None
 
     def _load(
         self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[str, Future[None]]]
     ) -> list[tuple[PlannedAttempt, _Claimed]]:
-        """Find event and endpoint of each delivery; settle those that lack one."""
+        """Read the event and endpoint of each delivery; settle deliveries that lack one."""
         try:
             events, endpoints = self._read(claimed)
         except Unavailable as error:
@@ -151,7 +151,7 @@ class Deliverer:
             failed.update(claim.message_id for claim in claimed)
             return []
         except Malformed as error:
-            if len(claimed) > 1:  # find out whose row it is, so that the others go on
+            if len(claimed) > 1:  # find the unreadable row, so that the others go on
                 return [pair for claim in claimed for pair in self._load([claim], failed, effects)]
             claim = claimed[0]
             log().error(
@@ -196,9 +196,9 @@ class Deliverer:
         self._deliveries.advance(settled, before=settled.attempt)
 
     def _finish(self, claim: _Claimed, after: Delivery, follow_up: Callable[[], None] | None) -> None:
-        """Record the attempt, then send the message for the next one; acknowledging comes after both."""
+        """Record the attempt, then send the next message; acknowledging comes after both."""
         if not self._deliveries.advance(after, before=claim.row.attempt):
-            return  # the lease ran out and somebody else moved it on
+            return  # the lease ran out and another worker advanced it
         if after.status is Status.RETRYING:
             self._enqueue_next(after)
         if follow_up is not None:
