@@ -37,7 +37,7 @@ class Loop:
         self._poll.register(self._woken, select.POLLIN)
         self._multi = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_MAXCONNECTS, max_connections)
-        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._health_monitor)
+        self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._watch)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._set_timer)
 
     def add(self, curl: pycurl.Curl) -> None:
@@ -81,7 +81,7 @@ class Loop:
         self._waker.close()
         self._woken.close()
 
-    def _health_monitor(self, what: int, descriptor: int, _multi: pycurl.CurlMulti, _data: Any) -> None:
+    def _watch(self, what: int, descriptor: int, _multi: pycurl.CurlMulti, _data: Any) -> None:
         if what != pycurl.POLL_REMOVE:
             self._watched.add(descriptor)
             self._poll.register(descriptor, _WANTED[what])  # registering again modifies
