@@ -106,7 +106,7 @@ class Installation:
     feedback_settings: FeedbackSettings
     feedback: Feedback
     replayer: Replayer
-    random_bytes: random.Random
+    randomness: random.Random
     sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
     workspace: str
@@ -327,7 +327,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             **parameters,
         }
         clock = Clock()
-        random_bytes = random.Random(7)  # noqa: S311 - a test's dice fall the same way every time
+        randomness = random.Random(7)  # noqa: S311 - a test's dice fall the same way every time
         names: dict[str, tuple[str, ...]] = {}
 
         def resolver(host: str) -> tuple[str, ...]:
@@ -338,7 +338,7 @@ def running(**parameters: str) -> Iterator[Installation]:
         services = open_services(
             ApiSettings.read(environment("ApiFunction", physical)),
             clock=clock,
-            random_bytes=random_bytes.randbytes,
+            random_bytes=randomness.randbytes,
             resolver=resolver,
         )
         workspace, key = create_workspace_key(
@@ -355,7 +355,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             settings=DeliverySettings.read(environment("DispatchFunction", physical)),
             feedback_settings=feedback_settings,
             feedback=open_feedback(feedback_settings, clock=clock),
-            random_bytes=random_bytes,
+            randomness=randomness,
             replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
             sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,

@@ -32,7 +32,7 @@ def play(api: Api) -> None:
         timeline = Timeline()
         _make_calls(api, timeline, receiver)
         mails = {_send(api, timeline, address): address for address in EXPECTED}
-        _health_monitor(arrivals, timeline, mails)
+        _watch(arrivals, timeline, mails)
 
 
 def _make_calls(api: Api, timeline: Timeline, receiver: Receiver) -> None:
@@ -75,7 +75,7 @@ def _send(api: Api, timeline: Timeline, address: str) -> str:
     return message_id
 
 
-def _health_monitor(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict[str, str]) -> None:
+def _watch(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict[str, str]) -> None:
     """Show every event as it arrives, and check that it is about a mail of ours and was to be expected."""
     waiting = {address: Counter(events) for address, events in EXPECTED.items()}
     while any(count.total() for count in waiting.values()):

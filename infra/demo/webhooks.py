@@ -62,7 +62,7 @@ def play(api: Api) -> None:
             published[answer["event"]["id"]] = event
             timeline.say("you", f"POST /v1/events    {event['event']} is {answer['event']['id']}")
         expected = len(STEADY_ANSWERS) * 2 + len(MOODY_ANSWERS)
-        _health_monitor(arrivals, timeline, published, expected)
+        _watch(arrivals, timeline, published, expected)
     _read_back(api, timeline, webhooks, published)
 
 
@@ -74,7 +74,7 @@ def _register(api: Api, timeline: Timeline, receiver: Receiver, events: list[str
     return webhook_id
 
 
-def _health_monitor(
+def _watch(
     arrivals: queue.SimpleQueue[Arrival],
     timeline: Timeline,
     published: dict[str, dict[str, Any]],

@@ -112,7 +112,7 @@ class World:
     def begin(self) -> None:
         """Forget every run before this one."""
         self.clock.now_ms = START_MS
-        self.installation.random_bytes.seed(self._seed)
+        self.installation.randomness.seed(self._seed)
         random.seed(7)
         self.tables.begin()
         for queue in self._sqs.values():

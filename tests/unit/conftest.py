@@ -19,7 +19,7 @@ from tests.unit.transport.posts import PRIVATE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from tests.unit.transport.simulation import Topic
+    from tests.unit.email.simulation import Topic
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
@@ -63,7 +63,7 @@ def _made_up_credentials() -> Iterator[None]:
 
 @pytest.fixture
 def simulator() -> Iterator[Topic]:
-    from tests.unit.transport.simulation import topic  # moto takes half a second, and few tests need it
+    from tests.unit.email.simulation import topic  # moto takes half a second, and few tests need it
 
     with topic() as made:
         yield made

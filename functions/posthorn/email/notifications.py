@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from posthorn.email.mail import Mail
 
 type Json = dict[str, Any]
-type Dice = Callable[[int], bytes]  # so many random bytes
+type RandomBytes = Callable[[int], bytes]  # so many random bytes
 
 HEADERS_LIMIT: Final = 10 * 1024
 """SES leaves out the headers of a mail from here on and says so (`headersTruncated`)."""
@@ -45,7 +45,7 @@ _LINK: Final = re.compile(r"""<a\s[^<>]{0,500}?\bhref\s?=\s?["']?(https?://[^"'\
 _NO_LINK: Final = "https://example.com/"
 
 
-def notifications(mail: Mail, *, topic_arn: str, now_ms: int, random_bytes: Dice) -> list[Json]:
+def notifications(mail: Mail, *, topic_arn: str, now_ms: int, random_bytes: RandomBytes) -> list[Json]:
     """Return everything SES would publish about a mail, in the order in which it would happen."""
     return list(_Story(mail, topic_arn, now_ms, random_bytes).tell())
 
@@ -57,7 +57,7 @@ class _Story:
     mail: Mail
     topic_arn: str
     now_ms: int
-    random_bytes: Dice
+    random_bytes: RandomBytes
 
     def tell(self) -> Iterator[Json]:
         reactions = {address: reaction(address) for address in self._recipients()}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthorn.email.mailbox import DOMAIN, Fate, reaction
-from tests.unit.transport.simulation import MAIL, Topic, own, story, whom
+from tests.unit.email.simulation import MAIL, Topic, own, story, whom
 
 BOUNCE: Final = "Bounce Permanent/General"
 SUPPRESSED: Final = "Bounce Permanent/Suppressed"

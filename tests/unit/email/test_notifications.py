@@ -11,7 +11,7 @@ import pytest
 from posthorn.domain.email_types import MESSAGE_TAG, OWN_TAGS, SET_TAG, WORKSPACE_TAG
 from posthorn.email.notifications import HEADERS_LIMIT
 from tests.ses_examples import FOLDER as EXAMPLES
-from tests.unit.transport.simulation import ACCOUNT, MAIL, REGION, Topic, own, story
+from tests.unit.email.simulation import ACCOUNT, MAIL, REGION, Topic, own, story
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

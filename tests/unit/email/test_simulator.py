@@ -16,7 +16,7 @@ from moto import mock_aws
 from posthorn.domain.errors import RejectedMail, Unavailable
 from posthorn.domain.models import Suppression
 from posthorn.email.simulator import MAX_BYTES, MAX_MESSAGES, SimulatorBackend, batches
-from tests.unit.transport.simulation import ACCOUNT, MAIL, NOW, REGION, Topic, whom
+from tests.unit.email.simulation import ACCOUNT, MAIL, NOW, REGION, Topic, whom
 
 
 def test_without_a_set_nothing_is_told(simulator: Topic) -> None:
