@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.api.problems import Problem, unauthorized
 from posthorn.domain.api_key import hash_of, split
-from posthorn.domain.errors import ConditionFailed, Unavailable
+from posthorn.domain.errors import Unavailable
 from posthorn.telemetry import outage as put_off
 
 if TYPE_CHECKING:
@@ -62,8 +62,6 @@ class Keyring:
             return key
         try:
             self._keys.note_use(key.id, now_ms=now, unless_since=since)
-        except ConditionFailed:
-            pass  # another process was first
         except Unavailable as error:
             put_off(error)  # until the key is looked up again
         used = replace(key, last_used_at=now)
