@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
 from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue, read_step
+from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import DeliveryKey, Reason, Status
 from posthorn.domain.replay_job import JobState
@@ -42,8 +43,6 @@ COUNTED_PAGE: Final = 1000
 STALLED_MS: Final = 120_000
 """How long ago a step's message was sent when it must be taken for lost: longer than a pause and a step, and
 shorter than it takes a message, whose step was cut off, to come again."""
-
-_CHANGES_AT_ONCE: Final = 5
 
 
 class Replayer:
@@ -100,21 +99,25 @@ class Replayer:
             return False
 
     def _make(self, step: ReplayStep) -> bool:
-        for _ in range(_CHANGES_AT_ONCE):
-            job = self._replays.get(step.endpoint_id, step.replay_id)
-            if job is None or not job.is_unfinished:
-                return True
-            if job.step != step.number:
-                return self._made_before(job, step)
-            after, pause = self._advanced(job)
-            if self._replays.replace(job, after):
-                if after.is_unfinished:
-                    self._steps.send(after.next_step, delay=pause)
-                else:
-                    log().info("replay ended", extra=_told(after))
-                return True
-            # cancelled or taken by another meanwhile: what this step has begun is found again and counted
-        raise Unavailable("replay", "Contended")
+        return compare_and_set(lambda: self._make_once(step), contended=Unavailable("replay", "Contended"))
+
+    def _make_once(self, step: ReplayStep) -> bool | None:
+        """Try to make one step; None if the job changed meanwhile."""
+        job = self._replays.get(step.endpoint_id, step.replay_id)
+        if job is None or not job.is_unfinished:
+            return True
+        if job.step != step.number:
+            return self._made_before(job, step)
+        after, pause = self._advanced(job)
+        if not self._replays.replace(job, after):
+            return (
+                None  # cancelled or taken by another: the next try finds and counts what this one has begun
+            )
+        if after.is_unfinished:
+            self._steps.send(after.next_step, delay=pause)
+        else:
+            log().info("replay ended", extra=_told(after))
+        return True
 
     def _made_before(self, job: ReplayJob, step: ReplayStep) -> bool:
         """Say whether a message whose step was made already may go; if the next one's was lost, send it."""
