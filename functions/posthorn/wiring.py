@@ -6,9 +6,9 @@ import secrets
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from posthorn import telemetry
 from posthorn.aws.clients import client
 from posthorn.domain.clock import now_ms
-from posthorn.telemetry import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -158,7 +158,7 @@ def open_services(
         events=_events(store),
         deliveries=deliveries,
         deleted_endpoints=DeletedEndpoints(dynamodb, store.config_table, retention_days=store.retention_days),
-        event_log=EventLog(dynamodb, store.events_table, on_unreadable=unreadable),
+        event_log=EventLog(dynamodb, store.events_table, on_unreadable=telemetry.row_unreadable),
         delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
         delivery_counts=DeliveryCounts(dynamodb, store.deliveries_table),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
@@ -198,7 +198,7 @@ def _email_backend(
 def _endpoints(store: Store) -> Endpoints:
     from posthorn.stores.endpoints import Endpoints
 
-    return Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable)
+    return Endpoints(client("dynamodb"), store.config_table, on_unreadable=telemetry.row_unreadable)
 
 
 def _endpoint_states(store: Store) -> EndpointStates:

@@ -6,11 +6,11 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from posthorn import telemetry
 from posthorn.api.problems import Problem, unauthorized
 from posthorn.domain.api_key import hash_of, split
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.ttl_cache import TtlCache
-from posthorn.telemetry import outage as put_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class Keyring:
         try:
             self._keys.note_use(key.id, now_ms=now, unless_since=since)
         except Unavailable as error:
-            put_off(error)  # until the key is looked up again
+            telemetry.call_failed(error)  # until the key is looked up again
         used = replace(key, last_used_at=now)
         self._seen.replace(key.id, used)
         return used

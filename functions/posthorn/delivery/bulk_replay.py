@@ -11,6 +11,7 @@ from concurrent.futures import wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from posthorn import telemetry
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
 from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue, read_step
@@ -18,7 +19,6 @@ from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import DeliveryKey, Reason, Status
 from posthorn.domain.replay_job import JobState
-from posthorn.telemetry import log, outage, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +78,7 @@ class Replayer:
                 if not self._take(message_id, body):
                     failed.add(message_id)
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 failed.add(message_id)
         return failed
 
@@ -87,15 +87,14 @@ class Replayer:
         try:
             step = read_step(body)
         except Malformed as error:
-            log().error("parked a message", extra={"message_id": message_id, "reason": str(error)})
-            self._dead_letters.put(
-                {"kind": "message", "message_id": message_id, "body": body}, reason=str(error)
-            )
+            kind, reason = "message", str(error)
+            telemetry.dead_lettered(kind, message_id, reason)
+            self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)
             return True
         try:
             return self._make(step)
         except Malformed as error:  # a later version's row, after a rollback
-            unreadable(step.replay_id, str(error))
+            telemetry.row_unreadable(step.replay_id, str(error))
             return False
 
     def _make(self, step: ReplayStep) -> bool:
@@ -116,7 +115,7 @@ class Replayer:
         if after.is_unfinished:
             self._steps.send(after.next_step, delay=pause)
         else:
-            log().info("replay ended", extra=_told(after))
+            telemetry.replay_finished(after)
         return True
 
     def _made_before(self, job: ReplayJob, step: ReplayStep) -> bool:
@@ -216,15 +215,3 @@ def wake(replays: Replays, steps: ReplayQueue, job: ReplayJob, *, now_ms: int) -
 def _is_begun(row: Delivery, job: ReplayJob, before: int) -> bool:
     """Tell whether a row's generation is the one that this job began."""
     return row.replay == job.id and row.generation == before + 1
-
-
-def _told(job: ReplayJob) -> dict[str, Any]:
-    counts = job.counts
-    return {
-        "replay": job.id,
-        "endpoint": job.endpoint_id,
-        "state": job.state,
-        "matched": counts.matched,
-        "replayed": counts.replayed,
-        "skipped": counts.skipped,
-    }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from posthorn import telemetry
 from posthorn.aws.batch_response import UNNAMED, identifier
 from posthorn.aws.clients import at_once, threads
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
@@ -15,7 +16,6 @@ from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.stores import batches, events
-from posthorn.telemetry import AttemptCounts, log, outage
 from posthorn.wire import formats
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Dispatcher:
         overflow += [planned for planned in inline if planned.endpoint.id not in secrets]
         pending = iter([planned for planned in inline if planned.endpoint.id in secrets])
 
-        counts = AttemptCounts()
+        counts = telemetry.AttemptCounts()
         settled: list[Delivery] = []
         for result in self._sender.send(self._while_time(pending, overflow, remaining_ms), secrets):
             row = result.delivery()
@@ -202,7 +202,7 @@ class Dispatcher:
             enqueued = self._enqueuer.enqueue([(planned.event, planned.endpoint) for planned in chunk])
             batch.failed.update(batch.records_of[row.key] for row in enqueued.failed)
         if attempts:
-            log().info("queued instead of sent", extra={"deliveries": len(attempts)})
+            telemetry.deliveries_queued(len(attempts))
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
@@ -218,7 +218,7 @@ class Dispatcher:
 
     def _dead_letter(self, batch: _Batch, sequence: str, keys: Any, reason: str) -> None:
         """Keep a record's keys and the reason; the event itself stays in its table."""
-        log().error("parked a stream record", extra={"sequence_number": sequence, "reason": reason})
+        telemetry.dead_lettered("stream-record", sequence, reason)
         what = {"kind": "stream-record", "sequence_number": sequence, "keys": keys}
         batch.effects.append(((sequence,), threads().submit(self._dead_letters.put, what, reason=reason)))
 
@@ -239,7 +239,7 @@ class Dispatcher:
             try:
                 effect.result()
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 batch.failed.update(sequences)
 
 

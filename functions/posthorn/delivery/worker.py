@@ -6,6 +6,7 @@ from concurrent.futures import Future  # noqa: TC003 - beside its use
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from posthorn import telemetry
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
 from posthorn.aws.queues import read_message
@@ -13,7 +14,6 @@ from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.domain.models import Reason, Status
 from posthorn.stores.delivery_rows import read_found
-from posthorn.telemetry import AttemptCounts, log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -79,7 +79,7 @@ class Deliverer:
                 message_of[planned] = claim
             else:
                 failed.add(claim.message_id)  # KMS is an outage, not the receiver's failure
-        counts = AttemptCounts()
+        counts = telemetry.AttemptCounts()
         for result in self._sender.send(list(message_of), secrets):
             claim = message_of[result.planned]
             after = result.delivery(claim.row)
@@ -101,7 +101,7 @@ class Deliverer:
                 if (one := claim.result()) is not None:
                     claimed.append(one)
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 failed.add(message_id)
         return claimed
 
@@ -147,16 +147,15 @@ class Deliverer:
         try:
             events, endpoints = self._read(claimed)
         except Unavailable as error:
-            outage(error)
+            telemetry.call_failed(error)
             failed.update(claim.message_id for claim in claimed)
             return []
         except Malformed as error:
             if len(claimed) > 1:  # find out whose row it is, so that the others go on
                 return [pair for claim in claimed for pair in self._load([claim], failed, effects)]
             claim = claimed[0]
-            log().error(
-                "a row cannot be read", extra={"endpoint": claim.row.key.endpoint_id, "reason": str(error)}
-            )
+            key = claim.row.key
+            telemetry.row_unreadable(f"{key.endpoint_id} {key.event_id}", str(error))
             failed.add(claim.message_id)
             return []
         ready: list[tuple[PlannedAttempt, _Claimed]] = []
@@ -208,12 +207,13 @@ class Deliverer:
         self._queues.enqueue_next(row, now_ms=self._clock())
 
     def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
-        log().error("parked a message", extra={"message_id": message_id, "reason": reason})
-        self._dead_letters.put({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
+        kind = "message"
+        telemetry.dead_lettered(kind, message_id, reason)
+        self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)
 
     def _await(self, message_id: str, effect: Future[None], failed: set[str]) -> None:
         try:
             effect.result()
         except Unavailable as error:
-            outage(error)
+            telemetry.call_failed(error)
             failed.add(message_id)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from posthorn import telemetry
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.email.events import event_of
 from posthorn.email.sns import Notice, unwrap
-from posthorn.telemetry import log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ class Feedback:
             try:
                 done.result()
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 failed.add(message_id)
         return failed
 
@@ -46,7 +46,7 @@ class Feedback:
         try:
             told = unwrap(body)
             if isinstance(told, Notice):
-                log().info("about no mail", extra={"message_id": message_id, "notice": told.kind})
+                telemetry.notification_ignored(message_id, told.kind)
                 return
             event = event_of(told)
         except Malformed as error:
@@ -56,7 +56,6 @@ class Feedback:
         self._events.accept([event], now_ms=self._clock())
 
     def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
-        log().error("parked a notification", extra={"message_id": message_id, "reason": reason})
-        self._dead_letters.put(
-            {"kind": "notification", "message_id": message_id, "body": body}, reason=reason
-        )
+        kind = "notification"
+        telemetry.dead_lettered(kind, message_id, reason)
+        self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
+from posthorn import telemetry
 from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
@@ -21,7 +22,6 @@ from posthorn.domain.errors import Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, is_id, lower_bound
 from posthorn.domain.models import Status
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
-from posthorn.telemetry import outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -239,4 +239,4 @@ def _keep_alive(services: Services, job: ReplayJob) -> None:
     try:
         wake(services.replays, services.replay_queue, job, now_ms=services.clock())
     except Unavailable as error:
-        outage(error)  # it can be looked at all the same
+        telemetry.call_failed(error)  # it can be looked at all the same
