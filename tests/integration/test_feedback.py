@@ -245,7 +245,8 @@ def test_what_is_about_the_topic_is_acknowledged_and_logged(
     assert [event.type for event in events(posthorn)] == ["send"]
     assert parked(posthorn) == []
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
-    assert (line["level"], line["message_id"], line["notice"]) == ("INFO", "message-1", operational_event)
+    assert (line["message"], line["level"]) == ("notification.ignored", "INFO")
+    assert (line["id"], line["kind"]) == ("message-1", operational_event)
 
 
 # ---- outages

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn.domain.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from concurrent.futures import Future
 
 UNNAMED: Final = ""
 """The identifier of a record that has none."""
@@ -21,6 +22,20 @@ def identifier(holder: Mapping[str, Any], name: str) -> str:
     """Return the identifier of a record; `UNNAMED` if it has no usable one."""
     value = holder.get(name)
     return value if isinstance(value, str) else UNNAMED
+
+
+def failed_records(
+    work: Iterable[tuple[Collection[str], Future[None]]], on_error: Callable[[Unavailable], None]
+) -> set[str]:
+    """Wait for work that was started for records; returns the identifiers of records whose work met an outage."""
+    identifiers: set[str] = set()
+    for records, done in work:
+        try:
+            done.result()
+        except Unavailable as error:
+            on_error(error)
+            identifiers.update(records)
+    return identifiers
 
 
 def response(failed: Collection[str]) -> dict[str, Any]:

@@ -109,9 +109,8 @@ class Replayer:
             return self._made_before(job, step)
         after, pause = self._advanced(job)
         if not self._replays.replace(job, after):
-            return (
-                None  # cancelled or taken by another: the next try finds and counts what this one has begun
-            )
+            # cancelled or taken by another invocation: the next try finds and counts what this one has begun
+            return None
         if after.is_unfinished:
             self._steps.send(after.next_step, delay=pause)
         else:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn import telemetry
-from posthorn.aws.batch_response import UNNAMED, identifier
+from posthorn.aws.batch_response import UNNAMED, failed_records, identifier
 from posthorn.aws.clients import at_once, threads
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
 from posthorn.delivery.sender import PlannedAttempt
@@ -107,7 +107,7 @@ class Dispatcher:
         self._record(batch, settled)
         # after the rows of what was sent: those must not wait behind a thousand others
         self._queue(batch, [*pending, *overflow], remaining_ms)
-        self._await(batch)
+        batch.failed |= failed_records(batch.effects, telemetry.call_failed)
         counts.write()
         return batch.failed
 
@@ -233,14 +233,6 @@ class Dispatcher:
         """Start an effect beside the attempts; if it fails, so do the records of these rows."""
         sequences = tuple(batch.records_of[row.key] for row in rows)
         batch.effects.append((sequences, threads().submit(effect, *args, **kwargs)))
-
-    def _await(self, batch: _Batch) -> None:
-        for sequences, effect in batch.effects:
-            try:
-                effect.result()
-            except Unavailable as error:
-                telemetry.call_failed(error)
-                batch.failed.update(sequences)
 
 
 def _is_ours(row: Delivery) -> bool:

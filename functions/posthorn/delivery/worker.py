@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn import telemetry
-from posthorn.aws.batch_response import identifier
+from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
 from posthorn.aws.queues import read_message
 from posthorn.delivery.sender import PlannedAttempt
@@ -69,7 +69,7 @@ class Deliverer:
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
         """Make the attempt of every message; returns the ids of the messages that are to come again."""
         failed: set[str] = set()
-        effects: list[tuple[str, Future[None]]] = []
+        effects: list[tuple[tuple[str], Future[None]]] = []
         claimed = self._claim(records, failed)
         ready = self._load(claimed, failed, effects)
         secrets = self._sender.unseal(planned.endpoint for planned, _ in ready)
@@ -85,9 +85,8 @@ class Deliverer:
             after = result.delivery(claim.row)
             counts.add(after, result.attempt, result.host)
             follow_up = self._health_monitor.observe(result)
-            effects.append((claim.message_id, threads().submit(self._finish, claim, after, follow_up)))
-        for message_id, effect in effects:
-            self._await(message_id, effect, failed)
+            effects.append(((claim.message_id,), threads().submit(self._finish, claim, after, follow_up)))
+        failed |= failed_records(effects, telemetry.call_failed)
         counts.write()
         return failed
 
@@ -141,7 +140,7 @@ class Deliverer:
             return None
 
     def _load(
-        self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[str, Future[None]]]
+        self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[tuple[str], Future[None]]]
     ) -> list[tuple[PlannedAttempt, _Claimed]]:
         """Find event and endpoint of each delivery; settle those that lack one."""
         try:
@@ -179,7 +178,7 @@ class Deliverer:
                 )
                 continue
             settled = replace(claim.row, status=Status.FAILED, reason=reason, next_attempt_at=None)
-            effects.append((claim.message_id, threads().submit(self._settle, settled)))
+            effects.append(((claim.message_id,), threads().submit(self._settle, settled)))
         return ready
 
     def _read(self, claimed: Sequence[_Claimed]) -> tuple[dict[str, Event], dict[str, Endpoint]]:
@@ -210,10 +209,3 @@ class Deliverer:
         kind = "message"
         telemetry.dead_lettered(kind, message_id, reason)
         self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)
-
-    def _await(self, message_id: str, effect: Future[None], failed: set[str]) -> None:
-        try:
-            effect.result()
-        except Unavailable as error:
-            telemetry.call_failed(error)
-            failed.add(message_id)

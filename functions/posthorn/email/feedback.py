@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posthorn import telemetry
-from posthorn.aws.batch_response import identifier
+from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
-from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.errors import Malformed
 from posthorn.email.events import event_of
 from posthorn.email.sns import Notice, unwrap
 
@@ -29,17 +29,10 @@ class Feedback:
     def take(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
         """Accept the event of every message; returns the ids of the messages that are to come again."""
         taken = [
-            (identifier(message, "messageId"), threads().submit(self._take_one, message))
+            ((identifier(message, "messageId"),), threads().submit(self._take_one, message))
             for message in messages
         ]
-        failed: set[str] = set()
-        for message_id, done in taken:
-            try:
-                done.result()
-            except Unavailable as error:
-                telemetry.call_failed(error)
-                failed.add(message_id)
-        return failed
+        return failed_records(taken, telemetry.call_failed)
 
     def _take_one(self, message: Mapping[str, Any]) -> None:
         message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
