@@ -4,11 +4,14 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import _lru_cache_wrapper, lru_cache
-from typing import Self
+from functools import lru_cache
+from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
 
 LOCAL_STAGE = "local"
 
@@ -187,7 +190,7 @@ def is_for_snapshot() -> bool:
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
-def _read_once[T](read: Callable[[Mapping[str, str]], T]) -> _lru_cache_wrapper[T]:
+def _read_once[T](read: Callable[[Mapping[str, str]], T]) -> "_lru_cache_wrapper[T]":
     """Return a function that reads settings on its first call: the environment of a process never changes."""
     return lru_cache(maxsize=1)(lambda: read(os.environ))
 
