@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from posthorn.delivery.bulk_replay import Replayer
     from posthorn.delivery.dispatcher import Dispatcher
     from posthorn.delivery.health_monitor import HealthMonitor
+    from posthorn.delivery.pipeline import Pipeline
     from posthorn.delivery.sender import Network, Sender
     from posthorn.delivery.sweeper import Sweeper
     from posthorn.delivery.worker import Deliverer
@@ -51,16 +52,7 @@ def dispatcher(
 ) -> Dispatcher:
     from posthorn.delivery.dispatcher import Dispatcher
 
-    return Dispatcher(
-        _endpoints(settings.store),
-        _deliveries(settings.store),
-        _queues(settings),
-        _sender(settings, network, clock),
-        health_monitor=_health_monitor(settings, clock),
-        dead_letters=_dead_letters(settings),
-        clock=clock,
-        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
-    )
+    return Dispatcher(_pipeline(settings, network, clock))
 
 
 def deliverer(
@@ -68,17 +60,7 @@ def deliverer(
 ) -> Deliverer:
     from posthorn.delivery.worker import Deliverer
 
-    return Deliverer(
-        _endpoints(settings.store),
-        _events(settings.store),
-        _deliveries(settings.store),
-        _queues(settings),
-        _sender(settings, network, clock),
-        health_monitor=_health_monitor(settings, clock),
-        dead_letters=_dead_letters(settings),
-        clock=clock,
-        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
-    )
+    return Deliverer(_pipeline(settings, network, clock), _events(settings.store))
 
 
 def open_feedback(settings: FeedbackSettings, *, clock: Callable[[], int] = now_ms) -> Feedback:
@@ -193,6 +175,21 @@ def _email_backend(
     from posthorn.email.simulator import SimulatorBackend
 
     return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)
+
+
+def _pipeline(settings: DeliverySettings, network: Network, clock: Callable[[], int]) -> Pipeline:
+    from posthorn.delivery.pipeline import Pipeline
+
+    return Pipeline(
+        endpoints=_endpoints(settings.store),
+        deliveries=_deliveries(settings.store),
+        queues=_queues(settings),
+        sender=_sender(settings, network, clock),
+        health_monitor=_health_monitor(settings, clock),
+        dead_letters=_dead_letters(settings),
+        clock=clock,
+        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
+    )
 
 
 def _endpoints(store: Store) -> Endpoints:

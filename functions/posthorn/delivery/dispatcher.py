@@ -21,12 +21,8 @@ from posthorn.wire import formats
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from posthorn.aws.queues import DeadLetterQueue, Queues
-    from posthorn.delivery.health_monitor import HealthMonitor
-    from posthorn.delivery.sender import Sender
+    from posthorn.delivery.pipeline import Pipeline
     from posthorn.domain.models import DeliveryKey, Event
-    from posthorn.stores.deliveries import Deliveries
-    from posthorn.stores.endpoints import Endpoints
 
 INLINE_LIMIT: Final = 1000
 """Attempts that one invocation makes itself; what is beyond goes to DeliverQueue."""
@@ -51,27 +47,16 @@ class _Batch:
 class Dispatcher:
     """Turns accepted events into deliveries."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        deliveries: Deliveries,
-        queues: Queues,
-        sender: Sender,
-        *,
-        health_monitor: HealthMonitor,
-        dead_letters: DeadLetterQueue,
-        clock: Callable[[], int],
-        attempt_deadline_ms: int,
-    ) -> None:
-        self._endpoints = endpoints
-        self._deliveries = deliveries
-        self._queues = queues
-        self._enqueuer = DeliveryEnqueuer(deliveries, queues, clock=clock)
-        self._dead_letters = dead_letters
-        self._sender = sender
-        self._health_monitor = health_monitor
-        self._clock = clock
-        self._reserve_ms = attempt_deadline_ms + MARGIN_MS
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._endpoints = pipeline.endpoints
+        self._deliveries = pipeline.deliveries
+        self._queues = pipeline.queues
+        self._enqueuer = DeliveryEnqueuer(pipeline.deliveries, pipeline.queues, clock=pipeline.clock)
+        self._dead_letters = pipeline.dead_letters
+        self._sender = pipeline.sender
+        self._health_monitor = pipeline.health_monitor
+        self._clock = pipeline.clock
+        self._reserve_ms = pipeline.attempt_deadline_ms + MARGIN_MS
 
     def dispatch(self, records: Sequence[Mapping[str, Any]], *, remaining_ms: Callable[[], int]) -> set[str]:
         """Deliver, record or queue every event of the batch.

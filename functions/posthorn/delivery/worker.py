@@ -18,12 +18,9 @@ from posthorn.stores.delivery_rows import read_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.queues import DeadLetterQueue, DeliveryMessage, Queues
-    from posthorn.delivery.health_monitor import HealthMonitor
-    from posthorn.delivery.sender import Sender
+    from posthorn.aws.queues import DeliveryMessage
+    from posthorn.delivery.pipeline import Pipeline
     from posthorn.domain.models import Delivery, Endpoint, Event
-    from posthorn.stores.deliveries import Deliveries
-    from posthorn.stores.endpoints import Endpoints
     from posthorn.stores.events import Events
 
 LEASE_MARGIN_MS: Final = 30_000
@@ -43,28 +40,16 @@ class _Claimed:
 class Deliverer:
     """Makes the attempts that messages ask for."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        events: Events,
-        deliveries: Deliveries,
-        queues: Queues,
-        sender: Sender,
-        *,
-        health_monitor: HealthMonitor,
-        dead_letters: DeadLetterQueue,
-        clock: Callable[[], int],
-        attempt_deadline_ms: int,
-    ) -> None:
-        self._endpoints = endpoints
+    def __init__(self, pipeline: Pipeline, events: Events) -> None:
+        self._endpoints = pipeline.endpoints
         self._events = events
-        self._deliveries = deliveries
-        self._queues = queues
-        self._dead_letters = dead_letters
-        self._sender = sender
-        self._health_monitor = health_monitor
-        self._clock = clock
-        self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
+        self._deliveries = pipeline.deliveries
+        self._queues = pipeline.queues
+        self._dead_letters = pipeline.dead_letters
+        self._sender = pipeline.sender
+        self._health_monitor = pipeline.health_monitor
+        self._clock = pipeline.clock
+        self._lease_ms = pipeline.attempt_deadline_ms + LEASE_MARGIN_MS
 
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
         """Make the attempt of every message; returns the ids of the messages that are to come again."""

@@ -110,12 +110,12 @@ def test_the_oldest_value_makes_room() -> None:
     for key in ("a", "b", "c"):
         source.load(key)
     source.now += TTL
-    source.load("a")  # expired, so it is loaded again
+    source.load("b")  # expired, so it is loaded again
     for key in ("d", "e"):
         source.load(key)
 
     loads = source.loads
-    for key in ("a", "d", "e"):
+    for key in ("b", "d", "e"):
         source.load(key)
     assert source.loads == loads
 
