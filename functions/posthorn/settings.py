@@ -1,14 +1,17 @@
 """The environment, read in one place: one value per kind of function, checked when it is made."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+
+if TYPE_CHECKING:
+    from functools import _lru_cache_wrapper
 
 LOCAL_STAGE = "local"
 
@@ -187,34 +190,16 @@ def is_for_snapshot() -> bool:
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
-@lru_cache(maxsize=1)
-def api_settings() -> ApiSettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return ApiSettings.read(os.environ)
+def _read_once[T](read: Callable[[Mapping[str, str]], T]) -> "_lru_cache_wrapper[T]":
+    """Return a function that reads settings on its first call: the environment of a process never changes."""
+    return lru_cache(maxsize=1)(lambda: read(os.environ))
 
 
-@lru_cache(maxsize=1)
-def delivery_settings() -> DeliverySettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return DeliverySettings.read(os.environ)
-
-
-@lru_cache(maxsize=1)
-def feedback_settings() -> FeedbackSettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return FeedbackSettings.read(os.environ)
-
-
-@lru_cache(maxsize=1)
-def replay_settings() -> ReplaySettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return ReplaySettings.read(os.environ)
-
-
-@lru_cache(maxsize=1)
-def sweep_settings() -> SweepSettings:
-    """Return the process's settings; the environment of a function never changes while it lives."""
-    return SweepSettings.read(os.environ)
+api_settings = _read_once(ApiSettings.read)
+delivery_settings = _read_once(DeliverySettings.read)
+feedback_settings = _read_once(FeedbackSettings.read)
+replay_settings = _read_once(ReplaySettings.read)
+sweep_settings = _read_once(SweepSettings.read)
 
 
 def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:

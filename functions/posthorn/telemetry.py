@@ -1,12 +1,14 @@
-"""What operators see: a structured line for each attempt that did not deliver or was slow, and for whatever went wrong.
+"""Log events for operators: one function each, with a stable name in `message` and one set of fields.
 
-All others are counted in one line per invocation: what each of them was is in the delivery log. At level DEBUG each has
-its line, too. A line names ids and hosts. Tokens, whole URLs and payloads never get here.
+An attempt that failed or was slow has a line of its own. The others are counted in one line per invocation, since the
+delivery log shows them; at level DEBUG each has its line, too. Lines name ids and hosts. Tokens, full URLs and payloads
+are never logged.
 """
 
 from __future__ import annotations
 
 import logging
+import traceback
 from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,24 +21,71 @@ if TYPE_CHECKING:
 
     from posthorn.domain.errors import Unavailable
     from posthorn.domain.models import Attempt, Delivery
+    from posthorn.domain.replay_job import ReplayJob
 
 
 @lru_cache(maxsize=1)
 def log() -> Logger:
-    """Return the process's logger, made on first use; Powertools reads its own variables then."""
+    """Return the logger of this process, made on first use; Powertools reads its own variables then."""
     from aws_lambda_powertools import Logger
 
-    return Logger(utc=True, location=None)  # where in the code costs bytes in every line
+    return Logger(utc=True, location=None)  # the place in the code would cost bytes in every line
 
 
-def outage(error: Unavailable) -> None:
-    """Write the one line of work that an outage of AWS put off."""
-    log().error("to be tried again", extra={"operation": error.operation, "code": error.code})
+def call_failed(error: Unavailable) -> None:
+    """Report that an AWS call failed, so that work is retried later."""
+    log().error("aws.call_failed", extra={"operation": error.operation, "code": error.code})
 
 
-def unreadable(row: str, reason: str) -> None:
-    """Write the one line of a row that makes no sense to this version."""
-    log().error("a row cannot be read", extra={"row": row, "reason": reason})
+def row_unreadable(where: str, reason: str) -> None:
+    """Report a row that this version cannot read; `where` holds the ids of the row or the operation that met it."""
+    log().error("row.unreadable", extra={"where": where, "reason": reason})
+
+
+def dead_lettered(kind: str, record_id: str, reason: str) -> None:
+    """Report a message or stream record that goes to the dead-letter queue."""
+    log().error("message.dead_lettered", extra={"kind": kind, "id": record_id, "reason": reason})
+
+
+def request_failed(operation: str, error: Exception) -> None:
+    """Report an unexpected error by its type and place: its text may hold data of a customer."""
+    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+    fields = {"operation": operation, "exception_name": type(error).__name__, "places": places[-5:]}
+    log().error("request.failed", extra=fields)
+
+
+def deliveries_queued(number: int) -> None:
+    """Report deliveries that were queued instead of sent."""
+    log().info("deliveries.queued", extra={"deliveries": number})
+
+
+def messages_unsent(number: int) -> None:
+    """Report deliveries whose rows were written but whose messages could not be sent."""
+    log().error("messages.unsent", extra={"deliveries": number})
+
+
+def notification_ignored(message_id: str, kind: str) -> None:
+    """Report a notification that is not about a mail."""
+    log().info("notification.ignored", extra={"id": message_id, "kind": kind})
+
+
+def sweep_finished(*, enqueued: int, left: int, unsent: int, complete: bool) -> None:
+    """Report a run of the sweeper."""
+    fields = {"enqueued": enqueued, "left": left, "unsent": unsent, "complete": complete}
+    log().info("sweep.finished", extra=fields)
+
+
+def replay_finished(job: ReplayJob) -> None:
+    """Report the end of a bulk replay."""
+    fields = {
+        "replay": job.id,
+        "endpoint": job.endpoint_id,
+        "state": job.state,
+        "matched": job.counts.matched,
+        "replayed": job.counts.replayed,
+        "skipped": job.counts.skipped,
+    }
+    log().info("replay.finished", extra=fields)
 
 
 class AttemptCounts:
@@ -47,20 +96,20 @@ class AttemptCounts:
         self._slowest_ms = 0
 
     def add(self, delivery: Delivery, attempt: Attempt, host: str | None) -> None:
-        """Count an attempt, and write its line unless it delivered in good time."""
+        """Count an attempt, and log it unless it was delivered in good time."""
         took = attempt.outcome.timings.total
         self._statuses[delivery.status] += 1
         self._slowest_ms = max(self._slowest_ms, took)
         if delivery.status is not Status.DELIVERED or took >= SLOW_MS:
-            log().info("attempt", extra=_fields(delivery, attempt, host))
+            log().info("delivery.attempted", extra=_fields(delivery, attempt, host))
         elif log().log_level <= logging.DEBUG:
-            log().debug("attempt", extra=_fields(delivery, attempt, host))
+            log().debug("delivery.attempted", extra=_fields(delivery, attempt, host))
 
     def write(self) -> None:
-        """Write the one line of them all, unless nothing was delivered: then each has its own."""
+        """Log the counts, unless nothing was delivered: then every attempt has its own line."""
         if self._statuses[Status.DELIVERED]:
             counts = {status.value: count for status, count in self._statuses.items()}
-            log().info("attempts", extra={**counts, "slowest_ms": self._slowest_ms})
+            log().info("deliveries.attempted", extra={**counts, "slowest_ms": self._slowest_ms})
 
 
 def _fields(delivery: Delivery, attempt: Attempt, host: str | None) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import secrets
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from posthorn import telemetry
 from posthorn.aws.clients import client
 from posthorn.domain.clock import now_ms
-from posthorn.telemetry import unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from posthorn.delivery.bulk_replay import Replayer
     from posthorn.delivery.dispatcher import Dispatcher
     from posthorn.delivery.health_monitor import HealthMonitor
+    from posthorn.delivery.pipeline import Pipeline
     from posthorn.delivery.sender import Network, Sender
     from posthorn.delivery.sweeper import Sweeper
     from posthorn.delivery.worker import Deliverer
@@ -51,16 +52,7 @@ def dispatcher(
 ) -> Dispatcher:
     from posthorn.delivery.dispatcher import Dispatcher
 
-    return Dispatcher(
-        _endpoints(settings.store),
-        _deliveries(settings.store),
-        _queues(settings),
-        _sender(settings, network, clock),
-        health_monitor=_health_monitor(settings, clock),
-        dead_letters=_dead_letters(settings),
-        clock=clock,
-        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
-    )
+    return Dispatcher(_pipeline(settings, network, clock))
 
 
 def deliverer(
@@ -68,17 +60,7 @@ def deliverer(
 ) -> Deliverer:
     from posthorn.delivery.worker import Deliverer
 
-    return Deliverer(
-        _endpoints(settings.store),
-        _events(settings.store),
-        _deliveries(settings.store),
-        _queues(settings),
-        _sender(settings, network, clock),
-        health_monitor=_health_monitor(settings, clock),
-        dead_letters=_dead_letters(settings),
-        clock=clock,
-        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
-    )
+    return Deliverer(_pipeline(settings, network, clock), _events(settings.store))
 
 
 def open_feedback(settings: FeedbackSettings, *, clock: Callable[[], int] = now_ms) -> Feedback:
@@ -158,7 +140,7 @@ def open_services(
         events=_events(store),
         deliveries=deliveries,
         deleted_endpoints=DeletedEndpoints(dynamodb, store.config_table, retention_days=store.retention_days),
-        event_log=EventLog(dynamodb, store.events_table, on_unreadable=unreadable),
+        event_log=EventLog(dynamodb, store.events_table, on_unreadable=telemetry.row_unreadable),
         delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
         delivery_counts=DeliveryCounts(dynamodb, store.deliveries_table),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
@@ -195,10 +177,25 @@ def _email_backend(
     return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)
 
 
+def _pipeline(settings: DeliverySettings, network: Network, clock: Callable[[], int]) -> Pipeline:
+    from posthorn.delivery.pipeline import Pipeline
+
+    return Pipeline(
+        endpoints=_endpoints(settings.store),
+        deliveries=_deliveries(settings.store),
+        queues=_queues(settings),
+        sender=_sender(settings, network, clock),
+        health_monitor=_health_monitor(settings, clock),
+        dead_letters=_dead_letters(settings),
+        clock=clock,
+        attempt_deadline_ms=int(settings.attempt_deadline * 1000),
+    )
+
+
 def _endpoints(store: Store) -> Endpoints:
     from posthorn.stores.endpoints import Endpoints
 
-    return Endpoints(client("dynamodb"), store.config_table, on_unreadable=unreadable)
+    return Endpoints(client("dynamodb"), store.config_table, on_unreadable=telemetry.row_unreadable)
 
 
 def _endpoint_states(store: Store) -> EndpointStates:

@@ -233,8 +233,9 @@ def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiv
     (rejected,) = awaited(logged)
     lines = "\n".join(line for group in groups for line in stack.log_lines(group))
 
-    assert (rejected["message"], rejected["http_status"], rejected["reason"]) == ("attempt", 404, "rejected")
-    assert '"message":"attempts"' in lines.replace(" ", "")
+    said = (rejected["message"], rejected["http_status"], rejected["reason"])
+    assert said == ("delivery.attempted", 404, "rejected")
+    assert '"message":"deliveries.attempted"' in lines.replace(" ", "")
     assert "canary" not in lines
     assert lone_customer.key not in lines
 

@@ -10,6 +10,7 @@ from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.aws import clients
 from posthorn.domain.models import DeliveryKey, Failure, Status
 from posthorn.stores import delivery_log
+from posthorn.stores.table import Page
 from tests.delivery_log import OURS, deliver_to, log_of
 from tests.network import answers, fails
 
@@ -264,12 +265,12 @@ def test_what_the_index_says_of_the_past_is_not_shown(
     arrived = deliver_to(posthorn, answers(200))
     failed = deliver_to(posthorn, answers(404))
 
-    def a_moment_ago(*_: object, **__: object) -> tuple[list[Any], None]:
+    def a_moment_ago(*_: object, **__: object) -> Page:
         rows = [
             {"sk": {"S": event_id}, "status": {"S": "failed"}, "event_type": {"S": "CONTACT_CREATED"}}
             for event_id in (failed, arrived)
         ]
-        return rows, None
+        return Page(rows, last=None)
 
     monkeypatch.setattr(delivery_log.DeliveryLog, "_query_undelivered", a_moment_ago)
 

@@ -219,7 +219,8 @@ def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
     posthorn.notify([message(replaced(ses.example("bounce"), "mail/tags/posthorn-set", ["cs_x"]))])
 
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
-    assert line["message_id"] == "message-0"
+    said = (line["message"], line["kind"], line["id"])
+    assert said == ("message.dead_lettered", "notification", "message-0")
     assert line["reason"] == parked(posthorn)[0]["reason"]
     assert "posthorn-set" in line["reason"]
     assert "@" not in log_lines.getvalue()
@@ -244,7 +245,8 @@ def test_what_is_about_the_topic_is_acknowledged_and_logged(
     assert [event.type for event in events(posthorn)] == ["send"]
     assert parked(posthorn) == []
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
-    assert (line["level"], line["message_id"], line["notice"]) == ("INFO", "message-1", operational_event)
+    assert (line["message"], line["level"]) == ("notification.ignored", "INFO")
+    assert (line["id"], line["kind"]) == ("message-1", operational_event)
 
 
 # ---- outages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -365,10 +366,10 @@ def test_an_outage_of_the_row_is_made_up_for_by_the_next_attempt(posthorn: Insta
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(404)
     states = posthorn.dispatcher._health_monitor._states
-    states._config_table, kept = "nobodys", states._config_table
+    states._config, kept = replace(states._config, name="nobodys"), states._config
     run(posthorn, FAILURES_IN_A_ROW + 1)
     missed = endpoint_of(posthorn, webhook["id"]).health
-    states._config_table = kept
+    states._config = kept
 
     run(posthorn)
 

@@ -57,11 +57,11 @@ def test_an_attempt_that_failed_has_a_line_and_all_are_counted(
     *attempts, total = read(log_lines)
     broken = next(line for line in attempts if line["host"] == "broken.example.com")
     assert {line["host"] for line in attempts} == {"broken.example.com", "gone.example.com"}
-    assert {line["message"] for line in attempts} == {"attempt"}
+    assert {line["message"] for line in attempts} == {"delivery.attempted"}
     assert (broken["endpoint"], broken["event"]) == (webhook["id"], event_id)
     assert (broken["http_status"], broken["delivery"], broken["attempt"]) == (500, "retrying", 1)
     assert broken["next_attempt_at"] == posthorn.clock.now_ms + 60_000
-    assert total["message"] == "attempts"
+    assert total["message"] == "deliveries.attempted"
     assert {name: total[name] for name in ("delivered", "retrying", "failed")} == {
         "delivered": 1,
         "retrying": 1,
@@ -82,7 +82,7 @@ def test_retries_are_counted_alike(posthorn: Installation, log_lines: io.StringI
     posthorn.deliver(waiting)
 
     (line,) = read(log_lines)
-    assert (line["message"], line["delivered"]) == ("attempts", 1)
+    assert (line["message"], line["delivered"]) == ("deliveries.attempted", 1)
 
 
 def test_failures_alone_are_not_counted_again(posthorn: Installation, log_lines: io.StringIO) -> None:
@@ -94,7 +94,7 @@ def test_failures_alone_are_not_counted_again(posthorn: Installation, log_lines:
 
     posthorn.dispatch()
 
-    assert [line["message"] for line in read(log_lines)] == ["attempt"]
+    assert [line["message"] for line in read(log_lines)] == ["delivery.attempted"]
 
 
 def test_a_delivery_that_took_long_has_its_line(posthorn: Installation, log_lines: io.StringIO) -> None:
@@ -136,7 +136,7 @@ def test_at_debug_each_attempt_has_its_line(posthorn: Installation, log_lines: i
     posthorn.dispatch()
 
     (line, _) = read(log_lines)
-    assert (line["level"], line["message"], line["event"]) == ("DEBUG", "attempt", event_id)
+    assert (line["level"], line["message"], line["event"]) == ("DEBUG", "delivery.attempted", event_id)
     assert (line["host"], line["delivery"]) == ("hooks.example.com", "delivered")
 
 

@@ -64,6 +64,8 @@ NETWORK = (
     "smtplib",
     "urllib",  # but for urllib.parse, see below
 )
+LOG_METHODS = {"critical", "debug", "error", "exception", "info", "log", "warning"}
+EVENT_NAME = re.compile(r"[a-z]+\.[a-z_]+")
 GUESSABLE = re.compile(r"digest|signature|hmac|secret|token|hash|checksum|password")
 CONFIDENTIAL = {
     "authorization",
@@ -230,15 +232,45 @@ def compares_digests(module: Module) -> Iterator[int]:
                 yield node.lineno
 
 
+def logs_elsewhere(module: Module) -> Iterator[int]:
+    """Look for log calls outside telemetry; a handler may make the logger, which is a statement `log()`."""
+    if module.name == "posthorn.telemetry":
+        return
+    is_handler = place_of(module.name) == "handlers"
+    made = {
+        id(node.value)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Expr) and not _arguments(node)
+    }
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Call(func=ast.Name(id="log") | ast.Attribute(attr="log")):
+                if not is_handler or id(node) not in made:
+                    yield node.lineno
+            case ast.Call(func=ast.Attribute(attr=method)) if method in LOG_METHODS and _arguments(node):
+                yield node.lineno
+    yield from (
+        one.line
+        for one in module.imports
+        if one.is_of("aws_lambda_powertools.Logger")
+        or (
+            one.of.startswith("posthorn.telemetry.")
+            and not (is_handler and one.of == "posthorn.telemetry.log")
+        )
+    )
+
+
 def logs_what_is_confidential(module: Module) -> Iterator[int]:
-    """Look at what log calls are given: a text that is fixed, and fields that are no credential and no content."""
+    """Look at what is logged: a fixed event name, and fields that are no credential and no content."""
     for node in ast.walk(module.tree):
         match node:
             case ast.Call(func=ast.Attribute(attr=level, value=ast.Call(func=ast.Name(id="log")))):
-                fixed = [isinstance(text, ast.Constant) for text in node.args]
-                given = {name for part in [*node.args, *node.keywords] for name in _names_in(part)}
-                if level == "exception" or fixed != [True] or given & CONFIDENTIAL:
+                if level == "exception" or not _names_an_event(node) or _arguments(node) & CONFIDENTIAL:
                     yield node.lineno
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="telemetry"))) if (
+                _arguments(node) & CONFIDENTIAL
+            ):
+                yield node.lineno
     if module.name == "posthorn.telemetry":  # puts its fields together before it logs them
         yield from (
             node.lineno
@@ -307,14 +339,28 @@ RULES: dict[Callable[[Module], Iterator[int]], tuple[str, ...]] = {
         "same = one.token == other.token",
         "ok = key.secret_hash == hash_of(given)",
     ),
+    logs_elsewhere: (
+        "log().error('row.unreadable', extra={})",
+        "log()",
+        "lines = log()",
+        "telemetry.log().info('row.unreadable')",
+        "from posthorn.telemetry import log",
+        "from posthorn.telemetry import call_failed as told",
+        "from aws_lambda_powertools import Logger",
+        "logging.getLogger(__name__).warning('row.unreadable')",
+        "logger.info('row.unreadable', extra={})",
+    ),
     logs_what_is_confidential: (
-        "log().info('sent', extra={'url': endpoint.url})",
+        "log().info('delivery.sent', extra={'url': endpoint.url})",
         "log().error(f'failed: {target}')",
-        "log().error('failed', extra={'text': endpoint.token})",
-        "log().warning('failed', body)",
-        "log().exception('failed')",
-        "log().error('failed', exc_info=True)",
+        "log().error('the delivery failed')",
+        "log().error('delivery.failed', extra={'text': endpoint.token})",
+        "log().warning('delivery.failed', body)",
+        "log().exception('delivery.failed')",
+        "log().error('delivery.failed', exc_info=True)",
         "log().error(str(error))",
+        "telemetry.dead_lettered('message', message_id, body)",
+        "telemetry.row_unreadable(where=endpoint.url, reason='')",
     ),
     reads_environment: (
         "import os\nstage = os.environ['STAGE']",
@@ -369,6 +415,15 @@ def test_an_import_of_a_handler_is_noticed(source: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "source", ["log().info('delivery.attempted')", "logger = log()", "log('row.unreadable')"]
+)
+def test_a_handler_makes_the_logger_and_no_line(source: str) -> None:
+    """A handler that logs an event itself is found; the statement that makes the logger is not."""
+    assert list(logs_elsewhere(Module("posthorn.handlers.broken", source)))
+    assert not list(logs_elsewhere(Module("posthorn.handlers.right", "if is_in_lambda():\n    log()")))
+
+
+@pytest.mark.parametrize(
     "source", ["fields = {'to': target.path}", "fields = {'to': endpoint.url}", "said = outcome.snippet"]
 )
 def test_the_line_of_an_attempt_holds_nothing_confidential(source: str) -> None:
@@ -384,6 +439,23 @@ def _names_in(tree: ast.AST) -> Iterator[str]:
                 yield name
             case ast.Dict():
                 yield from (str(key.value) for key in node.keys if isinstance(key, ast.Constant))
+
+
+def _arguments(node: ast.AST) -> set[str]:
+    """Return every name that a call is given, with a placeholder for each argument."""
+    if isinstance(node, ast.Expr):
+        node = node.value
+    if not isinstance(node, ast.Call):
+        return set()
+    parts = [*node.args, *node.keywords]
+    return {"", *(name for part in parts for name in _names_in(part))} if parts else set()
+
+
+def _names_an_event(node: ast.Call) -> bool:
+    match node.args:
+        case [ast.Constant(value=str() as text)]:
+            return EVENT_NAME.fullmatch(text) is not None
+    return False
 
 
 def _is_length(node: ast.AST) -> bool:

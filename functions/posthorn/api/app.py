@@ -5,17 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import traceback
 from typing import TYPE_CHECKING, Final
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from posthorn import telemetry
 from posthorn.api.authentication import require
 from posthorn.api.http import JSON, Request
 from posthorn.api.problems import FieldError, Problem, not_found
 from posthorn.domain.api_key import Scope
 from posthorn.domain.errors import Malformed, Unavailable
-from posthorn.telemetry import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -52,12 +51,12 @@ def _answering(
         except Problem as problem:
             return _problem(problem)
         except Unavailable as error:
-            log().error("an AWS call failed", extra={"operation": error.operation, "code": error.code})
+            telemetry.call_failed(error)
             return _problem(
                 Problem(503, "unavailable", "This did not work out right now. Try again.", retry_after=1)
             )
         except Malformed as error:
-            log().error("a row cannot be read", extra={"operation": route.operation, "reason": str(error)})
+            telemetry.row_unreadable(route.operation, str(error))
             return _problem(
                 Problem(
                     503,
@@ -67,7 +66,7 @@ def _answering(
                 )
             )
         except Exception as error:  # noqa: BLE001 - the last line of defence, and it logs
-            _log_unexpected(error)
+            telemetry.request_failed(route.operation, error)
             return _problem(Problem(500, "internal_error", "Something went wrong on our side."))
 
     return answer
@@ -104,12 +103,6 @@ def _unknown_parameters(names: list[str]) -> Problem:
     return Problem(
         400, "unknown_parameter", "The query has parameters that this does not take.", errors=errors
     )
-
-
-def _log_unexpected(error: Exception) -> None:
-    # the text of an exception may hold what a customer sent; its type and place do not
-    places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-    log().error("unexpected", extra={"exception_name": type(error).__name__, "places": places[-5:]})
 
 
 def _body(event: APIGatewayProxyEventV2) -> bytes:

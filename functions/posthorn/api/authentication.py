@@ -6,10 +6,11 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from posthorn import telemetry
 from posthorn.api.problems import Problem, unauthorized
 from posthorn.domain.api_key import hash_of, split
-from posthorn.domain.errors import ConditionFailed, Unavailable
-from posthorn.telemetry import outage as put_off
+from posthorn.domain.errors import Unavailable
+from posthorn.domain.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ class Keyring:
     def __init__(self, keys: ApiKeys, *, clock: Callable[[], int]) -> None:
         self._keys = keys
         self._clock = clock
-        self._seen: dict[str, tuple[int, ApiKey]] = {}
+        self._seen: TtlCache[str, ApiKey] = TtlCache(ttl=REVOCATION_MS, size=_REMEMBERED, clock=clock)
 
     def authenticate(self, authorization: str) -> ApiKey:
         """Return the key of an `Authorization` header; the same 401 for every way to be wrong."""
@@ -41,7 +42,8 @@ class Keyring:
         if parts is None:
             raise unauthorized()
         key_id, secret = parts
-        key = self._look_up(key_id)
+        # only keys that exist are remembered: a key works from the moment it is created
+        key = self._seen.get_or_load(key_id, lambda: self._keys.get(key_id))
         if (
             key is None
             or not hmac.compare_digest(key.secret_hash, hash_of(secret))
@@ -52,7 +54,7 @@ class Keyring:
 
     def forget(self, key_id: str) -> None:
         """Look a key up again when it is next seen."""
-        self._seen.pop(key_id, None)
+        self._seen.forget(key_id)
 
     def _noted(self, key: ApiKey) -> ApiKey:
         """Write that a key is in use, at most once an hour; no request fails for that."""
@@ -62,28 +64,11 @@ class Keyring:
             return key
         try:
             self._keys.note_use(key.id, now_ms=now, unless_since=since)
-        except ConditionFailed:
-            pass  # another process was first
         except Unavailable as error:
-            put_off(error)  # until the key is looked up again
+            telemetry.call_failed(error)  # until the key is looked up again
         used = replace(key, last_used_at=now)
-        seen = self._seen.get(key.id)
-        if seen is not None:
-            self._seen[key.id] = (seen[0], used)
+        self._seen.replace(key.id, used)
         return used
-
-    def _look_up(self, key_id: str) -> ApiKey | None:
-        now = self._clock()
-        seen = self._seen.get(key_id)
-        if seen is not None and seen[0] > now:
-            return seen[1]
-        key = self._keys.get(key_id)
-        if key is None:
-            return None  # not remembered: a key works from the moment it is made
-        while len(self._seen) >= _REMEMBERED:
-            self._seen.pop(next(iter(self._seen)), None)
-        self._seen[key_id] = (now + REVOCATION_MS, key)
-        return key
 
 
 def require(key: ApiKey, scope: Scope) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from posthorn.domain import matching
 from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.event_types import built_in
+from posthorn.domain.ttl_cache import TtlCache
 from posthorn.schemas.schema import compiled
 
 if TYPE_CHECKING:
@@ -29,9 +31,10 @@ class EventTypeRegistry:
 
     def __init__(self, store: EventTypes, *, clock: Callable[[], int]) -> None:
         self.own = store
-        self._clock = clock
-        self._seen: dict[tuple[str, str], tuple[int, EventType]] = {}
-        self._schemas: dict[str, Schema] = {}
+        self._seen: TtlCache[tuple[str, str], EventType] = TtlCache(
+            ttl=STALE_MS, size=_REMEMBERED, clock=clock
+        )
+        self._compiled = lru_cache(maxsize=_COMPILED)(_compile)
 
     def find(self, workspace: str, name: str) -> EventType | None:
         """Return the type that a name in either spelling stands for; `RefusedEventType` when it cannot be a name."""
@@ -58,20 +61,12 @@ class EventTypeRegistry:
 
     def delete(self, workspace: str, name: str) -> bool:
         """Remove one of a workspace's own types; false when there was none."""
-        self._seen.pop((workspace, name), None)
+        self._seen.forget((workspace, name))
         return self.own.delete(workspace, name)
 
     def schema_of(self, event_type: EventType) -> Schema | None:
         """Return what the data of a type is checked against, None when anything goes."""
-        text = event_type.schema
-        if text is None:
-            return None
-        if text not in self._schemas:
-            schema = compiled(json.loads(text))
-            while len(self._schemas) >= _COMPILED:
-                self._schemas.pop(next(iter(self._schemas)), None)
-            self._schemas[text] = schema
-        return self._schemas[text]
+        return None if event_type.schema is None else self._compiled(event_type.schema)
 
     def _is_own(self, workspace: str, pattern: str) -> bool:
         stem, is_prefix = matching.stem_of(pattern)
@@ -79,14 +74,9 @@ class EventTypeRegistry:
         return self.own.any_below(workspace, name) if is_prefix else self._own(workspace, name) is not None
 
     def _own(self, workspace: str, name: str) -> EventType | None:
-        now = self._clock()
-        seen = self._seen.get((workspace, name))
-        if seen is not None and seen[0] > now:
-            return seen[1]
-        found = self.own.get(workspace, name)
-        if found is None:
-            return None  # not remembered: a type works from the moment it is made
-        while len(self._seen) >= _REMEMBERED:
-            self._seen.pop(next(iter(self._seen)), None)
-        self._seen[workspace, name] = (now + STALE_MS, found)
-        return found
+        # only types that exist are remembered: a type works from the moment it is created
+        return self._seen.get_or_load((workspace, name), lambda: self.own.get(workspace, name))
+
+
+def _compile(schema: str) -> Schema:
+    return compiled(json.loads(schema))

@@ -1,4 +1,4 @@
-"""Cursors of lists: opaque, bound to workspace and query, of no use once anything about them is changed."""
+"""Pages of lists: the limit, and cursors that are opaque, bound to workspace and query, and tamper-proof."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import hmac
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from posthorn.api.problems import FieldError, Problem
 
@@ -22,6 +22,12 @@ MAX_LIMIT: Final = 100
 
 _TAG_BYTES: Final = 16
 _LIMIT: Final = re.compile("[1-9][0-9]{0,2}")
+
+
+class ReadPage[T](Protocol):
+    """Reads a page of a list; returns it and the position after which the next page starts, None on the last one."""
+
+    def __call__(self, *, after: str | None, limit: int) -> tuple[list[T], str | None]: ...
 
 
 class Cursors:
@@ -40,6 +46,12 @@ class Cursors:
         self._unsealer = unsealer
         self._random_bytes = random_bytes
         self._key: bytes | None = None
+
+    def page[T](self, request: Request, read: ReadPage[T]) -> tuple[list[T], str | None]:
+        """Return the page that a list request asks for, and the cursor of the next page, None on the last one."""
+        limit, after = read_limit(request), self.read(request)
+        found, last = read(after=after, limit=limit)
+        return found, None if last is None else self.write(request, last)
 
     def write(self, request: Request, position: str) -> str:
         """Return the cursor that goes on after `position` in this very query."""

@@ -1,4 +1,4 @@
-"""The one place that talks boto3: clients on first use, and every AWS error as one of ours."""
+"""The only module that uses boto3: clients are made on first use, and AWS errors are translated into ours."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 CALLS_AT_ONCE: Final = 16
-"""AWS calls of one invocation that may overlap; botocore's CPU per call makes more of no use."""
+"""Most AWS calls that overlap in one process; botocore's CPU time per call makes more useless."""
 
 _ROUNDS: Final = 5
-_RANDOM: Final = random.SystemRandom()  # the module's own would fall alike in every clone of a snapshot
+_RANDOM: Final = (
+    random.SystemRandom()
+)  # the module's own generator would return the same numbers in every clone of a snapshot
 
 
 @overload
@@ -39,7 +41,7 @@ def client(service: Literal["sns"]) -> SNSClient: ...
 @overload
 def client(service: Literal["sesv2"]) -> SESV2Client: ...
 def client(service: str) -> Any:
-    """Return the process's client for a service, made on first use and safe to share between threads."""
+    """Return the client of this process for a service, made on first use and safe to share between threads."""
     return _client(service)
 
 
@@ -49,9 +51,9 @@ def _client(service: str) -> Any:
     from botocore.config import Config
 
     for library in ("boto3", "botocore", "urllib3"):
-        # at DEBUG they tell whole requests and answers, and Lambda sets the level of the root logger
+        # at DEBUG they log whole requests and responses, and Lambda sets the level of the root logger
         logging.getLogger(library).setLevel(logging.INFO)
-    # a mail whose sending got no answer may be on its way: nothing of SES's is tried twice by itself
+    # a mail may be on its way although its call got no response, so SES calls are never retried automatically
     sends_mail = service == "sesv2"
     made = cast(
         "Any", boto3
@@ -59,11 +61,11 @@ def _client(service: str) -> Any:
         service,
         config=Config(
             connect_timeout=2,
-            read_timeout=20 if sends_mail else 5,  # no other call made here takes longer on a good day
+            read_timeout=20 if sends_mail else 5,  # no other call takes longer on a good day
             retries={"mode": "standard", "total_max_attempts": 1 if sends_mail else 3},
             max_pool_connections=CALLS_AT_ONCE,
             tcp_keepalive=True,
-            user_agent="posthorn",  # botocore's own is put together anew for each call, for a tenth of the call's CPU
+            user_agent="posthorn",  # botocore builds its own for each call, which takes a tenth of the CPU time of the call
         ),
     )
     if service == "dynamodb":
@@ -73,9 +75,9 @@ def _client(service: str) -> Any:
     return made
 
 
-# Checking and writing a batch's rows attribute by attribute costs botocore milliseconds of CPU, and json a tenth of
-# that. So it is shown the smallest request that it takes for one, and the body is replaced before it is signed. A row
-# of ours is JSON as DynamoDB speaks it already, but for bytes.
+# botocore needs milliseconds of CPU to validate and serialize the rows of a batch attribute by attribute; json needs a
+# tenth of that. So botocore gets the smallest valid request, and the body is replaced before it is signed. Our rows are
+# in DynamoDB's own JSON already, except for bytes.
 _ASIDE: Final = "posthorn.request"
 _STAND_INS: Final[dict[str, dict[str, Any]]] = {
     "BatchWriteItem": {"RequestItems": {"table": [{}]}},
@@ -98,30 +100,30 @@ def _base64(value: bytes | bytearray) -> str:
 
 @lru_cache(maxsize=1)
 def threads() -> ThreadPoolExecutor:
-    """Return the process's threads for AWS calls that overlap."""
+    """Return the threads of this process for AWS calls that overlap."""
     return ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="aws")
 
 
 def at_once[K, R](calls: Mapping[K, Callable[[], R]]) -> dict[K, Future[R]]:
-    """Start calls so that they overlap; one that is alone is made here and now, for a thread costs more than it saves."""
+    """Start calls in parallel. A single call runs inline: a thread would cost more than it saves."""
     if len(calls) != 1:
         return {key: threads().submit(one) for key, one in calls.items()}
     ((key, only),) = calls.items()
     answer: Future[R] = Future()
     try:
         answer.set_result(only())
-    except Exception as error:  # noqa: BLE001  # belongs to whoever asks for the result, as with a thread
+    except Exception as error:  # noqa: BLE001  # raised where the result is read, as with a thread
         answer.set_exception(error)
     return {key: answer}
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds to wait after each round of a batch that was done in part: exponential, with full jitter."""
+    """Yield the seconds to wait after each partly processed batch: exponential backoff with full jitter."""
     return (_RANDOM.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
 
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a client's method and raise `ConditionFailed` or `Unavailable` for whatever it raises."""
+    """Call a method of a client; its errors become `ConditionFailed` or `Unavailable`."""
     from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
     name = operation.__name__
@@ -140,12 +142,12 @@ def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
 
 
 def _found(response: Any) -> Any:
-    """Return the row that a lost condition met, if the write asked for it; of a transaction, the first."""
+    """Return the row on which a condition failed, if the write asked for it; the first one of a transaction."""
     reasons = response.get("CancellationReasons", ())
     return response.get("Item") or next((one["Item"] for one in reasons if one.get("Item")), None)
 
 
 def _lost_condition(response: Any) -> bool:
-    """Tell whether a transaction was cancelled by a condition, and by nothing that could pass by itself."""
+    """Return whether conditions canceled a transaction, and nothing else that a retry could overcome."""
     reasons = {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
     return "ConditionalCheckFailed" in reasons and reasons <= {"ConditionalCheckFailed", "None"}

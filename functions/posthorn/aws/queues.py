@@ -1,4 +1,4 @@
-"""Messages on the queues: ids only, so that an attempt always sees its endpoint as it is by then."""
+"""Messages in the queues: they hold ids only, so that an attempt always reads the current endpoint."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 MESSAGE_VERSION: Final = 1
 BATCH_LIMIT: Final = 10
-"""Messages that SQS takes in one call."""
+"""Most messages that SQS accepts in one call."""
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryMessage:
-    """One attempt that is to be made."""
+    """One attempt to make."""
 
     key: DeliveryKey
     channel: str
     generation: int
-    attempt: int  # the number of the attempt to make; the row's must be one less
+    attempt: int  # the number of the attempt to make; the number in the row must be one less
 
 
 def write_message(message: DeliveryMessage) -> str:
@@ -56,7 +56,7 @@ def write_message(message: DeliveryMessage) -> str:
 
 
 def read_message(body: str) -> DeliveryMessage:
-    """Read a message; `Malformed` when it is none of ours."""
+    """Read a message; `Malformed` if it is not one of ours."""
     found = _read(body)
     event_id = _text(found, "event")
     if not is_id(event_id, EVENT):
@@ -77,8 +77,8 @@ def write_step(step: ReplayStep) -> str:
 
 
 def read_step(body: str) -> ReplayStep:
-    """Read a message; `Malformed` when it is none of ours."""
-    from posthorn.domain.replay_job import ReplayStep  # those that deliver never read one
+    """Read a message; `Malformed` if it is not one of ours."""
+    from posthorn.domain.replay_job import ReplayStep  # loaded here, since delivering needs no replays
 
     found = _read(body)
     replay_id = _text(found, "replay")
@@ -88,27 +88,27 @@ def read_step(body: str) -> ReplayStep:
 
 
 class Queues:
-    """Where attempts wait."""
+    """The queues where attempts wait."""
 
     def __init__(self, sqs: SQSClient, deliver_queue_url: str, retry_queue_urls: Sequence[str] = ()) -> None:
         self._sqs = sqs
         self._deliver_queue_url = deliver_queue_url
         self._retry_queue_urls = (
-            retry_queue_urls  # before attempts 2, 3 and 4; none for who begins at the first
+            retry_queue_urls  # before attempts 2, 3 and 4; empty if only first attempts are sent
         )
 
     def enqueue_next(self, row: Delivery, *, now_ms: int) -> None:
-        """Send the message for the attempt that follows those a delivery's row tells of."""
+        """Send the message for the next attempt of a delivery."""
         self.enqueue(_next_message(row), due_at=row.next_attempt_at, now_ms=now_ms)
 
     def enqueue(self, message: DeliveryMessage, *, due_at: int | None, now_ms: int) -> None:
-        """Send a task to the queue of its attempt; `due_at` in Unix milliseconds, None for at once."""
+        """Send a message to the queue of its attempt; `due_at` is in Unix milliseconds, None for immediately."""
         call(self._sqs.send_message, QueueUrl=self.url_of(message), **_message(message, due_at, now_ms))
 
     def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> list[Delivery]:
-        """Send the messages for what follows each of these rows, ten a call; returns the rows of those not sent.
+        """Send the messages for the next attempts of these rows, ten a call; returns the rows of those not sent.
 
-        To send them again does no harm: a delivery is claimed once for each attempt.
+        Sending one twice does no harm: a delivery is claimed only once for each attempt.
         """
         by_queue: defaultdict[str, list[Delivery]] = defaultdict(list)
         for row in rows:
@@ -121,7 +121,7 @@ class Queues:
         return [row for send in sends for row in send.result()]
 
     def _send_batch(self, url: str, rows: Sequence[Delivery], now_ms: int) -> list[Delivery]:
-        """Send up to ten messages, of which SQS may take some and refuse others; returns the rows of the others."""
+        """Send up to ten messages; returns the rows of those that SQS did not accept."""
         pending = {str(number): row for number, row in enumerate(rows)}
         for pause in pauses():
             entries: Any = [
@@ -139,39 +139,39 @@ class Queues:
         return list(pending.values())
 
     def url_of(self, message: DeliveryMessage) -> str:
-        """Return the queue where a task waits."""
+        """Return the URL of the queue where a message waits."""
         retry = message.attempt - 2  # attempt 2 is retry 0
         urls = self._retry_queue_urls
         return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
 
 
 class ReplayQueue:
-    """Where the next steps of bulk replays wait."""
+    """The queue where the next steps of bulk replays wait."""
 
     def __init__(self, sqs: SQSClient, url: str) -> None:
         self._sqs = sqs
         self._url = url
 
     def send(self, step: ReplayStep, *, delay: int = 0) -> None:
-        """Ask for a step, in so many seconds."""
+        """Send the message of a step, delayed by a number of seconds."""
         call(
             self._sqs.send_message,
             QueueUrl=self._url,
             MessageBody=write_step(step),
             DelaySeconds=delay,
-            MessageGroupId=step.endpoint_id,  # one endpoint's jobs do not hold up another's
+            MessageGroupId=step.endpoint_id,  # the jobs of one endpoint do not delay those of another
         )
 
 
 class DeadLetterQueue:
-    """A function's dead-letter queue, where what it cannot understand is kept."""
+    """The dead-letter queue of a function, for messages and records that it cannot read."""
 
     def __init__(self, sqs: SQSClient, queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
 
     def put(self, what: dict[str, Any], *, reason: str) -> None:
-        """Keep what cannot be understood, with the reason."""
+        """Send a dead letter with its reason."""
         call(
             self._sqs.send_message,
             QueueUrl=self._queue_url,
@@ -187,9 +187,9 @@ def _message(message: DeliveryMessage, due_at: int | None, now_ms: int) -> dict[
     wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
     return {
         "MessageBody": write_message(message),
-        # explicit, since Retry-After may ask for more than the queue's own delay
+        # explicit, since Retry-After may ask for more than the delay of the queue
         "DelaySeconds": min(max(wait, 0), MAX_DELAY),
-        # a standard queue serves its quiet groups first, so one endpoint's backlog is its own
+        # a standard queue serves its quiet groups first, so the backlog of one endpoint delays no other
         "MessageGroupId": message.key.endpoint_id,
     }
 
@@ -203,19 +203,19 @@ def _read(body: str) -> dict[str, Any]:
         raise Malformed("the message is not an object")
     version = _number(found, "v")
     if version != MESSAGE_VERSION:
-        raise Malformed(f"version {version} of a message is not known")
+        raise Malformed(f"the message has the unknown version {version}")
     return found
 
 
 def _text(found: dict[str, Any], name: str) -> str:
     value = found.get(name)
     if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise Malformed(f"{name} is missing or no id")
+        raise Malformed(f"{name} is missing or not an id")
     return value
 
 
 def _number(found: dict[str, Any], name: str) -> int:
     value = found.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Malformed(f"{name} is missing or not a positive whole number")
+        raise Malformed(f"{name} is missing or not a positive integer")
     return value

@@ -1,13 +1,13 @@
-"""Secrets at rest: KMS ciphertext, bound by its encryption context to the one place where it belongs."""
+"""Secrets at rest: KMS ciphertext, bound by its encryption context to the endpoint or purpose it belongs to."""
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Final
 
 from posthorn.aws.clients import call
 from posthorn.domain.models import SealedSecret
+from posthorn.domain.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,30 +42,30 @@ class Sealer:
 
 
 class Unsealer:
-    """Decrypts secrets; an endpoint's is remembered for five minutes, a thousand at the most."""
+    """Decrypts secrets; those of endpoints are cached for five minutes, at most a thousand."""
 
     def __init__(self, kms: KMSClient, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._kms = kms
-        self._clock = clock
-        self._known: dict[tuple[str | int | bytes, ...], tuple[float, bytes]] = {}
-        self._lock = threading.Lock()
+        self._known: TtlCache[tuple[str | int | bytes, ...], bytes] = TtlCache(
+            ttl=_CACHE_SECONDS, size=_CACHE_ENTRIES, clock=clock
+        )
 
     def secret_of(self, endpoint: Endpoint) -> bytes:
-        """Return the endpoint's current signing secret; `Unavailable` when KMS does not give it."""
+        """Return the endpoint's current signing secret; `Unavailable` if KMS cannot decrypt it."""
         return self._open(endpoint, endpoint.secret)
 
     def secrets_of(self, endpoint: Endpoint, *, now_ms: int) -> tuple[bytes, ...]:
-        """Return the secrets to sign with at a moment, newest first: the previous one only until it expires."""
+        """Return the secrets to sign with at a given time, newest first; the previous one only until it expires."""
         return tuple(self._open(endpoint, sealed) for sealed in endpoint.signing_secrets(now_ms))
 
     def remembered(self, endpoint: Endpoint, *, now_ms: int) -> tuple[bytes, ...] | None:
-        """Return the same, if they are all known already; asks nobody."""
-        found = [self._recall(endpoint, sealed) for sealed in endpoint.signing_secrets(now_ms)]
+        """Return the same secrets if all of them are cached; never calls KMS."""
+        found = [self._known.get(_cache_key(endpoint, sealed)) for sealed in endpoint.signing_secrets(now_ms)]
         known = tuple(secret for secret in found if secret is not None)
         return known if len(known) == len(found) else None
 
     def secrets_by(self, endpoint: Endpoint, versions: Sequence[int]) -> tuple[bytes, ...] | None:
-        """Return the secrets with these versions, in their order; None when any has been replaced since."""
+        """Return the secrets with these versions, in this order; None if any has been replaced since."""
         kept = {endpoint.secret.version: endpoint.secret}
         if endpoint.previous_secret is not None:
             kept[endpoint.previous_secret.sealed.version] = endpoint.previous_secret.sealed
@@ -74,19 +74,11 @@ class Unsealer:
         return tuple(self._open(endpoint, kept[version]) for version in versions)
 
     def _open(self, endpoint: Endpoint, sealed: SealedSecret) -> bytes:
-        if (known := self._recall(endpoint, sealed)) is not None:
-            return known
-        context = _endpoint_context(endpoint.workspace, endpoint.id, sealed.version)
-        secret = self._decrypt(sealed.ciphertext, context)
-        with self._lock:  # many endpoints are asked for at once
-            while len(self._known) >= _CACHE_ENTRIES:
-                del self._known[next(iter(self._known))]
-            self._known[_remembered_by(endpoint, sealed)] = (self._clock() + _CACHE_SECONDS, secret)
-        return secret
+        def decrypt() -> bytes:
+            context = _endpoint_context(endpoint.workspace, endpoint.id, sealed.version)
+            return self._decrypt(sealed.ciphertext, context)
 
-    def _recall(self, endpoint: Endpoint, sealed: SealedSecret) -> bytes | None:
-        known = self._known.get(_remembered_by(endpoint, sealed))
-        return known[1] if known is not None and known[0] > self._clock() else None
+        return self._known.get_or_load(_cache_key(endpoint, sealed), decrypt)
 
     def open_system(self, sealed: bytes, purpose: str) -> bytes:
         """Decrypt a secret of the installation itself."""
@@ -102,8 +94,8 @@ def _endpoint_context(workspace: str, endpoint_id: str, version: int) -> dict[st
     return {"app": "posthorn", "workspace": workspace, "endpoint": endpoint_id, "version": str(version)}
 
 
-def _remembered_by(endpoint: Endpoint, sealed: SealedSecret) -> tuple[str | int | bytes, ...]:
-    """Return what an opened secret is remembered by: what KMS binds it to, and its ciphertext."""
+def _cache_key(endpoint: Endpoint, sealed: SealedSecret) -> tuple[str | int | bytes, ...]:
+    """Return everything that KMS binds a secret to, and its ciphertext."""
     return endpoint.workspace, endpoint.id, sealed.version, sealed.ciphertext
 
 

@@ -11,13 +11,14 @@ from concurrent.futures import wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from posthorn import telemetry
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
 from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue, read_step
+from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import DeliveryKey, Reason, Status
 from posthorn.domain.replay_job import JobState
-from posthorn.telemetry import log, outage, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,8 +42,6 @@ COUNTED_PAGE: Final = 1000
 STALLED_MS: Final = 120_000
 """Age at which a step's message counts as lost: longer than a pause and a step take, and shorter than the
 visibility timeout of a message whose step was cut off."""
-
-_CHANGES_AT_ONCE: Final = 5
 
 
 class Replayer:
@@ -78,7 +77,7 @@ class Replayer:
                 if not self._take(message_id, body):
                     failed.add(message_id)
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 failed.add(message_id)
         return failed
 
@@ -87,33 +86,35 @@ class Replayer:
         try:
             step = read_step(body)
         except Malformed as error:
-            log().error("parked a message", extra={"message_id": message_id, "reason": str(error)})
-            self._dead_letters.put(
-                {"kind": "message", "message_id": message_id, "body": body}, reason=str(error)
-            )
+            kind, reason = "message", str(error)
+            telemetry.dead_lettered(kind, message_id, reason)
+            self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)
             return True
         try:
             return self._make(step)
         except Malformed as error:  # a later version's row, after a rollback
-            unreadable(step.replay_id, str(error))
+            telemetry.row_unreadable(step.replay_id, str(error))
             return False
 
     def _make(self, step: ReplayStep) -> bool:
-        for _ in range(_CHANGES_AT_ONCE):
-            job = self._replays.get(step.endpoint_id, step.replay_id)
-            if job is None or not job.is_unfinished:
-                return True
-            if job.step != step.number:
-                return self._made_before(job, step)
-            after, pause = self._advanced(job)
-            if self._replays.replace(job, after):
-                if after.is_unfinished:
-                    self._steps.send(after.next_step, delay=pause)
-                else:
-                    log().info("replay ended", extra=_told(after))
-                return True
+        return compare_and_set(lambda: self._make_once(step), contended=Unavailable("replay", "Contended"))
+
+    def _make_once(self, step: ReplayStep) -> bool | None:
+        """Run one step; None if the job changed meanwhile."""
+        job = self._replays.get(step.endpoint_id, step.replay_id)
+        if job is None or not job.is_unfinished:
+            return True
+        if job.step != step.number:
+            return self._made_before(job, step)
+        after, pause = self._advanced(job)
+        if not self._replays.replace(job, after):
             # cancelled or taken over meanwhile: the next try finds and counts what this one restarted
-        raise Unavailable("replay", "Contended")
+            return None
+        if after.is_unfinished:
+            self._steps.send(after.next_step, delay=pause)
+        else:
+            telemetry.replay_finished(after)
+        return True
 
     def _made_before(self, job: ReplayJob, step: ReplayStep) -> bool:
         """Tell whether the message of a finished step can be deleted; if the next step's message was lost, send it."""
@@ -212,15 +213,3 @@ def wake(replays: Replays, steps: ReplayQueue, job: ReplayJob, *, now_ms: int) -
 def _is_begun(row: Delivery, job: ReplayJob, before: int) -> bool:
     """Tell whether this job started the row's generation."""
     return row.replay == job.id and row.generation == before + 1
-
-
-def _told(job: ReplayJob) -> dict[str, Any]:
-    counts = job.counts
-    return {
-        "replay": job.id,
-        "endpoint": job.endpoint_id,
-        "state": job.state,
-        "matched": counts.matched,
-        "replayed": counts.replayed,
-        "skipped": counts.skipped,
-    }

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.batch_response import UNNAMED, identifier
+from posthorn import telemetry
+from posthorn.aws.batch_response import UNNAMED, failed_records, identifier
 from posthorn.aws.clients import at_once, threads
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
 from posthorn.delivery.sender import PlannedAttempt
@@ -15,18 +16,13 @@ from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.stores import batches, events
-from posthorn.telemetry import AttemptCounts, log, outage
 from posthorn.wire import formats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from posthorn.aws.queues import DeadLetterQueue, Queues
-    from posthorn.delivery.health_monitor import HealthMonitor
-    from posthorn.delivery.sender import Sender
+    from posthorn.delivery.pipeline import Pipeline
     from posthorn.domain.models import DeliveryKey, Event
-    from posthorn.stores.deliveries import Deliveries
-    from posthorn.stores.endpoints import Endpoints
 
 INLINE_LIMIT: Final = 1000
 """The most attempts that one invocation makes itself; the rest go to DeliverQueue."""
@@ -51,27 +47,16 @@ class _Batch:
 class Dispatcher:
     """Turns accepted events into deliveries."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        deliveries: Deliveries,
-        queues: Queues,
-        sender: Sender,
-        *,
-        health_monitor: HealthMonitor,
-        dead_letters: DeadLetterQueue,
-        clock: Callable[[], int],
-        attempt_deadline_ms: int,
-    ) -> None:
-        self._endpoints = endpoints
-        self._deliveries = deliveries
-        self._queues = queues
-        self._enqueuer = DeliveryEnqueuer(deliveries, queues, clock=clock)
-        self._dead_letters = dead_letters
-        self._sender = sender
-        self._health_monitor = health_monitor
-        self._clock = clock
-        self._reserve_ms = attempt_deadline_ms + MARGIN_MS
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._endpoints = pipeline.endpoints
+        self._deliveries = pipeline.deliveries
+        self._queues = pipeline.queues
+        self._enqueuer = DeliveryEnqueuer(pipeline.deliveries, pipeline.queues, clock=pipeline.clock)
+        self._dead_letters = pipeline.dead_letters
+        self._sender = pipeline.sender
+        self._health_monitor = pipeline.health_monitor
+        self._clock = pipeline.clock
+        self._reserve_ms = pipeline.attempt_deadline_ms + MARGIN_MS
 
     def dispatch(self, records: Sequence[Mapping[str, Any]], *, remaining_ms: Callable[[], int]) -> set[str]:
         """Deliver, record, or queue every event of the batch.
@@ -90,7 +75,7 @@ class Dispatcher:
         overflow += [planned for planned in inline if planned.endpoint.id not in secrets]
         pending = iter([planned for planned in inline if planned.endpoint.id in secrets])
 
-        counts = AttemptCounts()
+        counts = telemetry.AttemptCounts()
         settled: list[Delivery] = []
         for result in self._sender.send(self._while_time(pending, overflow, remaining_ms), secrets):
             row = result.delivery()
@@ -107,7 +92,7 @@ class Dispatcher:
         self._record(batch, settled)
         # after the rows of the attempts made: those must not wait behind a thousand others
         self._queue(batch, [*pending, *overflow], remaining_ms)
-        self._await(batch)
+        batch.failed |= failed_records(batch.effects, telemetry.call_failed)
         counts.write()
         return batch.failed
 
@@ -202,7 +187,7 @@ class Dispatcher:
             enqueued = self._enqueuer.enqueue([(planned.event, planned.endpoint) for planned in chunk])
             batch.failed.update(batch.records_of[row.key] for row in enqueued.failed)
         if attempts:
-            log().info("queued instead of sent", extra={"deliveries": len(attempts)})
+            telemetry.deliveries_queued(len(attempts))
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
@@ -218,7 +203,7 @@ class Dispatcher:
 
     def _dead_letter(self, batch: _Batch, sequence: str, keys: Any, reason: str) -> None:
         """Keep a record's keys and the reason in the dead-letter queue; the event itself stays in its table."""
-        log().error("parked a stream record", extra={"sequence_number": sequence, "reason": reason})
+        telemetry.dead_lettered("stream-record", sequence, reason)
         what = {"kind": "stream-record", "sequence_number": sequence, "keys": keys}
         batch.effects.append(((sequence,), threads().submit(self._dead_letters.put, what, reason=reason)))
 
@@ -233,14 +218,6 @@ class Dispatcher:
         """Start an effect in the background; if it fails, the records of these rows fail too."""
         sequences = tuple(batch.records_of[row.key] for row in rows)
         batch.effects.append((sequences, threads().submit(effect, *args, **kwargs)))
-
-    def _await(self, batch: _Batch) -> None:
-        for sequences, effect in batch.effects:
-            try:
-                effect.result()
-            except Unavailable as error:
-                outage(error)
-                batch.failed.update(sequences)
 
 
 def _is_ours(row: Delivery) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from posthorn import telemetry
 from posthorn.aws.clients import threads
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import FIRST_GENERATION, Delivery, DeliveryKey, Reason, Status
-from posthorn.telemetry import log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,11 +50,11 @@ class DeliveryEnqueuer:
                 if write.result():
                     recorded.append(row)
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 failed.append(row)
         without_message = self._queues.enqueue_all(recorded, now_ms=self._clock())
         if without_message:
-            log().error("messages not sent", extra={"deliveries": len(without_message)})
+            telemetry.messages_unsent(len(without_message))
         lost = {row.key for row in without_message}
         return Enqueued([row for row in recorded if row.key not in lost], failed + without_message)
 

@@ -9,11 +9,11 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from posthorn import telemetry
 from posthorn.delivery import operational_events
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.health_policy import DISABLE_AFTER_MS, MIN_UNDELIVERED, HealthChange, assess
 from posthorn.domain.models import DisabledReason, Health, Status
-from posthorn.telemetry import outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,5 +122,5 @@ class HealthMonitor:
         try:
             act()
         except Unavailable as error:
-            outage(error)
+            telemetry.call_failed(error)
             memory.acted_on = None  # the next attempt decides it again

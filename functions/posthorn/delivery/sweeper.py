@@ -6,9 +6,9 @@ from concurrent.futures import Future  # noqa: TC003 - beside its use
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from posthorn import telemetry
 from posthorn.aws.clients import threads
 from posthorn.domain.errors import Malformed, Unavailable
-from posthorn.telemetry import log, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,14 +68,8 @@ class Sweeper:
                     if last is not None:
                         shards.append((shard, last))
         finally:
-            log().info(
-                "swept",
-                extra={
-                    "enqueued": swept.enqueued,
-                    "left": swept.left,
-                    "unsent": swept.unsent,
-                    "complete": swept.complete,
-                },
+            telemetry.sweep_finished(
+                enqueued=swept.enqueued, left=swept.left, unsent=swept.unsent, complete=swept.complete
             )
         return swept
 
@@ -92,7 +86,7 @@ class Sweeper:
             except Unavailable as error:
                 outage = error
             except Malformed as error:
-                unreadable(f"{one.key.endpoint_id} {one.key.event_id}", str(error))
+                telemetry.row_unreadable(f"{one.key.endpoint_id} {one.key.event_id}", str(error))
                 swept.left += 1
             else:
                 if row is None:

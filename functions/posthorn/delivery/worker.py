@@ -6,24 +6,21 @@ from concurrent.futures import Future  # noqa: TC003 - beside its use
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.batch_response import identifier
+from posthorn import telemetry
+from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
 from posthorn.aws.queues import read_message
 from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.domain.models import Reason, Status
 from posthorn.stores.delivery_rows import read_found
-from posthorn.telemetry import AttemptCounts, log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.queues import DeadLetterQueue, DeliveryMessage, Queues
-    from posthorn.delivery.health_monitor import HealthMonitor
-    from posthorn.delivery.sender import Sender
+    from posthorn.aws.queues import DeliveryMessage
+    from posthorn.delivery.pipeline import Pipeline
     from posthorn.domain.models import Delivery, Endpoint, Event
-    from posthorn.stores.deliveries import Deliveries
-    from posthorn.stores.endpoints import Endpoints
     from posthorn.stores.events import Events
 
 LEASE_MARGIN_MS: Final = 30_000
@@ -43,33 +40,21 @@ class _Claimed:
 class Deliverer:
     """Makes the attempts that messages ask for."""
 
-    def __init__(
-        self,
-        endpoints: Endpoints,
-        events: Events,
-        deliveries: Deliveries,
-        queues: Queues,
-        sender: Sender,
-        *,
-        health_monitor: HealthMonitor,
-        dead_letters: DeadLetterQueue,
-        clock: Callable[[], int],
-        attempt_deadline_ms: int,
-    ) -> None:
-        self._endpoints = endpoints
+    def __init__(self, pipeline: Pipeline, events: Events) -> None:
+        self._endpoints = pipeline.endpoints
         self._events = events
-        self._deliveries = deliveries
-        self._queues = queues
-        self._dead_letters = dead_letters
-        self._sender = sender
-        self._health_monitor = health_monitor
-        self._clock = clock
-        self._lease_ms = attempt_deadline_ms + LEASE_MARGIN_MS
+        self._deliveries = pipeline.deliveries
+        self._queues = pipeline.queues
+        self._dead_letters = pipeline.dead_letters
+        self._sender = pipeline.sender
+        self._health_monitor = pipeline.health_monitor
+        self._clock = pipeline.clock
+        self._lease_ms = pipeline.attempt_deadline_ms + LEASE_MARGIN_MS
 
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
         """Make the attempt of every message; returns the ids of the messages to retry."""
         failed: set[str] = set()
-        effects: list[tuple[str, Future[None]]] = []
+        effects: list[tuple[tuple[str], Future[None]]] = []
         claimed = self._claim(records, failed)
         ready = self._load(claimed, failed, effects)
         secrets = self._sender.unseal(planned.endpoint for planned, _ in ready)
@@ -79,15 +64,14 @@ class Deliverer:
                 message_of[planned] = claim
             else:
                 failed.add(claim.message_id)  # KMS is down: that is not the receiver's failure
-        counts = AttemptCounts()
+        counts = telemetry.AttemptCounts()
         for result in self._sender.send(list(message_of), secrets):
             claim = message_of[result.planned]
             after = result.delivery(claim.row)
             counts.add(after, result.attempt, result.host)
             follow_up = self._health_monitor.observe(result)
-            effects.append((claim.message_id, threads().submit(self._finish, claim, after, follow_up)))
-        for message_id, effect in effects:
-            self._await(message_id, effect, failed)
+            effects.append(((claim.message_id,), threads().submit(self._finish, claim, after, follow_up)))
+        failed |= failed_records(effects, telemetry.call_failed)
         counts.write()
         return failed
 
@@ -101,7 +85,7 @@ class Deliverer:
                 if (one := claim.result()) is not None:
                     claimed.append(one)
             except Unavailable as error:
-                outage(error)
+                telemetry.call_failed(error)
                 failed.add(message_id)
         return claimed
 
@@ -141,22 +125,21 @@ class Deliverer:
             return None
 
     def _load(
-        self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[str, Future[None]]]
+        self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[tuple[str], Future[None]]]
     ) -> list[tuple[PlannedAttempt, _Claimed]]:
         """Read the event and endpoint of each delivery; settle deliveries that lack one."""
         try:
             events, endpoints = self._read(claimed)
         except Unavailable as error:
-            outage(error)
+            telemetry.call_failed(error)
             failed.update(claim.message_id for claim in claimed)
             return []
         except Malformed as error:
             if len(claimed) > 1:  # find the unreadable row, so that the others go on
                 return [pair for claim in claimed for pair in self._load([claim], failed, effects)]
             claim = claimed[0]
-            log().error(
-                "a row cannot be read", extra={"endpoint": claim.row.key.endpoint_id, "reason": str(error)}
-            )
+            key = claim.row.key
+            telemetry.row_unreadable(f"{key.endpoint_id} {key.event_id}", str(error))
             failed.add(claim.message_id)
             return []
         ready: list[tuple[PlannedAttempt, _Claimed]] = []
@@ -180,7 +163,7 @@ class Deliverer:
                 )
                 continue
             settled = replace(claim.row, status=Status.FAILED, reason=reason, next_attempt_at=None)
-            effects.append((claim.message_id, threads().submit(self._settle, settled)))
+            effects.append(((claim.message_id,), threads().submit(self._settle, settled)))
         return ready
 
     def _read(self, claimed: Sequence[_Claimed]) -> tuple[dict[str, Event], dict[str, Endpoint]]:
@@ -208,12 +191,6 @@ class Deliverer:
         self._queues.enqueue_next(row, now_ms=self._clock())
 
     def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
-        log().error("parked a message", extra={"message_id": message_id, "reason": reason})
-        self._dead_letters.put({"kind": "message", "message_id": message_id, "body": body}, reason=reason)
-
-    def _await(self, message_id: str, effect: Future[None], failed: set[str]) -> None:
-        try:
-            effect.result()
-        except Unavailable as error:
-            outage(error)
-            failed.add(message_id)
+        kind = "message"
+        telemetry.dead_lettered(kind, message_id, reason)
+        self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)

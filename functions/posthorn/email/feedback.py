@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn.aws.batch_response import identifier
+from posthorn import telemetry
+from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
-from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.errors import Malformed
 from posthorn.email.events import event_of
 from posthorn.email.sns import Notice, unwrap
-from posthorn.telemetry import log, outage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,24 +29,17 @@ class Feedback:
     def take(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
         """Accept the event of every message; returns the ids of the messages that are to come again."""
         taken = [
-            (identifier(message, "messageId"), threads().submit(self._take_one, message))
+            ((identifier(message, "messageId"),), threads().submit(self._take_one, message))
             for message in messages
         ]
-        failed: set[str] = set()
-        for message_id, done in taken:
-            try:
-                done.result()
-            except Unavailable as error:
-                outage(error)
-                failed.add(message_id)
-        return failed
+        return failed_records(taken, telemetry.call_failed)
 
     def _take_one(self, message: Mapping[str, Any]) -> None:
         message_id, body = identifier(message, "messageId"), str(message.get("body", ""))
         try:
             told = unwrap(body)
             if isinstance(told, Notice):
-                log().info("about no mail", extra={"message_id": message_id, "notice": told.kind})
+                telemetry.notification_ignored(message_id, told.kind)
                 return
             event = event_of(told)
         except Malformed as error:
@@ -56,7 +49,6 @@ class Feedback:
         self._events.accept([event], now_ms=self._clock())
 
     def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
-        log().error("parked a notification", extra={"message_id": message_id, "reason": reason})
-        self._dead_letters.put(
-            {"kind": "notification", "message_id": message_id, "body": body}, reason=reason
-        )
+        kind = "notification"
+        telemetry.dead_lettered(kind, message_id, reason)
+        self._dead_letters.put({"kind": kind, "message_id": message_id, "body": body}, reason=reason)

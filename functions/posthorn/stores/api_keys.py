@@ -1,4 +1,4 @@
-"""API keys in the ConfigTable: `pk` is `key#<id>`, `sk` is `key`; the index `keys` lists a workspace's."""
+"""API keys in the ConfigTable: `pk` is `key#<id>`, `sk` is `key`; the index `keys` lists the keys of a workspace."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.clients import call
 from posthorn.domain.api_key import ApiKey, Scope
-from posthorn.domain.errors import ConditionFailed
 from posthorn.stores import items
 from posthorn.stores.items import n, s
+from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import KEY_WORKSPACE, KEYS_INDEX, PK, ROW_VERSION, SK
 
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ class ApiKeys:
     """The API keys of every workspace."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
 
     def create(self, key: ApiKey) -> bool:
-        """Write a new key; false when there is another one with this id."""
+        """Write a new key; false if another key has this id."""
         item: Item = {
             **_key(key.id),
             "v": n(ROW_VERSION),
@@ -42,63 +41,44 @@ class ApiKeys:
         }
         if key.valid_until is not None:
             item["valid_until"] = n(key.valid_until)
-        try:
-            call(
-                self._dynamodb.put_item,
-                TableName=self._table,
-                Item=item,
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ConditionFailed as lost:
-            # a call whose answer was lost is repeated by botocore and then finds its own row
-            found = None if lost.found is None else items.binary(lost.found, "secret_hash")
-            return found is not None and hmac.compare_digest(found, key.secret_hash)
-        return True
+        return self._table.put(
+            item,
+            condition=NEW,
+            is_ours=lambda found: hmac.compare_digest(items.binary(found, "secret_hash"), key.secret_hash),
+        )
 
     def get(self, key_id: str) -> ApiKey | None:
-        answer = call(self._dynamodb.get_item, TableName=self._table, Key=_key(key_id), ConsistentRead=True)
-        return _from_item(answer["Item"]) if "Item" in answer else None
+        row = self._table.get(_key(key_id))
+        return None if row is None else _from_item(row)
 
     def page(self, workspace: str, *, after: str | None, limit: int) -> tuple[list[ApiKey], str | None]:
-        """Return a workspace's keys in the order of their ids, and the id to go on after, if there are more.
+        """Return keys of a workspace in the order of their ids, and the id after which the next page starts, if any.
 
-        They come from an index, which is a moment behind.
+        They come from an index, which lags slightly behind the rows.
         """
-        options: dict[str, Any] = {}
-        if after is not None:
-            options["ExclusiveStartKey"] = {**_key(after), KEY_WORKSPACE: s(workspace)}
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
+        page = self._table.query(
+            after=None if after is None else {**_key(after), KEY_WORKSPACE: s(workspace)},
+            limit=limit,
             IndexName=KEYS_INDEX,
             KeyConditionExpression="key_workspace = :workspace",
             ExpressionAttributeValues={":workspace": s(workspace)},
-            Limit=limit,
-            **options,
         )
-        last = answer.get("LastEvaluatedKey")
-        after = items.text(last, PK).removeprefix(_PREFIX) if last else None
-        return [_from_item(item) for item in answer["Items"]], after
+        return [_from_item(row) for row in page.rows], page.position(PK, prefix=_PREFIX)
 
     def note_use(self, key_id: str, *, now_ms: int, unless_since: int) -> None:
-        """Write when a key was used; `ConditionFailed` when that was done since then, or it is gone."""
-        call(
-            self._dynamodb.update_item,
-            TableName=self._table,
-            Key=_key(key_id),
-            UpdateExpression="SET last_used_at = :now",
-            ConditionExpression=(
-                "attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at <= :since)"
-            ),
+        """Record when a key was used, unless a use since then is on record already or the key is gone."""
+        self._table.update(
+            _key(key_id),
+            "SET last_used_at = :now",
+            condition="attribute_exists(pk) AND (attribute_not_exists(last_used_at) OR last_used_at <= :since)",
             ExpressionAttributeValues={":now": n(now_ms), ":since": n(unless_since)},
         )
 
     def revoke(self, key_id: str, *, now_ms: int) -> None:
-        """Make a key useless from now on; `ConditionFailed` when there is none."""
+        """Revoke a key from now on; `ConditionFailed` if it does not exist."""
         call(
-            self._dynamodb.update_item,
-            TableName=self._table,
+            self._table.client.update_item,
+            TableName=self._table.name,
             Key=_key(key_id),
             UpdateExpression="SET revoked_at = if_not_exists(revoked_at, :now)",
             ConditionExpression="attribute_exists(pk)",

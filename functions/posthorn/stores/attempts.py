@@ -1,4 +1,4 @@
-"""Attempts as a delivery row keeps them: one short JSON text each."""
+"""Attempts in a delivery row: one short JSON text each."""
 
 import json
 from typing import Any, Final
@@ -6,19 +6,19 @@ from typing import Any, Final
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
 
-# A delivery that succeeds at once should cost one write unit, that is 1 KB for the whole row.
+# The row of a delivery that succeeds at once should cost one write unit, which is 1 KB.
 _SUCCESS_BYTES: Final = 520
 _SUCCESS_SNIPPET: Final = 160
 
-# When it was is known, and whose body is shown needs no length; together a tenth of what a success keeps.
+# The time of the attempt is known, and the body is shown; together they take a tenth of the space of a success.
 _OF_NO_INTEREST: Final = frozenset({"content-length", "date"})
 
-# json.dumps makes one for each call.
+# json.dumps makes a new one for each call.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def to_text(attempt: Attempt) -> str:
-    """Write an attempt; of a success, no more of the answer is kept than lets its row stay small."""
+    """Write an attempt; a success keeps only as much of the response as lets its row stay small."""
     outcome = attempt.outcome
     if outcome.failure is None and outcome.status is not None and 200 <= outcome.status < 300:
         short = outcome.snippet.encode()[:_SUCCESS_SNIPPET].decode(errors="ignore")
@@ -50,7 +50,7 @@ def from_text(text: str) -> Attempt:
             signed_by=tuple(found.get("keys", ())),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Malformed("an attempt in a delivery's row cannot be read") from error
+        raise Malformed("an attempt in the row of a delivery cannot be read") from error
 
 
 def _encode(attempt: Attempt, headers: tuple[tuple[str, str], ...], snippet: str) -> str:

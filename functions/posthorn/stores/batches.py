@@ -1,4 +1,4 @@
-"""DynamoDB's batch calls, which may do a part of the work and call that a success."""
+"""DynamoDB's batch calls, which may process only part of a request and still succeed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read(dynamodb: DynamoDBClient, requests: Mapping[str, Mapping[str, Any]]) ->
 
 
 def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
-    """Put up to 25 rows, whatever was there before; `Unavailable` when some could not be written."""
+    """Put up to 25 rows, unconditionally; `Unavailable` if some could not be written."""
     pending: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
     for pause in pauses():
         answer = call(dynamodb.batch_write_item, RequestItems=pending)
@@ -47,5 +47,5 @@ def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
 
 
 def chunks[T](values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Cut a sequence into pieces of at most `size`."""
+    """Split a sequence into chunks of at most `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))

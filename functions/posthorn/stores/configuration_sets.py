@@ -1,15 +1,15 @@
-"""Configuration sets in the ConfigTable, under their workspace: a row for each, and one that keeps its name unique."""
+"""Configuration sets in the ConfigTable, under their workspace: one row per set and one that keeps its name unique."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.clients import call
-from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.domain.errors import Malformed
 from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 from posthorn.stores import items
 from posthorn.stores.items import n, s
+from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK
 
 if TYPE_CHECKING:
@@ -25,64 +25,50 @@ class ConfigurationSets:
     """The configuration sets of every workspace."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
 
     def create(self, one: ConfigurationSet) -> bool:
-        """Write a new set and take its name, both or neither; false when name or id is taken."""
+        """Write a new set and reserve its name, both or neither; false if the name or the id is taken."""
         name = {**_name_key(one.workspace, one.name), "v": n(ROW_VERSION), "id": s(one.id)}
-        return self._together(self._put_new(name), self._put_new(_to_item(one)))
+        return self._table.transact(self._put_new(name), self._put_new(_to_item(one)))
 
     def get(self, workspace: str, set_id: str) -> ConfigurationSet | None:
-        row = self._row(_set_key(workspace, set_id))
+        row = self._table.get(_set_key(workspace, set_id))
         return _from_item(row) if row else None
 
     def by_name(self, workspace: str, name: str) -> ConfigurationSet | None:
-        row = self._row(_name_key(workspace, name))
+        row = self._table.get(_name_key(workspace, name))
         return self.get(workspace, items.text(row, "id")) if row else None
 
     def page(
         self, workspace: str, *, after: str | None, limit: int
     ) -> tuple[list[ConfigurationSet], str | None]:
-        """Return sets in the order of their creation, and the id to go on after, if there are more."""
-        options: dict[str, Any] = {}
-        if after is not None:
-            options["ExclusiveStartKey"] = _set_key(workspace, after)
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
-            KeyConditionExpression="pk = :workspace AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":workspace": s(workspace), ":prefix": s(_SET)},
-            ConsistentRead=True,
-            Limit=limit,
-            **options,
-        )
-        last = answer.get("LastEvaluatedKey")
-        after = items.text(last, SK).removeprefix(_SET) if last else None
-        return [_from_item(item) for item in answer["Items"]], after
+        """Return sets, the oldest first, and the id after which the next page starts, if any."""
+        page = self._table.query_prefix(workspace, _SET, after=after, limit=limit, ConsistentRead=True)
+        return [_from_item(row) for row in page.rows], page.position(prefix=_SET)
 
     def move(self, old: ConfigurationSet, state: SetState) -> ConfigurationSet | None:
-        """Bring a set into another state; None when it is no longer as `old` says."""
+        """Move a set to another state; None if it has changed since `old` was read."""
         new = replace(old, state=state)
-        return new if self._together(self._replace(old, new)) else None
+        return new if self._table.transact(self._replace(old, new)) else None
 
     def change(self, old: ConfigurationSet, new: ConfigurationSet) -> bool:
-        """Write a set anew, with its name if that changed; false when the name is taken or the set not as it was."""
+        """Replace a set, and its name if that changed; false if the name is taken or the set changed meanwhile."""
         if old.name == new.name:
-            return self._together(self._replace(old, new))
+            return self._table.transact(self._replace(old, new))
         name = {**_name_key(new.workspace, new.name), "v": n(ROW_VERSION), "id": s(new.id)}
-        return self._together(
+        return self._table.transact(
             self._replace(old, new),
             self._put_new(name),
-            {"Delete": {"TableName": self._table, "Key": _name_key(old.workspace, old.name)}},
+            {"Delete": {"TableName": self._table.name, "Key": _name_key(old.workspace, old.name)}},
         )
 
     def remove(self, one: ConfigurationSet) -> None:
-        """Forget a set that is being deleted and free its name, unless that was done before."""
-        self._together(
+        """Delete a set in state `deleting` and free its name, unless that was done before."""
+        self._table.transact(
             {
                 "Delete": {
-                    "TableName": self._table,
+                    "TableName": self._table.name,
                     "Key": _set_key(one.workspace, one.id),
                     "ConditionExpression": "#state = :deleting",
                     "ExpressionAttributeNames": {"#state": "state"},
@@ -91,26 +77,21 @@ class ConfigurationSets:
             },
             {
                 "Delete": {
-                    "TableName": self._table,
+                    "TableName": self._table.name,
                     "Key": _name_key(one.workspace, one.name),
-                    "ConditionExpression": "id = :id",  # by now the name may be somebody else's
+                    "ConditionExpression": "id = :id",  # another set may have taken the name by now
                     "ExpressionAttributeValues": {":id": s(one.id)},
                 }
             },
         )
 
-    def _row(self, key: Item) -> Item | None:
-        answer = call(self._dynamodb.get_item, TableName=self._table, Key=key, ConsistentRead=True)
-        return answer.get("Item")
-
     def _put_new(self, item: Item) -> dict[str, Any]:
-        condition = "attribute_not_exists(pk)"
-        return {"Put": {"TableName": self._table, "Item": item, "ConditionExpression": condition}}
+        return {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": NEW}}
 
     def _replace(self, old: ConfigurationSet, new: ConfigurationSet) -> dict[str, Any]:
         return {
             "Put": {
-                "TableName": self._table,
+                "TableName": self._table.name,
                 "Item": _to_item(new),
                 "ConditionExpression": "#name = :name AND suppression = :suppression AND #state = :state",
                 "ExpressionAttributeNames": {"#name": "name", "#state": "state"},
@@ -121,13 +102,6 @@ class ConfigurationSets:
                 },
             }
         }
-
-    def _together(self, *writes: Any) -> bool:
-        try:
-            call(self._dynamodb.transact_write_items, TransactItems=writes)
-        except ConditionFailed:
-            return False
-        return True
 
 
 def _set_key(workspace: str, set_id: str) -> Item:
@@ -160,4 +134,4 @@ def _from_item(item: Item) -> ConfigurationSet:
             state=SetState(items.text(item, "state")),
         )
     except ValueError as error:
-        raise Malformed("a configuration set's row holds a word that is not known") from error
+        raise Malformed("the row of a configuration set holds an unknown value") from error

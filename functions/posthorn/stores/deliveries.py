@@ -1,6 +1,7 @@
-"""Deliveries in the DeliveriesTable, from one status to the next.
+"""Deliveries in the DeliveriesTable.
 
-A first attempt writes the row, every later one moves it on, and only from the attempt number that it expects.
+The first attempt writes the row. Each later attempt updates it, on the condition that the row still has the attempt
+number it expects.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from posthorn.domain.models import Delivery, DeliveryKey, Status
 from posthorn.stores import attempts, batches, items
 from posthorn.stores import delivery_rows as rows
 from posthorn.stores.items import n, s
+from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, TTL, UNDELIVERED, expiry
 
 if TYPE_CHECKING:
@@ -25,17 +27,16 @@ if TYPE_CHECKING:
     from posthorn.stores.items import Item
 
 KEPT_ATTEMPTS: Final = 16
-"""Attempts that a row keeps when it is replayed: the last four generations, far below a row's 400 KB."""
+"""Attempts that a row keeps when it is replayed: the last four generations, far below the 400 KB limit of a row."""
 
 _NAMES: Final = {"#status": "status"}
 
 
 class Deliveries:
-    """What became of every event at every endpoint."""
+    """The deliveries of every endpoint."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
         self._retention_days = retention_days
 
     def get_many(
@@ -43,8 +44,8 @@ class Deliveries:
     ) -> tuple[dict[DeliveryKey, Delivery | None], set[DeliveryKey]]:
         """Return the deliveries that exist, and the keys that could not be looked up.
 
-        Reads a hundred a call, the calls at once, each consistent. A row that exists but makes no sense
-        to this version is None.
+        Reads up to 100 rows a call, consistently, with the calls in parallel. A row that exists but cannot be read by
+        this version is None.
         """
         found: dict[DeliveryKey, Delivery | None] = {}
         unknown: set[DeliveryKey] = set()
@@ -52,15 +53,15 @@ class Deliveries:
             {
                 tuple(chunk): partial(
                     batches.read,
-                    self._dynamodb,
-                    {self._table: {"Keys": [rows.key_of(key) for key in chunk], "ConsistentRead": True}},
+                    self._table.client,
+                    {self._table.name: {"Keys": [rows.key_of(key) for key in chunk], "ConsistentRead": True}},
                 )
                 for chunk in batches.chunks(list(keys), batches.READ_LIMIT)
             }
         )
         for chunk, read in reads.items():
             try:
-                page = read.result()[self._table]
+                page = read.result()[self._table.name]
             except Unavailable:
                 unknown.update(chunk)
                 continue
@@ -73,43 +74,35 @@ class Deliveries:
         return found, unknown
 
     def get_every(self, keys: Collection[DeliveryKey]) -> dict[DeliveryKey, Delivery | None]:
-        """Return the deliveries that exist, as `get_many`; `Unavailable` when any could not be looked up."""
+        """Return the deliveries that exist, like `get_many`; `Unavailable` if any could not be looked up."""
         found, unknown = self.get_many(keys)
         if unknown:
-            raise Unavailable("batch_get_item", "Incomplete")  # a part of the truth would look like all of it
+            raise Unavailable("batch_get_item", "Incomplete")  # a partial result would look complete
         return found
 
     def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> None:
-        """Write up to 25 settled deliveries in one call, whatever was there before."""
-        batches.put(self._dynamodb, self._table, [self._item(delivery, now_ms) for delivery in deliveries])
+        """Write up to 25 settled deliveries in one call, unconditionally."""
+        rows_to_put = [self._item(delivery, now_ms) for delivery in deliveries]
+        batches.put(self._table.client, self._table.name, rows_to_put)
 
     def create(self, delivery: Delivery, *, now_ms: int) -> bool:
-        """Write a delivery that is new; false when another one was there before.
-
-        A call whose answer was lost is repeated by botocore and then finds its own row: that is no other.
-        """
-        try:
-            call(
-                self._dynamodb.put_item,
-                TableName=self._table,
-                Item=self._item(delivery, now_ms),
-                ConditionExpression="attribute_not_exists(pk)",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ConditionFailed as lost:
-            return rows.read_found(lost.found) == delivery
-        return True
+        """Write a new delivery; false if there was another one before."""
+        return self._table.put(
+            self._item(delivery, now_ms),
+            condition=NEW,
+            is_ours=lambda found: rows.from_item(found) == delivery,
+        )
 
     def claim(
         self, key: DeliveryKey, *, generation: int, attempt: int, now_ms: int, lease_until: int
     ) -> Delivery:
-        """Take the delivery for one attempt, so that a second message for it finds it taken.
+        """Lease a delivery for one attempt, so that a duplicate message cannot start the same attempt.
 
-        Raises `ConditionFailed` when it is not there to take; its `found` tells why: see `read_found`.
+        Raises `ConditionFailed` if the lease is not available; `read_found` reads from it which row was there.
         """
         answer = call(
-            self._dynamodb.update_item,
-            TableName=self._table,
+            self._table.client.update_item,
+            TableName=self._table.name,
             Key=rows.key_of(key),
             UpdateExpression="SET lease_until = :lease",
             ConditionExpression=(
@@ -131,10 +124,7 @@ class Deliveries:
         return rows.from_item(answer["Attributes"])
 
     def advance(self, after: Delivery, *, before: int) -> bool:
-        """Move a delivery on from attempt number `before`; false when somebody else has moved it already.
-
-        A call whose answer was lost is repeated by botocore and then finds its own work: that is nobody else's.
-        """
+        """Advance a delivery from attempt number `before`; false if another invocation has advanced it already."""
         values: Item = {
             ":status": s(after.status),
             ":attempt": n(after.attempt),
@@ -146,7 +136,7 @@ class Deliveries:
         changes = {"#status": ":status", "attempt": ":attempt"}
         changes["attempts"] = "list_append(if_not_exists(attempts, :none), :made)"
         gone = ["lease_until"]
-        # the attributes below are index keys: present exactly while the row belongs into the index
+        # the attributes below are index keys: present exactly while the row belongs in the index
         index = rows.index_attributes(after)
         for name in ("reason", NEXT_ATTEMPT_AT, DUE_SHARD, UNDELIVERED):
             if name in index:
@@ -154,30 +144,23 @@ class Deliveries:
                 values[f":{name}"] = index[name]
             else:
                 gone.append(name)
-        if before == after.attempt:  # nothing was sent, only the status changes
+        if before == after.attempt:  # nothing was sent; only the status changes
             del changes["attempts"], values[":made"], values[":none"]
         sets = ", ".join(f"{name} = {value}" for name, value in changes.items())
-        try:
-            call(
-                self._dynamodb.update_item,
-                TableName=self._table,
-                Key=rows.key_of(after.key),
-                UpdateExpression=f"SET {sets} REMOVE {', '.join(gone)}",
-                ConditionExpression="attempt = :before AND generation = :generation",
-                ExpressionAttributeNames=_NAMES,
-                ExpressionAttributeValues=values,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        except ConditionFailed as lost:
-            found = rows.read_found(lost.found)
-            # the last attempt is compared as it is stored, where a success keeps less of its answer
-            return found is not None and _same_step(found, after)
-        return True
+        return self._table.update(
+            rows.key_of(after.key),
+            f"SET {sets} REMOVE {', '.join(gone)}",
+            condition="attempt = :before AND generation = :generation",
+            is_ours=lambda found: _same_step(rows.from_item(found), after),
+            ExpressionAttributeNames=_NAMES,
+            ExpressionAttributeValues=values,
+        )
 
     def restart(self, row: Delivery, *, replay: str, now_ms: int) -> Delivery | None:
-        """Begin a new generation of a settled delivery, as its row was read; None when it has moved on since.
+        """Start a new generation of a settled delivery; None if its row has changed since it was read.
 
-        `replay` names what asks for it: asking twice under one name begins one generation.
+        `replay` is the id of the replay. Restarting twice for one replay starts one generation, and returns its row
+        as it is by then.
         """
         fresh = replace(
             row,
@@ -191,8 +174,8 @@ class Deliveries:
         )
         try:
             call(
-                self._dynamodb.put_item,
-                TableName=self._table,
+                self._table.client.put_item,
+                TableName=self._table.name,
                 Item=self._item(fresh, now_ms),
                 ConditionExpression="generation = :generation AND #status IN (:delivered, :failed)",
                 ExpressionAttributeNames=_NAMES,
@@ -213,6 +196,7 @@ class Deliveries:
 
 
 def _same_step(found: Delivery, after: Delivery) -> bool:
+    # compared as stored, since the row of a success keeps less of the response
     ours = [attempts.to_text(attempt) for attempt in after.attempts[-1:]]
     theirs = [attempts.to_text(attempt) for attempt in found.attempts[-1:]]
     return (found.attempt, found.generation, found.status, theirs) == (

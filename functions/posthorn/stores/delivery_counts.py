@@ -1,4 +1,4 @@
-"""How many deliveries of an endpoint are not delivered: one query of the sparse index `undelivered`."""
+"""How many deliveries of an endpoint did not arrive: one query of the sparse index `undelivered`."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 PAGE: Final = 10_000
-"""Rows that one query may count; one page, 1 MB of the index, ends before."""
+"""Most rows that one query counts; a page of the index, 1 MB, ends earlier."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are, as far as one query looks."""
+    """How many deliveries one query counted, and whether there are more."""
 
     number: int
     is_more: bool
@@ -33,9 +33,9 @@ class DeliveryCounts:
         self._table = table
 
     def undelivered(self, endpoint_id: str, *, since_ms: int = 0, limit: int = PAGE) -> Count:
-        """Count what is not delivered of the events since a moment, failed and still waiting alike, up to a limit.
+        """Count the deliveries of events since a time that failed or are still open, up to a limit.
 
-        The index is a moment behind the rows.
+        The index lags slightly behind the rows.
         """
         answer = call(
             self._dynamodb.query,

@@ -1,17 +1,17 @@
-"""Deliveries of one endpoint, the newest first, read in pages whose cost is bounded."""
+"""The deliveries of one endpoint, the newest first, read in pages of bounded cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.clients import call
 from posthorn.domain.errors import Malformed, RefusedEventType
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import Delivery, DeliveryKey, Status
 from posthorn.stores import delivery_rows as rows
 from posthorn.stores import items
 from posthorn.stores.items import s
+from posthorn.stores.table import Table
 from posthorn.stores.tables import PK, SK, UNDELIVERED, UNDELIVERED_INDEX
 
 if TYPE_CHECKING:
@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.items import Item
+    from posthorn.stores.table import Page
 
 PAGES: Final = 4
-"""Queries for one page of the log: DynamoDB reads up to 1 MB each, whether it is wanted or not."""
+"""Queries for one page of the log: DynamoDB reads up to 1 MB for each, matches or not."""
 
-_ROWS: Final = 200  # of a query that is filtered here; they come without their attempts
-_INDEX_ROWS: Final = 500  # rows of the index have 200 bytes, so a query reads a tenth of a megabyte
+_ROWS: Final = 200  # per query whose rows are filtered here; they come without their attempts
+_INDEX_ROWS: Final = 500  # a row of the index has about 200 bytes, so a query reads a tenth of a megabyte
 
 _NAMES: Final = {"#status": "status"}
 _FILTERED_BY: Final = "sk, event_type, #status"
@@ -34,7 +35,7 @@ _FILTERED_BY: Final = "sk, event_type, #status"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """What to show: all deliveries, or those with one of these statuses or of one event type."""
+    """Which deliveries to show: all, or those with certain statuses or of one event type."""
 
     statuses: frozenset[Status] = frozenset(Status)
     event_type: str | None = None  # canonical
@@ -44,7 +45,7 @@ class DeliveryFilter:
         return self.event_type is None and self.statuses == frozenset(Status)
 
     def covers(self, status: str, event_type: str) -> bool:
-        """Tell whether a row is wanted, going by its words: a later version may have some that are new."""
+        """Return whether a row matches, by its stored values: those of a later version may be unknown here."""
         try:
             same_type = self.event_type is None or canonical(event_type) == self.event_type
         except RefusedEventType:
@@ -54,33 +55,32 @@ class DeliveryFilter:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A delivery of the log; None when its row makes no sense to this version."""
+    """A delivery in the log; None if this version cannot read its row."""
 
     key: DeliveryKey
     delivery: Delivery | None
 
 
 class DeliveryLog:
-    """What became of the events of one endpoint after the other."""
+    """Lists the deliveries of an endpoint."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, deliveries: Deliveries) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
         self._deliveries = deliveries
 
     def page(
         self, endpoint_id: str, wanted: DeliveryFilter, *, after: str | None, limit: int
     ) -> tuple[list[LogEntry], str | None]:
-        """Return entries, and the event id to go on after if there may be more.
+        """Return entries, and the event id after which the next page starts if there may be more.
 
-        A filter may leave a page with fewer entries than asked for, or none, and still something to go on after.
+        With a filter, a page may have fewer entries than asked for, or none, and still be followed by another.
         """
         if wanted.is_everything:
-            found, last = self._query(endpoint_id, after=after, limit=limit)
-            return [_entry(row) for row in found], last
+            page = self._query(endpoint_id, after=after, limit=limit)
+            return [_entry(row) for row in page.rows], page.position()
         keys, last = self._filtered(endpoint_id, wanted, after=after, limit=limit)
         entries = self._read(keys)
-        # the index is a moment behind: what it says of a delivery may be over
+        # the index lags behind the rows, so the status of a delivery may have changed
         return [one for one in entries if _is_still(one, wanted)], last
 
     def _filtered(
@@ -89,7 +89,7 @@ class DeliveryLog:
         found: list[DeliveryKey] = []
         for _ in range(PAGES):
             if Status.DELIVERED in wanted.statuses:
-                page, last = self._query(
+                page = self._query(
                     endpoint_id,
                     after=after,
                     limit=_ROWS,
@@ -97,62 +97,42 @@ class DeliveryLog:
                     ExpressionAttributeNames=_NAMES,
                 )
             else:
-                page, last = self._query_undelivered(endpoint_id, after=after)
-            for row in page:
+                page = self._query_undelivered(endpoint_id, after=after)
+            for row in page.rows:
                 if not wanted.covers(items.text(row, "status"), items.text(row, "event_type")):
                     continue
                 if len(found) == limit:
                     return found, found[-1].event_id
                 found.append(DeliveryKey(endpoint_id, items.text(row, SK)))
-            if last is None or len(found) == limit:
-                return found, last
-            after = last
+            after = page.position()
+            if after is None or len(found) == limit:
+                return found, after
         return found, after
 
     def _read(self, keys: Sequence[DeliveryKey]) -> list[LogEntry]:
         found = self._deliveries.get_every(keys)
         return [LogEntry(key, found[key]) for key in keys if key in found]
 
-    def _query(
-        self, endpoint_id: str, *, after: str | None, limit: int, **options: Any
-    ) -> tuple[list[Item], str | None]:
-        if after is not None:
-            options["ExclusiveStartKey"] = rows.key_of(DeliveryKey(endpoint_id, after))
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
+    def _query(self, endpoint_id: str, *, after: str | None, limit: int, **options: Any) -> Page:
+        return self._table.query(
+            after=None if after is None else rows.key_of(DeliveryKey(endpoint_id, after)),
+            limit=limit,
             KeyConditionExpression="pk = :endpoint",
             ExpressionAttributeValues={":endpoint": s(endpoint_id)},
             ScanIndexForward=False,
-            Limit=limit,
             **options,
         )
-        return answer["Items"], _last(answer)
 
-    def _query_undelivered(self, endpoint_id: str, *, after: str | None) -> tuple[list[Item], str | None]:
-        options: dict[str, Any] = {}
-        if after is not None:
-            options["ExclusiveStartKey"] = {
-                PK: s(endpoint_id),
-                SK: s(after),
-                UNDELIVERED: s(endpoint_id),
-            }
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
+    def _query_undelivered(self, endpoint_id: str, *, after: str | None) -> Page:
+        key = {PK: s(endpoint_id), UNDELIVERED: s(endpoint_id)}
+        return self._table.query(
+            after=None if after is None else {**key, SK: s(after)},
+            limit=_INDEX_ROWS,
             IndexName=UNDELIVERED_INDEX,
             KeyConditionExpression="undelivered = :endpoint",
             ExpressionAttributeValues={":endpoint": s(endpoint_id)},
             ScanIndexForward=False,
-            Limit=_INDEX_ROWS,
-            **options,
         )
-        return answer["Items"], _last(answer)
-
-
-def _last(answer: Any) -> str | None:
-    last = answer.get("LastEvaluatedKey")
-    return items.text(last, SK) if last else None
 
 
 def _entry(row: Item) -> LogEntry:

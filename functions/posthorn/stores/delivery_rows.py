@@ -1,4 +1,4 @@
-"""How a delivery lies in its row: `pk` is the endpoint id, `sk` the event id."""
+"""The row of a delivery: `pk` is the endpoint id, `sk` the event id."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def to_item(delivery: Delivery) -> Item:
 
 
 def from_item(item: Mapping[str, Any]) -> Delivery:
-    """Read a row; `Malformed` when this version cannot."""
+    """Read a row; `Malformed` if this version cannot read it."""
     if (version := items.number(item, "v")) > ROW_VERSION:
-        raise Malformed(f"version {version} of a delivery's row is not known")
+        raise Malformed(f"the row of a delivery has the unknown version {version}")
     made: tuple[Attempt, ...] = tuple(map(attempts.from_text, items.text_list(item, "attempts")))
     reason = items.optional_text(item, "reason")
     try:
@@ -65,16 +65,16 @@ def from_item(item: Mapping[str, Any]) -> Delivery:
             replay=items.optional_text(item, "replay"),
         )
     except ValueError as error:
-        raise Malformed("a delivery's row holds a word that is not known") from error
+        raise Malformed("the row of a delivery holds an unknown value") from error
 
 
 def read_found(found: Mapping[str, Any] | None) -> Delivery | None:
-    """Read the row that a lost condition found, None when there is none."""
+    """Read the row that a failed condition found; None if it found none."""
     return from_item(found) if found else None
 
 
 def index_attributes(delivery: Delivery) -> Item:
-    """Return the attributes that are there only while the row belongs into an index, and the reason."""
+    """Return the attributes that exist only while the row belongs in an index, and the reason."""
     attributes: Item = {}
     if delivery.reason is not None:
         attributes["reason"] = s(delivery.reason)

@@ -1,4 +1,4 @@
-"""How an endpoint lies in its row: `pk` is the channel, `sk` is `endpoint#<id>`."""
+"""The row of an endpoint: `pk` is the channel, `sk` is `endpoint#<id>`."""
 
 from __future__ import annotations
 
@@ -60,9 +60,9 @@ def to_item(endpoint: Endpoint) -> Item:
 
 
 def from_item(item: Mapping[str, Any]) -> Endpoint:
-    """Read a row; `Malformed` when this version cannot."""
+    """Read a row; `Malformed` if this version cannot read it."""
     if (version := items.number(item, "v")) > ROW_VERSION:
-        raise Malformed(f"version {version} of an endpoint's row is not known")
+        raise Malformed(f"the row of an endpoint has the unknown version {version}")
     reason = items.optional_text(item, "disabled_reason")
     try:
         return Endpoint(
@@ -88,18 +88,18 @@ def from_item(item: Mapping[str, Any]) -> Endpoint:
             revision=items.number(item, "revision"),
         )
     except ValueError as error:
-        raise Malformed("an endpoint's row holds a word that is not known") from error
+        raise Malformed("the row of an endpoint holds an unknown value") from error
 
 
 def _disabled_reason(text: str | None) -> DisabledReason | None:
-    """Read why an endpoint is off; a reason that a later version knows leaves it off all the same."""
+    """Read why an endpoint is disabled; it stays disabled even if only a later version knows the reason."""
     if text is None:
         return None
     return DisabledReason(text) if text in frozenset(DisabledReason) else DisabledReason.MANUAL
 
 
 def _health(text: str | None) -> Health:
-    """Read how an endpoint does; a state that a later version knows keeps it away from the others."""
+    """Read the health of an endpoint; one with a state that only a later version knows is kept apart."""
     if text is None:
         return Health.HEALTHY
     return Health(text) if text in frozenset(Health) else Health.SLOW

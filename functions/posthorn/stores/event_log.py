@@ -1,17 +1,18 @@
-"""The events of one channel, the newest first, put together from its shards."""
+"""The events of one channel, the newest first, merged from its shards."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws.clients import call, threads
+from posthorn.aws.clients import threads
 from posthorn.domain.errors import Malformed, RefusedEventType
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, id_before
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import EventSummary
 from posthorn.stores import items
 from posthorn.stores.items import s
+from posthorn.stores.table import Table
 from posthorn.stores.tables import SK
 
 if TYPE_CHECKING:
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
     from posthorn.stores.items import Item
 
 ROUNDS: Final = 3
-"""Times that one page asks all shards: each may read 1 MB per shard, as DynamoDB reads data that it leaves out."""
+"""Rounds of queries to all shards for one page: each may read 1 MB per shard, including data that is not returned."""
 
-_FILTERED_ROWS: Final = 100  # of each shard and round, when most are left out again
-_SPARE_ROWS: Final = 8  # of each shard, since ids do not fall evenly
+_FILTERED_ROWS: Final = 100  # per shard and round, if a filter drops most of them
+_SPARE_ROWS: Final = 8  # per shard, since ids are not spread evenly
 
-_NEWEST_MS: Final = (1 << 48) - 1  # the last moment that a ULID can name
+_NEWEST_MS: Final = (1 << 48) - 1  # the last time that a ULID can hold
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Which events: accepted from `since` until before `until`, in Unix milliseconds, and of one type."""
+    """Which events to list: accepted from `since` to before `until`, in Unix milliseconds, and of one type."""
 
     since: int = 0
     until: int = _NEWEST_MS
@@ -47,16 +48,16 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """What one shard answered, the newest first."""
+    """The rows of one shard, the newest first."""
 
     summaries: tuple[EventSummary, ...]
-    read_to: str | None  # the last id that was looked at, None when there are no more
+    read_to: str | None  # the last id that was read; None if there are no more
 
 
 def merge(shards: Sequence[Shard]) -> tuple[list[EventSummary], str | None]:
-    """Put shards together, down to where all of them have been read, and tell where that is.
+    """Merge shards down to the id that all of them were read to, and return that id.
 
-    Below the highest end of a shard that has more, something that is still unread would come in between.
+    Below the highest `read_to`, an event that is still unread could belong in between.
     """
     end = max((shard.read_to for shard in shards if shard.read_to is not None), default=None)
     merged = [summary for shard in shards for summary in shard.summaries if end is None or summary.id >= end]
@@ -66,10 +67,10 @@ def merge(shards: Sequence[Shard]) -> tuple[list[EventSummary], str | None]:
 def gather(
     read: Callable[[str | None, int], Sequence[Shard]], window: Window, *, after: str | None, limit: int
 ) -> tuple[list[EventSummary], str | None]:
-    """Return a page of events, and the id to go on after if there may be more.
+    """Return a page of events, and the id after which the next page starts if there may be more.
 
-    `read` is asked for so many rows of each shard below an id. A page may have fewer events than asked
-    for, or none, and still something to go on after.
+    `read` returns a number of rows of each shard below an id. A page may have fewer events than asked for, or none,
+    and still be followed by another.
     """
     found: list[EventSummary] = []
     for _ in range(ROUNDS):
@@ -87,14 +88,13 @@ def gather(
 
 
 class EventLog:
-    """What happened on one channel after the other."""
+    """Lists the events of a channel."""
 
     def __init__(
         self, dynamodb: DynamoDBClient, table: str, *, on_unreadable: Callable[[str, str], None]
     ) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
-        self._on_unreadable = on_unreadable  # is told which row made no sense, and why
+        self._table = Table(dynamodb, table)
+        self._on_unreadable = on_unreadable  # called with the row that cannot be read, and the reason
 
     def page(
         self, channel: str, window: Window, *, after: str | None, limit: int
@@ -116,25 +116,19 @@ class EventLog:
         return gather(read, window, after=after, limit=limit)
 
     def _read(self, shard: str, lowest: str, highest: str, rows: int) -> Shard:
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
+        page = self._table.query(
+            limit=rows,
             KeyConditionExpression="pk = :shard AND sk BETWEEN :lowest AND :highest",
             ExpressionAttributeValues={":shard": s(shard), ":lowest": s(lowest), ":highest": s(highest)},
-            ProjectionExpression="sk, #type, created_at, target",  # all but the data
+            ProjectionExpression="sk, #type, created_at, target",  # everything but the data
             ExpressionAttributeNames={"#type": "type"},
             ScanIndexForward=False,
-            Limit=rows,
         )
-        last = answer.get("LastEvaluatedKey")
-        read = (self._summary(item) for item in answer["Items"])
-        return Shard(
-            tuple(summary for summary in read if summary is not None),
-            items.text(last, SK) if last else None,
-        )
+        read = (self._summary(row) for row in page.rows)
+        return Shard(tuple(summary for summary in read if summary is not None), page.position())
 
     def _summary(self, item: Item) -> EventSummary | None:
-        """Read one row of many; one that makes no sense to this version must not hide the others."""
+        """Read one row of many; one that this version cannot read must not hide the others."""
         try:
             return EventSummary(
                 id=items.text(item, SK),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.clients import at_once, call
-from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.aws.clients import at_once
+from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id, shard_of
 from posthorn.domain.models import Event
 from posthorn.stores import batches, items
 from posthorn.stores.items import n, s
+from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
 
 if TYPE_CHECKING:
@@ -23,64 +23,49 @@ if TYPE_CHECKING:
     from posthorn.stores.items import Item
 
 MAX_DATA: Final = 256 * 1024
-"""Bytes of an event's data; a row may have 400 KB."""
+"""Most bytes of the data of an event; a row may have 400 KB."""
 
-_GZIP: Final = 16 + zlib.MAX_WBITS  # zlib's way to ask for a gzip frame
+_GZIP: Final = 16 + zlib.MAX_WBITS  # tells zlib to use the gzip format
 
 
 class Events:
     """The events of every channel."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
         self._retention_days = retention_days
 
     def accept(self, events: Sequence[Event], *, now_ms: int) -> None:
-        """Write events, which is all that accepting them takes; to write one again changes nothing.
+        """Write events, which accepts them; writing an event again changes nothing.
 
-        `Unavailable` when any could not be written: then nobody knows which were.
+        `Unavailable` if any could not be written: it is unknown then which ones were.
         """
         expires_at = expiry(now_ms, self._retention_days)
         rows = [to_item(event, expires_at=expires_at) for event in events]
         if len(rows) == 1:
-            self._put_new(rows[0])
+            # a request that is repeated under its idempotency key finds the row there
+            self._table.put(rows[0], condition=NEW)
             return
         writes = at_once(
             {
-                number: partial(batches.put, self._dynamodb, self._table, chunk)
+                number: partial(batches.put, self._table.client, self._table.name, chunk)
                 for number, chunk in enumerate(batches.chunks(rows, batches.WRITE_LIMIT))
             }
         )
         for write in writes.values():
             write.result()
 
-    def _put_new(self, row: Item) -> None:
-        # a request that is repeated under its idempotency key finds the row there
-        with suppress(ConditionFailed):
-            call(
-                self._dynamodb.put_item,
-                TableName=self._table,
-                Item=row,
-                ConditionExpression="attribute_not_exists(pk)",
-            )
-
     def get(self, channel: str, event_id: str) -> Event | None:
-        answer = call(
-            self._dynamodb.get_item,
-            TableName=self._table,
-            Key=key_of(channel, event_id),
-            ConsistentRead=True,
-        )
-        return from_item(answer["Item"]) if "Item" in answer else None
+        row = self._table.get(key_of(channel, event_id))
+        return None if row is None else from_item(row)
 
     def get_many(self, keys: Iterable[tuple[str, str]]) -> dict[str, Event]:
         """Return the events that exist of up to 100 (channel, event id) pairs, by id."""
         wanted = [key_of(channel, event_id) for channel, event_id in sorted(set(keys))]
         if not wanted:
             return {}
-        answer = batches.read(self._dynamodb, {self._table: {"Keys": wanted, "ConsistentRead": True}})
-        return {event.id: event for event in map(from_item, answer[self._table])}
+        found = batches.read(self._table.client, {self._table.name: {"Keys": wanted, "ConsistentRead": True}})
+        return {event.id: event for event in map(from_item, found[self._table.name])}
 
 
 def to_item(event: Event, *, expires_at: int) -> Item:
@@ -98,13 +83,13 @@ def to_item(event: Event, *, expires_at: int) -> Item:
 
 
 def from_item(item: Mapping[str, Any]) -> Event:
-    """Read a row, whether a client or a stream record brought it; `Malformed` when it is none."""
+    """Read a row from a client or from a stream record; `Malformed` if it is not an event."""
     if (version := items.number(item, "v")) > ROW_VERSION:
-        raise Malformed(f"version {version} of an event's row is not known")
+        raise Malformed(f"the row of an event has the unknown version {version}")
     event_id = items.text(item, SK)
     channel, _, shard = items.text(item, PK).rpartition("#")
     if not is_id(event_id, EVENT) or not channel or shard != str(shard_of(event_id)):
-        raise Malformed("the key is not that of an event")
+        raise Malformed("the key is not the key of an event")
     return Event(
         id=event_id,
         channel=channel,
@@ -121,7 +106,7 @@ def key_of(channel: str, event_id: str) -> Item:
 
 
 def _pack(data: str) -> dict[str, Any]:
-    """Store JSON as text, or as gzip where that is smaller: the attribute's type tells which."""
+    """Store JSON as text, or compressed with gzip if that is smaller; the type of the attribute tells which."""
     raw = data.encode()
     packer = zlib.compressobj(6, wbits=_GZIP)
     packed = packer.compress(raw) + packer.flush()
@@ -135,7 +120,7 @@ def _unpack(item: Mapping[str, Any]) -> str:
     try:
         raw = unpacker.decompress(items.binary(item, "data"), MAX_DATA + 1)
         if len(raw) > MAX_DATA or not unpacker.eof:
-            raise Malformed("data is larger than an event may be, or cut off")
+            raise Malformed("the data is too large or incomplete")
         return raw.decode()
     except (zlib.error, UnicodeDecodeError) as error:
-        raise Malformed("data is neither JSON nor gzip of it") from error
+        raise Malformed("the data is neither JSON nor compressed JSON") from error

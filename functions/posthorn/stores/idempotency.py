@@ -1,7 +1,7 @@
-"""Idempotency keys in the ConfigTable: what a request decided, kept so that a second one decides the same.
+"""Idempotency keys in the ConfigTable: the decision of a request, stored so that a repetition decides the same.
 
-A record holds the ids and the time that the first request chose, never its answer: whoever comes second,
-even while the first is still at work, writes the same rows again, which changes nothing.
+A record holds the ids and the time that the first request chose, never its response. A repetition, even while the
+first request is still running, writes the same rows again, which changes nothing.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from posthorn.aws.clients import call
-from posthorn.domain.errors import ConditionFailed
 from posthorn.stores import items
 from posthorn.stores.items import n, s
+from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import DAY, PK, ROW_VERSION, SK, TTL
 
 if TYPE_CHECKING:
@@ -30,14 +30,14 @@ _LIFETIME: Final = DAY
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the first request with an idempotency key decided."""
+    """The decision of the first request with an idempotency key."""
 
     ids: tuple[str, ...]
     decided_at: int  # Unix milliseconds
     body_hash: bytes
-    is_new: bool = True  # made by this very request
-    is_done: bool = False  # the first request came to its end
-    is_kept: bool = True  # there is an idempotency key that it is kept under
+    is_new: bool = True  # made by this request
+    is_done: bool = False  # the first request completed
+    is_kept: bool = True  # stored under an idempotency key
 
     def is_for(self, body: bytes) -> bool:
         return hmac.compare_digest(self.body_hash, hashlib.sha256(body).digest())
@@ -47,13 +47,12 @@ class Idempotency:
     """The idempotency keys of every workspace."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
 
     def decide(
         self, workspace: str, operation: str, key: str, *, body: bytes, ids: Sequence[str], now_ms: int
     ) -> Decision:
-        """Return the decision under this key: the one given here, or the one that was there before."""
+        """Return the decision under this key: this one, or the one that was stored before."""
         mine = Decision(tuple(ids), now_ms, hashlib.sha256(body).digest())
         item: Item = {
             **_key(workspace, operation, key),
@@ -63,37 +62,32 @@ class Idempotency:
             "body_hash": {"B": mine.body_hash},
             TTL: n(now_ms // 1000 + _LIFETIME),
         }
-        try:
-            call(
-                self._dynamodb.put_item,
-                TableName=self._table,
-                Item=item,
-                # DynamoDB may take days to remove an expired row
-                ConditionExpression="attribute_not_exists(pk) OR expires_at <= :now",
+        found = _from_item(
+            self._table.put_or_find(
+                item,
+                condition=f"{NEW} OR expires_at <= :now",  # DynamoDB may take days to remove an expired row
                 ExpressionAttributeValues={":now": n(now_ms // 1000)},
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ConditionFailed as lost:
-            if lost.found is None:
-                raise
-            found = _from_item(lost.found)
-            # a call whose answer was lost is repeated by botocore and then finds its own row
-            return mine if (found.ids, found.decided_at) == (mine.ids, mine.decided_at) else found
-        return mine
+        )
+        return mine if (found.ids, found.decided_at) == (mine.ids, mine.decided_at) else found
 
     def finish(self, workspace: str, operation: str, key: str) -> None:
-        """Note that the request under this key came to its end."""
+        """Record that the request under this key completed."""
         call(
-            self._dynamodb.update_item,
-            TableName=self._table,
+            self._table.client.update_item,
+            TableName=self._table.name,
             Key=_key(workspace, operation, key),
             UpdateExpression="SET done = :yes",
             ExpressionAttributeValues={":yes": {"BOOL": True}},
         )
 
     def forget(self, workspace: str, operation: str, key: str) -> None:
-        """Free a key whose request came to nothing."""
-        call(self._dynamodb.delete_item, TableName=self._table, Key=_key(workspace, operation, key))
+        """Free a key whose request had no effect."""
+        call(
+            self._table.client.delete_item,
+            TableName=self._table.name,
+            Key=_key(workspace, operation, key),
+        )
 
 
 def _key(workspace: str, operation: str, key: str) -> Item:

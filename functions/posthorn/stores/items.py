@@ -1,4 +1,4 @@
-"""Reading and writing DynamoDB's typed attributes, for rows whose shape we know."""
+"""Typed attributes of DynamoDB: write them, and read them from rows whose shape is known."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from posthorn.domain.errors import Malformed
 
 type Item = dict[str, Any]
-"""A row as DynamoDB speaks it: `{"name": {"S": "value"}}`."""
+"""A row in DynamoDB's own JSON: `{"name": {"S": "value"}}`."""
 
 
 def s(value: str) -> dict[str, str]:
@@ -43,7 +43,7 @@ def number(item: Mapping[str, Any], name: str) -> int:
 
 
 def binary(item: Mapping[str, Any], name: str) -> bytes:
-    """Return bytes, which a client hands over as such and a stream record as base64."""
+    """Return bytes, which a client returns as they are and a stream record holds in base64."""
     value = _value(item, name, "B")
     if isinstance(value, bytes):
         return value
@@ -95,4 +95,4 @@ def _value(item: Mapping[str, Any], name: str, kind: str) -> Any:
 
 
 def _malformed(name: str) -> Malformed:
-    return Malformed(f"{name} is missing or not what it should be")
+    return Malformed(f"{name} is missing or has the wrong type")

@@ -1,9 +1,9 @@
-"""Deliveries that wait for an attempt, in the order in which they are due: the index `due`."""
+"""Deliveries that wait for an attempt, in the order of their due times: the index `due`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from posthorn.aws.clients import call
 from posthorn.domain.errors import ConditionFailed
@@ -12,6 +12,7 @@ from posthorn.domain.models import Delivery, DeliveryKey, Status
 from posthorn.stores import delivery_rows as rows
 from posthorn.stores import items
 from posthorn.stores.items import n, s
+from posthorn.stores.table import Table
 from posthorn.stores.tables import DUE_INDEX, DUE_SHARD, NEXT_ATTEMPT_AT
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _NAMES: Final = {"#status": "status"}
 
 @dataclass(frozen=True, slots=True)
 class OverdueDelivery:
-    """A delivery as the index knows it; its row may have moved on."""
+    """A delivery as the index shows it; its row may have changed since."""
 
     key: DeliveryKey
     at: int  # Unix milliseconds
@@ -36,41 +37,30 @@ class OverdueDeliveries:
     shards: Final = range(EVENT_SHARDS)
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
 
     def page(
         self, shard: int, *, before_ms: int, after: OverdueDelivery | None, limit: int
     ) -> tuple[list[OverdueDelivery], OverdueDelivery | None]:
-        """Return what was due before a moment, the longest overdue first, and the one to go on after, if any."""
-        options: dict[str, Any] = {}
-        if after is not None:
-            options["ExclusiveStartKey"] = {
-                **rows.key_of(after.key),
-                DUE_SHARD: s(str(shard)),
-                NEXT_ATTEMPT_AT: n(after.at),
-            }
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
+        """Return deliveries due before a time, the longest overdue first, and the one after which the next page starts."""
+        page = self._table.query(
+            after=None if after is None else _key(shard, after),
+            limit=limit,
             IndexName=DUE_INDEX,
             KeyConditionExpression=f"{DUE_SHARD} = :shard AND {NEXT_ATTEMPT_AT} < :before",
             ExpressionAttributeValues={":shard": s(str(shard)), ":before": n(before_ms)},
-            Limit=limit,
-            **options,
         )
-        last = answer.get("LastEvaluatedKey")
-        return [_read(item) for item in answer["Items"]], None if last is None else _read(last)
+        return [_read(row) for row in page.rows], None if page.last is None else _read(page.last)
 
     def move(self, due: OverdueDelivery, *, now_ms: int) -> Delivery | None:
-        """Make a delivery due now; None when it is no longer as the index says, or a worker holds it.
+        """Make a delivery due now; None if its row has changed since the index was read, or a worker holds it.
 
-        `Malformed` when its row makes no sense to this version; it was moved all the same, out of the way.
+        `Malformed` if this version cannot read its row; it was moved all the same, so that it blocks no others.
         """
         try:
             answer = call(
-                self._dynamodb.update_item,
-                TableName=self._table,
+                self._table.client.update_item,
+                TableName=self._table.name,
                 Key=rows.key_of(due.key),
                 UpdateExpression=f"SET {NEXT_ATTEMPT_AT} = :now",
                 ConditionExpression=(
@@ -89,6 +79,10 @@ class OverdueDeliveries:
         except ConditionFailed:
             return None
         return rows.from_item(answer["Attributes"])
+
+
+def _key(shard: int, due: OverdueDelivery) -> Item:
+    return {**rows.key_of(due.key), DUE_SHARD: s(str(shard)), NEXT_ATTEMPT_AT: n(due.at)}
 
 
 def _read(item: Item) -> OverdueDelivery:

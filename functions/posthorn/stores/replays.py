@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.clients import call
-from posthorn.domain.errors import ConditionFailed, Malformed
+from posthorn.domain.errors import Malformed
 from posthorn.domain.models import Reason
 from posthorn.domain.replay_job import JobState, ReplayCounts, ReplayJob, ReplaySelection
 from posthorn.stores import items
 from posthorn.stores.items import n, s
+from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
 
 if TYPE_CHECKING:
@@ -23,69 +24,46 @@ PREFIX: Final = "replay#"
 
 
 class Replays:
-    """The bulk replays of every endpoint; they expire as the deliveries do that they were for."""
+    """The bulk replays of every endpoint; they expire like deliveries."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
-        self._dynamodb = dynamodb
-        self._table = table
+        self._table = Table(dynamodb, table)
         self._retention_days = retention_days
 
     def create(self, job: ReplayJob) -> bool:
-        """Write a new job; false when there is one with this id already."""
-        return self._put(job, "attribute_not_exists(pk)", {})
+        """Write a new job; false if there is one with this id already."""
+        return self._put(job, NEW)
 
     def get(self, endpoint_id: str, replay_id: str) -> ReplayJob | None:
-        answer = call(
-            self._dynamodb.get_item,
-            TableName=self._table,
-            Key=_key(endpoint_id, replay_id),
-            ConsistentRead=True,
-        )
-        return from_item(answer["Item"]) if "Item" in answer else None
+        row = self._table.get(_key(endpoint_id, replay_id))
+        return None if row is None else from_item(row)
 
     def page(self, endpoint_id: str, *, after: str | None, limit: int) -> tuple[list[ReplayJob], str | None]:
-        """Return jobs, the newest first, and the id to go on after, if there are more."""
-        options: dict[str, Any] = {}
-        if after is not None:
-            options["ExclusiveStartKey"] = _key(endpoint_id, after)
-        answer = call(
-            self._dynamodb.query,
-            TableName=self._table,
-            KeyConditionExpression="pk = :endpoint AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":endpoint": s(endpoint_id), ":prefix": s(PREFIX)},
-            ConsistentRead=True,
-            ScanIndexForward=False,
-            Limit=limit,
-            **options,
+        """Return jobs, the newest first, and the id after which the next page starts, if any."""
+        page = self._table.query_prefix(
+            endpoint_id, PREFIX, after=after, limit=limit, ConsistentRead=True, ScanIndexForward=False
         )
-        last = answer.get("LastEvaluatedKey")
-        after = items.text(last, SK).removeprefix(PREFIX) if last else None
-        return [from_item(item) for item in answer["Items"]], after
+        return [from_item(row) for row in page.rows], page.position(prefix=PREFIX)
 
     def replace(self, old: ReplayJob, new: ReplayJob) -> bool:
-        """Write a job anew; false when it has changed or gone since `old` was read."""
-        return self._put(new, "revision = :old", {":old": n(old.revision)})
+        """Replace a job; false if it was changed or removed since `old` was read."""
+        return self._put(new, "revision = :old", ExpressionAttributeValues={":old": n(old.revision)})
 
     def remove(self, job: ReplayJob) -> None:
-        """Forget a job of which nobody was told."""
-        call(self._dynamodb.delete_item, TableName=self._table, Key=_key(job.endpoint_id, job.id))
+        """Remove a job that no caller knows of yet."""
+        call(
+            self._table.client.delete_item,
+            TableName=self._table.name,
+            Key=_key(job.endpoint_id, job.id),
+        )
 
-    def _put(self, job: ReplayJob, condition: str, values: Item) -> bool:
-        options: dict[str, Any] = {"ExpressionAttributeValues": values} if values else {}
-        item = _to_item(job) | {TTL: n(expiry(job.created_at, self._retention_days))}
-        try:
-            call(
-                self._dynamodb.put_item,
-                TableName=self._table,
-                Item=item,
-                ConditionExpression=condition,
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **options,
-            )
-        except ConditionFailed as lost:
-            # a call whose answer was lost is repeated by botocore and then finds its own row
-            return lost.found is not None and from_item(lost.found) == job
-        return True
+    def _put(self, job: ReplayJob, condition: str, **options: Any) -> bool:
+        return self._table.put(
+            _to_item(job) | {TTL: n(expiry(job.created_at, self._retention_days))},
+            condition=condition,
+            is_ours=lambda found: from_item(found) == job,
+            **options,
+        )
 
 
 def _key(endpoint_id: str, replay_id: str) -> Item:
@@ -123,7 +101,7 @@ def _to_item(job: ReplayJob) -> Item:
 
 def from_item(item: Mapping[str, Any]) -> ReplayJob:
     if (version := items.number(item, "v")) > ROW_VERSION:
-        raise Malformed(f"version {version} of a replay's row is not known")
+        raise Malformed(f"the row of a replay has the unknown version {version}")
     reason = items.optional_text(item, "reason")
     try:
         return ReplayJob(
@@ -152,4 +130,4 @@ def from_item(item: Mapping[str, Any]) -> ReplayJob:
             revision=items.number(item, "revision"),
         )
     except ValueError as error:
-        raise Malformed("a replay's row holds a word that is not known") from error
+        raise Malformed("the row of a replay holds an unknown value") from error

@@ -17,7 +17,7 @@ UNDELIVERED_INDEX: Final = "undelivered"
 UNDELIVERED: Final = "undelivered"
 
 ROW_VERSION: Final = 1
-"""Written as `v` into every row, so that a later version knows what it reads."""
+"""Written as `v` into every row, so that a later version knows the format of the row."""
 
 DAY: Final = 86_400
 

@@ -195,6 +195,33 @@ def test_every_process_reads_the_cursors_of_every_other(aws: Aws) -> None:
     assert one.read(asking(other.write(REQUEST, POSITION))) == POSITION
 
 
+@pytest.mark.parametrize("last", [POSITION, None])
+def test_a_page_is_read_from_where_the_cursor_points(aws: Aws, last: str | None) -> None:
+    """The list gets the position and the limit of the request; the next cursor stands for the position it returns."""
+    cursors = aws.process()
+    asked: list[tuple[str | None, int]] = []
+
+    def read(*, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        asked.append((after, limit))
+        return ["one", "two"], last
+
+    page, cursor = cursors.page(asking(cursors.write(REQUEST, "before")), read)
+
+    assert (page, asked) == (["one", "two"], [("before", 10)])
+    assert (None if cursor is None else cursors.read(asking(cursor))) == last
+
+
+def test_no_page_is_read_for_a_bad_request(aws: Aws) -> None:
+    """A wrong limit or cursor costs no query."""
+
+    def read(*, after: str | None, limit: int) -> tuple[list[str], str | None]:
+        raise AssertionError((after, limit))
+
+    for query in ({"limit": "0"}, {"cursor": "x"}):
+        with pytest.raises(Problem):
+            aws.process().page(replace(REQUEST, query=query), read)
+
+
 def test_another_installation_has_another_key(aws: Aws) -> None:
     """The key is random and belongs to one installation; knowing the code does not help."""
     cursor = aws.process().write(REQUEST, POSITION)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn.api import bodies, idempotency, pagination, timestamps
+from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
@@ -35,12 +36,11 @@ class NewApiKey(bodies.Body):
 
 
 def list_api_keys(services: Services, request: Request) -> Answer:
-    limit, after = pagination.read_limit(request), services.cursors.read(request)
-    page, last = services.api_keys.page(request.workspace, after=after, limit=limit)
+    page, cursor = services.cursors.page(request, partial(services.api_keys.page, request.workspace))
     now = services.clock()
     content: dict[str, Any] = {"apiKeys": [_shown(key, now) for key in page]}
-    if last is not None:
-        content["nextCursor"] = services.cursors.write(request, last)
+    if cursor is not None:
+        content["nextCursor"] = cursor
     return Answer(content)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn.api import bodies, idempotency, pagination
+from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import Problem, not_found
 from posthorn.api.route import PAGED, Route
@@ -45,12 +46,13 @@ class ConfigurationSetChange(bodies.Body):
 
 
 def list_configuration_sets(services: Services, request: Request) -> Answer:
-    limit, after = pagination.read_limit(request), services.cursors.read(request)
-    page, last = services.configuration_sets.page(request.workspace, after=after, limit=limit)
+    page, cursor = services.cursors.page(
+        request, partial(services.configuration_sets.page, request.workspace)
+    )
     shown = [_shown(one) for one in page if one.state is SetState.READY]
     content: dict[str, Any] = {"configuration_sets": shown}
-    if last is not None:
-        content["next_cursor"] = services.cursors.write(request, last)
+    if cursor is not None:
+        content["next_cursor"] = cursor
     return Answer(content)
 
 

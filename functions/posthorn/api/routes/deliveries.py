@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.api import pagination
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, not_found
 from posthorn.api.route import PAGED, Route
@@ -36,11 +36,12 @@ EVENT_EXPIRED: Final = "The event has outlived its retention, so its request can
 def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Answer a page of the log; a filter may leave it short, or empty, though a cursor tells that there is more."""
     endpoint = resource.find(services, request)
-    limit, after = pagination.read_limit(request), services.cursors.read(request)
-    page, last = services.delivery_log.page(endpoint.id, _wanted(request), after=after, limit=limit)
+    page, cursor = services.cursors.page(
+        request, partial(services.delivery_log.page, endpoint.id, _wanted(request))
+    )
     content: dict[str, Any] = {"deliveries": [delivery_views.entry(resource, one) for one in page]}
-    if last is not None:
-        content["next_cursor"] = services.cursors.write(request, last)
+    if cursor is not None:
+        content["next_cursor"] = cursor
     return Answer(resource.write(content))
 
 

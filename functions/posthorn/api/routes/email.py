@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from posthorn import telemetry
 from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid
@@ -17,7 +18,6 @@ from posthorn.domain.email_types import OWN_TAGS
 from posthorn.domain.errors import RejectedMail, Unavailable
 from posthorn.domain.models import ConfigurationSet, SetState
 from posthorn.email.mail import Mail
-from posthorn.telemetry import outage as log_outage
 
 if TYPE_CHECKING:
     from posthorn.api.services import Services
@@ -86,7 +86,7 @@ def send_mail(services: Services, request: Request) -> Answer:
     try:
         idempotency.finish(services, request, decision)
     except Unavailable as outage:
-        log_outage(outage)  # the mail is on its way, and that is what the caller has to know
+        telemetry.call_failed(outage)  # the mail is on its way, and that is what the caller has to know
     return Answer({"message_id": message_id}, 202)
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn.api import idempotency, pagination
+from posthorn.api import idempotency
 from posthorn.api.bodies import pointer
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.delivery import operational_events
+from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.domain.ids import is_id
 from posthorn.domain.models import DisabledReason, Health
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 MAX_EVENTS: Final = 100
 LOOKUP_SECONDS: Final = 2.0
 """Time for the lookup at registration; a name that has no answer yet is checked again at every attempt."""
-
-_CHANGES_AT_ONCE: Final = 5
 
 type Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
 type EventNames = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
@@ -96,9 +96,7 @@ def undelivered(services: Services, endpoint: Endpoint, *, enable: bool) -> Coun
 
 def page(services: Services, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
     """Return the endpoints that a list request asks for, and the cursor of the next page."""
-    limit, after = pagination.read_limit(request), services.cursors.read(request)
-    found, last = services.endpoints.page(channel, after=after, limit=limit)
-    return found, None if last is None else services.cursors.write(request, last)
+    return services.cursors.page(request, partial(services.endpoints.page, channel))
 
 
 def find(services: Services, channel: str, endpoint_id: str, *, prefix: str, what: str) -> Endpoint:
@@ -142,15 +140,17 @@ def update(
     change: Callable[[Endpoint], Endpoint],
 ) -> Endpoint:
     """Change an endpoint, over whatever others change in the meantime."""
-    for _ in range(_CHANGES_AT_ONCE):
+
+    def attempt() -> Endpoint | None:
         old = find(services, channel, endpoint_id, prefix=prefix, what=what)
         new = change(old)
         if new == old:
             return old
         new = replace(new, revision=old.revision + 1)
-        if _write(services, old, new):
-            return new
-    raise Problem(409, "concurrent_changes", f"Others are changing this {what} right now; try again.")
+        return new if _write(services, old, new) else None
+
+    detail = f"Others are changing this {what} right now; try again."
+    return compare_and_set(attempt, contended=Problem(409, "concurrent_changes", detail))
 
 
 def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:

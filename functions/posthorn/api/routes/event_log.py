@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.api import pagination, timestamps
+from posthorn.api import timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import not_found
 from posthorn.api.route import PAGED, Route
@@ -66,25 +67,11 @@ class _Recipients:
 
 def list_events(services: Services, request: Request) -> Answer:
     """Answer a page of events; it may be short, or empty, though a cursor tells that there is more."""
-    limit, after = pagination.read_limit(request), services.cursors.read(request)
-    window = _window(request)
-    reading = threads().submit(services.deleted_endpoints.of_channel, request.workspace)
-    endpoints = threads().submit(services.endpoints.of_channel, request.workspace)
-    page, last = services.event_log.page(request.workspace, window, after=after, limit=limit)
-    recipients = _Recipients(endpoints.result(), reading.result())
-    shown: list[EventSummary] = []
-    keys: list[DeliveryKey] = []
-    for event in page:
-        wanted = [DeliveryKey(one.id, event.id) for one in recipients.of(event)]
-        if shown and len(keys) + len(wanted) > LOOKUPS:
-            last = shown[-1].id
-            break
-        shown.append(event)
-        keys += wanted
-    found = services.deliveries.get_every(keys)
-    content: dict[str, Any] = {"events": [_summary(event, recipients, found) for event in shown]}
-    if last is not None:
-        content["nextCursor"] = services.cursors.write(request, last)
+    read = partial(_page, services, request.workspace, _window(request))
+    summaries, cursor = services.cursors.page(request, read)
+    content: dict[str, Any] = {"events": summaries}
+    if cursor is not None:
+        content["nextCursor"] = cursor
     return Answer(content)
 
 
@@ -150,6 +137,27 @@ def _find(services: Services, request: Request) -> tuple[Event, _Recipients]:
     reading = threads().submit(services.deleted_endpoints.of_channel, request.workspace)
     endpoints = services.endpoints.of_channel(request.workspace)
     return event, _Recipients(endpoints, reading.result())
+
+
+def _page(
+    services: Services, workspace: str, window: Window, *, after: str | None, limit: int
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Return a page of summaries; it ends early where it would need more lookups than `LOOKUPS`."""
+    reading = threads().submit(services.deleted_endpoints.of_channel, workspace)
+    endpoints = threads().submit(services.endpoints.of_channel, workspace)
+    page, last = services.event_log.page(workspace, window, after=after, limit=limit)
+    recipients = _Recipients(endpoints.result(), reading.result())
+    shown: list[EventSummary] = []
+    keys: list[DeliveryKey] = []
+    for event in page:
+        wanted = [DeliveryKey(one.id, event.id) for one in recipients.of(event)]
+        if shown and len(keys) + len(wanted) > LOOKUPS:
+            last = shown[-1].id
+            break
+        shown.append(event)
+        keys += wanted
+    found = services.deliveries.get_every(keys)
+    return [_summary(event, recipients, found) for event in shown], last
 
 
 def _window(request: Request) -> Window:

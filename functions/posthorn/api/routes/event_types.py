@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn.api import bodies, idempotency, pagination
+from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
@@ -23,6 +24,7 @@ from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
     from posthorn.api.services import Services
+    from posthorn.stores.event_types import EventTypes
     from posthorn.stores.idempotency import Decision
 
 MAX_JSON: Final = 32 * 1024
@@ -45,7 +47,18 @@ class NewEventType(bodies.Body):
 
 
 def list_event_types(services: Services, request: Request) -> Answer:
-    limit, after = pagination.read_limit(request), services.cursors.read(request) or _BUILT_IN
+    page, cursor = services.cursors.page(request, partial(_page, services.event_types.own, request.workspace))
+    content: dict[str, Any] = {"eventTypes": [_shown(one) for one in page]}
+    if cursor is not None:
+        content["nextCursor"] = cursor
+    return Answer(content)
+
+
+def _page(
+    own: EventTypes, workspace: str, *, after: str | None, limit: int
+) -> tuple[list[EventType], str | None]:
+    """Return built-in types, then a workspace's own, and the position after which the next page starts, if any."""
+    after = after or _BUILT_IN
     shown: list[EventType] = []
     if after.startswith(_BUILT_IN):
         ours, last = list(built_in().values()), after.removeprefix(_BUILT_IN)
@@ -53,15 +66,12 @@ def list_event_types(services: Services, request: Request) -> Answer:
         shown = ours[start : start + limit]
         after = _OWN if start + len(shown) == len(ours) else _BUILT_IN + shown[-1].name
     if after.startswith(_OWN) and len(shown) < limit:
-        own, last_own = services.event_types.own.page(
-            request.workspace, after=after.removeprefix(_OWN) or None, limit=limit - len(shown)
+        found, last_own = own.page(
+            workspace, after=after.removeprefix(_OWN) or None, limit=limit - len(shown)
         )
-        shown += own
-        after = "" if last_own is None else _OWN + last_own
-    content: dict[str, Any] = {"eventTypes": [_shown(one) for one in shown]}
-    if after:
-        content["nextCursor"] = services.cursors.write(request, after)
-    return Answer(content)
+        shown += found
+        after = None if last_own is None else _OWN + last_own
+    return shown, after
 
 
 def create_event_type(services: Services, request: Request) -> Answer:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
-from posthorn.api import bodies, idempotency, pagination, timestamps
+from posthorn import telemetry
+from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
@@ -15,19 +17,17 @@ from posthorn.api.routes import deliveries, delivery_views, replay_views
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS, EndpointResource
 from posthorn.api.timestamps import Timestamp
 from posthorn.delivery.bulk_replay import wake
+from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, is_id, lower_bound
 from posthorn.domain.models import Status
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
-from posthorn.telemetry import outage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from posthorn.api.services import Services
     from posthorn.domain.models import Delivery, Endpoint
-
-_CHANGES_AT_ONCE: Final = 5
 
 type WantedStatus = Annotated[ReplaySelection, Field(strict=False)]
 
@@ -98,13 +98,12 @@ def create_replay(resource: EndpointResource, services: Services, request: Reque
 
 def list_replays(resource: EndpointResource, services: Services, request: Request) -> Answer:
     endpoint = resource.find(services, request)
-    limit, after = pagination.read_limit(request), services.cursors.read(request)
-    jobs, last = services.replays.page(endpoint.id, after=after, limit=limit)
+    jobs, cursor = services.cursors.page(request, partial(services.replays.page, endpoint.id))
     for job in jobs:
         _keep_alive(services, job)
     content: dict[str, Any] = {"replays": [replay_views.replay(resource, job) for job in jobs]}
-    if last is not None:
-        content |= resource.write({"next_cursor": services.cursors.write(request, last)})
+    if cursor is not None:
+        content |= resource.write({"next_cursor": cursor})
     return Answer(content)
 
 
@@ -117,19 +116,22 @@ def retrieve_replay(resource: EndpointResource, services: Services, request: Req
 def cancel_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
     """Cancel a job, unless it is cancelled already; what it has begun stays begun, and is still counted."""
     endpoint = resource.find(services, request)
-    for _ in range(_CHANGES_AT_ONCE):
+
+    def attempt() -> ReplayJob | None:
         job = _find(services, endpoint, request.path["replayId"])
         if job.state is JobState.CANCELLED:
-            return Answer({"replay": replay_views.replay(resource, job)})
+            return job
         if not job.state.is_live:
             raise Problem(409, "replay_finished", "This replay is over; there is nothing left to cancel.")
         now = services.clock()
         cancelled = replace(
             job, state=JobState.CANCELLED, updated_at=now, finished_at=now, revision=job.revision + 1
         )
-        if services.replays.replace(job, cancelled):
-            return Answer({"replay": replay_views.replay(resource, cancelled)})
-    raise Problem(409, "concurrent_changes", "This replay is changing too fast right now; try again.")
+        return cancelled if services.replays.replace(job, cancelled) else None
+
+    detail = "This replay is changing too fast right now; try again."
+    job = compare_and_set(attempt, contended=Problem(409, "concurrent_changes", detail))
+    return Answer({"replay": replay_views.replay(resource, job)})
 
 
 def _routes(resource: EndpointResource) -> Iterator[Route]:
@@ -237,4 +239,4 @@ def _keep_alive(services: Services, job: ReplayJob) -> None:
     try:
         wake(services.replays, services.replay_queue, job, now_ms=services.clock())
     except Unavailable as error:
-        outage(error)  # it can be looked at all the same
+        telemetry.call_failed(error)  # it can be looked at all the same

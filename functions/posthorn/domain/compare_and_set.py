@@ -1,0 +1,22 @@
+"""Read, change, write if nobody else has written meanwhile, and start over if somebody has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TRIES: Final = 5
+
+
+def compare_and_set[T](attempt: Callable[[], T | None], *, contended: Exception) -> T:
+    """Return the result of the first attempt that has one; raise `contended` if five lose to concurrent writes.
+
+    An attempt reads the row, changes it and writes it on the condition that it is as it was read. It returns None if
+    that condition fails.
+    """
+    for _ in range(TRIES):
+        if (result := attempt()) is not None:
+            return result
+    raise contended
