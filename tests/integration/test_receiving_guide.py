@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import new_id
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, headers_of
@@ -89,7 +90,7 @@ def _delivery() -> tuple[bytes, dict[str, str]]:
         data='{"name":"Zoë 田中 😀","n":1.5}',
         created_at="2023-04-16T15:45:00Z",
     )
-    body = body_of(Wire.SMASHSEND, event)
+    body = body_of(PayloadFormat.EVENT_JSON, event)
     envelope = Envelope(
         event=event,
         body=body,
@@ -99,7 +100,7 @@ def _delivery() -> tuple[bytes, dict[str, str]]:
         generation=1,
         attempt=1,
     )
-    return body, dict(headers_of(Wire.SMASHSEND, envelope, Brand()))
+    return body, dict(headers_of(EndpointKind.WEBHOOK, PayloadFormat.EVENT_JSON, envelope, Brand()))
 
 
 def _post(port: int, body: bytes, headers: dict[str, str]) -> int:
