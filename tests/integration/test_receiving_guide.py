@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import socket
@@ -20,7 +21,7 @@ from posthorn.domain.ids import new_id
 from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.envelope import Envelope
-from posthorn.wire.formats import body_of, headers_of
+from posthorn.wire.formats import body_of, content_type_of, formats_of, headers_of
 from tests.receivers.node import HERE, node_path
 
 if TYPE_CHECKING:
@@ -77,6 +78,24 @@ def test_a_receiver_of_the_guide_takes_what_is_signed_and_each_event_once(receiv
     assert _post(port, body.replace(b"CREATED", b"DELETED"), headers) == 401
     assert _post(port, body, {**headers, "webhook-timestamp": "1"}) == 401
     assert printed.read_text("utf-8").split() == ["CONTACT_CREATED"]
+
+
+def test_the_guide_shows_each_format_as_it_is_sent() -> None:
+    """The JSON texts of the guide are the bodies of one event, in the formats of a webhook."""
+    event = Event(
+        id="evt_01GY5BVC30BPC335BN0KCGXRQ8",
+        channel="wksp_01GY5BVC309NNKZNNKZNNKZNNK",
+        workspace="wksp_01GY5BVC309NNKZNNKZNNKZNNK",
+        type="CONTACT_CREATED",
+        data='{"contact":{"id":"cont_123456789"}}',
+        created_at="2023-04-16T15:45:00Z",
+    )
+    shown = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)]
+    sent = [json.loads(body_of(one, event)) for one in formats_of(EndpointKind.WEBHOOK)]
+    assert [list(one.items()) for one in shown] == [list(one.items()) for one in sent]
+    for one in PayloadFormat:
+        assert f"| `{one}` |" in GUIDE
+        assert f"| `{content_type_of(one)}` |" in GUIDE
 
 
 def _delivery() -> tuple[bytes, dict[str, str]]:
