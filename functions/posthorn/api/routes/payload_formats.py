@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _reader(kind: EndpointKind) -> Callable[[Any], PayloadFormat]:
-    """Return the validator of one kind, which knows no more formats than the kind can have."""
+    """Return the validator of one kind, which accepts only the formats that the kind can have."""
     known = {str(one): one for one in formats_of(kind)}
 
     def read(value: Any) -> PayloadFormat:
@@ -27,7 +27,8 @@ def _reader(kind: EndpointKind) -> Callable[[Any], PayloadFormat]:
 
 
 def _schema(kind: EndpointKind) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "enum": list(formats_of(kind))})
+    described = "The format of the body. It also decides `Content-Type`, and no other header."
+    return WithJsonSchema({"type": "string", "enum": list(formats_of(kind)), "description": described})
 
 
 _WEBHOOK: Final = EndpointKind.WEBHOOK
