@@ -127,15 +127,17 @@ def _operation(path: str, method: str, operation: Schema) -> str:
 
 
 def _webhook(name: str, operation: Schema) -> str:
-    (media,) = operation["requestBody"]["content"].values()
-    example = media.get("example")
-    shown = (
-        "" if example is None else f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
+    content = operation["requestBody"]["content"]
+    shown = "".join(
+        f"<details><summary><code>{escape(name)}</code>, as <code>{escape(media_type)}</code></summary>"
+        f"<pre>{escape(json.dumps(example['value'], indent=2, ensure_ascii=False))}</pre></details>"
+        for media_type, media in content.items()
+        for name, example in media["examples"].items()
     )
     headers = ", ".join(f"<code>{escape(one['name'])}</code>" for one in operation["parameters"])
     return (
         f'<section id="{operation["operationId"]}"><h3>{escape(name)}</h3><p>{escape(operation["summary"])}</p>'
-        f"<p>Headers: {headers}</p><p>Body: {_type(media['schema'])}</p>{shown}</section>"
+        f"<p>Headers: {headers}</p><p>Body: {_content(operation['requestBody'])}</p>{shown}</section>"
     )
 
 

@@ -8,7 +8,9 @@ from posthorn.api.routes.endpoint_kinds import DESTINATIONS as EVENT_DESTINATION
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS
 from posthorn.api.routes.match_explanations import MatchReason
 from posthorn.domain.api_key import KeyState, Scope
+from posthorn.domain.endpoint_kind import EndpointKind
 from posthorn.domain.models import DisabledReason, Health, Suppression
+from posthorn.wire.formats import formats_of
 
 _WEBHOOK: Final = {
     "id": TEXT,
@@ -18,6 +20,7 @@ _WEBHOOK: Final = {
     "enabled": {"type": "boolean"},
     "description": {"type": ["string", "null"]},
     "retry_rate_limited": {"type": "boolean"},
+    "format": {"type": "string", "enum": list(formats_of(EndpointKind.WEBHOOK))},
 }
 _DISABLED: Final = {
     "disabledReason": {"type": "string", "enum": list(DisabledReason)},
@@ -44,6 +47,7 @@ _DESTINATION: Final = {
     "destination_type": {"const": "WEBHOOK"},
     "webhook_url": TEXT,
     "matching_event_types": {"type": "array", "items": TEXT},
+    "format": {"type": "string", "enum": list(formats_of(EndpointKind.EVENT_DESTINATION))},
     "enabled": {"type": "boolean"},
     "created_at": TIME,
 }
@@ -137,6 +141,18 @@ ANSWERS: Final[dict[str, Any]] = {
         "required": ["eventType", "mail"],
     },
     "Payload": object_of({"event": TEXT, "created_at": TIME, "data": {"type": "object"}}),
+    "StandardPayload": object_of({"type": TEXT, "timestamp": TIME, "data": {"type": "object"}}),
+    "CloudEvent": object_of(
+        {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "description": "The same as `webhook-id`."},
+            "source": {"type": "string", "format": "uri-reference"},
+            "type": TEXT,
+            "time": TIME,
+            "datacontenttype": {"const": "application/json"},
+            "data": {"type": "object"},
+        }
+    ),
     "Problem": object_of(
         {
             "type": TEXT,

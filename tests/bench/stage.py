@@ -20,8 +20,9 @@ import certifi
 
 from posthorn import wiring
 from posthorn.aws import clients
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import EVENT, new_id
-from posthorn.domain.models import Delivery, DeliveryKey, Endpoint, Event, SealedSecret, Status, Wire
+from posthorn.domain.models import Delivery, DeliveryKey, Endpoint, Event, SealedSecret, Status
 from posthorn.settings import api_settings, delivery_settings
 from posthorn.stores import deliveries, endpoint_rows, events
 from posthorn.transport.addresses import Policy
@@ -122,7 +123,8 @@ class Stage:
             id=f"wh_{number:026d}",
             channel=channel,
             workspace=WORKSPACE,
-            wire=Wire.SMASHSEND,
+            kind=EndpointKind.WEBHOOK,
+            format=PayloadFormat.EVENT_JSON,
             url=f"https://{host}:{self.https}{path}",
             events=(f"BENCH_{number}", "BENCH_ALL"),
             secret=SealedSecret(b"sealed:wht_0123456789abcdefghijklmnopqrstuvwxyz", version=1),

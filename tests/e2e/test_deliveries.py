@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import Counter
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
+from cloudevents.core.formats.json import JSONFormat
 
 from posthorn_cli.access import create_workspace_key
 from tests.e2e.conftest import SCALED
@@ -74,6 +77,40 @@ def test_the_published_receiver_accepts_a_real_delivery(
         tampered = delivery.body.replace(b"CONTACT_CREATED", b"CONTACT_DELETED")
         assert post(f"{receiver.url}/webhooks/zootools", delivery.body, delivery.headers) == 200
         assert post(f"{receiver.url}/webhooks/zootools", tampered, delivery.headers) == 401
+
+
+def test_every_format_is_read_by_its_published_libraries(
+    lone_customer: Customer, receiving: Receiving
+) -> None:
+    """One event in three formats: signed alike, and the CloudEvent is one to the libraries of npm and PyPI."""
+    formats = {"event_json": "event", "standard_json": "type", "cloudevents_json": "type"}
+    with node_receiver("cloudevents.js", env={}) as cloud, ExitStack() as open_ones:
+        lone_customer.register(cloud.url, format="cloudevents_json")
+        receivers = {name: open_ones.enter_context(receiving(always(200))) for name in formats}
+        webhooks = {
+            name: lone_customer.register(receiver.url, format=name) for name, receiver in receivers.items()
+        }
+        status, body = lone_customer.call(
+            "POST", "/v1/events", b'{"event":"CONTACT_CREATED","data":' + ODD.encode() + b"}"
+        )
+        assert status == 202, body
+        event_id = body["event"]["id"]
+        deliveries = lone_customer.settled(event_id, deliveries=4)
+        report = cloud.report()
+
+    assert [one["attempts"][-1]["status"] for one in deliveries] == [200] * 4
+    assert report["event"]["id"] == event_id
+    sent = {name: receiver.recorded[0] for name, receiver in receivers.items()}
+    for name, key in formats.items():
+        payload = json.loads(sent[name].body)
+        assert payload[key] == report["event"]["type"] == "CONTACT_CREATED"
+        assert payload["data"] == report["event"]["data"]
+        _, logged = lone_customer.call("GET", f"/v1/webhooks/{webhooks[name]['id']}/deliveries/{event_id}")
+        assert logged["delivery"]["requestBody"].encode() == sent[name].body
+        (attempt,) = logged["delivery"]["attempts"]
+        assert attempt["request"]["headers"]["Content-Type"] == sent[name].headers["content-type"]
+    message = HTTPMessage(sent["cloudevents_json"].headers, sent["cloudevents_json"].body)
+    assert from_structured_event(message, JSONFormat()).get_id() == event_id
 
 
 def test_a_delivery_is_retried_on_schedule_and_verified_each_time(

@@ -269,7 +269,8 @@ def test_one_unreadable_endpoint_does_not_silence_the_others(posthorn: Installat
     clients.client("dynamodb").update_item(
         TableName=posthorn.tables["ConfigTable"],
         Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{broken['id']}"}},
-        UpdateExpression="SET wire = :later",
+        UpdateExpression="SET #format = :later",
+        ExpressionAttributeNames={"#format": "format"},
         ExpressionAttributeValues={":later": {"S": "carrier-pigeon"}},
     )
     posthorn.publish()

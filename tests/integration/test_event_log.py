@@ -240,7 +240,8 @@ def test_a_webhook_that_cannot_be_read_can_be_deleted(posthorn: Installation) ->
     clients.client("dynamodb").update_item(
         TableName=posthorn.tables["ConfigTable"],
         Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{webhook['id']}"}},
-        UpdateExpression="SET wire = :new",
+        UpdateExpression="SET #format = :new",
+        ExpressionAttributeNames={"#format": "format"},
         ExpressionAttributeValues={":new": {"S": "smoke-signals"}},
     )
 

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import parse, stringify
@@ -69,7 +70,7 @@ def delivery(
         data=stringify(parse(data.encode())),
         created_at="2023-04-16T15:45:00Z",
     )
-    body = body_of(Wire.SMASHSEND, event)
+    body = body_of(PayloadFormat.EVENT_JSON, event)
     envelope = Envelope(
         event=event,
         body=body,
@@ -79,7 +80,7 @@ def delivery(
         generation=1,
         attempt=1,
     )
-    return Delivery(dict(headers_of(Wire.SMASHSEND, envelope, Brand())), body)
+    return Delivery(dict(headers_of(EndpointKind.WEBHOOK, PayloadFormat.EVENT_JSON, envelope, Brand())), body)
 
 
 class Line:

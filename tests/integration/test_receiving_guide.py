@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import re
 import socket
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import new_id
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.envelope import Envelope
-from posthorn.wire.formats import body_of, headers_of
+from posthorn.wire.formats import body_of, content_type_of, formats_of, headers_of
 from tests.receivers.node import HERE, node_path
 
 if TYPE_CHECKING:
@@ -78,6 +80,24 @@ def test_a_receiver_of_the_guide_takes_what_is_signed_and_each_event_once(receiv
     assert printed.read_text("utf-8").split() == ["CONTACT_CREATED"]
 
 
+def test_the_guide_shows_each_format_as_it_is_sent() -> None:
+    """The JSON texts of the guide are the bodies of one event, in the formats of a webhook."""
+    event = Event(
+        id="evt_01GY5BVC30BPC335BN0KCGXRQ8",
+        channel="wksp_01GY5BVC309NNKZNNKZNNKZNNK",
+        workspace="wksp_01GY5BVC309NNKZNNKZNNKZNNK",
+        type="CONTACT_CREATED",
+        data='{"contact":{"id":"cont_123456789"}}',
+        created_at="2023-04-16T15:45:00Z",
+    )
+    shown = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", GUIDE, re.DOTALL)]
+    sent = [json.loads(body_of(one, event)) for one in formats_of(EndpointKind.WEBHOOK)]
+    assert [list(one.items()) for one in shown] == [list(one.items()) for one in sent]
+    for one in PayloadFormat:
+        assert f"| `{one}` |" in GUIDE
+        assert f"| `{content_type_of(one)}` |" in GUIDE
+
+
 def _delivery() -> tuple[bytes, dict[str, str]]:
     now = time.time_ns() // 1_000_000
     workspace = new_id("wksp", now_ms=now, entropy=bytes(10))
@@ -89,7 +109,7 @@ def _delivery() -> tuple[bytes, dict[str, str]]:
         data='{"name":"Zoë 田中 😀","n":1.5}',
         created_at="2023-04-16T15:45:00Z",
     )
-    body = body_of(Wire.SMASHSEND, event)
+    body = body_of(PayloadFormat.EVENT_JSON, event)
     envelope = Envelope(
         event=event,
         body=body,
@@ -99,7 +119,7 @@ def _delivery() -> tuple[bytes, dict[str, str]]:
         generation=1,
         attempt=1,
     )
-    return body, dict(headers_of(Wire.SMASHSEND, envelope, Brand()))
+    return body, dict(headers_of(EndpointKind.WEBHOOK, PayloadFormat.EVENT_JSON, envelope, Brand()))
 
 
 def _post(port: int, body: bytes, headers: dict[str, str]) -> int:

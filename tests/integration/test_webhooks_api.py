@@ -75,6 +75,8 @@ def test_the_token_is_stored_encrypted(posthorn: Installation) -> None:
         ({"token": "another-token-of-mine"}, {"events": ["CONTACT_CREATED"]}),
         ({"description": "billing"}, {"retry_rate_limited": False}),
         ({"retry_rate_limited": True}, {"description": None}),
+        ({"format": "standard_json"}, {"enabled": True}),
+        ({"description": "billing"}, {"format": "event_json"}),
         ({}, {"enabled": True}),
     ],
 )

@@ -142,8 +142,8 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
         workspaces = {event.workspace, endpoint.workspace, world.workspace_of(sent.received.host)}
         if len(workspaces) != 1:
             yield f"sent across workspaces: {sent.key}"
-        which = (event.id, endpoint.wire)
-        if bodies.setdefault(which, body_of(endpoint.wire, event)) != sent.received.body:
+        which = (event.id, endpoint.format)
+        if bodies.setdefault(which, body_of(endpoint.format, event)) != sent.received.body:
             yield f"another body than was accepted: {sent.key}"
         if not 1 <= sent.attempt <= ATTEMPTS:
             yield f"attempt {sent.attempt} was sent: {sent.key}"

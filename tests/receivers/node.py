@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 HERE: Final = Path(__file__).parent
-PACKAGES: Final = ("express", "standardwebhooks", "svix")
+PACKAGES: Final = ("cloudevents", "express", "standardwebhooks", "svix")
 PATIENCE: Final = 30.0
 """Seconds to wait for something that a receiver is about to do, even on a busy machine."""
 

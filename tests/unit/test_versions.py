@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from posthorn.aws.queues import DeliveryMessage, read_message
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import (
     Attempt,
@@ -21,7 +22,6 @@ from posthorn.domain.models import (
     SealedSecret,
     Status,
     Timings,
-    Wire,
 )
 from posthorn.stores import delivery_rows, endpoint_rows, events
 
@@ -49,7 +49,8 @@ def test_an_endpoint() -> None:
         id=KEY.endpoint_id,
         channel=WORKSPACE,
         workspace=WORKSPACE,
-        wire=Wire.SMASHSEND,
+        kind=EndpointKind.WEBHOOK,
+        format=PayloadFormat.EVENT_JSON,
         url="https://hooks.example.com/hook",
         events=("CONTACT_CREATED", "campaign.*"),
         secret=SealedSecret(b"sealed", 1),

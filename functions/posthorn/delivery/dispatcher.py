@@ -118,8 +118,8 @@ class Dispatcher:
         for sequence, event in batch.events.items():
             try:
                 wanted = subscribers[event.channel].result().of(event)
-                for wire in {endpoint.wire for endpoint in wanted}:
-                    formats.check(wire, event)
+                for kind in {endpoint.kind for endpoint in wanted}:
+                    formats.check(kind, event)
             except Unavailable:
                 batch.failed.add(sequence)
                 continue

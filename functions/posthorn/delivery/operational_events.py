@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from posthorn.domain.clock import rfc3339
+from posthorn.domain.endpoint_kind import EndpointKind
 from posthorn.domain.ids import EVENT, new_id
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.models import Event
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ def failing(endpoint: Endpoint, *, since_ms: int, until_ms: int, now_ms: int) ->
 
 
 def _described(endpoint: Endpoint) -> dict[str, Any]:
-    is_webhook = endpoint.wire is Wire.SMASHSEND
-    described = {"id": endpoint.id, "kind": "webhook" if is_webhook else "event_destination"}
+    is_webhook = endpoint.kind is EndpointKind.WEBHOOK
+    described = {"id": endpoint.id, "kind": str(endpoint.kind)}
     if is_webhook and endpoint.description is not None:
         described["description"] = endpoint.description
     if not is_webhook and endpoint.name is not None:

@@ -7,19 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from posthorn.aws.clients import at_once
+from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.errors import RefusedTarget, Unavailable
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Timings
 from posthorn.domain.retry_policy import Transition, after_attempt
 from posthorn.transport.addresses import Policy, Target, parse_target
 from posthorn.transport.http import Post
 from posthorn.wire.envelope import Envelope
-from posthorn.wire.formats import body_of, headers_of
+from posthorn.wire.formats import body_of, default_of, headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from posthorn.aws.secrets import Unsealer
-    from posthorn.domain.models import Endpoint, Event, Wire
+    from posthorn.domain.models import Endpoint, Event
     from posthorn.settings import DeliverySettings
 
 type Secrets = Mapping[str, tuple[bytes, ...]]
@@ -138,17 +139,19 @@ class Sender:
         secrets: Secrets,
         refused: list[tuple[PlannedAttempt, RefusedTarget]],
     ) -> Iterator[tuple[_AttemptUnderway, Post]]:
-        last: tuple[tuple[str, Wire], bytes] | None = None
+        event_id, bodies = "", dict[PayloadFormat, bytes]()
         for planned in attempts:
             try:
                 target = parse_target(planned.endpoint.url, self._policy)
             except RefusedTarget as refusal:
                 refused.append((planned, refusal))
                 continue
-            which = (planned.event.id, planned.endpoint.wire)
-            if last is None or last[0] != which:  # one body for all endpoints of an event
-                last = (which, body_of(planned.endpoint.wire, planned.event))
-            body, now = last[1], self._clock()
+            if planned.event.id != event_id:
+                event_id, bodies = planned.event.id, {}
+            kind, payload_format = planned.endpoint.kind, planned.endpoint.format
+            if payload_format not in bodies:  # one body for all endpoints that share an event and a format
+                bodies[payload_format] = body_of(payload_format, planned.event)
+            body, now = bodies[payload_format], self._clock()
             signed_by = planned.endpoint.signing_versions(now)
             envelope = Envelope(
                 event=planned.event,
@@ -161,17 +164,20 @@ class Sender:
                 generation=planned.generation,
                 attempt=planned.attempt,
             )
-            headers = headers_of(planned.endpoint.wire, envelope, self._settings.brand)
+            headers = headers_of(kind, payload_format, envelope, self._settings.brand)
             yield _AttemptUnderway(planned, target, now, signed_by), Post(target, headers, body)
 
     def _result(self, start: _AttemptUnderway, outcome: Outcome) -> AttemptResult:
         now, planned = self._clock(), start.planned
+        payload_format = planned.endpoint.format
         attempt = Attempt(
             number=planned.attempt,
             started_at=start.at,
             outcome=outcome,
             generation=planned.generation,
             signed_by=start.signed_by,
+            # left out of nearly every row: the default never changes
+            format=None if payload_format is default_of(planned.endpoint.kind) else payload_format,
         )
         transition = after_attempt(
             outcome,

@@ -4,15 +4,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+
 FIRST_GENERATION: Final = 1
 """The generation of a delivery until it is replayed; every replay starts a new one."""
-
-
-class Wire(StrEnum):
-    """How a delivery looks to its receiver."""
-
-    SMASHSEND = "smashsend"
-    SPLASHIFY = "splashify"
 
 
 class Status(StrEnum):
@@ -100,7 +95,8 @@ class Endpoint:
     id: str
     channel: str
     workspace: str
-    wire: Wire
+    kind: EndpointKind
+    format: PayloadFormat
     url: str = field(repr=False)  # a URL can be a credential
     events: tuple[str, ...]
     secret: SealedSecret = field(repr=False)
@@ -196,6 +192,7 @@ class Attempt:
     outcome: Outcome
     generation: int = FIRST_GENERATION
     signed_by: tuple[int, ...] = ()  # versions of the secrets that signed, the newest first
+    format: PayloadFormat | None = None  # None: the default of its endpoint's kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Final
 
+from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import FIRST_GENERATION, Attempt, Failure, Outcome, Timings
 
@@ -33,7 +34,7 @@ def to_text(attempt: Attempt) -> str:
 def from_text(text: str) -> Attempt:
     try:
         found = json.loads(text)
-        failure = found.get("failure")
+        failure, payload_format = found.get("failure"), found.get("format")
         return Attempt(
             number=found["number"],
             started_at=found["at"],
@@ -48,6 +49,7 @@ def from_text(text: str) -> Attempt:
             ),
             generation=found.get("generation", FIRST_GENERATION),
             signed_by=tuple(found.get("keys", ())),
+            format=PayloadFormat(payload_format) if payload_format else None,
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Malformed("an attempt in the row of a delivery cannot be read") from error
@@ -67,6 +69,7 @@ def _encode(attempt: Attempt, headers: tuple[tuple[str, str], ...], snippet: str
         "snippet": snippet,
         "generation": None if attempt.generation == FIRST_GENERATION else attempt.generation,
         "keys": attempt.signed_by,
+        "format": attempt.format,
     }
     kept = {name: value for name, value in fields.items() if value not in (None, "", ())}
     return _ENCODER.encode(kept)

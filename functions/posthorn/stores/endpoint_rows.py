@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Malformed
-from posthorn.domain.models import DisabledReason, Endpoint, Health, PreviousSecret, SealedSecret, Wire
+from posthorn.domain.models import DisabledReason, Endpoint, Health, PreviousSecret, SealedSecret
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK
@@ -27,7 +28,8 @@ def to_item(endpoint: Endpoint) -> Item:
         **key_of(endpoint.channel, endpoint.id),
         "v": n(ROW_VERSION),
         "workspace": s(endpoint.workspace),
-        "wire": s(endpoint.wire),
+        "kind": s(endpoint.kind),
+        "format": s(endpoint.format),
         "url": s(endpoint.url),
         "events": items.texts(endpoint.events),
         "secret": {"B": endpoint.secret.ciphertext},
@@ -69,7 +71,8 @@ def from_item(item: Mapping[str, Any]) -> Endpoint:
             id=items.text(item, SK).removeprefix(PREFIX),
             channel=items.text(item, PK),
             workspace=items.text(item, "workspace"),
-            wire=Wire(items.text(item, "wire")),
+            kind=EndpointKind(items.text(item, "kind")),
+            format=PayloadFormat(items.text(item, "format")),
             url=items.text(item, "url"),
             events=items.text_list(item, "events"),
             secret=SealedSecret(items.binary(item, "secret"), items.number(item, "secret_version")),

@@ -14,20 +14,22 @@ from hypothesis import strategies as st
 
 from posthorn.api.routes.sent_requests import (
     NEVER_LEFT,
+    OTHER_FORMAT,
     PLACEHOLDER,
     SECRET_REPLACED,
     curl_line,
     rebuild,
     unsigned,
 )
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import EVENT, new_id
-from posthorn.domain.models import Attempt, Endpoint, Event, Failure, Outcome, SealedSecret, Timings, Wire
+from posthorn.domain.models import Attempt, Endpoint, Event, Failure, Outcome, SealedSecret, Timings
 from posthorn.settings import Brand
 from posthorn.transport.addresses import Policy, parse_target
 from posthorn.transport.http import Client, Post
 from posthorn.wire.ecmascript import stringify
 from posthorn.wire.envelope import Envelope
-from posthorn.wire.formats import body_of, headers_of
+from posthorn.wire.formats import body_of, formats_of, headers_of
 from tests.unit.transport.receivers import GIVE_UP, OK, Receiver, answering
 
 BRAND: Final = Brand(
@@ -49,7 +51,11 @@ AWKWARD: Final = [
     {"@": "@/etc/hostname"},
     {"large": "x" * 140_000 + "'"},
 ]
-FORMATS: Final = pytest.mark.parametrize("wire", Wire)
+WEBHOOK: Final = EndpointKind.WEBHOOK
+EVENT_JSON: Final = PayloadFormat.EVENT_JSON
+FORMATS: Final = pytest.mark.parametrize(
+    ("kind", "payload_format"), [(kind, one) for kind in EndpointKind for one in formats_of(kind)]
+)
 
 
 def _event(data: str) -> Event:
@@ -63,12 +69,13 @@ def _event(data: str) -> Event:
     )
 
 
-def _endpoint(wire: Wire, url: str) -> Endpoint:
+def _endpoint(kind: EndpointKind, payload_format: PayloadFormat, url: str) -> Endpoint:
     return Endpoint(
         id="wh_1",
         channel="wksp_1",
         workspace="wksp_1",
-        wire=wire,
+        kind=kind,
+        format=payload_format,
         url=url,
         events=("*",),
         secret=SealedSecret(b"sealed", 2),
@@ -76,13 +83,17 @@ def _endpoint(wire: Wire, url: str) -> Endpoint:
     )
 
 
-def _data(wire: Wire, value: object) -> str:
-    return stringify(value if wire is Wire.SMASHSEND else {"eventType": "Send", "mail": value})
+def _data(kind: EndpointKind, value: object) -> str:
+    return stringify(value if kind is WEBHOOK else {"eventType": "Send", "mail": value})
 
 
-def _attempt(failure: Failure | None = None, signed_by: tuple[int, ...] = (2, 1)) -> Attempt:
+def _attempt(
+    failure: Failure | None = None,
+    signed_by: tuple[int, ...] = (2, 1),
+    payload_format: PayloadFormat | None = None,
+) -> Attempt:
     outcome = Outcome(Timings(1, 2, 3, 4, 5), status=None if failure else 200, failure=failure)
-    return Attempt(3, AT, outcome, generation=2, signed_by=signed_by)
+    return Attempt(3, AT, outcome, generation=2, signed_by=signed_by, format=payload_format)
 
 
 def _envelope(event: Event, body: bytes, secrets: tuple[bytes, ...]) -> Envelope:
@@ -90,19 +101,22 @@ def _envelope(event: Event, body: bytes, secrets: tuple[bytes, ...]) -> Envelope
 
 
 @FORMATS
-def test_a_rebuilt_request_is_what_the_client_sends(wire: Wire) -> None:
+def test_a_rebuilt_request_is_what_the_client_sends(
+    kind: EndpointKind, payload_format: PayloadFormat
+) -> None:
     """Every header that came over the wire is shown, in the order that it came, and no other."""
-    event = _event(_data(wire, AWKWARD[0]))
-    body = body_of(wire, event)
+    event = _event(_data(kind, AWKWARD[0]))
+    body = body_of(payload_format, event)
     with Receiver(answering(OK)) as receiver:
-        endpoint = _endpoint(wire, receiver.url(path="/hook?a=[1]"))
-        own = headers_of(wire, _envelope(event, body, SECRETS), BRAND)
+        endpoint = _endpoint(kind, payload_format, receiver.url(path="/hook?a=[1]"))
+        own = headers_of(kind, payload_format, _envelope(event, body, SECRETS), BRAND)
         client = Client(policy=PRIVATE)
         list(client.send([(None, Post(parse_target(endpoint.url, PRIVATE), own, body))], deadline=GIVE_UP))
         client.close()
         [received] = receiver.requests
 
-    sent = rebuild(endpoint, event, _attempt(), body=body, secrets=SECRETS, brand=BRAND)
+    attempt = _attempt(payload_format=payload_format)
+    sent = rebuild(endpoint, event, attempt, shown=payload_format, secrets=SECRETS, brand=BRAND)
 
     assert sent.headers == received.headers
     assert (sent.url, sent.notes) == (endpoint.url, ())
@@ -110,17 +124,20 @@ def test_a_rebuilt_request_is_what_the_client_sends(wire: Wire) -> None:
 
 @FORMATS
 @pytest.mark.parametrize("value", AWKWARD, ids=lambda value: next(iter(value)))
-def test_the_command_sends_the_same_request(wire: Wire, value: object) -> None:
+def test_the_command_sends_the_same_request(
+    kind: EndpointKind, payload_format: PayloadFormat, value: object
+) -> None:
     """Run by a shell with the real curl, it is the same request to the byte, but for the signatures."""
-    event = _event(_data(wire, value))
-    body = body_of(wire, event)
+    event = _event(_data(kind, value))
+    body = body_of(payload_format, event)
     with Receiver(answering(OK)) as receiver:
-        endpoint = _endpoint(wire, receiver.url(path="/a/../b//c?d=%2F&e='(;[f]{2}"))
-        headers = unsigned(endpoint, _envelope(event, body, ()), BRAND)
+        endpoint = _endpoint(kind, payload_format, receiver.url(path="/a/../b//c?d=%2F&e='(;[f]{2}"))
+        headers = unsigned(endpoint, payload_format, _envelope(event, body, ()), BRAND)
         _run(curl_line(endpoint.url, headers, body.decode()))
         [received] = receiver.requests
 
-    sent = rebuild(endpoint, event, _attempt(), body=body, secrets=None, brand=BRAND)
+    attempt = _attempt(payload_format=payload_format)
+    sent = rebuild(endpoint, event, attempt, shown=payload_format, secrets=None, brand=BRAND)
     assert received.line == "POST /a/../b//c?d=%2F&e='(;[f]{2} HTTP/1.1"
     assert received.body == body
     assert received.headers == sent.headers
@@ -149,14 +166,16 @@ def test_the_command_is_one_line_of_words_for_a_shell(body: str, value: str) -> 
 
 
 @FORMATS
-def test_without_the_secrets_only_the_signatures_are_missing(wire: Wire) -> None:
+def test_without_the_secrets_only_the_signatures_are_missing(
+    kind: EndpointKind, payload_format: PayloadFormat
+) -> None:
     """Exactly the headers that depend on a secret are placeholders, and the note says why."""
-    event = _event(_data(wire, {}))
-    body = body_of(wire, event)
-    endpoint = _endpoint(wire, "https://hooks.example.com/")
+    event = _event(_data(kind, {}))
+    endpoint = _endpoint(kind, payload_format, "https://hooks.example.com/")
+    attempt = _attempt(payload_format=payload_format)
 
-    signed = rebuild(endpoint, event, _attempt(), body=body, secrets=SECRETS, brand=BRAND)
-    without = rebuild(endpoint, event, _attempt(), body=body, secrets=None, brand=BRAND)
+    signed = rebuild(endpoint, event, attempt, shown=payload_format, secrets=SECRETS, brand=BRAND)
+    without = rebuild(endpoint, event, attempt, shown=payload_format, secrets=None, brand=BRAND)
 
     assert without.notes == (SECRET_REPLACED,)
     differing = {
@@ -165,20 +184,20 @@ def test_without_the_secrets_only_the_signatures_are_missing(wire: Wire) -> None
         if value != real
     }
     expected = {
-        Wire.SMASHSEND: {"X-SMASHSEND-Signature", "X-Zootools-Signature", "webhook-signature"},
-        Wire.SPLASHIFY: {"X-Splashify-Signature", "webhook-signature"},
+        EndpointKind.WEBHOOK: {"X-SMASHSEND-Signature", "X-Zootools-Signature", "webhook-signature"},
+        EndpointKind.EVENT_DESTINATION: {"X-Splashify-Signature", "webhook-signature"},
     }
-    assert differing.keys() == expected[wire]
+    assert differing.keys() == expected[kind]
     assert set(differing.values()) == {PLACEHOLDER}
 
 
 def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
     """Nothing was signed and nothing was sent, and that is what the note says."""
     event = _event("{}")
-    endpoint = _endpoint(Wire.SMASHSEND, "https://hooks.example.com/")
+    endpoint = _endpoint(WEBHOOK, EVENT_JSON, "https://hooks.example.com/")
     attempt = _attempt(Failure.BLOCKED_ADDRESS, signed_by=())
 
-    sent = rebuild(endpoint, event, attempt, body=b"{}", secrets=None, brand=BRAND)
+    sent = rebuild(endpoint, event, attempt, shown=EVENT_JSON, secrets=None, brand=BRAND)
 
     assert sent.notes == (NEVER_LEFT,)
 
@@ -186,12 +205,30 @@ def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
 @pytest.mark.parametrize(("since", "url"), [(None, True), (AT - 1, True), (AT, True), (AT + 1, False)])
 def test_the_url_is_that_of_the_attempt_or_none(since: int | None, url: object) -> None:
     """A URL that the endpoint got after the attempt is not shown for it."""
-    endpoint = replace(_endpoint(Wire.SMASHSEND, "https://hooks.example.com:8443/"), url_since=since)
+    endpoint = replace(_endpoint(WEBHOOK, EVENT_JSON, "https://hooks.example.com:8443/"), url_since=since)
 
-    sent = rebuild(endpoint, _event("{}"), _attempt(), body=b"{}", secrets=SECRETS, brand=BRAND)
+    sent = rebuild(endpoint, _event("{}"), _attempt(), shown=EVENT_JSON, secrets=SECRETS, brand=BRAND)
 
     assert (sent.url is not None) is url
     assert dict(sent.headers).get("Host") == ("hooks.example.com:8443" if url else None)
+
+
+@pytest.mark.parametrize("now", formats_of(WEBHOOK))
+@pytest.mark.parametrize("sent_as", formats_of(WEBHOOK))
+def test_a_request_is_rebuilt_in_the_format_it_was_sent_in(
+    now: PayloadFormat, sent_as: PayloadFormat
+) -> None:
+    """A later change of the format changes nothing about an attempt; a note says that its body is another one."""
+    event = _event('{"name":"Zoë"}')
+    before = _endpoint(WEBHOOK, sent_as, "https://hooks.example.com/")
+    attempt = _attempt(payload_format=None if sent_as is EVENT_JSON else sent_as)
+
+    then = rebuild(before, event, attempt, shown=sent_as, secrets=SECRETS, brand=BRAND)
+    later = rebuild(replace(before, format=now), event, attempt, shown=now, secrets=SECRETS, brand=BRAND)
+
+    assert later.headers == then.headers
+    assert dict(then.headers)["Content-Length"] == str(len(body_of(sent_as, event)))
+    assert later.notes == (() if now is sent_as else (OTHER_FORMAT.format(sent=sent_as, shown=now),))
 
 
 def _run(line: str) -> None:

@@ -14,8 +14,9 @@ from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
 from posthorn.aws.secrets import Sealer, Unsealer
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Unavailable
-from posthorn.domain.models import Endpoint, PreviousSecret, SealedSecret, Wire
+from posthorn.domain.models import Endpoint, PreviousSecret, SealedSecret
 from tests.aws import create_key
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Kms:
             id=name,
             channel=workspace,
             workspace=workspace,
-            wire=Wire.SMASHSEND,
+            kind=EndpointKind.WEBHOOK,
+            format=PayloadFormat.EVENT_JSON,
             url="https://hooks.example.com/",
             events=("*",),
             secret=self.sealer.seal(token, workspace=workspace, endpoint_id=name, version=version),
@@ -195,7 +197,8 @@ def instant_endpoint(name: str) -> Endpoint:
         id=name,
         channel="wksp_1",
         workspace="wksp_1",
-        wire=Wire.SMASHSEND,
+        kind=EndpointKind.WEBHOOK,
+        format=PayloadFormat.EVENT_JSON,
         url="https://hooks.example.com/",
         events=("*",),
         secret=SealedSecret(b"sealed", 1),

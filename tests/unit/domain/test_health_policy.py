@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.health_policy import (
     DISABLE_AFTER_MS,
     FAILURES_IN_A_ROW,
@@ -19,17 +20,7 @@ from posthorn.domain.health_policy import (
     HealthChange,
     assess,
 )
-from posthorn.domain.models import (
-    Endpoint,
-    Failure,
-    Health,
-    Outcome,
-    Reason,
-    SealedSecret,
-    Status,
-    Timings,
-    Wire,
-)
+from posthorn.domain.models import Endpoint, Failure, Health, Outcome, Reason, SealedSecret, Status, Timings
 from posthorn.domain.retry_policy import after_attempt
 
 NOW: Final = 1_681_659_900_000
@@ -37,7 +28,8 @@ ENDPOINT: Final = Endpoint(
     id="wh_01GY5BVC30BPC335BN0KCGXRQ8",
     channel="wksp_01GY5BVC30BPC335BN0KCGXRQ8",
     workspace="wksp_01GY5BVC30BPC335BN0KCGXRQ8",
-    wire=Wire.SMASHSEND,
+    kind=EndpointKind.WEBHOOK,
+    format=PayloadFormat.EVENT_JSON,
     url="https://hooks.example.com/hook",
     events=("*",),
     secret=SealedSecret(b"", 1),

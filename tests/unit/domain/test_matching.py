@@ -8,9 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.matching import MAX_TYPE_LENGTH, Subscribers, canonical, check_subscribed, matches
-from posthorn.domain.models import Endpoint, Event, SealedSecret, Wire
+from posthorn.domain.models import Endpoint, Event, SealedSecret
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -222,7 +223,8 @@ def endpoint(name: str, events: Iterable[str], *, enabled: bool = True) -> Endpo
         id=name,
         channel="wksp_1",
         workspace="wksp_1",
-        wire=Wire.SMASHSEND,
+        kind=EndpointKind.WEBHOOK,
+        format=PayloadFormat.EVENT_JSON,
         url="https://hooks.example.com/",
         events=tuple(events),
         secret=SealedSecret(b"sealed", 1),

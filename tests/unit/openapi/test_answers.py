@@ -11,6 +11,7 @@ from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped
 from posthorn.api.problems import FieldError, Problem
 from posthorn.api.routes import delivery_views, replay_views, sent_requests, webhooks
 from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, EndpointResource
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import EVENT, lower_bound
 from posthorn.domain.models import (
     Attempt,
@@ -24,7 +25,6 @@ from posthorn.domain.models import (
     SealedSecret,
     Status,
     Timings,
-    Wire,
 )
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
 from posthorn.stores.delivery_log import LogEntry
@@ -34,7 +34,8 @@ WEBHOOK: Final = Endpoint(
     id="wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
     channel="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
     workspace="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
-    wire=Wire.SMASHSEND,
+    kind=EndpointKind.WEBHOOK,
+    format=PayloadFormat.EVENT_JSON,
     url="https://hooks.example.com/hook",
     events=("CONTACT_CREATED",),
     secret=SealedSecret(b"sealed", 1),

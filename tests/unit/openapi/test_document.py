@@ -33,7 +33,10 @@ def _map(values: dict[str, Any], *, keys: str = "") -> dict[str, Any]:
 
 
 _MEDIA: Final = _map(
-    _object({"schema": {"$ref": "https://json-schema.org/draft/2020-12/schema"}}, {"example": True}),
+    _object(
+        {"schema": {"$ref": "https://json-schema.org/draft/2020-12/schema"}},
+        {"examples": _map(_object({"value": True}))},
+    ),
     keys=r"^[a-z]+/[a-z+]+$",
 )
 _SECURITY: Final = {"type": "array", "items": _map({"type": "array", "items": _TEXT})}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.errors import Malformed
 from posthorn.domain.matching import MAX_TYPE_LENGTH
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Status, Timings
@@ -30,6 +31,7 @@ KEPT: Final = (
 
 # The largest of everything that varies: times of 13 digits, an uncompressed IPv6 address, the longest names.
 LONGEST_TIMINGS: Final = Timings(dns=15_000, connect=15_000, tls=15_000, first_byte=15_000, total=15_000)
+LONGEST_FORMAT: Final = max(PayloadFormat, key=len)
 LONGEST_ADDRESS: Final = "2001:db80:1111:2222:3333:4444:5555:6666"
 WORKSPACE: Final = "wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S"
 
@@ -76,7 +78,9 @@ EVERYTHING: Final = replace(
 
 
 def attempt(outcome: Outcome, number: int = 1) -> Attempt:
-    return Attempt(number=number, started_at=NOW_MS, outcome=outcome, signed_by=(12, 11))
+    return Attempt(
+        number=number, started_at=NOW_MS, outcome=outcome, signed_by=(12, 11), format=LONGEST_FORMAT
+    )
 
 
 def item_size(item: Mapping[str, Any]) -> int:
@@ -209,6 +213,7 @@ def test_an_attempt_is_one_line_of_json(outcome: Outcome) -> None:
         '{"number":1,"at":1,"ms":null}',
         '{"number":1,"at":1,"ms":[1,2,3]}',
         '{"number":1,"at":1,"ms":[1,2,3,4,5],"failure":"bored"}',
+        '{"number":1,"at":1,"ms":[1,2,3,4,5],"format":"morse"}',
         '{"number":1,"at":1,"ms":[1,2,3,4,5],"headers":7}',
         '{"number":1,"at":1,"ms":[1,2,3,4,5],"headers":[["a"]]}',
         '{"number":1,"at":1,"ms":[1,2,3,4,5',

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.ecmascript import parse, stringify
 from posthorn.wire.envelope import Envelope
@@ -63,14 +64,14 @@ def headers(
 ) -> tuple[tuple[str, str], ...]:
     envelope = Envelope(
         event=event,
-        body=body_of(Wire.SMASHSEND, event),
+        body=body_of(PayloadFormat.EVENT_JSON, event),
         secrets=secrets or (TOKEN,),
         sent_at=now_ms,
         endpoint_id="wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
         generation=1,
         attempt=1,
     )
-    return headers_of(Wire.SMASHSEND, envelope, brand)
+    return headers_of(EndpointKind.WEBHOOK, PayloadFormat.EVENT_JSON, envelope, brand)
 
 
 def hmac_hex(secret: bytes, payload: bytes) -> str:
@@ -86,20 +87,20 @@ def test_the_published_payloads_go_out_as_published(payload: dict[str, Any]) -> 
         data=stringify(payload["data"]),
         created_at=payload["created_at"],
     )
-    assert body_of(Wire.SMASHSEND, event) == json.dumps(payload, separators=(",", ":")).encode()
+    assert body_of(PayloadFormat.EVENT_JSON, event) == json.dumps(payload, separators=(",", ":")).encode()
 
 
 @given(text=json_texts.objects)
 def test_a_body_is_what_javascript_would_write_of_it(text: str) -> None:
     """The whole body, not only its data, is the same after it was parsed and written anew."""
     event = replace(EVENT, data=stringify(parse(text.encode())))
-    body = body_of(Wire.SMASHSEND, event)
+    body = body_of(PayloadFormat.EVENT_JSON, event)
     assert body == stringify(json.loads(body)).encode()
 
 
 def test_the_headers_are_these_and_no_others() -> None:
     """Names, order, values: everything that a receiver is promised."""
-    signature = hmac_hex(TOKEN, body_of(Wire.SMASHSEND, EVENT))
+    signature = hmac_hex(TOKEN, body_of(PayloadFormat.EVENT_JSON, EVENT))
     assert headers() == (
         ("Content-Type", "application/json"),
         ("User-Agent", "SMASHSEND-Webhook/1.0"),
@@ -109,7 +110,7 @@ def test_the_headers_are_these_and_no_others() -> None:
             [TOKEN],
             message_id=EVENT.id,
             timestamp=1_681_659_900,
-            body=body_of(Wire.SMASHSEND, EVENT),
+            body=body_of(PayloadFormat.EVENT_JSON, EVENT),
         ),
     )
 
@@ -126,7 +127,7 @@ def test_the_brand_headers_are_signed_with_the_newest_token_only() -> None:
     """The published verifier compares with one signature, so there is only one to compare with."""
     during, after = dict(headers(TOKEN, OLDER)), dict(headers(TOKEN))
     for name in ("X-SMASHSEND-Signature", "X-Zootools-Signature"):
-        assert during[name] == after[name] == hmac_hex(TOKEN, body_of(Wire.SMASHSEND, EVENT))
+        assert during[name] == after[name] == hmac_hex(TOKEN, body_of(PayloadFormat.EVENT_JSON, EVENT))
     assert during["webhook-signature"].startswith(f"{after['webhook-signature']} v1,")
 
 
@@ -155,11 +156,11 @@ def test_without_an_alias_there_is_one_brand_signature() -> None:
 def test_a_token_is_its_utf_8_bytes(token: str) -> None:
     """JavaScript makes a key of a token's UTF-8 bytes, so that is what signs."""
     assert dict(headers(token.encode()))["X-SMASHSEND-Signature"] == hmac_hex(
-        token.encode("utf-8"), body_of(Wire.SMASHSEND, EVENT)
+        token.encode("utf-8"), body_of(PayloadFormat.EVENT_JSON, EVENT)
     )
 
 
 def test_the_dotted_spelling_goes_out_as_it_was_published() -> None:
     """An event has the name that its publisher gave it."""
-    body = body_of(Wire.SMASHSEND, replace(EVENT, type="contact.created"))
+    body = body_of(PayloadFormat.EVENT_JSON, replace(EVENT, type="contact.created"))
     assert json.loads(body)["event"] == "contact.created"

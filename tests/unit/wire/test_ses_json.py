@@ -8,8 +8,9 @@ from typing import Final
 
 import pytest
 
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Malformed
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, check, headers_of
@@ -27,7 +28,7 @@ EVENT: Final = Event(
 )
 ENVELOPE: Final = Envelope(
     event=EVENT,
-    body=body_of(Wire.SPLASHIFY, EVENT),
+    body=body_of(PayloadFormat.SES_JSON, EVENT),
     secrets=(SECRET,),
     sent_at=NOW_MS,
     endpoint_id="ed_01KQPXZN00DBQ7QJ2GZ2M8F3AE",
@@ -37,18 +38,20 @@ ENVELOPE: Final = Envelope(
 
 
 def _headers(envelope: Envelope = ENVELOPE, brand: Brand | None = None) -> dict[str, str]:
-    return dict(headers_of(Wire.SPLASHIFY, envelope, brand or Brand()))
+    return dict(
+        headers_of(EndpointKind.EVENT_DESTINATION, PayloadFormat.SES_JSON, envelope, brand or Brand())
+    )
 
 
 def test_the_body_is_the_data_and_nothing_around_it() -> None:
     """A consumer written for SES finds SES's JSON."""
-    assert body_of(Wire.SPLASHIFY, EVENT) == EVENT.data.encode()
+    assert body_of(PayloadFormat.SES_JSON, EVENT) == EVENT.data.encode()
 
 
 def test_the_headers_are_the_six_published_ones_and_the_standard_ones() -> None:
     """Names, order and values are exactly these."""
     digest = hmac.new(SECRET, ENVELOPE.body, hashlib.sha256).hexdigest()
-    sent = headers_of(Wire.SPLASHIFY, ENVELOPE, Brand())
+    sent = headers_of(EndpointKind.EVENT_DESTINATION, PayloadFormat.SES_JSON, ENVELOPE, Brand())
     identity = sent[5][1]
 
     assert sent == (
@@ -107,4 +110,4 @@ def test_the_newest_secret_signs_for_the_brand() -> None:
 def test_what_does_not_begin_with_its_type_is_malformed(data: str) -> None:
     """Such a row is found out before anything is sent."""
     with pytest.raises(Malformed):
-        check(Wire.SPLASHIFY, replace(EVENT, data=data))
+        check(EndpointKind.EVENT_DESTINATION, replace(EVENT, data=data))

@@ -113,7 +113,7 @@ def invalid_filter(name: str, detail: str) -> Problem:
 def _whole(
     resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
 ) -> dict[str, Any]:
-    """Show a delivery in full. What is the same for all attempts, the body, stands there once."""
+    """Show a delivery in full. The body stands there once: it is that of the last attempt."""
     if event is None:
         made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
         whole: dict[str, Any] = {
@@ -123,15 +123,16 @@ def _whole(
             "notes": [EVENT_EXPIRED],
         }
         return delivery_views.delivery(resource, row) | resource.write(whole)
-    body = body_of(endpoint.wire, event)
+    last = row.attempts[-1] if row.attempts else None
+    payload_format = sent_requests.format_of(endpoint, last)
+    body = body_of(payload_format, event)
     made = []
     for attempt in row.attempts:
         secrets = services.unsealer.secrets_by(endpoint, attempt.signed_by)
         sent = sent_requests.rebuild(
-            endpoint, event, attempt, body=body, secrets=secrets, brand=services.brand
+            endpoint, event, attempt, shown=payload_format, secrets=secrets, brand=services.brand
         )
         made.append(delivery_views.whole_attempt(resource, attempt, sent))
-    last = row.attempts[-1] if row.attempts else None
     by_hand = Envelope(
         event=event,
         body=body,
@@ -141,7 +142,7 @@ def _whole(
         generation=last.generation if last else row.generation,
         attempt=last.number if last else 1,
     )
-    headers = sent_requests.unsigned(endpoint, by_hand, services.brand)
+    headers = sent_requests.unsigned(endpoint, payload_format, by_hand, services.brand)
     whole = {
         "attempts": made,
         "request_body": body.decode(),

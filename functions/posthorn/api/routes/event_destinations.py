@@ -13,13 +13,15 @@ from posthorn.api.problems import FieldError, Problem, invalid
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import configuration_sets, endpoints
 from posthorn.api.routes.endpoints import EventNames, Url
+from posthorn.api.routes.payload_formats import EventDestinationFormat
 from posthorn.api.routes.secret_rotation import DEFAULT_OVERLAP_HOURS, HOUR_MS, Secret, rotated, sealed
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.email_types import NAMES
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import DESTINATION
 from posthorn.domain.matching import check_subscribed
-from posthorn.domain.models import DisabledReason, Endpoint, Health, Wire
+from posthorn.domain.models import DisabledReason, Endpoint, Health
 
 if TYPE_CHECKING:
     from posthorn.api.services import Services
@@ -40,6 +42,7 @@ class NewEventDestination(bodies.Body):
     webhook_secret: Secret
     matching_event_types: EventNames
     enabled: bool = True
+    format: EventDestinationFormat = PayloadFormat.SES_JSON
 
 
 class EventDestinationChange(bodies.Body):
@@ -50,6 +53,7 @@ class EventDestinationChange(bodies.Body):
     webhook_secret: Secret = ""
     matching_event_types: EventNames = Field(default_factory=list[str])
     enabled: bool = True
+    format: EventDestinationFormat = PayloadFormat.SES_JSON
 
 
 def list_event_destinations(services: Services, request: Request) -> Answer:
@@ -75,7 +79,8 @@ def create_event_destination(services: Services, request: Request) -> Answer:
             id=destination_id,
             channel=channel,
             workspace=request.workspace,
-            wire=Wire.SPLASHIFY,
+            kind=EndpointKind.EVENT_DESTINATION,
+            format=wanted.format,
             url=url,
             events=tuple(wanted.matching_event_types),
             secret=sealed(
@@ -189,6 +194,7 @@ def _changed(services: Services, old: Endpoint, change: EventDestinationChange) 
         old,
         name=change.name if "name" in given else old.name,
         events=tuple(change.matching_event_types) if "matching_event_types" in given else old.events,
+        format=change.format if "format" in given else old.format,
     )
     now = services.clock()
     if "webhook_url" in given:
@@ -208,6 +214,7 @@ def _shown(destination: Endpoint) -> dict[str, Any]:
         "destination_type": "WEBHOOK",
         "webhook_url": destination.url,
         "matching_event_types": list(destination.events),
+        "format": destination.format,
         "enabled": destination.enabled,
         "created_at": rfc3339(destination.created_at),
     }

@@ -14,11 +14,12 @@ from posthorn.api.route import Route
 from posthorn.api.routes import events, replays
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.domain.clock import rfc3339
+from posthorn.domain.endpoint_kind import EndpointKind
 from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.event_types import built_in
 from posthorn.domain.ids import EVENT
 from posthorn.domain.matching import MAX_TYPE_LENGTH, canonical, first_type, matches, stem_of
-from posthorn.domain.models import Event, Wire
+from posthorn.domain.models import Event
 from posthorn.email.examples import example_event, examples
 from posthorn.wire.ecmascript import stringify
 
@@ -40,7 +41,7 @@ def send_test(resource: EndpointResource, services: Services, request: Request) 
     """Accept an event that is for one endpoint only, whatever types that one subscribes to."""
     wanted = bodies.validate(SendExample, bodies.parse_optional(request))
     endpoint = resource.find(services, request)
-    make = _MAKERS[endpoint.wire]
+    make = _MAKERS[endpoint.kind]
     drafted = make(services, endpoint, wanted)
     decision = idempotency.decide(services, request, [services.new_id(EVENT)])
     event = replace(
@@ -108,7 +109,7 @@ def _email_event(services: Services, endpoint: Endpoint, wanted: SendExample) ->
     return example_event(found, channel=endpoint.channel, workspace=endpoint.workspace)
 
 
-_MAKERS: Final = {Wire.SMASHSEND: _webhook_event, Wire.SPLASHIFY: _email_event}
+_MAKERS: Final = {EndpointKind.WEBHOOK: _webhook_event, EndpointKind.EVENT_DESTINATION: _email_event}
 
 
 def _find(services: Services, workspace: str, name: str) -> EventType | None:

@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from posthorn.domain.models import Failure
 from posthorn.transport.posts import SAID
 from posthorn.wire.envelope import Envelope
-from posthorn.wire.formats import headers_of
+from posthorn.wire.formats import body_of, default_of, headers_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from posthorn.domain.endpoint_kind import PayloadFormat
     from posthorn.domain.models import Attempt, Endpoint, Event
     from posthorn.settings import Brand
     from posthorn.wire.formats import Headers
@@ -24,6 +25,9 @@ PLACEHOLDER: Final = "<signature>"
 
 SECRET_REPLACED: Final = "The secret has been replaced since, so the signatures cannot be shown."  # noqa: S105 - says so, and is none
 URL_CHANGED: Final = "The URL has been changed since, so the one of this attempt cannot be shown."
+OTHER_FORMAT: Final = (
+    "The body of this attempt was in the format {sent}; the body shown is in the format {shown}."
+)
 NEVER_LEFT: Final = "No connection came about, so nothing of this request was sent."
 
 _ARGUMENT_BYTES: Final = 100_000  # Linux takes 128 KB (MAX_ARG_STRLEN)
@@ -32,11 +36,18 @@ _NO_CONNECTION: Final = frozenset({Failure.DNS, Failure.CONNECT, Failure.TLS, Fa
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """The request of one attempt but its body, which is the same for all."""
+    """The request of one attempt but its body, which is the same for all unless the format was changed."""
 
     url: str | None = field(repr=False)  # None when it is not known any more
     headers: Headers = field(repr=False)
     notes: tuple[str, ...]
+
+
+def format_of(endpoint: Endpoint, attempt: Attempt | None) -> PayloadFormat:
+    """Return the format that an attempt was sent in, or that the first attempt will be sent in."""
+    if attempt is None:
+        return endpoint.format
+    return attempt.format or default_of(endpoint.kind)
 
 
 def rebuild(
@@ -44,14 +55,21 @@ def rebuild(
     event: Event,
     attempt: Attempt,
     *,
-    body: bytes,
+    shown: PayloadFormat,
     secrets: tuple[bytes, ...] | None,
     brand: Brand,
 ) -> SentRequest:
-    """Return the request of an attempt. `secrets` are those that signed it; without them, signatures are left out."""
+    """Return the request of an attempt. `secrets` are those that signed it; without them, signatures are left out.
+
+    `shown` is the format of the body that stands beside all attempts.
+    """
+    payload_format = format_of(endpoint, attempt)
+    body = body_of(payload_format, event)
     notes: list[str] = []
     if attempt.outcome.failure in _NO_CONNECTION:
         notes.append(NEVER_LEFT)
+    if payload_format is not shown:
+        notes.append(OTHER_FORMAT.format(sent=payload_format, shown=shown))
     envelope = Envelope(
         event=event,
         body=body,
@@ -62,11 +80,11 @@ def rebuild(
         attempt=attempt.number,
     )
     if secrets is None:
-        own = unsigned(endpoint, envelope, brand)
+        own = unsigned(endpoint, payload_format, envelope, brand)
         if attempt.signed_by:
             notes.append(SECRET_REPLACED)
     else:
-        own = headers_of(endpoint.wire, envelope, brand)
+        own = headers_of(endpoint.kind, payload_format, envelope, brand)
     url: str | None = endpoint.url
     if endpoint.url_since is not None and endpoint.url_since > attempt.started_at:
         url = None
@@ -75,10 +93,10 @@ def rebuild(
     return SentRequest(url, (*host, *SAID, *own, ("Content-Length", str(len(body)))), tuple(notes))
 
 
-def unsigned(endpoint: Endpoint, envelope: Envelope, brand: Brand) -> Headers:
+def unsigned(endpoint: Endpoint, payload_format: PayloadFormat, envelope: Envelope, brand: Brand) -> Headers:
     """Return an attempt's headers with a placeholder for each that depends on a secret."""
     one, other = (
-        headers_of(endpoint.wire, replace(envelope, secrets=(secret,)), brand)
+        headers_of(endpoint.kind, payload_format, replace(envelope, secrets=(secret,)), brand)
         for secret in (b"one", b"other")
     )
     return tuple(
@@ -90,7 +108,7 @@ def unsigned(endpoint: Endpoint, envelope: Envelope, brand: Brand) -> Headers:
 def curl_line(url: str, headers: Sequence[tuple[str, str]], body: str) -> str:
     """Write a command for a POSIX shell that sends the same request.
 
-    `headers` are those of the wire format: the others are curl's to say, and it says them as we do.
+    `headers` are those of `headers_of`: the others are curl's to say, and it says them as we do.
     """
     words = ["curl", "--globoff", "--path-as-is", "--http1.1"]
     for name, value in (*SAID, *headers):

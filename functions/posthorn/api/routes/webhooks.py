@@ -12,6 +12,7 @@ from posthorn.api.http import Answer, Request
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import endpoints
 from posthorn.api.routes.endpoints import EventNames, Url
+from posthorn.api.routes.payload_formats import WebhookFormat
 from posthorn.api.routes.secret_rotation import (
     DEFAULT_OVERLAP_HOURS,
     HOUR_MS,
@@ -23,8 +24,9 @@ from posthorn.api.routes.secret_rotation import (
 )
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import WEBHOOK
-from posthorn.domain.models import DisabledReason, Endpoint, Health, Wire
+from posthorn.domain.models import DisabledReason, Endpoint, Health
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +47,7 @@ class NewWebhook(bodies.Body):
     enabled: bool = True
     description: Description | None = None
     retry_rate_limited: bool = False
+    format: WebhookFormat = PayloadFormat.EVENT_JSON
 
 
 class WebhookChange(bodies.Body):
@@ -56,6 +59,7 @@ class WebhookChange(bodies.Body):
     enabled: bool = True
     description: Description | None = None
     retry_rate_limited: bool = False
+    format: WebhookFormat = PayloadFormat.EVENT_JSON
 
 
 class Rotation(bodies.Body):
@@ -87,7 +91,8 @@ def create_webhook(services: Services, request: Request) -> Answer:
             id=webhook_id,
             channel=workspace,
             workspace=workspace,
-            wire=Wire.SMASHSEND,
+            kind=EndpointKind.WEBHOOK,
+            format=wanted.format,
             url=url,
             events=tuple(wanted.events),
             secret=sealed(services, token, workspace=workspace, endpoint_id=webhook_id),
@@ -202,6 +207,7 @@ def _changed(services: Services, old: Endpoint, change: WebhookChange) -> Endpoi
         retry_rate_limited=(
             change.retry_rate_limited if "retry_rate_limited" in given else old.retry_rate_limited
         ),
+        format=change.format if "format" in given else old.format,
     )
     now = services.clock()
     if "url" in given:
@@ -226,6 +232,7 @@ def _shown(webhook: Endpoint, token: str | None = None) -> dict[str, Any]:
         "enabled": webhook.enabled,
         "description": webhook.description,
         "retry_rate_limited": webhook.retry_rate_limited,
+        "format": webhook.format,
     }
     if webhook.disabled_reason is not None and webhook.disabled_at is not None:
         shown |= {"disabledReason": webhook.disabled_reason, "disabledAt": rfc3339(webhook.disabled_at)}
