@@ -1,4 +1,4 @@
-"""Writes functions/posthorn/reference.html, the page that `/docs` shows, from the API's description: `make openapi`.
+"""Writes functions/posthorn/api/reference.html, the page that `/docs` shows, from the API's description: `make openapi`.
 
 One static page: no script, no font, nothing fetched from anywhere.
 """
@@ -16,19 +16,6 @@ from infra.openapi import document
 TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "api" / "reference.html"
 
 type Schema = dict[str, Any]
-
-_GROUPS: Final = (  # the first prefix that fits names the group
-    ("/v1/webhooks/{webhookId}/", "What became of a webhook's deliveries"),
-    ("/v1/webhooks", "Webhooks"),
-    ("/v1/event-types", "Event types"),
-    ("/v1/events", "Events"),
-    ("/v1/api-keys", "API keys"),
-    ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations/{destinationId}/", "What became of mail events"),
-    ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations", "Event destinations"),
-    ("/api/v1/partner/email/configuration-sets", "Configuration sets"),
-    ("/api/v1/partner/email", "Mail"),
-    ("/", "The service"),
-)  # fmt: skip
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1f2430;--soft:#5b6472;--line:#d8dde6;--back:#fff;--tint:#f5f7fa;--accent:#b4531f}
@@ -63,7 +50,8 @@ def render() -> str:
         f"<title>{escape(api['info']['title'])} API</title><style>{_STYLE}</style></head><body>",
         _navigation(operations, api),
         "<main>",
-        f"<h1>{escape(api['info']['title'])} API</h1><p>{escape(api['info']['description'])}</p>",
+        f"<h1>{escape(api['info']['title'])} API</h1>",
+        *(f"<p>{_prose(paragraph)}</p>" for paragraph in api["info"]["description"].split("\n\n")),
         '<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>',
         *(_operation(path, method, operation) for path, method, operation in operations),
         '<h2 id="received">What receivers get</h2>',
@@ -81,19 +69,14 @@ def _operations(api: Schema) -> Iterator[tuple[str, str, Schema]]:
             yield path, method.upper(), operation
 
 
-def _group(path: str) -> str:
-    return next(title for prefix, title in _GROUPS if path.startswith(prefix))
-
-
 def _navigation(operations: Iterable[tuple[str, str, Schema]], api: Schema) -> str:
-    groups: dict[str, list[str]] = {}
-    for path, _, operation in operations:
+    groups: dict[str, list[str]] = {tag["name"]: [] for tag in api["tags"]}
+    for _, _, operation in operations:
         link = f'<li><a href="#{operation["operationId"]}">{escape(operation["summary"])}</a></li>'
-        groups.setdefault(_group(path), []).append(link)
-    groups["What receivers get"] = [
-        f'<li><a href="#{item["post"]["operationId"]}">{escape(name)}</a></li>'
-        for name, item in api["webhooks"].items()
-    ]
+        groups[operation["tags"][0]].append(link)
+    for name, item in api["webhooks"].items():
+        link = f'<li><a href="#{item["post"]["operationId"]}">{escape(name)}</a></li>'
+        groups[item["post"]["tags"][0]].append(link)
     lists = (f"<h2>{escape(title)}</h2><ul>{''.join(links)}</ul>" for title, links in groups.items())
     return f'<nav aria-label="Contents">{"".join(lists)}</nav>'
 
@@ -117,9 +100,9 @@ def _operation(path: str, method: str, operation: Schema) -> str:
         [
             f'<section id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>',
             f'<p><span class="method">{method}</span><code>{escape(path)}</code></p>',
-            f'<p class="soft">{_prose(operation.get("description", "Needs no API key."))}</p>',
+            f'<p class="soft">{_prose(operation["description"])}</p>',
             _table(("Parameter", "Where", "Type", ""), parameters),
-            f"<p>Body: {_content(body)}</p>" if body else "",
+            f"<p>Body: {_content(body)}</p>{_examples(body)}" if body else "",
             _table(("Answer", "Meaning", "Content"), answers),
             "</section>",
         ]
@@ -127,15 +110,20 @@ def _operation(path: str, method: str, operation: Schema) -> str:
 
 
 def _webhook(name: str, operation: Schema) -> str:
-    (media,) = operation["requestBody"]["content"].values()
-    example = media.get("example")
-    shown = (
-        "" if example is None else f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
-    )
+    body = operation["requestBody"]
     headers = ", ".join(f"<code>{escape(one['name'])}</code>" for one in operation["parameters"])
     return (
         f'<section id="{operation["operationId"]}"><h3>{escape(name)}</h3><p>{escape(operation["summary"])}</p>'
-        f"<p>Headers: {headers}</p><p>Body: {_type(media['schema'])}</p>{shown}</section>"
+        f"<p>Headers: {headers}</p><p>Body: {_content(body)}</p>{_examples(body)}</section>"
+    )
+
+
+def _examples(body: Schema) -> str:
+    (media,) = body["content"].values()
+    found = [media["example"]] if "example" in media else []
+    found += [example["value"] for example in media.get("examples", {}).values()]
+    return "".join(
+        f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>" for example in found
     )
 
 
@@ -151,15 +139,17 @@ def _shape(name: str, schema: Schema) -> str:
         for field, value in schema.get("properties", {}).items()
     ]
     told = _prose(schema.get("description", ""))
+    kind = "" if fields else f"<p>{_type(schema)}</p>"
     return (
-        f'<section id="shape-{escape(name)}"><h3>{escape(name)}</h3><p>{told}</p>'
+        f'<section id="shape-{escape(name)}"><h3>{escape(name)}</h3><p>{told}</p>{kind}'
         f"{_table(('Field', '', 'Type', ''), fields)}</section>"
     )
 
 
 def _prose(text: str) -> str:
-    """Write a description, where code stands between backticks."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    """Write a description, where code stands between backticks and what matters between pairs of stars."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
 
 
 def _content(holder: Schema) -> str:

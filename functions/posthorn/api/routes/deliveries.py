@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from posthorn.api import pagination
 from posthorn.api.http import Answer, Request
@@ -19,6 +19,7 @@ from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.deliveries import DeliveryDetail, DeliveryDetailResult, DeliveryList
     from posthorn.api.routes.endpoint_kinds import EndpointResource
     from posthorn.api.services import Services
     from posthorn.domain.models import Delivery, Endpoint, Event
@@ -33,18 +34,20 @@ FILTERS: Final = {
 EVENT_EXPIRED: Final = "The event has outlived its retention, so its request cannot be shown."
 
 
-def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer[DeliveryList]:
     """Answer a page of the log; a filter may leave it short, or empty, though a cursor tells that there is more."""
     endpoint = resource.find(services, request)
     limit, after = pagination.read_limit(request), services.cursors.read(request)
     page, last = services.delivery_log.page(endpoint.id, _wanted(request), after=after, limit=limit)
-    content: dict[str, Any] = {"deliveries": [delivery_views.entry(resource, one) for one in page]}
+    content: DeliveryList = {"deliveries": [delivery_views.entry(resource, one) for one in page]}
     if last is not None:
         content["next_cursor"] = services.cursors.write(request, last)
     return Answer(resource.write(content))
 
 
-def retrieve_delivery(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def retrieve_delivery(
+    resource: EndpointResource, services: Services, request: Request
+) -> Answer[DeliveryDetailResult]:
     endpoint = resource.find(services, request)
     row = find(services, request, endpoint)
     event = services.events.get(endpoint.channel, row.key.event_id)
@@ -111,17 +114,13 @@ def invalid_filter(name: str, detail: str) -> Problem:
 
 def _whole(
     resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
-) -> dict[str, Any]:
+) -> DeliveryDetail:
     """Show a delivery in full. What is the same for all attempts, the body, stands there once."""
     if event is None:
         made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
-        whole: dict[str, Any] = {
-            "attempts": made,
-            "request_body": None,
-            "curl": None,
-            "notes": [EVENT_EXPIRED],
-        }
-        return delivery_views.delivery(resource, row) | resource.write(whole)
+        return delivery_views.whole_delivery(
+            resource, row, attempts=made, request_body=None, curl=None, notes=[EVENT_EXPIRED]
+        )
     body = body_of(endpoint.wire, event)
     made = []
     for attempt in row.attempts:
@@ -141,10 +140,7 @@ def _whole(
         attempt=last.number if last else 1,
     )
     headers = sent_requests.unsigned(endpoint, by_hand, services.brand)
-    whole = {
-        "attempts": made,
-        "request_body": body.decode(),
-        "curl": sent_requests.curl_line(endpoint.url, headers, body.decode()),
-        "notes": [],
-    }
-    return delivery_views.delivery(resource, row) | resource.write(whole)
+    curl = sent_requests.curl_line(endpoint.url, headers, body.decode())
+    return delivery_views.whole_delivery(
+        resource, row, attempts=made, request_body=body.decode(), curl=curl, notes=[]
+    )
