@@ -6,7 +6,7 @@ One static page: no script, no font, nothing fetched from anywhere.
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -33,7 +33,7 @@ code,pre{font:.86rem/1.45 ui-monospace,monospace;background:var(--tint);border-r
 code{padding:.1rem .3rem;overflow-wrap:anywhere}pre{padding:.8rem;overflow:auto}
 table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
-th{color:var(--soft);font-weight:600}
+th{color:var(--soft);font-weight:600}td:first-child code{white-space:nowrap}
 .method{font-weight:700;color:var(--accent);margin-right:.4rem}.soft{color:var(--soft)}
 @media(max-width:60rem){nav{position:static;width:auto;border:0;border-bottom:1px solid var(--line)}main{margin:0;padding:1.5rem}}
 """
@@ -42,7 +42,7 @@ th{color:var(--soft);font-weight:600}
 def render() -> str:
     """Return the page."""
     api = document()
-    operations = list(_operations(api))
+    operations = _operations(api)
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -63,10 +63,15 @@ def render() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _operations(api: Schema) -> Iterator[tuple[str, str, Schema]]:
-    for path, item in api["paths"].items():
-        for method, operation in item.items():
-            yield path, method.upper(), operation
+def _operations(api: Schema) -> list[tuple[str, str, Schema]]:
+    """Return every operation with its path and method, in the order of the tags."""
+    order = [tag["name"] for tag in api["tags"]]
+    found = [
+        (path, method.upper(), operation)
+        for path, item in api["paths"].items()
+        for method, operation in item.items()
+    ]
+    return sorted(found, key=lambda one: order.index(one[2]["tags"][0]))
 
 
 def _navigation(operations: Iterable[tuple[str, str, Schema]], api: Schema) -> str:
