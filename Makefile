@@ -23,6 +23,9 @@ STACK := $(DEV) $(SAM) $(EMULATOR) $(LAMBDA)
 
 RECEIVERS := tests/receivers
 NODE := $(patsubst %/package-lock.json,%/node_modules/.made,$(wildcard $(RECEIVERS)/package-lock.json))
+# Linters and generators that read openapi.json
+OPENAPI := tests/openapi
+OPENAPI_TOOLS := $(OPENAPI)/node_modules/.made
 
 # Key=Value pairs for the template, for example: make local PARAMETERS="FirstRetryDelay=5 AttemptDeadline=3"
 PARAMETERS ?=
@@ -32,7 +35,7 @@ help: ## list the targets
 
 # ---- Environments ----------------------------------------------------------------------------------------
 
-setup: $(STACK) $(CHECKOV) $(NODE) ## make every environment; other targets make the ones they need
+setup: $(STACK) $(CHECKOV) $(NODE) $(OPENAPI_TOOLS) ## make every environment; other targets make the ones they need
 
 $(UV): $(LOCKS)/uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on PATH; Python 3.13 is all that is needed (or say make PYTHON=...)" >&2; exit 1; }
@@ -155,20 +158,20 @@ test-integration: headline-integration $(DEV) $(NODE)
 test-proof: headline-proof $(DEV)
 	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \
 	PYTHONHASHSEED=0 $(BIN)/pytest $(MODEL); model=$$?; wait $$others && exit $$model
-test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV)
+test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV) $(OPENAPI_TOOLS)
 	@$(BIN)/pytest $(WORKERS) tests/stack
-test-e2e: headline-e2e $(STACK) $(NODE)
+test-e2e: headline-e2e $(STACK) $(NODE) $(OPENAPI_TOOLS)
 	@$(BIN)/pytest tests/e2e
 
 headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
 headline-unit: ; @echo "== unit: one module at a time, loopback only (a minute)"
 headline-integration: ; @echo "== integration: the functions together, in moto (five minutes)"
 headline-proof: ; @echo "== proof: no event is lost, whatever dies and whenever (three minutes)"
-headline-stack: ; @echo "== stack: the locks and the template, read as data, and its linters (a minute)"
+headline-stack: ; @echo "== stack: the locks, the template and the API's description, read as data, and their linters (two minutes)"
 headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (five minutes)"
 
 clean: ## remove everything that was made here
-	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules
+	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules $(OPENAPI)/node_modules
 	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: help setup lock lock-check build local demo openapi diagram counts bench test torture lint clean

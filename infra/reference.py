@@ -1,4 +1,4 @@
-"""Writes functions/posthorn/reference.html, the page that `/docs` shows, from the API's description: `make openapi`.
+"""Writes functions/posthorn/api/reference.html, the page that `/docs` shows, from the API's description: `make openapi`.
 
 One static page: no script, no font, nothing fetched from anywhere.
 """
@@ -6,7 +6,7 @@ One static page: no script, no font, nothing fetched from anywhere.
 import json
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Final
@@ -16,19 +16,6 @@ from infra.openapi import document
 TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "api" / "reference.html"
 
 type Schema = dict[str, Any]
-
-_GROUPS: Final = (  # the first prefix that fits names the group
-    ("/v1/webhooks/{webhookId}/", "What became of a webhook's deliveries"),
-    ("/v1/webhooks", "Webhooks"),
-    ("/v1/event-types", "Event types"),
-    ("/v1/events", "Events"),
-    ("/v1/api-keys", "API keys"),
-    ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations/{destinationId}/", "What became of mail events"),
-    ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations", "Event destinations"),
-    ("/api/v1/partner/email/configuration-sets", "Configuration sets"),
-    ("/api/v1/partner/email", "Mail"),
-    ("/", "The service"),
-)  # fmt: skip
 
 _STYLE: Final = """
 :root{color-scheme:light dark;--ink:#1f2430;--soft:#5b6472;--line:#d8dde6;--back:#fff;--tint:#f5f7fa;--accent:#b4531f}
@@ -46,7 +33,7 @@ code,pre{font:.86rem/1.45 ui-monospace,monospace;background:var(--tint);border-r
 code{padding:.1rem .3rem;overflow-wrap:anywhere}pre{padding:.8rem;overflow:auto}
 table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
-th{color:var(--soft);font-weight:600}
+th{color:var(--soft);font-weight:600}td:first-child code{white-space:nowrap}
 .method{font-weight:700;color:var(--accent);margin-right:.4rem}.soft{color:var(--soft)}
 @media(max-width:60rem){nav{position:static;width:auto;border:0;border-bottom:1px solid var(--line)}main{margin:0;padding:1.5rem}}
 """
@@ -55,7 +42,7 @@ th{color:var(--soft);font-weight:600}
 def render() -> str:
     """Return the page."""
     api = document()
-    operations = list(_operations(api))
+    operations = _operations(api)
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
@@ -63,7 +50,8 @@ def render() -> str:
         f"<title>{escape(api['info']['title'])} API</title><style>{_STYLE}</style></head><body>",
         _navigation(operations, api),
         "<main>",
-        f"<h1>{escape(api['info']['title'])} API</h1><p>{escape(api['info']['description'])}</p>",
+        f"<h1>{escape(api['info']['title'])} API</h1>",
+        *(f"<p>{_prose(paragraph)}</p>" for paragraph in api["info"]["description"].split("\n\n")),
         '<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>',
         *(_operation(path, method, operation) for path, method, operation in operations),
         '<h2 id="received">What receivers get</h2>',
@@ -75,25 +63,25 @@ def render() -> str:
     return "\n".join(parts) + "\n"
 
 
-def _operations(api: Schema) -> Iterator[tuple[str, str, Schema]]:
-    for path, item in api["paths"].items():
-        for method, operation in item.items():
-            yield path, method.upper(), operation
-
-
-def _group(path: str) -> str:
-    return next(title for prefix, title in _GROUPS if path.startswith(prefix))
+def _operations(api: Schema) -> list[tuple[str, str, Schema]]:
+    """Return every operation with its path and method, in the order of the tags."""
+    order = [tag["name"] for tag in api["tags"]]
+    found = [
+        (path, method.upper(), operation)
+        for path, item in api["paths"].items()
+        for method, operation in item.items()
+    ]
+    return sorted(found, key=lambda one: order.index(one[2]["tags"][0]))
 
 
 def _navigation(operations: Iterable[tuple[str, str, Schema]], api: Schema) -> str:
-    groups: dict[str, list[str]] = {}
-    for path, _, operation in operations:
+    groups: dict[str, list[str]] = {tag["name"]: [] for tag in api["tags"]}
+    for _, _, operation in operations:
         link = f'<li><a href="#{operation["operationId"]}">{escape(operation["summary"])}</a></li>'
-        groups.setdefault(_group(path), []).append(link)
-    groups["What receivers get"] = [
-        f'<li><a href="#{item["post"]["operationId"]}">{escape(name)}</a></li>'
-        for name, item in api["webhooks"].items()
-    ]
+        groups[operation["tags"][0]].append(link)
+    for name, item in api["webhooks"].items():
+        link = f'<li><a href="#{item["post"]["operationId"]}">{escape(name)}</a></li>'
+        groups[item["post"]["tags"][0]].append(link)
     lists = (f"<h2>{escape(title)}</h2><ul>{''.join(links)}</ul>" for title, links in groups.items())
     return f'<nav aria-label="Contents">{"".join(lists)}</nav>'
 
@@ -117,9 +105,9 @@ def _operation(path: str, method: str, operation: Schema) -> str:
         [
             f'<section id="{operation["operationId"]}"><h3>{escape(operation["summary"])}</h3>',
             f'<p><span class="method">{method}</span><code>{escape(path)}</code></p>',
-            f'<p class="soft">{_prose(operation.get("description", "Needs no API key."))}</p>',
+            f'<p class="soft">{_prose(operation["description"])}</p>',
             _table(("Parameter", "Where", "Type", ""), parameters),
-            f"<p>Body: {_content(body)}</p>" if body else "",
+            f"<p>Body: {_content(body)}</p>{_examples(body)}" if body else "",
             _table(("Answer", "Meaning", "Content"), answers),
             "</section>",
         ]
@@ -127,18 +115,28 @@ def _operation(path: str, method: str, operation: Schema) -> str:
 
 
 def _webhook(name: str, operation: Schema) -> str:
-    content = operation["requestBody"]["content"]
-    shown = "".join(
-        f"<details><summary><code>{escape(name)}</code>, as <code>{escape(media_type)}</code></summary>"
-        f"<pre>{escape(json.dumps(example['value'], indent=2, ensure_ascii=False))}</pre></details>"
-        for media_type, media in content.items()
-        for name, example in media["examples"].items()
-    )
+    body = operation["requestBody"]
     headers = ", ".join(f"<code>{escape(one['name'])}</code>" for one in operation["parameters"])
     return (
         f'<section id="{operation["operationId"]}"><h3>{escape(name)}</h3><p>{escape(operation["summary"])}</p>'
-        f"<p>Headers: {headers}</p><p>Body: {_content(operation['requestBody'])}</p>{shown}</section>"
+        f"<p>Headers: {headers}</p><p>Body: {_content(body)}</p>{_examples(body)}</section>"
     )
+
+
+def _examples(body: Schema) -> str:
+    """Show every example of a body; those of several formats are folded, with the format and the media type."""
+    shown = ""
+    for media_type, media in body["content"].items():
+        if "example" in media:
+            shown += _listing(media["example"])
+        for name, example in media.get("examples", {}).items():
+            heading = f"<code>{escape(name)}</code>, as <code>{escape(media_type)}</code>"
+            shown += f"<details><summary>{heading}</summary>{_listing(example['value'])}</details>"
+    return shown
+
+
+def _listing(example: object) -> str:
+    return f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>"
 
 
 def _shape(name: str, schema: Schema) -> str:
@@ -153,15 +151,17 @@ def _shape(name: str, schema: Schema) -> str:
         for field, value in schema.get("properties", {}).items()
     ]
     told = _prose(schema.get("description", ""))
+    kind = "" if fields else f"<p>{_type(schema)}</p>"
     return (
-        f'<section id="shape-{escape(name)}"><h3>{escape(name)}</h3><p>{told}</p>'
+        f'<section id="shape-{escape(name)}"><h3>{escape(name)}</h3><p>{told}</p>{kind}'
         f"{_table(('Field', '', 'Type', ''), fields)}</section>"
     )
 
 
 def _prose(text: str) -> str:
-    """Write a description, where code stands between backticks."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    """Write a description, where code stands between backticks and what matters between pairs of stars."""
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+    return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
 
 
 def _content(holder: Schema) -> str:

@@ -3,8 +3,9 @@
 import re
 from typing import Any, Final
 
-from infra.openapi.contents import CONTENT
+from infra.openapi.examples import EXAMPLES
 from infra.openapi.schema import TEXT, TIME, ref
+from infra.openapi.tags import tag_of
 from posthorn.api.route import Route
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.deliveries import FILTERS
@@ -13,50 +14,109 @@ from posthorn.api.routes.events import NewEvent
 _JSON: Final = "application/json"
 _HTML: Final = "text/html"
 _PROBLEM: Final = "application/problem+json"
+_PATH_PARAMETERS: Final = {
+    "webhookId": "The webhook's id.",
+    "eventId": "The event's id.",
+    "replayId": "The bulk replay's id.",
+    "name": "The event type's name, in either spelling.",
+    "keyId": "The API key's id.",
+    "configSetId": "The configuration set's id.",
+    "destinationId": "The event destination's id.",
+}
 _QUERY: Final[dict[str, dict[str, Any]]] = {
-    "limit": {"schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 100}},
-    "cursor": {"schema": TEXT},
-    "status": {"schema": {"type": "string", "enum": list(FILTERS)}},
-    "event": {"schema": TEXT, "description": "Only of this type, in either spelling."},
-    "since": {"schema": TIME, "description": "Accepted then or later."},
-    "until": {"schema": TIME, "description": "Accepted before then."},
+    "limit": {
+        "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 100},
+        "description": "How many entries a page may have.",
+    },
+    "cursor": {"schema": TEXT, "description": "The cursor that the page before answered with."},
+    "status": {
+        "schema": {"type": "string", "enum": list(FILTERS)},
+        "description": "Only deliveries with this status; `undelivered` stands for all but `delivered`.",
+    },
+    "event": {"schema": TEXT, "description": "Only events of this type, in either spelling."},
+    "since": {"schema": TIME, "description": "Only events accepted at this time or later."},
+    "until": {"schema": TIME, "description": "Only events accepted before this time."},
+}
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "description": (
+        "Makes the request safe to repeat: a repetition with the same key and the same body changes nothing more."
+    ),
+    "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_RETRY_AFTER: Final = {
+    "Retry-After": {
+        "description": "Seconds to wait before the next try. Without it, wait longer after each try.",
+        "schema": {"type": "integer", "minimum": 0},
+    }
+}
+_SUCCESSES: Final = {
+    200: "The request succeeded.",
+    201: "The resource was created.",
+    202: "The request was accepted. The work goes on after this answer.",
 }
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",
-    403: "The API key lacks the scope, or is to give one that it lacks.",
-    404: "There is no such thing, at least not in this workspace.",
-    409: "Things are not as the request needs them; `code` tells, and whether the Idempotency-Key was used before.",
+    403: "The API key lacks the scope, or was asked to grant one that it lacks.",
+    404: "There is no such resource in this workspace.",
+    409: "The request conflicts with the state of the resource, or with an earlier use of its Idempotency-Key.",
     413: "The request or an event is too large.",
     422: "The request is well-formed, but its content is not valid.",
-    503: "Not now; try again.",
+    503: "Temporarily unavailable. Retry the request.",
+}
+_THROTTLED: Final = {
+    "description": "There were too many requests. Retry later.",
+    "headers": _RETRY_AFTER,
+    "content": {_JSON: {"schema": ref("Throttled")}},
 }
 
 
-def describe(route: Route) -> dict[str, Any]:
-    status, schema = CONTENT[route.operation]
+def describe(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
+    """Return the operation of a route; `answer` is the schema of what it answers with."""
     operation: dict[str, Any] = {
+        "tags": [tag_of(route.path)],
         "summary": route.summary,
+        "description": _description(route),
         "operationId": route.handle.__name__,
         "parameters": _parameters(route),
         "responses": {
-            status: {"description": "Done.", "content": {_media_type(route): {"schema": schema}}},
+            str(route.status): {
+                "description": _SUCCESSES[route.status],
+                "content": {_media_type(route): {"schema": answer}},
+            },
             **{str(code): _problem(code) for code in _problems(route)},
+            "429": _THROTTLED,
+            **({} if route.scope is None else {"503": {**_problem(503), "headers": _RETRY_AFTER}}),
         },
     }
     if route.body is not None:
-        body = ref(route.body.__name__)
-        if route.body is NewEvent:
-            body = {"oneOf": [body, ref("NewEvents")]}
         operation["requestBody"] = {
             "required": not route.is_body_optional,
-            "content": {_JSON: {"schema": body}},
+            "content": {_JSON: _body(route.body.__name__)},
         }
     if route.scope is None:
         operation["security"] = []
-    else:
-        operation["description"] = f"Needs an API key with the scope `{route.scope}`. {route.note}".rstrip()
     return operation
+
+
+def _description(route: Route) -> str:
+    if route.scope is None:
+        return f"Needs no API key. {route.note}".rstrip()
+    return f"Needs an API key with the scope `{route.scope}`. {route.note}".rstrip()
+
+
+def _body(model: str) -> dict[str, Any]:
+    if model != NewEvent.__name__:
+        return {"schema": ref(model), "example": EXAMPLES[model]}
+    return {
+        "schema": {"oneOf": [ref("NewEvent"), ref("NewEvents")]},
+        "examples": {
+            "event": {"summary": "One event", "value": EXAMPLES["NewEvent"]},
+            "batch": {"summary": "Several events", "value": EXAMPLES["NewEvents"]},
+        },
+    }
 
 
 def _media_type(route: Route) -> str:
@@ -65,20 +125,25 @@ def _media_type(route: Route) -> str:
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH_PARAMETERS[name],
+            "schema": {"type": "string"},
+        }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     parameters += [{"name": name, "in": "query", **_QUERY[name]} for name in route.query]
     if route.method == "POST":
-        key = {"type": "string", "pattern": "^[!-~]{1,255}$"}
-        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": key})
+        parameters.append(_IDEMPOTENCY_KEY)
     return parameters
 
 
 def _problems(route: Route) -> list[int]:
     if route.scope is None:
         return []
-    codes = {400, 401, 403, 503}
+    codes = {400, 401, 403}
     if route.body is not None or route.method == "POST":
         codes |= {409, 413, 422}
     if route.operation in {f"DELETE {SETS}/{{configSetId}}", "DELETE /v1/event-types/{name}"}:

@@ -181,6 +181,12 @@ def test_who_delivers_loads_nothing_of_others(function: str, own: str, other: st
     assert _loaded(function, (f"posthorn.delivery.{own}",)) != []
 
 
+def test_the_shapes_of_answers_are_for_checking_only() -> None:
+    """Mypy and `make openapi` read them; a function that loaded them would pay for what it does not use."""
+    assert _loaded("ApiFunction", ("posthorn.api.answers",)) == []
+    assert _loaded("ApiFunction", ("posthorn.api.routes.webhooks",)) != []
+
+
 def test_importing_makes_no_client() -> None:
     """Clients are made on first use, so importing needs no region and comes before moto stands in."""
     made = _python(

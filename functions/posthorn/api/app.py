@@ -89,9 +89,9 @@ def _answer(
     )
     if answer.content_type != JSON:
         page: str = answer.content
-        return Response(answer.status, answer.content_type, page, headers={"content-security-policy": _PAGE})
+        return Response(route.status, answer.content_type, page, headers={"content-security-policy": _PAGE})
     return Response(
-        status_code=answer.status,
+        status_code=route.status,
         content_type=answer.content_type,
         body=json.dumps(answer.content, ensure_ascii=False, separators=(",", ":")),
     )

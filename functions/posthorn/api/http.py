@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=utf-8"
@@ -33,9 +33,8 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back; `content` is JSON, or the text of a page."""
+class Answer[T]:
+    """What goes back: JSON in the shape `T`, or the text of a page."""
 
-    content: Any = field(repr=False)
-    status: int = 200
+    content: T = field(repr=False)
     content_type: str = JSON

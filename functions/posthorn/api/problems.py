@@ -1,8 +1,14 @@
 """What an error looks like to an API caller: RFC 9457 problem details with a stable `code`."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from posthorn.api.answers import problems as answers
 
 CONTENT_TYPE: Final = "application/problem+json"
 
@@ -47,8 +53,8 @@ class Problem(Exception):
         self.errors = tuple(errors)
         self.retry_after = retry_after
 
-    def document(self) -> dict[str, Any]:
-        document: dict[str, Any] = {
+    def document(self) -> answers.Problem:
+        document: answers.Problem = {
             "type": "about:blank",  # RFC 9457, 4.2.1: the title is that of the status
             "title": _TITLES[self.status],
             "status": self.status,

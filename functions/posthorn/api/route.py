@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,10 +25,13 @@ class Route:
     method: str
     path: str  # with `{parameter}`, as OpenAPI writes it
     scope: Scope | None  # None: open to everybody
-    handle: Callable[[Services, Request], Answer]
+    handle: Callable[
+        [Services, Request], Answer[Any]
+    ]  # its name is that of the operation in generated clients
     summary: str
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
+    status: int = 200  # when all is well
     query: tuple[str, ...] = ()  # the parameters that it knows; others are refused
     note: str = ""  # what the summary does not say, for the documentation
 

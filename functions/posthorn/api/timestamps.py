@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from posthorn.api.problems import FieldError, invalid
 
@@ -17,7 +17,9 @@ _RFC3339: Final = re.compile(
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-type Timestamp = Annotated[str, StringConstraints(max_length=64)]
+type Timestamp = Annotated[
+    str, StringConstraints(max_length=64), Field(description="A time as in RFC 3339, with any offset.")
+]
 
 
 def parse(text: str) -> datetime | None:

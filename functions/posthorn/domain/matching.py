@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Sequence
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
@@ -15,6 +16,18 @@ _REMEMBERED: Final = 10_000
 
 _UPPER: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 _DOTTED: Final = re.compile(r"[a-z][a-z0-9]*([._][a-z0-9]+)*")
+
+
+class MatchReason(StrEnum):
+    """Why an event did or did not go to an endpoint: the one reason that decides."""
+
+    MATCHED = "matched"
+    TEST = "test"  # the event is a test of this endpoint
+    TEST_OF_ANOTHER = "test_of_another"
+    TYPE_NOT_WANTED = "type_not_wanted"
+    CREATED_LATER = "created_later"
+    DISABLED = "disabled"
+    DELETED = "deleted"
 
 
 @lru_cache(_REMEMBERED)

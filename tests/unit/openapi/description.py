@@ -1,4 +1,4 @@
-"""The API's committed description, and its schemas to hold values against."""
+"""The API's committed description, and its schemas, closed, to hold values against."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from infra import openapi
+from tests.closed_schemas import closed
 
 
 @cache
@@ -19,8 +20,8 @@ def document() -> dict[str, Any]:
 
 
 def check(value: Any, schema: dict[str, Any]) -> None:
-    """Check a value against one of the description's schemas, as JSON would carry it."""
-    Draft202012Validator({**schema, "components": document()["components"]}).validate(
+    """Check a value against one of the description's schemas, as JSON would carry it; a field too many is an error."""
+    Draft202012Validator(closed({**schema, "components": document()["components"]})).validate(
         json.loads(json.dumps(value))
     )
 

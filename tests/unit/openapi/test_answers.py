@@ -9,10 +9,12 @@ import pytest
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 
 from posthorn.api.problems import FieldError, Problem
-from posthorn.api.routes import delivery_views, replay_views, sent_requests, webhooks
+from posthorn.api.routes import delivery_views, event_views, replay_views, sent_requests, webhook_views
 from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, EndpointResource
+from posthorn.api.routes.match_explanations import DeliveryRecord, MatchExplanation
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import EVENT, lower_bound
+from posthorn.domain.matching import MatchReason
 from posthorn.domain.models import (
     Attempt,
     Delivery,
@@ -27,6 +29,7 @@ from posthorn.domain.models import (
     Timings,
 )
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
+from posthorn.stores.deleted_endpoints import DeletedEndpoint
 from posthorn.stores.delivery_log import LogEntry
 from tests.unit.openapi.description import check, component
 
@@ -41,6 +44,12 @@ WEBHOOK: Final = Endpoint(
     secret=SealedSecret(b"sealed", 1),
     created_at=1_681_659_900_000,
 )
+DELETED: Final = DeletedEndpoint(
+    id=WEBHOOK.id,
+    events=WEBHOOK.events,
+    created_at=WEBHOOK.created_at,
+    deleted_at=WEBHOOK.created_at + 1,
+)
 
 
 @pytest.mark.parametrize("reason", [None, *DisabledReason])
@@ -54,10 +63,11 @@ def test_a_webhook_fits_its_description(reason: DisabledReason | None, descripti
         disabled_at=None if reason is None else 1_681_659_900_000,
         description=description,
     )
-    check(webhooks._shown(webhook), component("Webhook"))
-    check(webhooks._shown(webhook, "token"), component("WebhookWithToken"))
+    check(webhook_views.webhook(webhook), component("Webhook"))
+    with_token = webhook_views.webhook_with_token(webhook, "token")
+    check(with_token, component("WebhookWithToken"))
     with pytest.raises(ValidationError):
-        check(webhooks._shown(webhook, "token"), component("Webhook"))
+        check(with_token, component("Webhook"))
 
 
 @pytest.mark.parametrize("status", Status)
@@ -83,17 +93,44 @@ def test_a_delivery_fits_its_description(status: Status, failure: Failure | None
             attempts=(Attempt(1, 1_681_659_900_000, outcome),),
             replay="rpl_01GY5BMP7FBC0DKZTXDZJ7EQ6S" if reason else None,
         )
-        for resource, name in ((WEBHOOKS, "Webhook"), (DESTINATIONS, "EventDestination")):
-            shown = delivery_views.delivery(resource, row)
-            check(shown, component(f"{name}Delivery"))
-            for one in (LogEntry(row.key, row), LogEntry(row.key, None)):
-                check(delivery_views.entry(resource, one), component(f"{name}DeliveryInList"))
+        for resource, kind in ((WEBHOOKS, ""), (DESTINATIONS, "EventDestination")):
+            check(delivery_views.delivery(resource, row), component(f"{kind}Delivery"))
+            listed = [
+                delivery_views.entry(resource, one)
+                for one in (LogEntry(row.key, row), LogEntry(row.key, None))
+            ]
+            check({"deliveries": listed}, component(f"{kind}DeliveryList"))
             made = [
                 delivery_views.whole_attempt(resource, row.attempts[0], None),
                 delivery_views.whole_attempt(resource, row.attempts[0], sent),
             ]
-            whole = {"attempts": made, "request_body": None, "curl": None, "notes": []}
-            check(shown | resource.write(whole), component(f"{name}DeliveryInFull"))
+            whole = delivery_views.whole_delivery(
+                resource, row, attempts=made, request_body=None, curl=None, notes=[]
+            )
+            check(whole, component(f"{kind}DeliveryDetail"))
+        for record in (DeliveryRecord(row), DeliveryRecord(None)):
+            for endpoint in (WEBHOOK, DELETED):
+                check_of_event(endpoint, record)
+
+
+def check_of_event(endpoint: Endpoint | DeletedEndpoint, record: DeliveryRecord) -> None:
+    """Check what the log of events shows of a delivery."""
+    event = {
+        "id": "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
+        "event": "CONTACT_CREATED",
+        "created_at": "2023-04-16T15:45:00Z",
+    }
+    summary = {**event, "isTest": False}
+    told = {**summary, "matched": True}
+    check({**told, "deliveries": [event_views.delivery(endpoint, record)]}, component("EventInList"))
+    detail = event_views.delivery_detail(endpoint, record)
+    check({**told, "data": {}, "deliveries": [detail]}, component("Event"))
+    for explanation in (
+        MatchExplanation(matched=True, reason=MatchReason.MATCHED, pattern="*"),
+        MatchExplanation(matched=False, reason=MatchReason.DELETED),
+    ):
+        for one in (record, None):
+            check(event_views.match(endpoint, one, explanation), component("Match"))
 
 
 @pytest.mark.parametrize("state", JobState)

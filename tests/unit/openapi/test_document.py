@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from infra import openapi
+from posthorn.api.routes.table import ROUTES
+from posthorn.domain.api_key import Scope
 from tests.unit.openapi.description import document
 
 if TYPE_CHECKING:
@@ -35,9 +37,12 @@ def _map(values: dict[str, Any], *, keys: str = "") -> dict[str, Any]:
 _MEDIA: Final = _map(
     _object(
         {"schema": {"$ref": "https://json-schema.org/draft/2020-12/schema"}},
-        {"examples": _map(_object({"value": True}))},
+        {"example": True, "examples": _map(_object({"value": True}, {"summary": _TEXT}))},
     ),
     keys=r"^[a-z]+/[a-z+]+$",
+)
+_HEADERS: Final = _map(
+    _object({"schema": {"$ref": "https://json-schema.org/draft/2020-12/schema"}}, {"description": _TEXT})
 )
 _SECURITY: Final = {"type": "array", "items": _map({"type": "array", "items": _TEXT})}
 _PARAMETER: Final = {
@@ -54,16 +59,20 @@ _PARAMETER: Final = {
 }
 _OPERATION: Final = _object(
     {
-        "operationId": {"type": "string", "pattern": r"^[A-Za-z_]\w*$"},
+        "operationId": {"type": "string", "pattern": r"^[a-z]+(_[a-z]+)*$"},
         "summary": _TEXT,
+        "description": _TEXT,
+        "tags": {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1},
         "parameters": {"type": "array", "items": _PARAMETER},
         "responses": {
-            **_map(_object({"description": _TEXT}, {"content": _MEDIA}), keys=r"^([1-5][0-9X]{2}|default)$"),
+            **_map(
+                _object({"description": _TEXT}, {"content": _MEDIA, "headers": _HEADERS}),
+                keys=r"^([1-5][0-9X]{2}|default)$",
+            ),
             "minProperties": 1,
         },
     },
     {
-        "description": _TEXT,
         "requestBody": _object({"content": _MEDIA}, {"required": {"type": "boolean"}}),
         "security": _SECURITY,
     },
@@ -72,7 +81,10 @@ _PATH_ITEM: Final = _object({}, dict.fromkeys(("get", "put", "post", "delete", "
 OPENAPI: Final = _object(
     {
         "openapi": {"type": "string", "pattern": r"^3\.1\.\d+$"},
-        "info": _object({"title": _TEXT, "version": _TEXT}, {"description": _TEXT}),
+        "info": _object(
+            {"title": _TEXT, "version": _TEXT, "description": _TEXT},
+            {"license": _object({"name": _TEXT, "identifier": _TEXT})},
+        ),
         "paths": _map(_PATH_ITEM, keys="^/"),
         "components": _object(
             {},
@@ -84,7 +96,12 @@ OPENAPI: Final = _object(
             },
         ),
     },
-    {"webhooks": _map(_PATH_ITEM), "security": _SECURITY},
+    {
+        "webhooks": _map(_PATH_ITEM),
+        "security": _SECURITY,
+        "servers": {"type": "array", "items": _object({"url": _TEXT}, {"description": _TEXT})},
+        "tags": {"type": "array", "items": _object({"name": _TEXT, "description": _TEXT})},
+    },
 )
 
 
@@ -152,8 +169,74 @@ def test_every_security_requirement_names_a_scheme() -> None:
     assert {name for one in needed for name in one} <= schemes
 
 
-def test_every_object_of_an_answer_is_closed_and_complete() -> None:
-    """Each required field is described, so that generated clients can rely on it."""
-    for node in nodes(document()):
-        if isinstance(node, dict) and node.get("type") == "object" and "required" in node:
-            assert set(node["required"]) <= set(node["properties"])
+def test_every_required_field_is_described() -> None:
+    """Generated clients can rely on what is required."""
+    for node in nodes(document()["components"]["schemas"]):
+        if isinstance(node, dict) and node.get("type") == "object" and "properties" in node:
+            assert set(node.get("required", [])) <= set(node["properties"])
+
+
+def test_every_field_and_every_parameter_has_a_description() -> None:
+    """A field says what it means, or the component that it refers to does."""
+    components = document()["components"]["schemas"]
+    fields = {
+        f"{name}.{field}": schema
+        for name, component in components.items()
+        for field, schema in component.get("properties", {}).items()
+    }
+    assert len(fields) > 200
+    parameters = {
+        f"{where} {one['name']}": one for where, operation in operations() for one in operation["parameters"]
+    }
+    silent = [
+        where
+        for where, schema in (fields | parameters).items()
+        if not (schema.get("description") or components[schema["$ref"].rpartition("/")[2]].get("description"))
+    ]
+    assert silent == []
+
+
+def test_answers_may_get_new_fields() -> None:
+    """Only what is sent to the API is closed: a client must go on working when an answer has a field more."""
+    components = document()["components"]["schemas"]
+    closed = {name for name, schema in components.items() if schema.get("additionalProperties") is False}
+    requests = {route.body.__name__ for route in ROUTES if route.body is not None}
+    assert closed == requests | {"NewEvents"}
+    inner = [
+        node
+        for component in components.values()
+        for field in component.get("properties", {}).values()
+        for node in nodes(field)
+    ]
+    assert [one for one in inner if isinstance(one, dict) and one.get("additionalProperties") is False] == []
+
+
+def test_nothing_optional_can_only_be_true() -> None:
+    """A field that is true or absent is a boolean: clients have no use for a type with one value."""
+    assert [
+        f"{name}.{field}"
+        for name, schema in document()["components"]["schemas"].items()
+        for field, value in schema.get("properties", {}).items()
+        if value.get("const") is True and field not in schema["required"]
+    ] == []
+
+
+def test_every_operation_has_a_tag_that_is_explained() -> None:
+    """Each group is declared with a description, in the order of the documentation, and none is empty."""
+    declared = [tag["name"] for tag in document()["tags"]]
+    used = {tag for _, operation in operations() for tag in operation["tags"]}
+    assert set(declared) == used
+    assert len(declared) == len(used)
+
+
+def test_addresses_are_those_of_the_installation() -> None:
+    """The description names no host: it comes from the API that it describes."""
+    assert [server["url"] for server in document()["servers"]] == ["/"]
+
+
+def test_it_is_explained_how_to_get_a_key_and_what_each_scope_is_for() -> None:
+    """Whoever reads only this document can make the first call."""
+    told = document()["info"]["description"]
+    assert "posthorn keys create" in told
+    assert "Authorization: Bearer" in told
+    assert [scope for scope in Scope if f"`{scope}`" not in told] == []

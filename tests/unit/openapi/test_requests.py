@@ -32,6 +32,39 @@ def test_every_field_of_a_request_is_described_and_no_other(name: str) -> None:
     assert schema["additionalProperties"] is False
 
 
+@pytest.mark.parametrize("name", [name for name in REQUEST_MODELS if name != "NewEvents"])
+def test_every_request_has_an_example_that_works(name: str) -> None:
+    """What people copy passes the described schema and the model alike."""
+    (example,) = document()["components"]["schemas"][name]["examples"]
+    shown = [
+        one
+        for item in document()["paths"].values()
+        for operation in item.values()
+        for one in examples_of(operation, name)
+    ]
+    assert shown
+    for one in (example, *shown):
+        check(one, component(name))
+        REQUEST_MODELS[name].model_validate(one)
+
+
+def examples_of(operation: dict[str, Any], name: str) -> list[Any]:
+    """Return the examples that an operation shows of a body, if its body is the one of this name."""
+    media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    if media.get("schema") == component(name):
+        return [media["example"]]
+    return [media["examples"]["event"]["value"]] if name == "NewEvent" and "examples" in media else []
+
+
+def test_the_example_of_a_batch_works() -> None:
+    """Each of its events could be published alone."""
+    batch = document()["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]
+    example = batch["examples"]["batch"]["value"]
+    check(example, component("NewEvents"))
+    for event in events.NewEvents.model_validate(example).events:
+        events.NewEvent.model_validate(event)
+
+
 def test_a_batch_is_described_as_events() -> None:
     """Up to a hundred of what can be published alone."""
     schema = document()["components"]["schemas"]["NewEvents"]["properties"]["events"]

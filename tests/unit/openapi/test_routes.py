@@ -62,6 +62,14 @@ def test_a_route_has_exactly_one_success(route: Route) -> None:
 
 
 @EACH_ROUTE
+def test_a_route_says_when_to_try_again(route: Route) -> None:
+    """Any request can be throttled, and any that needs the tables can find them unavailable."""
+    statuses = ("429",) if route.scope is None else ("429", "503")
+    for status in statuses:
+        assert operation_of(route)["responses"][status]["headers"]["Retry-After"]["schema"]["minimum"] == 0
+
+
+@EACH_ROUTE
 def test_a_post_takes_an_idempotency_key(route: Route) -> None:
     """What creates can be repeated safely, and says so."""
     named = {one["name"] for one in operation_of(route)["parameters"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -17,13 +17,19 @@ from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, key_i
 from posthorn.domain.clock import rfc3339
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.api_keys import ApiKeyList, ApiKeyResult, ApiKeyWithText
+    from posthorn.api.answers.fields import Deleted
     from posthorn.api.services import Services
 
 PATH: Final = "/v1/api-keys"
 
 _ID: Final = re.compile("[0-9A-Za-z]{12}")
 
-type KeyName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+type KeyName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    Field(description="A name of yours, without control characters."),
+]
 
 
 class NewApiKey(bodies.Body):
@@ -31,20 +37,24 @@ class NewApiKey(bodies.Body):
 
     name: KeyName
     # strict models take no text for an enumeration unless told to
-    scopes: Annotated[list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))]
-    expires_at: Timestamp | None = Field(default=None, alias="expiresAt")
+    scopes: Annotated[
+        list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))
+    ] = Field(description="What the key may be used for.")
+    expires_at: Timestamp | None = Field(
+        default=None, alias="expiresAt", description="When it expires. By default, never."
+    )
 
 
-def list_api_keys(services: Services, request: Request) -> Answer:
+def list_api_keys(services: Services, request: Request) -> Answer[ApiKeyList]:
     page, cursor = services.cursors.page(request, partial(services.api_keys.page, request.workspace))
     now = services.clock()
-    content: dict[str, Any] = {"apiKeys": [_shown(key, now) for key in page]}
+    content: ApiKeyList = {"apiKeys": [_shown(key, now) for key in page]}
     if cursor is not None:
         content["nextCursor"] = cursor
     return Answer(content)
 
 
-def create_api_key(services: Services, request: Request) -> Answer:
+def create_api_key(services: Services, request: Request) -> Answer[ApiKeyResult]:
     """Make a key and show it, this once: a repetition answers with its record only."""
     wanted = bodies.validate(NewApiKey, bodies.parse(request))
     valid_until = None if wanted.expires_at is None else timestamps.read_ms(wanted.expires_at, "/expiresAt")
@@ -72,12 +82,13 @@ def create_api_key(services: Services, request: Request) -> Answer:
             raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key is gone.")
         shown = _shown(found, services.clock())
     else:
-        shown = {**_shown(made, services.clock()), "key": text}
+        shown = _shown(made, services.clock())
+        shown["key"] = text
     idempotency.finish(services, request, decision)
-    return Answer({"apiKey": shown}, 201)
+    return Answer({"apiKey": shown})
 
 
-def revoke_api_key(services: Services, request: Request) -> Answer:
+def revoke_api_key(services: Services, request: Request) -> Answer[Deleted]:
     key_id = request.path["keyId"]
     key = services.api_keys.get(key_id) if _ID.fullmatch(key_id) else None
     if key is None or key.workspace != request.workspace:
@@ -107,6 +118,7 @@ ROUTES: Final = (
         create_api_key,
         "Create an API key",
         NewApiKey,
+        status=201,
         note=(
             "`key` is shown in this answer and never again: only a hash of it is stored. A repetition under the same"
             " Idempotency-Key answers without it; if the first answer was lost, revoke the key and make another."
@@ -124,7 +136,7 @@ ROUTES: Final = (
 )
 
 
-def _shown(key: ApiKey, now_ms: int) -> dict[str, Any]:
+def _shown(key: ApiKey, now_ms: int) -> ApiKeyWithText:
     return {
         "id": key.id,
         "name": key.name,

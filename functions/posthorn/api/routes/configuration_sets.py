@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -18,6 +18,9 @@ from posthorn.domain.ids import CONFIGURATION_SET, is_id
 from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 
 if TYPE_CHECKING:
+    from posthorn.api.answers import configuration_sets as answers
+    from posthorn.api.answers.configuration_sets import ConfigurationSetList
+    from posthorn.api.answers.fields import Deleted
     from posthorn.api.services import Services
     from posthorn.stores.idempotency import Decision
 
@@ -26,9 +29,15 @@ PATH: Final = "/api/v1/partner/email/configuration-sets"
 _AT_WORK_MS: Final = 30_000
 """A request is over by then: the function's timeout is 29 seconds."""
 
-type SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+type SetName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    Field(description="A name that is unique in the workspace."),
+]
 # strict models take no text for an enumeration unless told to
-type SuppressionOptions = Annotated[Suppression, Field(strict=False)]
+type SuppressionOptions = Annotated[
+    Suppression, Field(strict=False, description="Which recipients the set suppresses.")
+]
 
 
 class NewConfigurationSet(bodies.Body):
@@ -45,23 +54,23 @@ class ConfigurationSetChange(bodies.Body):
     suppression_options: SuppressionOptions = Suppression.NONE
 
 
-def list_configuration_sets(services: Services, request: Request) -> Answer:
+def list_configuration_sets(services: Services, request: Request) -> Answer[ConfigurationSetList]:
     page, cursor = services.cursors.page(
         request, partial(services.configuration_sets.page, request.workspace)
     )
     shown = [_shown(one) for one in page if one.state is SetState.READY]
-    content: dict[str, Any] = {"configuration_sets": shown}
+    content: ConfigurationSetList = {"configuration_sets": shown}
     if cursor is not None:
         content["next_cursor"] = cursor
     return Answer(content)
 
 
-def create_configuration_set(services: Services, request: Request) -> Answer:
+def create_configuration_set(services: Services, request: Request) -> Answer[answers.ConfigurationSet]:
     """Make a set, then what it needs at the backend; whatever breaks off in between is completed by the next try."""
     wanted = bodies.validate(NewConfigurationSet, bodies.parse(request))
     decision = idempotency.decide(services, request, [services.new_id(CONFIGURATION_SET)])
     if decision.is_done:
-        return Answer(_shown(find(services, request.workspace, decision.ids[0])), 201)
+        return Answer(_shown(find(services, request.workspace, decision.ids[0])))
     made = ConfigurationSet(
         id=decision.ids[0],
         workspace=request.workspace,
@@ -75,14 +84,14 @@ def create_configuration_set(services: Services, request: Request) -> Answer:
     services.email.create_set(made.id, made.suppression)
     ready = made if made.state is SetState.READY else services.configuration_sets.move(made, SetState.READY)
     idempotency.finish(services, request, decision)
-    return Answer(_shown(ready or find(services, request.workspace, made.id)), 201)
+    return Answer(_shown(ready or find(services, request.workspace, made.id)))
 
 
-def retrieve_configuration_set(services: Services, request: Request) -> Answer:
+def retrieve_configuration_set(services: Services, request: Request) -> Answer[answers.ConfigurationSet]:
     return Answer(_shown(find(services, request.workspace, request.path["configSetId"])))
 
 
-def change_configuration_set(services: Services, request: Request) -> Answer:
+def update_configuration_set(services: Services, request: Request) -> Answer[answers.ConfigurationSet]:
     change = bodies.validate(ConfigurationSetChange, bodies.parse(request))
     given = change.model_fields_set
     old = find(services, request.workspace, request.path["configSetId"])
@@ -103,7 +112,7 @@ def change_configuration_set(services: Services, request: Request) -> Answer:
     return Answer(_shown(new))
 
 
-def delete_configuration_set(services: Services, request: Request) -> Answer:
+def delete_configuration_set(services: Services, request: Request) -> Answer[Deleted]:
     """Remove a set with its destinations; a delete that broke off is completed by the next."""
     set_id = request.path["configSetId"]
     one = _get(services, request.workspace, set_id)
@@ -138,6 +147,7 @@ ROUTES: Final = (
         create_configuration_set,
         "Create a configuration set",
         NewConfigurationSet,
+        status=201,
     ),
     Route(
         "GET",
@@ -150,7 +160,7 @@ ROUTES: Final = (
         "PATCH",
         f"{PATH}/{{configSetId}}",
         Scope.PARTNER,
-        change_configuration_set,
+        update_configuration_set,
         "Change a configuration set",
         ConfigurationSetChange,
     ),
@@ -202,7 +212,7 @@ def _concurrent() -> Problem:
     )
 
 
-def _shown(one: ConfigurationSet) -> dict[str, Any]:
+def _shown(one: ConfigurationSet) -> answers.ConfigurationSet:
     return {
         "config_set_id": one.id,
         "name": one.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, not_found
@@ -19,6 +19,7 @@ from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.deliveries import DeliveryDetail, DeliveryDetailResult, DeliveryList
     from posthorn.api.routes.endpoint_kinds import EndpointResource
     from posthorn.api.services import Services
     from posthorn.domain.models import Delivery, Endpoint, Event
@@ -33,19 +34,21 @@ FILTERS: Final = {
 EVENT_EXPIRED: Final = "The event has outlived its retention, so its request cannot be shown."
 
 
-def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer[DeliveryList]:
     """Answer a page of the log; a filter may leave it short, or empty, though a cursor tells that there is more."""
     endpoint = resource.find(services, request)
     page, cursor = services.cursors.page(
         request, partial(services.delivery_log.page, endpoint.id, _wanted(request))
     )
-    content: dict[str, Any] = {"deliveries": [delivery_views.entry(resource, one) for one in page]}
+    content: DeliveryList = {"deliveries": [delivery_views.entry(resource, one) for one in page]}
     if cursor is not None:
         content["next_cursor"] = cursor
     return Answer(resource.write(content))
 
 
-def retrieve_delivery(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def retrieve_delivery(
+    resource: EndpointResource, services: Services, request: Request
+) -> Answer[DeliveryDetailResult]:
     endpoint = resource.find(services, request)
     row = find(services, request, endpoint)
     event = services.events.get(endpoint.channel, row.key.event_id)
@@ -112,17 +115,13 @@ def invalid_filter(name: str, detail: str) -> Problem:
 
 def _whole(
     resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
-) -> dict[str, Any]:
-    """Show a delivery in full. The body stands there once: it is that of the last attempt."""
+) -> DeliveryDetail:
+    """Show a delivery in full. It has one body: that of the last attempt."""
     if event is None:
         made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
-        whole: dict[str, Any] = {
-            "attempts": made,
-            "request_body": None,
-            "curl": None,
-            "notes": [EVENT_EXPIRED],
-        }
-        return delivery_views.delivery(resource, row) | resource.write(whole)
+        return delivery_views.whole_delivery(
+            resource, row, attempts=made, request_body=None, curl=None, notes=[EVENT_EXPIRED]
+        )
     last = row.attempts[-1] if row.attempts else None
     payload_format = sent_requests.format_of(endpoint, last)
     body = body_of(payload_format, event)
@@ -143,10 +142,7 @@ def _whole(
         attempt=last.number if last else 1,
     )
     headers = sent_requests.unsigned(endpoint, payload_format, by_hand, services.brand)
-    whole = {
-        "attempts": made,
-        "request_body": body.decode(),
-        "curl": sent_requests.curl_line(endpoint.url, headers, body.decode()),
-        "notes": [],
-    }
-    return delivery_views.delivery(resource, row) | resource.write(whole)
+    curl = sent_requests.curl_line(endpoint.url, headers, body.decode())
+    return delivery_views.whole_delivery(
+        resource, row, attempts=made, request_body=body.decode(), curl=curl, notes=[]
+    )

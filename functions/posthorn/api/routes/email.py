@@ -20,6 +20,7 @@ from posthorn.domain.models import ConfigurationSet, SetState
 from posthorn.email.mail import Mail
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.email import SendResult
     from posthorn.api.services import Services
 
 MAX_RECIPIENTS: Final = 50
@@ -42,22 +43,32 @@ type TagText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,256}$
 class NewMail(bodies.Body):
     """A mail to be sent."""
 
-    sender: Address = Field(alias="from")
-    to: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)]
-    cc: Addresses = Field(default_factory=list[str])
-    bcc: Addresses = Field(default_factory=list[str])
-    reply_to: Addresses = Field(default_factory=list[str])
-    subject: Line
-    html_body: str | None = None
-    text_body: str | None = None
-    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS)] = Field(
-        default_factory=dict[str, str]
+    sender: Address = Field(alias="from", description="Who the email is from.")
+    to: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)] = Field(
+        description="Recipients."
     )
-    tags: Annotated[dict[TagText, TagText], Field(max_length=40)] = Field(default_factory=dict[str, str])
-    configuration_set_name: SetName | None = None
+    cc: Addresses = Field(default_factory=list[str], description="Recipients of a copy.")
+    bcc: Addresses = Field(default_factory=list[str], description="Recipients of a blind copy.")
+    reply_to: Addresses = Field(default_factory=list[str], description="Where replies go.")
+    subject: Line = Field(description="The subject.")
+    html_body: str | None = Field(
+        default=None, description="The body as HTML. One of the bodies is required."
+    )
+    text_body: str | None = Field(
+        default=None, description="The body as text. One of the bodies is required."
+    )
+    headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS)] = Field(
+        default_factory=dict[str, str], description="Headers to add."
+    )
+    tags: Annotated[dict[TagText, TagText], Field(max_length=40)] = Field(
+        default_factory=dict[str, str], description="Tags, which the events of the email carry."
+    )
+    configuration_set_name: SetName | None = Field(
+        default=None, description="The configuration set whose event destinations receive the events."
+    )
 
 
-def send_mail(services: Services, request: Request) -> Answer:
+def send_mail(services: Services, request: Request) -> Answer[SendResult]:
     """Send a mail once, also under an idempotency key whose first request died without a word."""
     wanted = bodies.validate(NewMail, bodies.parse(request))
     _check(wanted)
@@ -66,7 +77,7 @@ def send_mail(services: Services, request: Request) -> Answer:
     )
     message_id = decision.ids[0]
     if decision.is_done:
-        return Answer({"message_id": message_id}, 202)
+        return Answer({"message_id": message_id})
     if not decision.is_new:
         raise _undecided(services.clock() - decision.decided_at)
     try:
@@ -87,11 +98,11 @@ def send_mail(services: Services, request: Request) -> Answer:
         idempotency.finish(services, request, decision)
     except Unavailable as outage:
         telemetry.call_failed(outage)  # the mail is on its way, and that is what the caller has to know
-    return Answer({"message_id": message_id}, 202)
+    return Answer({"message_id": message_id})
 
 
 ROUTES: Final = (
-    Route("POST", "/api/v1/partner/email/send", Scope.PARTNER, send_mail, "Send a mail", NewMail),
+    Route("POST", "/api/v1/partner/email/send", Scope.PARTNER, send_mail, "Send a mail", NewMail, status=202),
 )
 
 

@@ -5,22 +5,21 @@ What both can do is written once. It builds its answers with keys in snake_case,
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from posthorn.api.routes import configuration_sets, endpoints
+from posthorn.api.spelling import camel_case
 from posthorn.domain.api_key import Scope
 from posthorn.domain.ids import DESTINATION, WEBHOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from posthorn.api.http import Answer, Request
     from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint
-
-_LATER_WORD: Final = re.compile(r"_([a-z])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +41,26 @@ class EndpointResource:
             services, channel, request.path[self.id_parameter], prefix=self.prefix, what=self.what
         )
 
-    def write(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """Return a dict with its own keys as this face spells them; what is inside its values stays."""
+    def write[T: Mapping[str, Any]](self, shown: T) -> T:
+        """Return a dict with its own keys as this kind spells them; what is inside its values stays.
+
+        To the type checker it keeps its shape, which is written once for both kinds (`answers.fields.spelled_by_kind`).
+        """
         if not self.camel:
             return shown
-        return {_LATER_WORD.sub(lambda word: word[1].upper(), key): value for key, value in shown.items()}
+        return cast("T", {camel_case(key): value for key, value in shown.items()})
 
-    def bind(
-        self, handle: Callable[[EndpointResource, Services, Request], Answer]
-    ) -> Callable[[Services, Request], Answer]:
-        """Return a route's handler for this face, with a name of its own."""
+    def bind[T](
+        self, handle: Callable[[EndpointResource, Services, Request], Answer[T]]
+    ) -> Callable[[Services, Request], Answer[T]]:
+        """Return a route's handler for this kind, with a name of its own: `list_webhook_deliveries`."""
 
-        def bound(services: Services, request: Request) -> Answer:
+        @wraps(handle)
+        def bound(services: Services, request: Request) -> Answer[T]:
             return handle(self, services, request)
 
-        bound.__name__ = f"{handle.__name__}_of_{self.what.replace(' ', '_')}"
+        verb, _, rest = handle.__name__.partition("_")
+        bound.__name__ = f"{verb}_{self.what.replace(' ', '_')}_{rest}"
         return bound
 
 

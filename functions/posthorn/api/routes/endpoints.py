@@ -22,6 +22,7 @@ from posthorn.transport.names import resolve
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from posthorn.api.answers.webhooks import Undelivered
     from posthorn.api.http import Request
     from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint
@@ -31,8 +32,19 @@ MAX_EVENTS: Final = 100
 LOOKUP_SECONDS: Final = 2.0
 """Time for the lookup at registration; a name that has no answer yet is checked again at every attempt."""
 
-type Url = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-type EventNames = Annotated[list[str], Field(min_length=1, max_length=MAX_EVENTS)]
+type Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048),
+    Field(description="An `https` URL. Its host must have a public address."),
+]
+type EventNames = Annotated[
+    list[str],
+    Field(
+        min_length=1,
+        max_length=MAX_EVENTS,
+        description="Event types to subscribe to. `*` subscribes to all, `contact.*` to all that begin that way.",
+    ),
+]
 
 
 def check_events(patterns: Sequence[str], check: Callable[[str], None], at: str) -> None:
@@ -92,6 +104,10 @@ def undelivered(services: Services, endpoint: Endpoint, *, enable: bool) -> Coun
     It is asked for before the change: without an answer nothing is changed, and the same request tries again.
     """
     return services.delivery_counts.undelivered(endpoint.id) if enable and not endpoint.enabled else None
+
+
+def shown_undelivered(missed: Count) -> Undelivered:
+    return {"count": missed.number, "is_more": missed.is_more}
 
 
 def page(services: Services, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
@@ -24,24 +24,35 @@ from posthorn.domain.matching import check_subscribed
 from posthorn.domain.models import DisabledReason, Endpoint, Health
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.event_destinations import (
+        EventDestination,
+        EventDestinationList,
+        EventDestinationUpdateResult,
+    )
+    from posthorn.api.answers.fields import Deleted
     from posthorn.api.services import Services
 
 PATH: Final = f"{configuration_sets.PATH}/{{configSetId}}/event-destinations"
 
 _WHAT: Final = "event destination"
 
-type DestinationName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+type DestinationName = Annotated[
+    str, StringConstraints(min_length=1, max_length=64), Field(description="A name of yours.")
+]
+Enabled = Annotated[bool, Field(description="Whether events are delivered to it.")]
 
 
 class NewEventDestination(bodies.Body):
     """What an event destination is made from."""
 
     name: DestinationName
-    destination_type: Annotated[str, StringConstraints(max_length=64)]
+    destination_type: Annotated[
+        str, StringConstraints(max_length=64), Field(description="Must be `WEBHOOK`.")
+    ]
     webhook_url: Url
     webhook_secret: Secret
     matching_event_types: EventNames
-    enabled: bool = True
+    enabled: Enabled = True
     format: EventDestinationFormat = PayloadFormat.SES_JSON
 
 
@@ -52,20 +63,20 @@ class EventDestinationChange(bodies.Body):
     webhook_url: Url = ""
     webhook_secret: Secret = ""
     matching_event_types: EventNames = Field(default_factory=list[str])
-    enabled: bool = True
+    enabled: Enabled = True
     format: EventDestinationFormat = PayloadFormat.SES_JSON
 
 
-def list_event_destinations(services: Services, request: Request) -> Answer:
+def list_event_destinations(services: Services, request: Request) -> Answer[EventDestinationList]:
     channel = _channel(services, request)
     page, cursor = endpoints.page(services, request, channel)
-    content: dict[str, Any] = {"event_destinations": [_shown(destination) for destination in page]}
+    content: EventDestinationList = {"event_destinations": [_shown(destination) for destination in page]}
     if cursor is not None:
         content["next_cursor"] = cursor
     return Answer(content)
 
 
-def create_event_destination(services: Services, request: Request) -> Answer:
+def create_event_destination(services: Services, request: Request) -> Answer[EventDestination]:
     wanted = bodies.validate(NewEventDestination, bodies.parse(request))
     channel = _channel(services, request)
     if wanted.destination_type != "WEBHOOK":
@@ -99,15 +110,15 @@ def create_event_destination(services: Services, request: Request) -> Answer:
     except Problem:  # the set was deleted meanwhile, and its destinations go with it
         services.endpoints.delete(channel, destination.id)
         raise
-    return Answer(_shown(destination), 201)
+    return Answer(_shown(destination))
 
 
-def retrieve_event_destination(services: Services, request: Request) -> Answer:
+def retrieve_event_destination(services: Services, request: Request) -> Answer[EventDestination]:
     channel = _channel(services, request)
     return Answer(_shown(_find(services, request, channel)))
 
 
-def change_event_destination(services: Services, request: Request) -> Answer:
+def update_event_destination(services: Services, request: Request) -> Answer[EventDestinationUpdateResult]:
     change = bodies.validate(EventDestinationChange, bodies.parse(request))
     channel = _channel(services, request)
     before = _find(services, request, channel)  # what is not there is 404, whatever the change
@@ -129,11 +140,11 @@ def change_event_destination(services: Services, request: Request) -> Answer:
     )
     shown = _shown(destination)
     if missed is not None:
-        shown["undelivered"] = {"count": missed.number, "is_more": missed.is_more}
+        shown["undelivered"] = endpoints.shown_undelivered(missed)
     return Answer(shown)
 
 
-def delete_event_destination(services: Services, request: Request) -> Answer:
+def delete_event_destination(services: Services, request: Request) -> Answer[Deleted]:
     channel = _channel(services, request)
     endpoints.delete(services, channel, request.path["destinationId"], prefix=DESTINATION, what=_WHAT)
     return Answer({"deleted": True})
@@ -148,6 +159,7 @@ ROUTES: Final = (
         create_event_destination,
         "Create an event destination",
         NewEventDestination,
+        status=201,
     ),
     Route(
         "GET",
@@ -160,7 +172,7 @@ ROUTES: Final = (
         "PATCH",
         f"{PATH}/{{destinationId}}",
         Scope.PARTNER,
-        change_event_destination,
+        update_event_destination,
         "Change an event destination; a new webhook_secret replaces the old one within 24 hours",
         EventDestinationChange,
     ),
@@ -207,8 +219,8 @@ def _changed(services: Services, old: Endpoint, change: EventDestinationChange) 
     return new
 
 
-def _shown(destination: Endpoint) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _shown(destination: Endpoint) -> EventDestinationUpdateResult:
+    shown: EventDestinationUpdateResult = {
         "destination_id": destination.id,
         "name": destination.name,
         "destination_type": "WEBHOOK",

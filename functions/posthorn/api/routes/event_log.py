@@ -11,34 +11,31 @@ from posthorn.api import timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import not_found
 from posthorn.api.route import PAGED, Route
-from posthorn.api.routes import delivery_views
+from posthorn.api.routes import event_views
 from posthorn.api.routes.deliveries import event_filter, invalid_filter
-from posthorn.api.routes.endpoint_kinds import WEBHOOKS
 from posthorn.api.routes.events import accepted
-from posthorn.api.routes.match_explanations import SENTENCES, DeliveryRecord, explain
+from posthorn.api.routes.match_explanations import DeliveryRecord, explain
 from posthorn.aws.clients import threads
 from posthorn.domain.api_key import Scope
-from posthorn.domain.clock import rfc3339
 from posthorn.domain.ids import EVENT, is_id, made_at
 from posthorn.domain.matching import matches
 from posthorn.domain.models import DeliveryKey, Endpoint
-from posthorn.stores.deleted_endpoints import DeletedEndpoint
 from posthorn.stores.event_log import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from posthorn.api.routes.match_explanations import MatchExplanation
+    from posthorn.api.answers import events as answers
+    from posthorn.api.answers.events import EventList, EventResult, MatchResult
     from posthorn.api.services import Services
     from posthorn.domain.models import Event, EventSummary
+    from posthorn.stores.deleted_endpoints import DeletedEndpoint
 
 LOOKUPS: Final = 1000
 """Deliveries that one page asks for: ten reads of a hundred, all at once."""
 
 _CLOCKS_APART_MS: Final = 60_000
 """How far the clocks of two functions may be apart at the most."""
-
-_write: Final = WEBHOOKS.write
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,41 +62,42 @@ class _Recipients:
         return [*present, *gone]
 
 
-def list_events(services: Services, request: Request) -> Answer:
+def list_events(services: Services, request: Request) -> Answer[EventList]:
     """Answer a page of events; it may be short, or empty, though a cursor tells that there is more."""
     read = partial(_page, services, request.workspace, _window(request))
     summaries, cursor = services.cursors.page(request, read)
-    content: dict[str, Any] = {"events": summaries}
+    content: EventList = {"events": summaries}
     if cursor is not None:
         content["nextCursor"] = cursor
     return Answer(content)
 
 
-def retrieve_event(services: Services, request: Request) -> Answer:
+def retrieve_event(services: Services, request: Request) -> Answer[EventResult]:
     event, recipients = _find(services, request)
     summary = event.summary
     wanted = recipients.of(summary)
     found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in wanted])
-    shown = {
-        **_summary(summary, recipients, found),
+    records = [(one, _record(found, one, summary)) for one in wanted]
+    shown: answers.Event = {
+        **accepted(event),
+        "isTest": event.is_test,
+        "matched": _matched(summary, records),
         "data": json.loads(event.data),
         "deliveries": [
-            _delivery(one, row, with_attempts=True)
-            for one in wanted
-            if (row := _record(found, one, summary)) is not None
+            event_views.delivery_detail(one, record) for one, record in records if record is not None
         ],
     }
     return Answer({"event": shown})
 
 
-def explain_event(services: Services, request: Request) -> Answer:
+def explain_event_match(services: Services, request: Request) -> Answer[MatchResult]:
     """Answer for each endpoint of the channel why it did, or did not, get an event."""
     event, recipients = _find(services, request)
     summary = event.summary
     everybody: list[Endpoint | DeletedEndpoint] = [*recipients.endpoints, *recipients.deleted_endpoints]
     found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in recipients.of(summary)])
     judged = [(one, _record(found, one, summary)) for one in everybody]
-    shown = [_explained(one, record, explain(summary, one, record)) for one, record in judged]
+    shown = [event_views.match(one, record, explain(summary, one, record)) for one, record in judged]
     return Answer(
         {
             "event": {**accepted(event), "isTest": event.is_test},
@@ -123,7 +121,7 @@ ROUTES: Final = (
         "GET",
         "/v1/events/{eventId}/match",
         Scope.USER,
-        explain_event,
+        explain_event_match,
         "Explain for each webhook why it got an event, or why not",
     ),
 )
@@ -141,7 +139,7 @@ def _find(services: Services, request: Request) -> tuple[Event, _Recipients]:
 
 def _page(
     services: Services, workspace: str, window: Window, *, after: str | None, limit: int
-) -> tuple[list[dict[str, Any]], str | None]:
+) -> tuple[list[answers.EventInList], str | None]:
     """Return a page of summaries; it ends early where it would need more lookups than `LOOKUPS`."""
     reading = threads().submit(services.deleted_endpoints.of_channel, workspace)
     endpoints = threads().submit(services.endpoints.of_channel, workspace)
@@ -186,52 +184,19 @@ def _record(
     return DeliveryRecord(found[key]) if key in found else None
 
 
+def _matched(
+    event: EventSummary, records: Iterable[tuple[Endpoint | DeletedEndpoint, DeliveryRecord | None]]
+) -> bool:
+    return any(explain(event, one, record).matched for one, record in records)
+
+
 def _summary(
     event: EventSummary, recipients: _Recipients, found: Mapping[DeliveryKey, Any]
-) -> dict[str, Any]:
-    judged = [(one, _record(found, one, event)) for one in recipients.of(event)]
+) -> answers.EventInList:
+    records = [(one, _record(found, one, event)) for one in recipients.of(event)]
     return {
         **accepted(event),
         "isTest": event.target is not None,
-        "matched": any(explain(event, one, record).matched for one, record in judged),
-        "deliveries": [_delivery(one, record) for one, record in judged if record is not None],
+        "matched": _matched(event, records),
+        "deliveries": [event_views.delivery(one, record) for one, record in records if record is not None],
     }
-
-
-def _delivery(
-    one: Endpoint | DeletedEndpoint, record: DeliveryRecord, *, with_attempts: bool = False
-) -> dict[str, Any]:
-    shown: dict[str, Any] = {"webhookId": one.id}
-    if isinstance(one, DeletedEndpoint):
-        shown["deletedAt"] = rfc3339(one.deleted_at)
-    if record.delivery is None:
-        return shown | {"unreadable": True}
-    shown |= delivery_views.standing(WEBHOOKS, record.delivery)
-    if with_attempts:
-        shown["attempts"] = [_write(delivery_views.attempt(attempt)) for attempt in record.delivery.attempts]
-    return shown
-
-
-def _explained(
-    one: Endpoint | DeletedEndpoint, record: DeliveryRecord | None, judged: MatchExplanation
-) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "webhookId": one.id,
-        "matched": judged.matched,
-        "reason": judged.reason,
-        "explanation": SENTENCES[judged.reason],
-        "createdAt": rfc3339(one.created_at),
-    }
-    if judged.pattern is not None:
-        shown["pattern"] = judged.pattern
-    if isinstance(one, DeletedEndpoint):
-        shown["deletedAt"] = rfc3339(one.deleted_at)
-    elif one.disabled_reason is not None and one.disabled_at is not None:
-        shown |= {"disabledReason": one.disabled_reason, "disabledAt": rfc3339(one.disabled_at)}
-    if record is not None:
-        shown["delivery"] = (
-            {"unreadable": True}
-            if record.delivery is None
-            else delivery_views.standing(WEBHOOKS, record.delivery)
-        )
-    return shown

@@ -23,6 +23,9 @@ from posthorn.stores.event_types import MAX_OWN
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
+    from posthorn.api.answers import event_types as answers
+    from posthorn.api.answers.event_types import EventTypeList, EventTypeResult
+    from posthorn.api.answers.fields import Deleted
     from posthorn.api.services import Services
     from posthorn.stores.event_types import EventTypes
     from posthorn.stores.idempotency import Decision
@@ -39,16 +42,24 @@ _BUILT_IN, _OWN = "built-in#", "own#"  # what a cursor goes on after
 class NewEventType(bodies.Body):
     """What an event type is made from."""
 
-    name: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
-    description: Annotated[str, StringConstraints(min_length=1, max_length=500)]
-    example: dict[str, Any] = Field(default_factory=dict[str, Any])
+    name: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)] = Field(
+        description="Its name, spelled like `INVOICE_PAID` or `invoice.paid`."
+    )
+    description: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
+        description="What its events mean."
+    )
+    example: dict[str, Any] = Field(
+        default_factory=dict[str, Any], description="Example data, which test events are sent with."
+    )
     # pydantic has an attribute of this name
-    json_schema: dict[str, Any] | None = Field(default=None, alias="schema")
+    json_schema: dict[str, Any] | None = Field(
+        default=None, alias="schema", description="A JSON Schema that data of its events must match."
+    )
 
 
-def list_event_types(services: Services, request: Request) -> Answer:
+def list_event_types(services: Services, request: Request) -> Answer[EventTypeList]:
     page, cursor = services.cursors.page(request, partial(_page, services.event_types.own, request.workspace))
-    content: dict[str, Any] = {"eventTypes": [_shown(one) for one in page]}
+    content: EventTypeList = {"eventTypes": [_shown(one) for one in page]}
     if cursor is not None:
         content["nextCursor"] = cursor
     return Answer(content)
@@ -74,7 +85,7 @@ def _page(
     return shown, after
 
 
-def create_event_type(services: Services, request: Request) -> Answer:
+def create_event_type(services: Services, request: Request) -> Answer[EventTypeResult]:
     wanted = bodies.validate(NewEventType, bodies.parse(request))
     name = _own_name(wanted.name)
     example, schema = _text(wanted.example, "/example"), None
@@ -93,10 +104,10 @@ def create_event_type(services: Services, request: Request) -> Answer:
     if decision.is_done or not services.event_types.own.create(request.workspace, made):
         made = _made_before(services, request, decision, name)
     idempotency.finish(services, request, decision)
-    return Answer({"eventType": _shown(made)}, 201)
+    return Answer({"eventType": _shown(made)})
 
 
-def retrieve_event_type(services: Services, request: Request) -> Answer:
+def retrieve_event_type(services: Services, request: Request) -> Answer[EventTypeResult]:
     name = _name_in_path(request)
     one = built_in().get(name) or services.event_types.own.get(request.workspace, name)
     if one is None:
@@ -104,7 +115,7 @@ def retrieve_event_type(services: Services, request: Request) -> Answer:
     return Answer({"eventType": _shown(one)})
 
 
-def delete_event_type(services: Services, request: Request) -> Answer:
+def delete_event_type(services: Services, request: Request) -> Answer[Deleted]:
     name = _name_in_path(request)
     if name in built_in():
         raise Problem(409, "event_type_built_in", f"{name} is built in and stays.")
@@ -130,6 +141,7 @@ ROUTES: Final = (
         create_event_type,
         "Create an event type",
         NewEventType,
+        status=201,
         note=(
             "It can be published and subscribed to at once. The data of its events is checked against the schema,"
             " if there is one: JSON Schema 2020-12, 2019-09 or draft 7, with references only within itself and"
@@ -207,9 +219,13 @@ def _made_before(services: Services, request: Request, decision: Decision, name:
     raise Problem(409, "too_many_event_types", f"A workspace may have {MAX_OWN} event types of its own.")
 
 
-def _shown(one: EventType) -> dict[str, Any]:
-    shown: dict[str, Any] = {"name": one.name, "description": one.description, "example": one.example}
-    shown["source"] = "built-in" if one.created_at is None else "own"
+def _shown(one: EventType) -> answers.EventType:
+    shown: answers.EventType = {
+        "name": one.name,
+        "description": one.description,
+        "example": one.example,
+        "source": "built-in" if one.created_at is None else "own",
+    }
     if one.operational:
         shown["operational"] = True
     if one.schema is not None:

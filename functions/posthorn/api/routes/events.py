@@ -21,6 +21,7 @@ from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.events import AcceptedEvent, PublishBatchResult, PublishResult
     from posthorn.api.services import Services
     from posthorn.domain.event_types import EventType
     from posthorn.domain.models import EventSummary
@@ -31,32 +32,36 @@ MAX_BATCH: Final = 100
 class NewEvent(bodies.Body):
     """An event to be published."""
 
-    event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)]
-    data: dict[str, Any]
-    created_at: Timestamp | None = None
+    event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)] = Field(
+        description="Its type, spelled like `CONTACT_CREATED` or `contact.created`."
+    )
+    data: dict[str, Any] = Field(description="What happened: any JSON object of up to 256 KB.")
+    created_at: Timestamp | None = Field(default=None, description="When it happened. By default, now.")
 
 
 class NewEvents(bodies.Body):
     """Up to a hundred events to be published together."""
 
-    events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)]
+    events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)] = Field(
+        description="The events. Either all of them are accepted, or none."
+    )
 
 
-def publish(services: Services, request: Request) -> Answer:
+def publish_events(services: Services, request: Request) -> Answer[PublishResult | PublishBatchResult]:
     """Accept one event or a batch; all of a batch is checked before any of it is accepted."""
     value = bodies.parse(request)
     if "events" not in value:
         (event,) = _accept(services, request, [_checked(services, request, value, "")])
-        return Answer({"event": event}, 202)
+        return Answer({"event": event})
     batch = bodies.validate(NewEvents, value)
     checked = [
         _checked(services, request, one, bodies.pointer(["events", at]))
         for at, one in enumerate(batch.events)
     ]
-    return Answer({"events": _accept(services, request, checked)}, 202)
+    return Answer({"events": _accept(services, request, checked)})
 
 
-def accepted(event: Event | EventSummary) -> dict[str, str]:
+def accepted(event: Event | EventSummary) -> AcceptedEvent:
     """Show an event as it was accepted."""
     return {"id": event.id, "event": event.type, "created_at": event.created_at}
 
@@ -77,7 +82,15 @@ def checked_data(services: Services, event_type: EventType, data: dict[str, Any]
 
 
 ROUTES: Final = (
-    Route("POST", "/v1/events", Scope.API_USER, publish, "Publish one event, or up to 100", NewEvent),
+    Route(
+        "POST",
+        "/v1/events",
+        Scope.API_USER,
+        publish_events,
+        "Publish one event, or up to 100",
+        NewEvent,
+        status=202,
+    ),
 )
 
 
@@ -96,7 +109,7 @@ def _checked(
 
 def _accept(
     services: Services, request: Request, checked: list[tuple[str, str, str | None]]
-) -> list[dict[str, str]]:
+) -> list[AcceptedEvent]:
     decision = idempotency.decide(services, request, [services.new_id(EVENT) for _ in checked])
     events = [
         Event(

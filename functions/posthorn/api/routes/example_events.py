@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
@@ -24,6 +24,7 @@ from posthorn.email.examples import example_event, examples
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.events import PublishResult
     from posthorn.api.routes.endpoint_kinds import EndpointResource
     from posthorn.api.services import Services
     from posthorn.domain.event_types import EventType
@@ -33,11 +34,17 @@ if TYPE_CHECKING:
 class SendExample(bodies.Body):
     """What to send: the first type that the endpoint wants, and the example of it, unless told otherwise."""
 
-    event: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TYPE_LENGTH)] | None = None
-    data: dict[str, Any] | None = None
+    event: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TYPE_LENGTH)] | None = Field(
+        default=None, description="The event type. By default, the first one that the endpoint subscribes to."
+    )
+    data: dict[str, Any] | None = Field(
+        default=None, description="The data. By default, the example of the type. Not for event destinations."
+    )
 
 
-def send_test(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def send_test_event(
+    resource: EndpointResource, services: Services, request: Request
+) -> Answer[PublishResult]:
     """Accept an event that is for one endpoint only, whatever types that one subscribes to."""
     wanted = bodies.validate(SendExample, bodies.parse_optional(request))
     endpoint = resource.find(services, request)
@@ -57,7 +64,7 @@ def send_test(resource: EndpointResource, services: Services, request: Request) 
             raise replays.disabled(resource)
         services.events.accept([event], now_ms=decision.decided_at)
         idempotency.finish(services, request, decision)
-    return Answer({"event": events.accepted(event)}, 202)
+    return Answer({"event": events.accepted(event)})
 
 
 ROUTES: Final = tuple(
@@ -65,10 +72,11 @@ ROUTES: Final = tuple(
         "POST",
         f"{resource.path}/test",
         resource.scope,
-        resource.bind(send_test),
+        resource.bind(send_test_event),
         f"Send a test event to this {resource.what}",
         SendExample,
         is_body_optional=True,
+        status=202,
     )
     for resource in ENDPOINT_RESOURCES
 )

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from posthorn.domain.ids import made_at
-from posthorn.domain.matching import matching_pattern
+from posthorn.domain.matching import MatchReason, matching_pattern
 from posthorn.domain.models import Reason
 from posthorn.stores.deleted_endpoints import DeletedEndpoint
 
 if TYPE_CHECKING:
     from posthorn.domain.models import Delivery, Endpoint, EventSummary
-
-
-class MatchReason(StrEnum):
-    """The one reason that decides."""
-
-    MATCHED = "matched"
-    TEST = "test"  # the event is a test of this endpoint
-    TEST_OF_ANOTHER = "test_of_another"
-    TYPE_NOT_WANTED = "type_not_wanted"
-    CREATED_LATER = "created_later"
-    DISABLED = "disabled"
-    DELETED = "deleted"
 
 
 SENTENCES: Final = {

@@ -11,23 +11,26 @@ from posthorn.api.http import HTML, Answer, Request
 from posthorn.api.route import Route
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.meta import ServiceHealth
     from posthorn.api.services import Services
 
 
-def health(services: Services, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+def check_health(services: Services, request: Request) -> Answer[ServiceHealth]:  # noqa: ARG001 - the shape of a route
     return Answer({"status": "ok"})
 
 
-def openapi(services: Services, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+def describe_api(services: Services, request: Request) -> Answer[dict[str, Any]]:  # noqa: ARG001 - the shape of a route
     return Answer(_document())
 
 
 @lru_cache(maxsize=1)
-def _document() -> Any:
-    return json.loads(Path(__file__).parent.parent.joinpath("openapi.json").read_text("utf-8"))
+def _document() -> dict[str, Any]:
+    path = Path(__file__).parent.parent / "openapi.json"
+    document: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return document
 
 
-def reference(services: Services, request: Request) -> Answer:  # noqa: ARG001 - the shape of a route
+def show_docs(services: Services, request: Request) -> Answer[str]:  # noqa: ARG001 - the shape of a route
     return Answer(_page(), content_type=HTML)
 
 
@@ -37,7 +40,7 @@ def _page() -> str:
 
 
 ROUTES: Final = (
-    Route("GET", "/health", None, health, "Tell whether the API answers"),
-    Route("GET", "/openapi.json", None, openapi, "Describe the API"),
-    Route("GET", "/docs", None, reference, "Show the description as a page"),
+    Route("GET", "/health", None, check_health, "Tell whether the API answers"),
+    Route("GET", "/openapi.json", None, describe_api, "Describe the API"),
+    Route("GET", "/docs", None, show_docs, "Show the description as a page"),
 )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from posthorn.domain.clock import rfc3339, rfc3339_ms
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.replays import Replay
     from posthorn.api.routes.endpoint_kinds import EndpointResource
     from posthorn.domain.replay_job import ReplayJob
 
 
-def replay(resource: EndpointResource, job: ReplayJob) -> dict[str, Any]:
+def replay(resource: EndpointResource, job: ReplayJob) -> Replay:
     """Show a job and how far it has come."""
-    shown: dict[str, Any] = {
+    shown: Replay = {
         "id": job.id,
         "state": job.state,
         "dry_run": job.dry_run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
 
@@ -26,10 +26,13 @@ from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from posthorn.api.answers.deliveries import DeliveryResult
+    from posthorn.api.answers.replays import ReplayList, ReplayResult
     from posthorn.api.services import Services
     from posthorn.domain.models import Delivery, Endpoint
 
-type WantedStatus = Annotated[ReplaySelection, Field(strict=False)]
+type WantedStatus = Annotated[ReplaySelection, Field(strict=False, description="Which deliveries to replay.")]
+DryRun = Annotated[bool, Field(description="Whether only to count.")]
 
 
 class NoFields(bodies.Body):
@@ -39,19 +42,23 @@ class NoFields(bodies.Body):
 class NewEventDestinationReplay(bodies.Body):
     """Which deliveries of an event destination to send again: those of the events from `since` to before `until`."""
 
-    since: Timestamp
-    until: Timestamp | None = None  # absent, or later than now: now
+    since: Timestamp = Field(description="Replay deliveries of events accepted at this time or later.")
+    until: Timestamp | None = Field(
+        default=None, description="Replay deliveries of events accepted before this time. By default, now."
+    )
     status: WantedStatus = ReplaySelection.FAILED
-    dry_run: bool = False
+    dry_run: DryRun = False
 
 
 class NewReplay(NewEventDestinationReplay):
     """Which deliveries of a webhook to send again: those of the events from `since` to before `until`."""
 
-    dry_run: bool = Field(default=False, alias="dryRun")
+    dry_run: DryRun = Field(default=False, alias="dryRun")
 
 
-def replay_delivery(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def replay_delivery(
+    resource: EndpointResource, services: Services, request: Request
+) -> Answer[DeliveryResult]:
     """Begin a new generation of a delivery: the row first, then the message, as ever.
 
     The id that the request decided on names the generation, so a repetition finds that it has begun.
@@ -67,10 +74,10 @@ def replay_delivery(resource: EndpointResource, services: Services, request: Req
         if row.status is Status.QUEUED and row.attempt == 0:
             services.queues.enqueue_next(row, now_ms=services.clock())
         idempotency.finish(services, request, decision)
-    return Answer({"delivery": delivery_views.delivery(resource, row)}, 202)
+    return Answer({"delivery": delivery_views.delivery(resource, row)})
 
 
-def create_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def create_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
     """Accept a job; it is done by ReplayFunction, page by page."""
     endpoint = resource.find(services, request)
     wanted = bodies.validate(
@@ -93,27 +100,27 @@ def create_replay(resource: EndpointResource, services: Services, request: Reque
         if job.step == 1:  # later ones ask for themselves
             _start(services, job, can_be_repeated=decision.is_kept)
         idempotency.finish(services, request, decision)
-    return Answer({"replay": replay_views.replay(resource, job)}, 202)
+    return Answer({"replay": replay_views.replay(resource, job)})
 
 
-def list_replays(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def list_replays(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayList]:
     endpoint = resource.find(services, request)
     jobs, cursor = services.cursors.page(request, partial(services.replays.page, endpoint.id))
     for job in jobs:
         _keep_alive(services, job)
-    content: dict[str, Any] = {"replays": [replay_views.replay(resource, job) for job in jobs]}
+    content: ReplayList = {"replays": [replay_views.replay(resource, job) for job in jobs]}
     if cursor is not None:
-        content |= resource.write({"next_cursor": cursor})
-    return Answer(content)
+        content["next_cursor"] = cursor
+    return Answer(resource.write(content))
 
 
-def retrieve_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def retrieve_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
     job = _find(services, resource.find(services, request), request.path["replayId"])
     _keep_alive(services, job)
     return Answer({"replay": replay_views.replay(resource, job)})
 
 
-def cancel_replay(resource: EndpointResource, services: Services, request: Request) -> Answer:
+def cancel_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
     """Cancel a job, unless it is cancelled already; what it has begun stays begun, and is still counted."""
     endpoint = resource.find(services, request)
 
@@ -141,6 +148,7 @@ def _routes(resource: EndpointResource) -> Iterator[Route]:
         resource.scope,
         resource.bind(replay_delivery),
         "Send a delivery again; if it fails, it is retried as if it were new",
+        status=202,
     )
     body = NewReplay if resource is WEBHOOKS else NewEventDestinationReplay
     path = f"{resource.path}/replays"
@@ -154,7 +162,8 @@ def _routes(resource: EndpointResource) -> Iterator[Route]:
         query=PAGED,
     )
     create, one = resource.bind(create_replay), f"{path}/{{replayId}}"
-    yield Route("POST", path, resource.scope, create, f"Send past deliveries of {what} again, as a job", body)
+    summary = f"Send past deliveries of {what} again, as a job"
+    yield Route("POST", path, resource.scope, create, summary, body, status=202)
     yield Route(
         "GET", one, resource.scope, resource.bind(retrieve_replay), f"Retrieve a bulk replay of {what}"
     )

@@ -10,7 +10,7 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from posthorn.domain.models import PreviousSecret
 from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
@@ -31,6 +31,7 @@ type Secret = Annotated[
     StringConstraints(
         min_length=MIN_SECRET_LENGTH, max_length=MAX_SECRET_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"
     ),
+    Field(description="A secret that deliveries are signed with, without control characters."),
 ]
 
 

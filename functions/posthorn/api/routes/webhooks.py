@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
 from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.route import PAGED, Route
-from posthorn.api.routes import endpoints
+from posthorn.api.routes import endpoints, webhook_views
+from posthorn.api.routes.endpoint_kinds import WEBHOOKS
 from posthorn.api.routes.endpoints import EventNames, Url
 from posthorn.api.routes.payload_formats import WebhookFormat
 from posthorn.api.routes.secret_rotation import (
@@ -26,16 +27,31 @@ from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import WEBHOOK
-from posthorn.domain.models import DisabledReason, Endpoint, Health
+from posthorn.domain.models import DisabledReason, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posthorn.api.answers.fields import Deleted
+    from posthorn.api.answers.webhooks import (
+        TokenRotationResult,
+        WebhookList,
+        WebhookResult,
+        WebhookUpdateResult,
+        WebhookWithToken,
+    )
     from posthorn.api.services import Services
 
 _WHAT: Final = "webhook"
 
-type Description = Annotated[str, StringConstraints(max_length=500)]
+type Description = Annotated[str, StringConstraints(max_length=500), Field(description="A note of yours.")]
+Enabled = Annotated[bool, Field(description="Whether events are delivered to it.")]
+RetryRateLimited = Annotated[
+    bool,
+    Field(
+        description="Whether 429 is retried like 5xx. Otherwise it fails the delivery, like any other 4xx."
+    ),
+]
 
 
 class NewWebhook(bodies.Body):
@@ -43,10 +59,10 @@ class NewWebhook(bodies.Body):
 
     url: Url
     events: EventNames
-    token: Secret | None = None
-    enabled: bool = True
-    description: Description | None = None
-    retry_rate_limited: bool = False
+    token: Secret | None = Field(default=None, description="The signing token. By default, a random one.")
+    enabled: Enabled = True
+    description: Description | None = Field(default=None, description="A note of yours.")
+    retry_rate_limited: RetryRateLimited = False
     format: WebhookFormat = PayloadFormat.EVENT_JSON
 
 
@@ -56,9 +72,9 @@ class WebhookChange(bodies.Body):
     url: Url = ""
     events: EventNames = Field(default_factory=list[str])
     token: Secret = ""
-    enabled: bool = True
-    description: Description | None = None
-    retry_rate_limited: bool = False
+    enabled: Enabled = True
+    description: Description | None = Field(default=None, description="A note of yours.")
+    retry_rate_limited: RetryRateLimited = False
     format: WebhookFormat = PayloadFormat.EVENT_JSON
 
 
@@ -66,20 +82,22 @@ class Rotation(bodies.Body):
     """How a webhook is to get another token; without one of its owner's, it gets a random one."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)] = Field(
-        default=DEFAULT_OVERLAP_HOURS, alias="overlapHours"
+        default=DEFAULT_OVERLAP_HOURS,
+        alias="overlapHours",
+        description="For how long deliveries are signed with the previous token, too.",
     )
-    token: Secret | None = None
+    token: Secret | None = Field(default=None, description="The new token. By default, a random one.")
 
 
-def list_webhooks(services: Services, request: Request) -> Answer:
+def list_webhooks(services: Services, request: Request) -> Answer[WebhookList]:
     page, cursor = endpoints.page(services, request, request.workspace)
-    content: dict[str, Any] = {"webhooks": [_shown(webhook) for webhook in page]}
+    content: WebhookList = {"webhooks": [webhook_views.webhook(one) for one in page]}
     if cursor is not None:
         content["nextCursor"] = cursor
     return Answer(content)
 
 
-def create_webhook(services: Services, request: Request) -> Answer:
+def create_webhook(services: Services, request: Request) -> Answer[WebhookResult]:
     wanted = bodies.validate(NewWebhook, bodies.parse(request))
     endpoints.check_events(wanted.events, _checker(services, request), "/events")
     url = endpoints.vetted(services, wanted.url, "/url")
@@ -105,17 +123,17 @@ def create_webhook(services: Services, request: Request) -> Answer:
         )
 
     webhook = endpoints.create(services, request, prefix=WEBHOOK, channel=workspace, build=build)
-    return Answer({"webhook": _shown_with_token(services, webhook)}, 201)
+    return Answer({"webhook": _shown_with_token(services, webhook)})
 
 
-def retrieve_webhook(services: Services, request: Request) -> Answer:
+def retrieve_webhook(services: Services, request: Request) -> Answer[WebhookResult]:
     webhook = endpoints.find(
         services, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT
     )
     return Answer({"webhook": _shown_with_token(services, webhook)})
 
 
-def update_webhook(services: Services, request: Request) -> Answer:
+def update_webhook(services: Services, request: Request) -> Answer[WebhookUpdateResult]:
     change = bodies.validate(WebhookChange, bodies.parse(request))
     webhook_id = request.path["webhookId"]
     # what is not there is 404, whatever the change
@@ -135,13 +153,13 @@ def update_webhook(services: Services, request: Request) -> Answer:
         what=_WHAT,
         change=lambda old: _changed(services, old, change),
     )
-    content: dict[str, Any] = {"webhook": _shown_with_token(services, webhook)}
+    content: WebhookUpdateResult = {"webhook": _shown_with_token(services, webhook)}
     if missed is not None:
-        content["undelivered"] = {"count": missed.number, "isMore": missed.is_more}
+        content["undelivered"] = WEBHOOKS.write(endpoints.shown_undelivered(missed))
     return Answer(content)
 
 
-def rotate_token(services: Services, request: Request) -> Answer:
+def rotate_webhook_token(services: Services, request: Request) -> Answer[TokenRotationResult]:
     """Give a webhook another token, once per idempotency key: the decision is the version that it is to have."""
     wanted = bodies.validate(Rotation, bodies.parse(request))
     webhook_id = request.path["webhookId"]
@@ -160,21 +178,21 @@ def rotate_token(services: Services, request: Request) -> Answer:
         services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT, change=change
     )
     idempotency.finish(services, request, decision)
-    content: dict[str, Any] = {"webhook": _shown_with_token(services, webhook)}
+    content: TokenRotationResult = {"webhook": _shown_with_token(services, webhook)}
     previous = webhook.previous_secret
     if previous is not None and previous.until > services.clock():
         content["previousTokenUntil"] = rfc3339(previous.until)
     return Answer(content)
 
 
-def delete_webhook(services: Services, request: Request) -> Answer:
+def delete_webhook(services: Services, request: Request) -> Answer[Deleted]:
     endpoints.delete(services, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT)
     return Answer({"deleted": True})
 
 
 ROUTES: Final = (
     Route("GET", "/v1/webhooks", Scope.API_USER, list_webhooks, "List webhooks", query=PAGED),
-    Route("POST", "/v1/webhooks", Scope.API_USER, create_webhook, "Create a webhook", NewWebhook),
+    Route("POST", "/v1/webhooks", Scope.API_USER, create_webhook, "Create a webhook", NewWebhook, status=201),
     Route("GET", "/v1/webhooks/{webhookId}", Scope.USER, retrieve_webhook, "Retrieve a webhook"),
     Route("PUT", "/v1/webhooks/{webhookId}", Scope.USER, update_webhook, "Update a webhook", WebhookChange),
     Route("DELETE", "/v1/webhooks/{webhookId}", Scope.USER, delete_webhook, "Delete a webhook"),
@@ -182,7 +200,7 @@ ROUTES: Final = (
         "POST",
         "/v1/webhooks/{webhookId}/rotate-token",
         Scope.USER,
-        rotate_token,
+        rotate_webhook_token,
         "Give a webhook another token",
         Rotation,
         note=(
@@ -219,23 +237,5 @@ def _changed(services: Services, old: Endpoint, change: WebhookChange) -> Endpoi
     return new
 
 
-def _shown_with_token(services: Services, webhook: Endpoint) -> dict[str, Any]:
-    return _shown(webhook, services.unsealer.secret_of(webhook).decode())
-
-
-def _shown(webhook: Endpoint, token: str | None = None) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": webhook.id, "url": webhook.url, "events": list(webhook.events)}
-    if token is not None:
-        shown["token"] = token
-    shown |= {
-        "createdAt": rfc3339(webhook.created_at),
-        "enabled": webhook.enabled,
-        "description": webhook.description,
-        "retry_rate_limited": webhook.retry_rate_limited,
-        "format": webhook.format,
-    }
-    if webhook.disabled_reason is not None and webhook.disabled_at is not None:
-        shown |= {"disabledReason": webhook.disabled_reason, "disabledAt": rfc3339(webhook.disabled_at)}
-    if webhook.health is not Health.HEALTHY and webhook.health_since is not None:
-        shown |= {"health": webhook.health, "healthSince": rfc3339(webhook.health_since)}
-    return shown
+def _shown_with_token(services: Services, webhook: Endpoint) -> WebhookWithToken:
+    return webhook_views.webhook_with_token(webhook, services.unsealer.secret_of(webhook).decode())
