@@ -72,7 +72,7 @@ PACKAGES := functions/requirements.txt $(LOCKS)/uv.txt $(LOCKS)/dev.txt $(GROUPS
 define compile
 	case $$lock in \
 	functions/requirements.txt) $(COMPILE) $(1) pyproject.toml --output-file $$out ;; \
-	$(LOCKS)/dev.txt) $(COMPILE) $(1) pyproject.toml --group dev --output-file $$out ;; \
+	$(LOCKS)/dev.txt) $(COMPILE) $(1) pyproject.toml --extra cli --group dev --output-file $$out ;; \
 	$(LOCKS)/uv.txt) printf 'pip\nuv\n' | $(COMPILE) $(1) - --output-file $$out ;; \
 	*) $(COMPILE) $(1) --group $$(basename $$lock .txt) --output-file $$out ;; \
 	esac
