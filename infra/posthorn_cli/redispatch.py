@@ -87,15 +87,9 @@ def command(
     else:
         print_text(_table(found))
     if counts.failed:
-        raise CommandError(
-            " ".join(
-                [
-                    f"{counts.failed} deliveries could not be queued.",
-                    *sorted(reasons),
-                    "Run the command again.",
-                ]
-            )
-        )
+        what = "1 delivery" if counts.failed == 1 else f"{counts.failed:,} deliveries"
+        sentences = [f"{what} could not be queued.", *sorted(reasons), "Run the command again."]
+        raise CommandError(" ".join(sentences))
 
 
 def redispatch(
