@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def _posthorn(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **stack.account.environment()}
+    for name in ("GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"):  # with these, help and errors have colors
+        environment.pop(name, None)
     return subprocess.run(
         [sys.executable, "-m", "posthorn_cli", *arguments],
         env=environment,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def _short_pages(posthorn: Installation) -> Iterator[None]:  # noqa: ARG001 - its clients are changed
     """End every page of a query or scan after two rows, as DynamoDB does after a megabyte."""
 
-    def shorten(params: dict[str, Any], **_: Any) -> dict[str, Any]:
-        return {**params, "Limit": 2}
+    def shorten(params: dict[str, Any], **_: Any) -> None:
+        params["Limit"] = 2
 
     events = clients.client("dynamodb").meta.events
     names = [f"provide-client-params.dynamodb.{operation}" for operation in ("Query", "Scan")]

@@ -67,9 +67,11 @@ def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _posthorn(environment: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command, far from the repository and without anything of this environment."""
+    """Run the installed command, far from the repository, without this environment and a CI service's wish for colors."""
     bare = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTHON", "VIRTUAL_ENV", "GITHUB_ACTIONS", "FORCE_COLOR", "PY_COLORS"))
     }
     return subprocess.run(
         [str(environment / "posthorn"), *arguments],

@@ -200,7 +200,7 @@ def test_an_unreachable_endpoint(capsys: pytest.CaptureFixture[str], monkeypatch
         ),
         (
             botocore.exceptions.SSLError(
-                endpoint_url="https://sqs.eu-central-1.amazonaws.com/", error="canary"
+                endpoint_url="https://sqs.eu-central-1.amazonaws.com/", error=OSError("canary")
             ),
             "Cannot verify the certificate of sqs.eu-central-1.amazonaws.com. Check the clock and AWS_CA_BUNDLE.",
         ),
