@@ -19,6 +19,7 @@ SAM := .venv/sam/.made
 EMULATOR := .venv/emulator/.made
 LAMBDA := .venv/lambda/.made
 CHECKOV := .venv/checkov/.made
+CLIENTS := .venv/clients/.made
 STACK := $(DEV) $(SAM) $(EMULATOR) $(LAMBDA)
 
 RECEIVERS := tests/receivers
@@ -35,7 +36,7 @@ help: ## list the targets
 
 # ---- Environments ----------------------------------------------------------------------------------------
 
-setup: $(STACK) $(CHECKOV) $(NODE) $(OPENAPI_TOOLS) ## make every environment; other targets make the ones they need
+setup: $(STACK) $(CHECKOV) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS) ## make every environment; other targets make the ones they need
 
 $(UV): $(LOCKS)/uv.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on PATH; Python 3.13 is all that is needed (or say make PYTHON=...)" >&2; exit 1; }
@@ -68,14 +69,14 @@ $(DEV): $(UV) $(LOCKS)/dev.txt pyproject.toml
 # ---- Locks -----------------------------------------------------------------------------------------------
 
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-annotate --no-header
-GROUPS := lambda emulator sam checkov
+GROUPS := lambda emulator sam checkov clients
 PACKAGES := functions/requirements.txt $(LOCKS)/uv.txt $(LOCKS)/dev.txt $(GROUPS:%=$(LOCKS)/%.txt)
 
 # $(call compile,options) says how each lock is compiled; $$lock is its file, $$out where it goes.
 define compile
 	case $$lock in \
 	functions/requirements.txt) $(COMPILE) $(1) pyproject.toml --output-file $$out ;; \
-	$(LOCKS)/dev.txt) $(COMPILE) $(1) pyproject.toml --group dev --output-file $$out ;; \
+	$(LOCKS)/dev.txt) $(COMPILE) $(1) pyproject.toml --extra cli --group dev --output-file $$out ;; \
 	$(LOCKS)/uv.txt) printf 'pip\nuv\n' | $(COMPILE) $(1) - --output-file $$out ;; \
 	*) $(COMPILE) $(1) --group $$(basename $$lock .txt) --output-file $$out ;; \
 	esac
@@ -158,9 +159,9 @@ test-integration: headline-integration $(DEV) $(NODE)
 test-proof: headline-proof $(DEV)
 	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \
 	PYTHONHASHSEED=0 $(BIN)/pytest $(MODEL); model=$$?; wait $$others && exit $$model
-test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV) $(OPENAPI_TOOLS)
+test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV) $(OPENAPI_TOOLS) $(CLIENTS)
 	@$(BIN)/pytest $(WORKERS) tests/stack
-test-e2e: headline-e2e $(STACK) $(NODE) $(OPENAPI_TOOLS)
+test-e2e: headline-e2e $(STACK) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS)
 	@$(BIN)/pytest tests/e2e
 
 headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"

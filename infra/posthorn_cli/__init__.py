@@ -1,5 +1,1 @@
-"""`posthorn`, the command line of whoever runs an installation."""
-
-from posthorn_cli.commands import main
-
-__all__ = ["main"]
+"""`posthorn`, the operator's command line."""

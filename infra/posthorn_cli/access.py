@@ -1,4 +1,4 @@
-"""Workspaces and API keys, made from outside the API: somebody has to make the first one."""
+"""Creates workspaces and API keys outside the API, which needs a key for each call."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, key_i
 from posthorn.domain.clock import now_ms
 from posthorn.domain.ids import WORKSPACE, new_id
 from posthorn.stores.api_keys import ApiKeys
+from posthorn_cli.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def create_key(
     dynamodb: DynamoDBClient, config_table: str, *, workspace: str, name: str, scopes: Iterable[Scope | str]
 ) -> str:
-    """Make an API key and return it; only its hash is kept, so nobody can show it again."""
+    """Create an API key and return it. Only its hash is stored, so nobody can show it again."""
     text = mint(secrets.token_bytes(ENTROPY_BYTES))
     is_new = ApiKeys(dynamodb, config_table).create(
         ApiKey(
@@ -32,14 +33,14 @@ def create_key(
         )
     )
     if not is_new:
-        raise ValueError("the dice of this machine gave the id of another key")
+        raise CommandError("The new key got the id of another key. Run the command again.")
     return text
 
 
 def create_workspace_key(
     dynamodb: DynamoDBClient, config_table: str, *, workspace_name: str, scopes: Iterable[Scope | str]
 ) -> tuple[str, str]:
-    """Make a workspace's id and its first API key; returns both."""
+    """Create a workspace and its first API key; return both."""
     workspace = new_id(WORKSPACE, now_ms=now_ms(), entropy=secrets.token_bytes(10))
     key = create_key(dynamodb, config_table, workspace=workspace, name=workspace_name, scopes=scopes)
     return workspace, key

@@ -2,4 +2,4 @@
 
 
 class CommandError(Exception):
-    """A command that cannot be carried out; the text tells the operator why."""
+    """A command that cannot be carried out; the text is a sentence for the operator."""

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-import boto3
-
+from posthorn.aws.clients import CALLS_AT_ONCE
 from posthorn.aws.queues import Queues
 from posthorn.delivery.enqueue import DeliveryEnqueuer
 from posthorn.domain.clock import now_ms
+from posthorn.stores.channels import channels_with_endpoints
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
+from posthorn.stores.event_log import EventLog
 from posthorn.stores.events import Events
 from posthorn_cli.errors import CommandError
+from posthorn_cli.output import note
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -36,29 +36,28 @@ class Installed:
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        client: DynamoDBClient = self.session.client("dynamodb")
-        return client
+        return cast("DynamoDBClient", _client(self.session, "dynamodb"))
 
     @cached_property
     def sqs(self) -> SQSClient:
-        client: SQSClient = self.session.client("sqs")
-        return client
+        return cast("SQSClient", _client(self.session, "sqs"))
 
     def output(self, name: str) -> str:
         if name not in self.outputs:
-            raise CommandError(f"the stack {self.stack} has no output {name}; is it a Posthorn stack?")
+            raise CommandError(f"The stack {self.stack} is not a Posthorn stack: it has no output {name}.")
         return self.outputs[name]
 
     def queue_url(self, queue: str) -> str:
         """Return the URL of a queue by its name in the template."""
         return self.sqs.get_queue_url(QueueName=self.output(f"{queue}Name"))["QueueUrl"]
 
+    def channels(self) -> list[str]:
+        """Return the names of all channels that have endpoints."""
+        return channels_with_endpoints(self.dynamodb, self.output("ConfigTableName"))
+
     @cached_property
     def endpoints(self) -> Endpoints:
-        def unreadable(row: str, reason: str) -> None:
-            print(f"left out: {row}: {reason}", file=sys.stderr)
-
-        return Endpoints(self.dynamodb, self.output("ConfigTableName"), on_unreadable=unreadable)
+        return Endpoints(self.dynamodb, self.output("ConfigTableName"), on_unreadable=_skipped)
 
     @cached_property
     def deliveries(self) -> Deliveries:
@@ -69,6 +68,9 @@ class Installed:
     @cached_property
     def events(self) -> Events:
         return Events(self.dynamodb, self.output("EventsTableName"), retention_days=self._retention_days)
+
+    def event_log(self, *, on_unreadable: Callable[[str, str], None]) -> EventLog:
+        return EventLog(self.dynamodb, self.output("EventsTableName"), on_unreadable=on_unreadable)
 
     @cached_property
     def queues(self) -> Queues:
@@ -84,9 +86,34 @@ class Installed:
         return int(self.output("RetentionDays"))
 
 
-def find(options: argparse.Namespace) -> Installed:
+def find(stack: str, *, region: str | None, profile: str | None) -> Installed:
     """Return the installation that a command's common options name."""
-    session = boto3.Session(profile_name=options.profile, region_name=options.region)
-    (stack,) = session.client("cloudformation").describe_stacks(StackName=options.stack)["Stacks"]
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
-    return Installed(options.stack, session, outputs)
+    import boto3  # late: it takes a second, and help, completion and `posthorn cost` do without
+    from botocore.exceptions import ClientError
+
+    session = boto3.Session(profile_name=profile, region_name=region)
+    try:
+        answer = _client(session, "cloudformation").describe_stacks(StackName=stack)
+    except ClientError as error:
+        if cast("Any", error.response).get("Error", {}).get("Code") != "ValidationError":
+            raise
+        raise CommandError(f"There is no stack named {stack} in {session.region_name}.") from error
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in answer["Stacks"][0].get("Outputs", [])}
+    return Installed(stack, session, outputs)
+
+
+def _client(session: Any, service: Literal["cloudformation", "dynamodb", "sqs"]) -> Any:
+    from botocore.config import Config
+
+    # an operator waits for the answer: seconds until an address that is not there is called so, not minutes
+    config = Config(
+        connect_timeout=5,
+        read_timeout=20,
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=CALLS_AT_ONCE,
+    )
+    return session.client(service, config=config)
+
+
+def _skipped(row: str, reason: str) -> None:
+    note(f"skipped {row}: {reason}")

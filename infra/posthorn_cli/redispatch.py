@@ -1,63 +1,129 @@
-"""Events that have no delivery rows, because the stream gave up on them: found, and queued after all."""
+"""`posthorn redispatch`: find events that have no delivery rows, because the stream gave up on them, and queue them."""
 
-from __future__ import annotations
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import batched
+from typing import TYPE_CHECKING, Annotated, Final
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import typer
 
-from posthorn.aws.clients import call, threads
+from posthorn.aws.clients import CALLS_AT_ONCE
+from posthorn.domain.clock import now_ms, rfc3339_ms
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
-from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, made_at
+from posthorn.domain.ids import made_at
 from posthorn.domain.matching import Subscribers
-from posthorn.domain.models import DeliveryKey, Event
-from posthorn.stores import batches, endpoint_rows, items
-from posthorn.stores.items import s
-from posthorn.stores.tables import ROW_VERSION
+from posthorn.domain.models import DeliveryKey, Endpoint, Event
+from posthorn.stores import batches
+from posthorn_cli import installed
+from posthorn_cli.errors import CommandError
+from posthorn_cli.installed import Installed
+from posthorn_cli.options import AsJson, Profile, Region, Stack, read_time
+from posthorn_cli.outages import noticed
+from posthorn_cli.output import print_json, print_text
+from posthorn_cli.progress import Step, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from rich.table import Table
 
-    from posthorn.domain.models import Endpoint
-    from posthorn_cli.installed import Installed
+MEANINGS: Final = {
+    "channels": "channels that have endpoints",
+    "events": "events accepted in the window",
+    "unreadable": "events that this version cannot read",
+    "missing": "deliveries without a row",
+    "queued": "deliveries queued",
+    "failed": "deliveries that could not be queued",
+}
+
+_PAIRS_AT_ONCE: Final = CALLS_AT_ONCE * batches.READ_LIMIT  # an event may have thousands of endpoints
 
 
 @dataclass(slots=True)
 class RedispatchCounts:
-    """What was found and done; in a dry run, what would be."""
+    """What was found and done; a dry run queues nothing."""
 
     channels: int = 0
     events: int = 0
-    unreadable: int = 0  # rows of events that make no sense to this version
-    missing: int = 0  # deliveries that should be there and are not
+    unreadable: int = 0
+    missing: int = 0
     queued: int = 0
-    failed: int = 0  # could not be written or sent: run the command again
+    failed: int = 0
+
+
+def command(
+    *,
+    since: Annotated[
+        int,
+        typer.Option(
+            parser=read_time,
+            metavar="TIME",
+            help="Start of the window: 2026-01-01 (UTC), 2026-01-01T12:00:00Z, or an age such as 30m, 2h, 7d.",
+        ),
+    ],
+    until: Annotated[
+        int | None,
+        typer.Option(
+            parser=read_time, metavar="TIME", help="End of the window, as --since.", show_default="now"
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is missing.")] = False,
+    stack: Stack = "posthorn",
+    region: Region = None,
+    profile: Profile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Queue the deliveries that events of a window should have and do not.
+
+    For outages that lasted longer than the stream keeps its records (a day). Running it twice does no harm.
+    """
+    until = now_ms() if until is None else until
+    if since > until:
+        raise typer.BadParameter("Must not be later than the end of the window.", param_hint="--since")
+    place = installed.find(stack, region=region, profile=profile)
+    with noticed(place) as reasons, shown() as progress:
+        counts = redispatch(place, since_ms=since, until_ms=until, dry_run=dry_run, progress=progress)
+    found = asdict(counts)
+    if as_json:
+        print_json({"since": rfc3339_ms(since), "until": rfc3339_ms(until), "dryRun": dry_run, **found})
+    else:
+        print_text(_table(found))
+    if counts.failed:
+        what = "1 delivery" if counts.failed == 1 else f"{counts.failed:,} deliveries"
+        sentences = [f"{what} could not be queued.", *sorted(reasons), "Run the command again."]
+        raise CommandError(" ".join(sentences))
 
 
 def redispatch(
-    place: Installed, *, since_ms: int, until_ms: int, dry_run: bool, progress: Callable[[str], None]
+    place: Installed, *, since_ms: int, until_ms: int, dry_run: bool, progress: Callable[[Step], None]
 ) -> RedispatchCounts:
-    """Queue what the events of a window lack, both ends included.
+    """Queue the missing deliveries of a window, both ends included.
 
-    Reads the events of the channels that have endpoints, and of those the window only: what it costs depends
-    on the window and not on the table.
+    Reads the events of channels that have endpoints, and of those the window only: the cost depends on the window
+    and not on the size of the EventsTable. Holds the names of all channels, and of one channel its endpoints and
+    a page of each shard.
     """
     counts = RedispatchCounts()
-    channels = _channels(place)
+
+    def unreadable(*_: str) -> None:
+        counts.events += 1
+        counts.unreadable += 1
+
+    log, channels = place.event_log(on_unreadable=unreadable), place.channels()
     for channel in channels:
         endpoints = place.endpoints.of_channel(channel)
-        for page in _events_of(place, channel, since_ms, until_ms, counts):
+        for page in log.window(channel, since_ms=since_ms, until_ms=until_ms):
+            counts.events += len(page)
             _complete(place, page, endpoints, counts, dry_run=dry_run)
+            progress(_step(counts, len(channels)))
         counts.channels += 1
-        if counts.channels % 100 == 0:
-            progress(f"{counts.channels} of {len(channels)} channels, {counts.missing} deliveries missing")
+        progress(_step(counts, len(channels)))
     return counts
 
 
 def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bool) -> RedispatchCounts:
-    """Queue what one event lacks; `Malformed` when there is no such event, or none that can be read."""
+    """Queue the missing deliveries of one event; `Malformed` when it does not exist or cannot be read."""
     event = place.events.get(channel, event_id)
     if event is None:
-        raise Malformed("the event is gone")
+        raise Malformed("the event no longer exists")
     counts = RedispatchCounts(channels=1, events=1)
     _complete(place, [event], place.endpoints.of_channel(channel), counts, dry_run=dry_run)
     return counts
@@ -71,101 +137,50 @@ def _complete(
     *,
     dry_run: bool,
 ) -> None:
-    wanted: dict[DeliveryKey, tuple[Event, Endpoint]] = {}
+    for wanted in batched(_wanted(events, endpoints, counts), _PAIRS_AT_ONCE, strict=False):
+        keys = [DeliveryKey(endpoint.id, event.id) for event, endpoint in wanted]
+        found, unknown = place.deliveries.get_many(keys)
+        if unknown:
+            raise Unavailable("batch_get_item", "UnprocessedKeys")
+        missing = [pair for key, pair in zip(keys, wanted, strict=True) if key not in found]
+        counts.missing += len(missing)
+        for chunk in () if dry_run else batches.chunks(missing, batches.READ_LIMIT):
+            # a disabled endpoint gets a row, too: DeliverFunction writes the reason into it
+            enqueued = place.enqueuer.enqueue(chunk)
+            counts.queued += len(enqueued.queued)
+            counts.failed += len(enqueued.failed)
+
+
+def _wanted(
+    events: Sequence[Event], endpoints: Sequence[Endpoint], counts: RedispatchCounts
+) -> Iterator[tuple[Event, Endpoint]]:
+    """Yield every event with each endpoint that was subscribed to it when it was accepted."""
+    subscribers = Subscribers(endpoints)
     for event in events:
         try:
-            listening = Subscribers(endpoints).of(event)
+            listening = subscribers.of(event)
         except RefusedEventType:
             counts.unreadable += 1
             continue
         for endpoint in listening:
-            if endpoint.created_at <= made_at(event.id):  # it did not listen yet
-                wanted[DeliveryKey(endpoint.id, event.id)] = event, endpoint
-    found, unknown = place.deliveries.get_many(list(wanted))
-    if unknown:
-        raise Unavailable("batch_get_item", "UnprocessedKeys")
-    missing = [pair for key, pair in wanted.items() if key not in found]
-    counts.missing += len(missing)
-    if dry_run:
-        return
-    for chunk in batches.chunks(missing, batches.READ_LIMIT):
-        # a disabled endpoint's too: DeliverFunction gives the reason in the row
-        enqueued = place.enqueuer.enqueue(chunk)
-        counts.queued += len(enqueued.queued)
-        counts.failed += len(enqueued.failed)
+            if endpoint.created_at <= made_at(event.id):
+                yield event, endpoint
 
 
-def _channels(place: Installed) -> list[str]:
-    """Return every channel that has an endpoint."""
-    found: set[str] = set()
-    options: dict[str, Any] = {}
-    while True:
-        page = call(
-            place.dynamodb.scan,
-            TableName=place.output("ConfigTableName"),
-            FilterExpression="begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":prefix": s(endpoint_rows.PREFIX)},
-            ProjectionExpression="pk",
-            ConsistentRead=True,
-            **options,
-        )
-        found |= {items.text(row, "pk") for row in page["Items"]}
-        if "LastEvaluatedKey" not in page:
-            return sorted(found)
-        options["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-
-def _events_of(
-    place: Installed, channel: str, since_ms: int, until_ms: int, counts: RedispatchCounts
-) -> Iterator[list[Event]]:
-    """Yield the events of a channel without their data, a page of a shard at a time."""
-    window = {
-        ":first": s(first_id(EVENT, now_ms=since_ms)),
-        ":last": s(first_id(EVENT, now_ms=until_ms + 1)),
-    }
-    shards = [(shard, dict[str, Any]()) for shard in range(EVENT_SHARDS)]
-    while shards:
-        asked = [
-            (shard, threads().submit(_page, place, f"{channel}#{shard}", window, options))
-            for shard, options in shards
-        ]
-        shards = []
-        for shard, answer in asked:
-            page = answer.result()
-            if "LastEvaluatedKey" in page:
-                shards.append((shard, {"ExclusiveStartKey": page["LastEvaluatedKey"]}))
-            found: list[Event] = []
-            for item in page["Items"]:
-                counts.events += 1
-                try:
-                    found.append(_summary(channel, item))
-                except Malformed:
-                    counts.unreadable += 1
-            yield found
-
-
-def _page(place: Installed, shard: str, window: dict[str, Any], options: dict[str, Any]) -> Any:
-    return call(
-        place.dynamodb.query,
-        TableName=place.output("EventsTableName"),
-        KeyConditionExpression="pk = :shard AND sk BETWEEN :first AND :last",
-        ExpressionAttributeValues={":shard": s(shard), **window},
-        ProjectionExpression="sk, v, workspace, #type, created_at, target",
-        ExpressionAttributeNames={"#type": "type"},
-        ConsistentRead=True,
-        **options,
+def _step(counts: RedispatchCounts, channels: int) -> Step:
+    text = (
+        f"{counts.channels:,} of {channels:,} channels, {counts.events:,} events read,"
+        f" {counts.missing:,} deliveries missing"
     )
+    return Step(counts.channels, channels, text)
 
 
-def _summary(channel: str, item: Any) -> Event:
-    if (version := items.number(item, "v")) > ROW_VERSION:
-        raise Malformed(f"version {version} of an event's row is not known")
-    return Event(
-        id=items.text(item, "sk"),
-        channel=channel,
-        workspace=items.text(item, "workspace"),
-        type=items.text(item, "type"),
-        data="",
-        created_at=items.text(item, "created_at"),
-        target=items.optional_text(item, "target"),
-    )
+def _table(found: dict[str, int]) -> "Table":
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    for name, count in found.items():
+        table.add_row(name, f"{count:,}", MEANINGS[name])
+    return table

@@ -89,7 +89,7 @@ def test_an_operator_looks_for_what_was_lost(stack: Stack) -> None:
     """Dead letters and redispatch: each command works as it is printed, and tells what it found."""
     letters, again = [_run(command, stack) for kind, command in COMMANDS if kind == "operator"]
     assert {line.split()[0] for line in letters.splitlines()} <= set(QUEUES)
-    assert dict(line.split() for line in again.splitlines())["failed"] == "0"
+    assert {line.split()[0]: line.split()[1] for line in again.splitlines()}["failed"] == "0"
 
 
 def test_whoever_missed_deliveries_gets_them(stack: Stack) -> None:

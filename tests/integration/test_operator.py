@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -13,7 +12,7 @@ import pytest
 from posthorn.aws import clients
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.models import DeliveryKey, Reason, Status
-from posthorn_cli import commands, dead_letters, main
+from posthorn_cli import dead_letters
 from posthorn_cli.installed import Installed
 from posthorn_cli.redispatch import RedispatchCounts, redispatch
 from tests.network import answers, in_turn
@@ -57,12 +56,14 @@ def _send(posthorn: Installation, queue: str, body: str) -> None:
 
 def _go(
     place: Installed, queue: str, *, move: bool = False, dry_run: bool = False
-) -> tuple[dead_letters.Handled, list[str]]:
-    said: list[str] = []
-    handled = dead_letters.go_through(
-        place, queue, move=move, dry_run=dry_run, say=said.append, wait_seconds=0
-    )
-    return handled, said
+) -> tuple[dead_letters.QueueCounts, list[str]]:
+    counts, said = dead_letters.QueueCounts(), []
+
+    def say(handled: dead_letters.Handled) -> None:
+        said.append(handled.line())
+
+    dead_letters.go_through(place, queue, counts=counts, move=move, dry_run=dry_run, say=say, wait_seconds=0)
+    return counts, said
 
 
 def test_events_without_rows_are_delivered_after_all(posthorn: Installation, place: Installed) -> None:
@@ -178,7 +179,7 @@ def test_an_attempt_goes_back_to_the_queue_of_its_number(
 
     (message,) = posthorn.waiting("Retry1MinQueue")
     assert (shown[0].moved, dry[0].moved, untouched) == (0, 0, [])
-    assert (shown[0].found, dry[0].found, moved[0]) == (1, 1, dead_letters.Handled(found=1, moved=1))
+    assert (shown[0].found, dry[0].found, moved[0]) == (1, 1, dead_letters.QueueCounts(found=1, moved=1))
     assert (message.body, message.delay, message.group) == (body, 0, json.loads(body)["endpoint"])
     assert posthorn.waiting("DeliverDeadLetterQueue") == []
     assert ("there is no such delivery" if parked else "five receives") in shown[1][0]
@@ -197,7 +198,7 @@ def test_a_parked_event_is_dispatched_after_all(posthorn: Installation, place: I
 
     handled, said = _go(place, "dispatch", move=True)
 
-    assert handled == dead_letters.Handled(found=1, moved=1)
+    assert handled == dead_letters.QueueCounts(found=1, moved=1)
     assert event_id in said[0]
     assert "version 99" in said[0]
     assert [message.group for message in posthorn.waiting("DeliverQueue")] == [webhook["id"]]
@@ -238,7 +239,7 @@ def test_a_batch_that_the_mapping_gave_up_on_is_found_by_its_time(
     assert "2 records, 100 to 200 of shardId-1" in said[0]
     assert "posthorn redispatch --since 2023-04-16T15:40:00Z --until 2023-04-16T15:46:00Z" in said[0]
     assert "RetryAttemptsExhausted" in said[0]
-    assert handled == dead_letters.Handled(found=1, moved=1)
+    assert handled == dead_letters.QueueCounts(found=1, moved=1)
     (message,) = posthorn.waiting("DeliverQueue")
     assert (message.group, message.task["event"]) == (webhook["id"], event_id)
 
@@ -254,7 +255,7 @@ def test_a_notification_goes_back_to_its_queue(
 
     handled, said = _go(place, "feedback", move=True)
 
-    assert handled == dead_letters.Handled(found=1, moved=1)
+    assert handled == dead_letters.QueueCounts(found=1, moved=1)
     assert [message.body for message in posthorn.waiting("FeedbackQueue")] == [body]
     assert "Bounce" not in said[0]
 
@@ -299,8 +300,8 @@ def test_what_nobody_understands_stays(posthorn: Installation, place: Installed,
     handled, said = _go(place, "deliver", move=True)
     again, _ = _go(place, "deliver")
 
-    assert (handled, again) == (dead_letters.Handled(found=1), dead_letters.Handled(found=1))
-    assert "stays" in said[0]
+    assert (handled, again) == (dead_letters.QueueCounts(found=1), dead_letters.QueueCounts(found=1))
+    assert "kept" in said[0]
     assert "canary" not in said[0]
     assert _all_messages(posthorn) == []
 
@@ -318,40 +319,8 @@ def test_a_command_that_dies_on_its_way_loses_nothing(posthorn: Installation, pl
     second, _ = _go(place, "deliver", move=True)
 
     messages = posthorn.take("Retry1MinQueue")
-    assert second == dead_letters.Handled(found=1, moved=1)
+    assert second == dead_letters.QueueCounts(found=1, moved=1)
     assert [message.body for message in messages] == [body, body]
     for message in messages:
         posthorn.deliver([message])
     assert len(posthorn.network.received) == 2
-
-
-def test_the_commands(
-    posthorn: Installation,
-    place: Installed,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As an operator types them: counts on standard output, progress beside it, and a mistake in one line."""
-    monkeypatch.setattr(dead_letters, "go_through", partial(dead_letters.go_through, wait_seconds=0))
-    monkeypatch.setattr(commands, "find", lambda _: place)
-    posthorn.register()
-    posthorn.publish()
-    since, until = rfc3339(posthorn.clock() - 1000), rfc3339(posthorn.clock() + 1000)
-    window = ["--since", since, "--until", until]
-
-    codes = [main(["redispatch", *window, "--dry-run"]), main(["redispatch", *window])]
-    counted = capsys.readouterr().out
-    codes += [main(["redispatch", "--since", until, "--until", since]), main(["dead-letters", "--dry-run"])]
-    mistakes = capsys.readouterr().err
-    codes.append(main(["dead-letters", "--move"]))
-    handled = capsys.readouterr().err
-
-    assert place.output("RetentionDays") == "30"
-    assert codes == [0, 0, 1, 1, 0]
-    assert counted.split()[-12:] == [
-        "channels", "1", "events", "1", "unreadable", "0", "missing", "1", "queued", "1", "failed", "0",
-    ]  # fmt: skip
-    assert len(mistakes.splitlines()) == 2
-    assert "deliver: 0 found, 0 moved" in handled
-    with pytest.raises(SystemExit):
-        main(["redispatch", "--since", "2026-03-01T12:00:00"])  # in which zone?

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from infra.openapi import TARGET
 from tests.openapi.node_tools import HERE, PATIENCE, run_tool
+from tests.template import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 PYTHON_PACKAGE: Final = "posthorn_client"
+TOOLS: Final = ROOT / ".venv" / "clients" / "bin"
 
 
 class GenerationError(Exception):
@@ -24,17 +25,16 @@ class GenerationError(Exception):
 
 def generate_python(directory: Path, *, description: Path = TARGET) -> None:
     """Write the package `posthorn_client` into a directory; a warning is an error."""
-    tools = Path(sys.executable).parent
     found = subprocess.run(
         [
-            *(str(tools / "openapi-python-client"), "generate", "--path", str(description)),
+            *(str(TOOLS / "openapi-python-client"), "generate", "--path", str(description)),
             *("--meta", "none", "--output-path", str(directory / PYTHON_PACKAGE), "--fail-on-warning"),
         ],
         check=False,
         capture_output=True,
         text=True,
         timeout=PATIENCE,
-        env={"PATH": f"{tools}{os.pathsep}{os.defpath}", "HOME": str(directory)},  # it formats with ruff
+        env={"PATH": f"{TOOLS}{os.pathsep}{os.defpath}", "HOME": str(directory)},  # it formats with ruff
     )
     printed = found.stdout + found.stderr
     if found.returncode != 0 or "arning" in printed:
@@ -56,7 +56,7 @@ def generate_typescript(directory: Path, *, description: Path = TARGET) -> None:
 
 def run_python(directory: Path, env: Mapping[str, str]) -> str:
     """Run the program that uses the Python client; return what it prints."""
-    return _run([sys.executable, str(HERE / "round_trip.py")], {"PYTHONPATH": str(directory), **env})
+    return _run([str(TOOLS / "python"), str(HERE / "round_trip.py")], {"PYTHONPATH": str(directory), **env})
 
 
 def run_typescript(directory: Path, env: Mapping[str, str]) -> str:

@@ -1,9 +1,9 @@
 """What the cost model reckons with is what the template says."""
 
 import re
-from argparse import ArgumentParser
 
-from posthorn_cli.cost import model, show
+from posthorn_cli.app import main
+from posthorn_cli.cost import model
 from tests.bench.counting import LOG_EVENT_BYTES
 from tests.stack.breakages import broken_by
 from tests.stack.test_sources import mappings_of
@@ -76,11 +76,5 @@ def test_who_decides_about_snapshots_sees_their_price(stack: Template) -> None:
 
 
 def _is_taken(memory: int) -> bool:
-    """Say whether `posthorn cost` reckons with so many MB."""
-    parser = ArgumentParser()
-    show.add_options(parser)
-    try:
-        parser.parse_args(["--memory", str(memory)])
-    except SystemExit:
-        return False
-    return True
+    """Say whether `posthorn cost` accepts so many MB."""
+    return main(["cost", "--memory", str(memory)]) == 0

@@ -9,14 +9,14 @@ from posthorn.aws.clients import threads
 from posthorn.domain.errors import Malformed, RefusedEventType
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, id_before
 from posthorn.domain.matching import canonical
-from posthorn.domain.models import EventSummary
+from posthorn.domain.models import Event, EventSummary
 from posthorn.stores import items
 from posthorn.stores.items import s
 from posthorn.stores.table import Table
-from posthorn.stores.tables import SK
+from posthorn.stores.tables import ROW_VERSION, SK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -115,6 +115,48 @@ class EventLog:
 
         return gather(read, window, after=after, limit=limit)
 
+    def window(self, channel: str, *, since_ms: int, until_ms: int) -> Iterator[list[Event]]:
+        """Yield a channel's events of a window without their data, both ends included, in lists of bounded size.
+
+        The order is that of the shards. Consistent: an event that was accepted a moment ago is in it. Reads the
+        window's rows only, and holds at most one page of each shard (1 MB at DynamoDB's end) at a time.
+        """
+        lowest = first_id(EVENT, now_ms=since_ms)
+        highest = id_before(first_id(EVENT, now_ms=until_ms + 1))
+        pending: dict[str, Item | None] = {f"{channel}#{shard}": None for shard in range(EVENT_SHARDS)}
+        while pending:
+            reads = {
+                shard: threads().submit(self._window_page, shard, lowest, highest, start)
+                for shard, start in pending.items()
+            }
+            pending = {}
+            for shard, read in reads.items():
+                rows, last = read.result()
+                if last is not None:
+                    pending[shard] = last
+                yield [event for row in rows if (event := self._event(channel, row)) is not None]
+
+    def _window_page(
+        self, shard: str, lowest: str, highest: str, start: Item | None
+    ) -> tuple[list[Item], Item | None]:
+        page = self._table.query(
+            after=start,
+            KeyConditionExpression="pk = :shard AND sk BETWEEN :lowest AND :highest",
+            ExpressionAttributeValues={":shard": s(shard), ":lowest": s(lowest), ":highest": s(highest)},
+            ProjectionExpression="sk, v, workspace, #type, created_at, target",
+            ExpressionAttributeNames={"#type": "type"},
+            ConsistentRead=True,
+        )
+        return page.rows, page.last
+
+    def _event(self, channel: str, item: Item) -> Event | None:
+        """Read one row of many, as `_summary` does."""
+        try:
+            return _without_data(channel, item)
+        except Malformed as error:
+            self._on_unreadable(items.text(item, SK), str(error))
+            return None
+
     def _read(self, shard: str, lowest: str, highest: str, rows: int) -> Shard:
         page = self._table.query(
             limit=rows,
@@ -139,3 +181,17 @@ class EventLog:
         except Malformed as error:
             self._on_unreadable(items.text(item, SK), str(error))
             return None
+
+
+def _without_data(channel: str, item: Item) -> Event:
+    if (version := items.number(item, "v")) > ROW_VERSION:
+        raise Malformed(f"version {version} of an event's row is not known")
+    return Event(
+        id=items.text(item, SK),
+        channel=channel,
+        workspace=items.text(item, "workspace"),
+        type=items.text(item, "type"),
+        data="",
+        created_at=items.text(item, "created_at"),
+        target=items.optional_text(item, "target"),
+    )

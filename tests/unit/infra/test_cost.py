@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from posthorn_cli import main
+from posthorn_cli.app import main
 from posthorn_cli.cost import capacity, model, prices
 from posthorn_cli.cost.counts import Counts, committed
 from posthorn_cli.cost.model import Workload, bill
 from posthorn_cli.cost.samples import payload
+from tests.commands import run as posthorn
 
 # One vCPU's worth of round numbers.
 MEASURED = {
@@ -262,6 +264,31 @@ def test_the_command_answers(capsys: pytest.CaptureFixture[str]) -> None:
     assert prices.DATE in printed
 
 
+@pytest.mark.parametrize("options", [(), ("--rate", "0.1", "--payload", "100", "--published", "10")])
+def test_text_and_json_say_the_same(capsys: pytest.CaptureFixture[str], options: tuple[str, ...]) -> None:
+    """Every term at both rates, the totals and the prices of others."""
+    text = posthorn(capsys, "cost", *options)
+    document = posthorn(capsys, "cost", *options, "--json").document
+
+    assert text.status == 0
+    rows = {cells[0]: cells[1:] for line in text.out.splitlines() if (cells := re.split(r" {2,}", line))[1:]}
+    estimates = document["estimates"]
+    assert rows["$ per million deliveries"] == [f"at {one['eventsPerSecond']:g}/s" for one in estimates]
+    for term in document["estimates"][0]["perMillionDeliveries"]:
+        assert rows[term] == [f"{one['perMillionDeliveries'][term]:.3f}" for one in estimates]
+    assert rows["total"] == [f"{one['totalPerMillionDeliveries']:.2f}" for one in estimates]
+    for peer in document["others"]:
+        assert rows[peer["name"]] == [f"{peer['dollars']:.2f}", peer["basis"], peer["source"]]
+    for number in ("allEvents", "eventsPerInvocation", "retriesPerInvocation"):
+        assert all(f"{one[number]:,.{2 if number == 'allEvents' else 1}f}" in text.out for one in estimates)
+    assert f"${sum(document['monthly'].values()):.2f} a month at any load" in text.out
+    assert f"${document['snapStart']['month']:.2f} a month" in text.out
+    assert f"{document['workload']['events']:,.0f} events of" in text.out
+    assert {document["prices"]["date"], document["measuredOn"]} <= set(
+        re.findall(r"\d{4}-\d\d-\d\d", text.out)
+    )
+
+
 @pytest.mark.parametrize(
     "wrong", [["--success", "1.1"], ["--payload", "70000"], ["--events", "0"], ["--rate", "fast"]]
 )
@@ -269,6 +296,9 @@ def test_a_workload_that_makes_no_sense_is_refused(
     wrong: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The usage says what would make sense."""
-    with pytest.raises(SystemExit):
-        main(["cost", *wrong])
-    assert "usage: posthorn cost" in capsys.readouterr().err
+    status = main(["cost", *wrong])
+
+    printed = capsys.readouterr()
+    assert (status, printed.out) == (2, "")
+    assert "Usage: posthorn cost" in printed.err
+    assert f"Invalid value for '{wrong[0]}'" in printed.err

@@ -1,0 +1,150 @@
+"""One message of a dead-letter queue: what it is about, why it is there, and how it goes back.
+
+Ids and reasons are shown; never a payload, a URL or a body.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from posthorn.aws.queues import ReplayQueue, read_message, read_step
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.errors import Malformed
+from posthorn.domain.ids import EVENT, is_id
+from posthorn_cli.redispatch import redispatch, redispatch_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from posthorn_cli.installed import Installed
+
+BEFORE_MS: Final = 300_000
+"""How long before its arrival on the stream an event may have got its id: a repeated request keeps the first one's."""
+
+AFTER_MS: Final = 60_000
+"""How long after: the id is from another clock."""
+
+_RECEIVED_TOO_OFTEN: Final = "given up on after five receives"
+_INCOMPLETE: Final = "not all of its deliveries could be queued"
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message, as far as it can be understood."""
+
+    kind: str
+    about: str
+    reason: str
+    move: Callable[[], None] | None = None  # None: it does not say where it belongs
+
+
+def read(place: Installed, queue: str, body: str) -> DeadLetter:
+    """Understand a message by what it holds. Posthorn's functions write the reason into what they put there."""
+    found = _object(body)
+    if "DDBStreamBatchInfo" in found:
+        return _stream_batch(place, found)
+    reason = str(found.get("reason", ""))[:200]
+    inner = str(found.get("body", ""))
+    match found.get("kind"):
+        case "stream-record":
+            return _stream_record(place, found, reason)
+        case "message" if queue == "replay":
+            return _step(place, inner, reason)
+        case "message":
+            return _attempt(place, inner, reason)
+        case "notification":
+            return _notification(place, inner, reason, found)
+    if queue == "feedback":
+        return _notification(place, body, _RECEIVED_TOO_OFTEN, {})
+    if queue == "replay":
+        return _step(place, body, _RECEIVED_TOO_OFTEN)
+    return _attempt(place, body, None)
+
+
+def _step(place: Installed, body: str, reason: str) -> DeadLetter:
+    kind = "replay step"
+    try:
+        step = read_step(body)
+    except Malformed:
+        return DeadLetter(kind, "-", reason)
+    queue = ReplayQueue(place.sqs, place.queue_url("ReplayQueue"))
+    return DeadLetter(kind, f"{step.replay_id} of {step.endpoint_id}", reason, lambda: queue.send(step))
+
+
+def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
+    kind = "attempt"
+    try:
+        message = read_message(body)
+    except Malformed as error:
+        return DeadLetter(kind, "-", str(error) if reason is None else reason)
+    return DeadLetter(
+        kind,
+        f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}",
+        _RECEIVED_TOO_OFTEN if reason is None else reason,
+        lambda: place.queues.enqueue(message, due_at=None, now_ms=place.clock()),
+    )
+
+
+def _notification(place: Installed, body: str, reason: str, letter: Mapping[str, Any]) -> DeadLetter:
+    def send() -> None:
+        place.sqs.send_message(QueueUrl=place.queue_url("FeedbackQueue"), MessageBody=body)
+
+    message_id = str(letter.get("message_id", "-"))[:100]
+    return DeadLetter("mail notification", message_id, reason, send if body else None)
+
+
+def _stream_record(place: Installed, found: Mapping[str, Any], reason: str) -> DeadLetter:
+    kind = "stream record"
+    with suppress(KeyError, TypeError, AttributeError):
+        keys = found["keys"]
+        event_id, (channel, _, _) = keys["sk"]["S"], keys["pk"]["S"].rpartition("#")
+        if is_id(event_id, EVENT) and channel:
+            return DeadLetter(
+                kind, f"{event_id} of {channel}", reason, _dispatch_event(place, channel, event_id)
+            )
+    return DeadLetter(kind, f"record {str(found.get('sequence_number', '-'))[:40]}", reason)
+
+
+def _dispatch_event(place: Installed, channel: str, event_id: str) -> Callable[[], None]:
+    def move() -> None:
+        if redispatch_one(place, channel, event_id, dry_run=False).failed:
+            raise Malformed(_INCOMPLETE)
+
+    return move
+
+
+def _stream_batch(place: Installed, found: Mapping[str, Any]) -> DeadLetter:
+    """Read what Lambda writes when a mapping gives up: where the records were, and not what was in them."""
+    kind, batch, context = "stream batch", found["DDBStreamBatchInfo"], found.get("requestContext", {})
+    try:
+        since = _milliseconds(batch["approximateArrivalOfFirstRecord"]) - BEFORE_MS
+        until = _milliseconds(batch["approximateArrivalOfLastRecord"]) + AFTER_MS
+        about = (
+            f"{int(batch['batchSize'])} records, {batch['startSequenceNumber']} to {batch['endSequenceNumber']}"
+            f" of {batch['shardId']}; posthorn redispatch --since {rfc3339(since)} --until {rfc3339(until)}"
+        )
+    except (KeyError, TypeError, ValueError):
+        return DeadLetter(kind, "-", "Lambda's description of it cannot be read")
+
+    def move() -> None:
+        counts = redispatch(place, since_ms=since, until_ms=until, dry_run=False, progress=lambda _: None)
+        if counts.failed:
+            raise Malformed(_INCOMPLETE)
+
+    return DeadLetter(kind, about, str(context.get("condition", ""))[:200], move)
+
+
+def _milliseconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def _object(body: str) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
