@@ -124,9 +124,14 @@ def _webhook(name: str, operation: Schema) -> str:
 
 
 def _examples(body: Schema) -> str:
-    (media,) = body["content"].values()
-    found = [media["example"]] if "example" in media else []
-    found += [example["value"] for example in media.get("examples", {}).values()]
+    found = [
+        example
+        for media in body["content"].values()
+        for example in (
+            *([media["example"]] if "example" in media else []),
+            *(one["value"] for one in media.get("examples", {}).values()),
+        )
+    ]
     return "".join(
         f"<pre>{escape(json.dumps(example, indent=2, ensure_ascii=False))}</pre>" for example in found
     )
