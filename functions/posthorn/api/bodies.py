@@ -63,7 +63,8 @@ def parse(request: Request) -> dict[str, Any]:
     try:
         value = ecmascript.parse(request.body)
     except RefusedJson as error:
-        raise Problem(400, error.code, error.detail) from error
+        errors = [] if error.path is None else [FieldError(pointer(error.path), error.detail)]
+        raise Problem(400, error.code, error.detail, errors=errors) from error
     if not isinstance(value, dict):
         raise Problem(400, "invalid_json", "The body is JSON, but not an object.")
     return value

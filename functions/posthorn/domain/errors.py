@@ -15,7 +15,7 @@ PosthornError
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 
 class PosthornError(Exception):
@@ -40,7 +40,14 @@ class Refused(PosthornError):
 
 
 class RefusedJson(Refused):
-    """Not JSON, or JSON that JavaScript would not give back as it was."""
+    """Not JSON, or JSON that JavaScript would change; `path` leads to the refused value, None if there is none."""
+
+    path: tuple[str | int, ...] | None = None
+
+    def at(self, path: tuple[str | int, ...] | None) -> Self:
+        """Add the path, once it is known."""
+        self.path = path
+        return self
 
 
 class RefusedEventType(Refused):
