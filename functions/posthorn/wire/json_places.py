@@ -13,7 +13,7 @@ MAX_LENGTH: Final = 1000
 """Characters of all steps together; a longer path is cut and leads to a value around the refused one."""
 
 MAX_TOKENS: Final = 1_000_000
-"""How far a text is searched, about a second: a body of 5 MB can be made of more tokens, but no real one is."""
+"""How far a text is searched, about a second of CPU time. A body of 5 MB can have more tokens, but real ones do not."""
 
 type Path = tuple[str | int, ...]
 

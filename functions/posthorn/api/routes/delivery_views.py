@@ -1,4 +1,4 @@
-"""How deliveries and their attempts are shown, in our own spelling of the keys; see `faces`."""
+"""How deliveries and their attempts are shown, with keys in snake_case; see `endpoint_kinds`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def entry(resource: EndpointResource, one: LogEntry) -> dict[str, Any]:
-    """Show an entry of the log; one that makes no sense to this version says only that."""
+    """Show a log entry; one that this version cannot read shows only that."""
     if one.delivery is not None:
         return delivery(resource, one.delivery)
     event_id = one.key.event_id
@@ -44,12 +44,12 @@ def delivery(resource: EndpointResource, row: Delivery) -> dict[str, Any]:
 
 
 def standing(resource: EndpointResource, row: Delivery) -> dict[str, Any]:
-    """Show where one event stands at one endpoint, as lists of events do."""
+    """Show a delivery's status, as lists of events do."""
     return resource.write({"status": row.status, "attempt_count": row.attempt, **_standing(row)})
 
 
 def attempt(one: Attempt) -> dict[str, Any]:
-    """Show what came of an attempt."""
+    """Show the outcome of an attempt."""
     outcome = one.outcome
     shown: dict[str, Any] = {
         "attempt": one.number,
@@ -66,7 +66,7 @@ def attempt(one: Attempt) -> dict[str, Any]:
 
 
 def whole_attempt(resource: EndpointResource, one: Attempt, sent: SentRequest | None) -> dict[str, Any]:
-    """Show all that is known of an attempt; `sent` is None when its event is gone."""
+    """Show an attempt in full; `sent` is None if its event has expired."""
     outcome, timings = one.outcome, one.outcome.timings
     request: dict[str, Any] | None = None
     if sent is not None:

@@ -1,6 +1,7 @@
-"""The two faces of an endpoint: a webhook of a workspace, and an event destination of a configuration set.
+"""The two kinds of endpoints: webhooks of a workspace, and event destinations of a configuration set.
 
-What both can do is written once. It builds its answers with keys in snake_case, and the face writes them its way.
+Routes that both kinds have are written once. They build answers with keys in snake_case, and `EndpointResource.write`
+converts the keys to the spelling of the kind.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LATER_WORD: Final = re.compile(r"_([a-z])")
 
 @dataclass(frozen=True, slots=True)
 class EndpointResource:
-    """How one kind of endpoint is addressed and how it writes."""
+    """How one kind of endpoint is addressed, and how its answers spell their keys."""
 
     what: str
     prefix: str  # of its ids
@@ -43,7 +44,7 @@ class EndpointResource:
         )
 
     def write(self, shown: dict[str, Any]) -> dict[str, Any]:
-        """Return a dict with its own keys as this face spells them; what is inside its values stays."""
+        """Return a dict with its keys in this kind's spelling; nested values are left alone."""
         if not self.camel:
             return shown
         return {_LATER_WORD.sub(lambda word: word[1].upper(), key): value for key, value in shown.items()}
@@ -51,7 +52,7 @@ class EndpointResource:
     def bind(
         self, handle: Callable[[EndpointResource, Services, Request], Answer]
     ) -> Callable[[Services, Request], Answer]:
-        """Return a route's handler for this face, with a name of its own."""
+        """Return a route's handler for this kind, with a name of its own."""
 
         def bound(services: Services, request: Request) -> Answer:
             return handle(self, services, request)

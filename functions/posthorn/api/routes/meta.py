@@ -1,4 +1,4 @@
-"""What the API says of itself."""
+"""`/health`, `/openapi.json` and `/docs`: the API's health and description."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _page() -> str:
 
 
 ROUTES: Final = (
-    Route("GET", "/health", None, health, "Tell whether the API answers"),
-    Route("GET", "/openapi.json", None, openapi, "Describe the API"),
-    Route("GET", "/docs", None, reference, "Show the description as a page"),
+    Route("GET", "/health", None, health, "Check whether the API is up"),
+    Route("GET", "/openapi.json", None, openapi, "Retrieve the OpenAPI document"),
+    Route("GET", "/docs", None, reference, "Show the API reference"),
 )

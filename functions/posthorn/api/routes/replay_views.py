@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def replay(resource: EndpointResource, job: ReplayJob) -> dict[str, Any]:
-    """Show a job and how far it has come."""
+    """Show a job and its progress."""
     shown: dict[str, Any] = {
         "id": job.id,
         "state": job.state,
