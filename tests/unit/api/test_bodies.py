@@ -83,6 +83,25 @@ def test_what_is_no_object_is_a_bad_request(body: bytes, code: str) -> None:
     assert (problem.value.status, problem.value.code) == (400, code)
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b'{"a/b":{"~":[0,1e400]}}', "/a~1b/~0/1"),
+        (b'{"events":[{},{"data":{"":NaN}}]}', "/events/1/data/"),
+        (b'{"a":1,"a":2}', "/a"),
+        (b'{"a":[{"b":"\\ud800"}]}', "/a/0/b"),
+        (b'{"a":' + b"[" * 100_000, "/a" + "/0" * 31),
+        (b"9007199254740993", ""),  # the body as a whole
+    ],
+    ids=lambda value: value[:16] if isinstance(value, bytes) else value,
+)
+def test_a_value_that_is_refused_is_pointed_at(body: bytes, pointer: str) -> None:
+    """What the body says that no receiver could read is found in the answer by its JSON pointer."""
+    with pytest.raises(Problem) as problem:
+        bodies.parse(request(body))
+    assert problem.value.document()["errors"] == [{"pointer": pointer, "detail": problem.value.detail}]
+
+
 def test_a_body_has_five_megabytes_at_most() -> None:
     """The limit is inside; beyond it nothing is parsed."""
     body = b'{"a":"' + b"x" * (bodies.MAX_BODY - 8) + b'"}'
