@@ -65,7 +65,7 @@ class Services:
 
     @property
     def email(self) -> Backend:
-        """The mail backend, made when a request first needs it: few do, and its client is the most expensive to make."""
+        """The mail backend, made on first use: few requests need it, and its client is the most expensive one."""
         return self.open_email()
 
     def new_id(self, prefix: str) -> str:

@@ -116,9 +116,7 @@ class Endpoint:
     health: Health = Health.HEALTHY
     health_since: int | None = None  # None if it has always been healthy
     warned_at: int | None = None  # when its owner was warned that it is failing
-    revision: int = (
-        1  # incremented by every change; a change is written only over the revision it was made from
-    )
+    revision: int = 1  # incremented by every change; a change replaces only the revision it read
 
     def signing_secrets(self, now_ms: int) -> tuple[SealedSecret, ...]:
         """Return the secrets that sign at this time: the current one, then the previous one if it is still valid."""

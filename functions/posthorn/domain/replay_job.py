@@ -70,14 +70,10 @@ class ReplayJob:
     state: JobState = JobState.QUEUED
     reason: Reason | None = None  # only when stopped
     step: int = 1  # the number of the next step
-    page: dict[str, int] = field(
-        default_factory=dict[str, int]
-    )  # what that step replays: event id -> generation
+    page: dict[str, int] = field(default_factory=dict[str, int])  # of that step: event id -> generation
     counts: ReplayCounts = ReplayCounts()
     finished_at: int | None = None
-    revision: int = (
-        1  # incremented by every change; a change is written only over the revision it was made from
-    )
+    revision: int = 1  # incremented by every change; a change replaces only the revision it read
 
     @property
     def next_step(self) -> ReplayStep:

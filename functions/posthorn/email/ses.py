@@ -32,8 +32,8 @@ EVENT_DESTINATION: Final = "posthorn"
 
 # Always all types: a customer's subscriptions can change at any time, but SES decides when it sends an email which
 # events it will publish. The price is that OPEN and CLICK change HTML emails: SES adds a pixel and redirects links
-# through a host of its own. Senders can exclude a link with the attribute `ses:no-track`, and an entire email by sending
-# only text or no configuration set (SES Developer Guide, metrics FAQs).
+# through a host of its own. Senders can exclude a link with the attribute `ses:no-track`, and an entire email by
+# sending only text or no configuration set (SES Developer Guide, metrics FAQs).
 EVENTS: Final[Sequence[EventTypeType]] = (
     "SEND",
     "DELIVERY",

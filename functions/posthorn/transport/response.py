@@ -29,7 +29,7 @@ _KEPT: Final = frozenset(
 )
 
 _REPLACEMENT: Final = "\ufffd"
-# Control characters can move a terminal's cursor and reorder text. Line feed and tab are kept; CR LF becomes a line feed.
+# Control characters can move a terminal's cursor and reorder text. Line feed and tab stay; CR LF becomes a line feed.
 _HARMLESS: Final[dict[int, str | None]] = {
     **dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), _REPLACEMENT),
     **dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), _REPLACEMENT),

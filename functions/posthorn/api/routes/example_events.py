@@ -119,7 +119,7 @@ def _find(services: Services, workspace: str, name: str) -> EventType | None:
 
 
 def _first(services: Services, endpoint: Endpoint) -> str | None:
-    """Return the first known type that a webhook subscribes to by name, else the first built-in type that it matches."""
+    """Return the first known type that is subscribed to by name, else the first built-in one that matches."""
     for pattern in endpoint.events:
         if (
             pattern != "*"

@@ -37,7 +37,7 @@ class NoFields(bodies.Body):
 
 
 class NewEventDestinationReplay(bodies.Body):
-    """Which deliveries of an event destination to send again: those of events from `since` up to, not including, `until`."""
+    """Which deliveries of an event destination to send again: those of events from `since` to before `until`."""
 
     since: Timestamp
     until: Timestamp | None = None  # None or in the future: now
@@ -46,7 +46,7 @@ class NewEventDestinationReplay(bodies.Body):
 
 
 class NewReplay(NewEventDestinationReplay):
-    """Which deliveries of a webhook to send again: those of events from `since` up to, not including, `until`."""
+    """Which deliveries of a webhook to send again: those of events from `since` to before `until`."""
 
     dry_run: bool = Field(default=False, alias="dryRun")
 
