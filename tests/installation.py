@@ -33,6 +33,7 @@ from posthorn.wiring import open_feedback, open_replayer, open_services, open_sw
 from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import create_key as create_kms_key
 from tests.aws import create_queues, create_tables, create_topics, environment
+from tests.error_texts import banned_details
 from tests.gateway import event_of
 from tests.network import Network
 from tests.template import ACCOUNT, REGION
@@ -153,7 +154,10 @@ class Installation:
 
     def resolve(self, event: dict[str, Any]) -> dict[str, Any]:
         """Pass an event of API Gateway to the API, and return what Lambda would give back."""
-        return self._app.resolve(event, mock.sentinel.context)
+        answer = self._app.resolve(event, mock.sentinel.context)
+        if answer["statusCode"] >= 400:
+            assert banned_details(json.loads(answer["body"])) == []
+        return answer
 
     def _remember_secrets(self, path: str, body: Any, answer: str) -> None:
         """Note what was given or made in confidence, and every answer that may not repeat it."""
@@ -332,7 +336,7 @@ def running(**parameters: str) -> Iterator[Installation]:
 
         def resolver(host: str) -> tuple[str, ...]:
             if host not in names:
-                raise NameNotResolved(f"DNS knows no IPv4 address of {host}")
+                raise NameNotResolved(f"DNS has no IPv4 address for {host}")
             return names[host]
 
         services = open_services(

@@ -44,8 +44,8 @@ _KEYS: Final = (
 )
 
 
-class _Number(str):
-    """A number in a spelling of its own."""
+class Number(str):
+    """A number, or a word in its place, in a spelling of its own."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class _Number(str):
 _texts: Final = st.text(max_size=8) | st.text('\x00\x1f\x7f\n"\\/\u2028\u2029\ufeff\U0001f600é', max_size=6)
 _keys: Final = _texts | st.sampled_from(_KEYS) | st.integers(0, 2**33).map(str)
 _floats: Final = st.floats(allow_nan=False, allow_infinity=False)
-_numbers: Final = st.sampled_from(_NUMBERS).map(_Number) | st.integers(-_SAFE, _SAFE) | _floats
+_numbers: Final = st.sampled_from(_NUMBERS).map(Number) | st.integers(-_SAFE, _SAFE) | _floats
 _leaves: Final = st.none() | st.booleans() | _numbers | _texts
 
 
@@ -61,19 +61,21 @@ def _objects(children: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
     return st.dictionaries(_keys, children, max_size=5)
 
 
-_values: Final = st.recursive(
+plain_values: Final = st.recursive(
     _leaves, lambda children: st.lists(children, max_size=5) | _objects(children), max_leaves=12
 )
+"""Values that survive JavaScript, before they are written."""
 
 
-def _text(value: Any, seed: int) -> str:
+def text_of(value: Any, seed: int) -> str:
+    """Write a value; a string may hold half of a surrogate pair, which is then written with its escape."""
     random_bytes = random.Random(seed)  # noqa: S311 - Hypothesis replays it
     return f"{_space(random_bytes)}{_spelled(value, random_bytes)}{_space(random_bytes)}"
 
 
 def _spelled(value: Any, random_bytes: random.Random) -> str:
     match value:
-        case _Number():
+        case Number():
             return str(value)
         case str():
             return _quoted(value, random_bytes)
@@ -100,11 +102,11 @@ def _quoted(text: str, random_bytes: random.Random) -> str:
 
 
 def _character(character: str, random_bytes: random.Random) -> str:
-    utf16 = character.encode("utf-16-be")
+    utf16 = character.encode("utf-16-be", errors="surrogatepass")
     ways = ["".join(f"\\u{utf16[at : at + 2].hex()}" for at in range(0, len(utf16), 2))]
     if character in _SHORT:
         ways.append(_SHORT[character])
-    if character >= " " and character not in '"\\':
+    if character >= " " and character not in '"\\' and not "\ud800" <= character <= "\udfff":
         ways.append(character)
     return random_bytes.choice(ways)
 
@@ -117,10 +119,10 @@ def _space(random_bytes: random.Random) -> str:
     return random_bytes.choice(("", "", "", " ", "\n", "\t", "\r\n"))
 
 
-_seeds: Final = st.integers(0, 2**32 - 1)
+seeds: Final = st.integers(0, 2**32 - 1)
 
-values: Final = st.builds(_text, _values, _seeds)
+values: Final = st.builds(text_of, plain_values, seeds)
 """Texts of any JSON value that survives JavaScript, fewer than 32 levels deep."""
 
-objects: Final = st.builds(_text, _objects(_values), _seeds)
+objects: Final = st.builds(text_of, _objects(plain_values), seeds)
 """The same of JSON objects only."""

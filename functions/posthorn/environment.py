@@ -1,4 +1,4 @@
-"""Variables of an environment, each read as what it should be; `SettingsError` names the one that is not."""
+"""Reads typed values from environment variables; `SettingsError` names the variable that is missing or invalid."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -7,9 +7,9 @@ from posthorn.domain.errors import SettingsError
 
 
 def text(env: Mapping[str, str], name: str) -> str:
-    """Return a variable that is there and not empty."""
+    """Return a variable that must be set and not empty."""
     if not (value := env.get(name, "")):
-        raise SettingsError(f"{name} is not set")
+        raise SettingsError(f"{name} must be set")
     return value
 
 
@@ -17,28 +17,28 @@ def number(env: Mapping[str, str], name: str) -> int:
     """Return a whole number, 0 or more."""
     value = text(env, name)
     if not value.isascii() or not value.isdigit():
-        raise SettingsError(f"{name} is not a whole number")
+        raise SettingsError(f"{name} must be a whole number")
     return int(value)
 
 
 def names(env: Mapping[str, str], name: str) -> frozenset[str]:
-    """Read host names with commas between them; none is fine."""
+    """Return a set of host names from a comma-separated list, which may be empty."""
     found = (one.strip().lower().removesuffix(".") for one in env.get(name, "").split(","))
     return frozenset(filter(None, found))
 
 
 def one_of[E: StrEnum](env: Mapping[str, str], name: str, choices: type[E]) -> E:
-    """Return which of the choices a variable names."""
+    """Return the choice that a variable names."""
     value = text(env, name)
     try:
         return choices(value)
     except ValueError as error:
-        raise SettingsError(f"{name} is none of {', '.join(choices)}") from error
+        raise SettingsError(f"{name} must be one of {', '.join(choices)}") from error
 
 
 def flag(env: Mapping[str, str], name: str) -> bool:
-    """Return what `true` or `false` says."""
+    """Return whether a variable is `true` or `false`."""
     value = text(env, name)
     if value not in {"true", "false"}:
-        raise SettingsError(f"{name} is neither true nor false")
+        raise SettingsError(f"{name} must be true or false")
     return value == "true"

@@ -1,4 +1,4 @@
-"""The environment, read in one place: one value per kind of function, checked when it is made."""
+"""The settings of each function, read from the environment in one place and validated at once."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ LOCAL_STAGE = "local"
 
 @dataclass(frozen=True, slots=True)
 class Brand:
-    """How deliveries introduce themselves: those of webhooks, and those of event destinations."""
+    """The names in the headers of deliveries: of webhooks, and of event destinations."""
 
     header_prefix: str = "X-SMASHSEND"
     alias_header: str = "X-Zootools-Signature"  # empty: no second signature header
@@ -39,7 +39,7 @@ class Brand:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """What every function needs: the tables and how long their rows live."""
+    """The settings of every function: the tables and how long to keep rows."""
 
     config_table: str
     events_table: str
@@ -51,7 +51,7 @@ class Store:
     def read(cls, env: Mapping[str, str]) -> Self:
         allow_private_targets = environment.flag(env, "ALLOW_PRIVATE_TARGETS")
         if allow_private_targets and environment.text(env, "STAGE") != LOCAL_STAGE:
-            raise SettingsError(f"ALLOW_PRIVATE_TARGETS is for STAGE {LOCAL_STAGE} only")
+            raise SettingsError(f"ALLOW_PRIVATE_TARGETS can be true only if STAGE is {LOCAL_STAGE}")
         return cls(
             config_table=environment.text(env, "CONFIG_TABLE"),
             events_table=environment.text(env, "EVENTS_TABLE"),
@@ -62,7 +62,7 @@ class Store:
 
 
 class EmailBackend(StrEnum):
-    """What sends mail."""
+    """The backend that sends emails."""
 
     SES = "ses"
     SIMULATOR = "simulator"
@@ -70,13 +70,13 @@ class EmailBackend(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
-    """What ApiFunction reads, in either form."""
+    """The settings of ApiFunction."""
 
     store: Store
     stage: str
     secrets_key: str  # ARN of the KMS key
     email_backend: EmailBackend
-    feedback_topic: str  # ARN of the SNS topic that the events of mails go to
+    feedback_topic: str  # ARN of the SNS topic for email events
     deliver_queue_url: str
     replay_queue_url: str
     brand: Brand
@@ -99,7 +99,7 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class FeedbackSettings:
-    """What FeedbackFunction reads."""
+    """The settings of FeedbackFunction."""
 
     store: Store
     dead_letter_queue_url: str
@@ -113,7 +113,7 @@ class FeedbackSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySettings:
-    """What ReplayFunction reads."""
+    """The settings of ReplayFunction."""
 
     store: Store
     deliver_queue_url: str
@@ -132,7 +132,7 @@ class ReplaySettings:
 
 @dataclass(frozen=True, slots=True)
 class SweepSettings:
-    """What SweepFunction reads."""
+    """The settings of SweepFunction."""
 
     store: Store
     deliver_queue_url: str
@@ -151,7 +151,7 @@ class SweepSettings:
 
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
-    """What DispatchFunction and DeliverFunction read."""
+    """The settings of DispatchFunction and DeliverFunction."""
 
     store: Store
     deliver_queue_url: str
@@ -181,17 +181,17 @@ class DeliverySettings:
 
 
 def is_in_lambda() -> bool:
-    """Tell whether this is a process of Lambda's, where a handler's module is loaded before its first invocation."""
+    """Return whether this process runs in Lambda, which loads a handler's module before the first invocation."""
     return "AWS_LAMBDA_FUNCTION_NAME" in os.environ
 
 
 def is_for_snapshot() -> bool:
-    """Tell whether Lambda loads this code for a snapshot that environments will start from."""
+    """Return whether Lambda is loading this code for a SnapStart snapshot."""
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start"
 
 
 def _read_once[T](read: Callable[[Mapping[str, str]], T]) -> "_lru_cache_wrapper[T]":
-    """Return a function that reads settings on its first call: the environment of a process never changes."""
+    """Return the process's settings; its environment never changes."""
     return lru_cache(maxsize=1)(lambda: read(os.environ))
 
 

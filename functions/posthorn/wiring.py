@@ -1,4 +1,4 @@
-"""What each function is made of. Each loads its own parts only, and only when it is put together."""
+"""The composition root: builds the objects of each function. Late imports let a function load only its own parts."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _email_backend(
     if settings.email_backend is EmailBackend.SES:
         from posthorn.email.ses import SesBackend
 
-        # installations share an account's names, and roles are bound to their own
+        # Installations share the account's namespace, and each role has access to its own prefix only.
         return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
     from posthorn.email.simulator import SimulatorBackend
 

@@ -150,35 +150,43 @@ def test_an_event_that_cannot_be(
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "code"),
+    ("body", "answer", "pointers"),
     [
-        (b"", 400, "invalid_json"),
-        (b"{", 400, "invalid_json"),
-        (b'{"event": "CONTACT_CREATED", "data": {}} trailing', 400, "invalid_json"),
-        (b"[]", 400, "invalid_json"),
-        (b'"text"', 400, "invalid_json"),
-        (b"\xff\xfe", 400, "invalid_json"),
-        (b'{"event": "CONTACT_CREATED", "data": {"n": NaN}}', 400, "invalid_json"),
-        (b'{"event": "CONTACT_CREATED", "data": {"n": -Infinity}}', 400, "invalid_json"),
-        (b'{"event": "CONTACT_CREATED", "data": {"n": 9007199254740993}}', 400, "unsafe_number"),
-        (b'{"event": "CONTACT_CREATED", "data": {"n": 1e400}}', 400, "unsafe_number"),
-        (b'{"event": "CONTACT_CREATED", "data": {"n": 1, "n": 2}}', 400, "duplicate_key"),
-        (b'{"event": "CONTACT_CREATED", "data": {"n": "\\ud800"}}', 400, "unpaired_surrogate"),
-        (b'{"event": "CONTACT_CREATED", "data": ' + b"[" * 100_000, 400, "too_deep"),
-        (b'{"event": "CONTACT_CREATED", "data": "' + b"x" * 10_000_000 + b'"}', 413, "too_large"),
+        (b"", (400, "invalid_json"), []),
+        (b"{", (400, "invalid_json"), []),
+        (b'{"event": "CONTACT_CREATED", "data": {}} trailing', (400, "invalid_json"), []),
+        (b"[]", (400, "invalid_json"), []),
+        (b'"text"', (400, "invalid_json"), []),
+        (b"\xff\xfe", (400, "invalid_json"), []),
+        (b'{"event": "CONTACT_CREATED", "data": {"n": NaN}}', (400, "invalid_json"), ["/data/n"]),
+        (b'{"event": "CONTACT_CREATED", "data": {"n": -Infinity}}', (400, "invalid_json"), ["/data/n"]),
+        (
+            b'{"event": "CONTACT_CREATED", "data": {"n": 9007199254740993}}',
+            (400, "unsafe_number"),
+            ["/data/n"],
+        ),
+        (b'{"event": "CONTACT_CREATED", "data": {"~/": [1e400]}}', (400, "unsafe_number"), ["/data/~0~1/0"]),
+        (b'{"event": "CONTACT_CREATED", "data": {"n": 1, "n": 2}}', (400, "duplicate_key"), ["/data/n"]),
+        (b'{"events": [{}, {"data": {"n": 1, "n": 2}}]}', (400, "duplicate_key"), ["/events/1/data/n"]),
+        (b'{"event": "CONTACT_CREATED", "data": {"n": "\\ud800"}}', (400, "unpaired_surrogate"), ["/data/n"]),
+        (b'{"event": "CONTACT_CREATED", "data": {"\\ud800": 1}}', (400, "unpaired_surrogate"), ["/data"]),
+        (b'{"data": {"\\ud800": 1e400}}', (400, "unsafe_number"), ["/data"]),
+        (b'{"event": "A", "data": ' + b"[" * 100_000, (400, "too_deep"), ["/data" + "/0" * 31]),
+        (b'{"event": "CONTACT_CREATED", "data": "' + b"x" * 10_000_000 + b'"}', (413, "too_large"), []),
     ],
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
 )
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/webhooks"])
 def test_a_body_that_is_not_what_it_should_be(
-    posthorn: Installation, path: str, body: bytes, status: int, code: str
+    posthorn: Installation, path: str, body: bytes, answer: tuple[int, str], pointers: list[str]
 ) -> None:
-    """Broken, unsafe or oversized JSON is refused before anything else happens."""
+    """Broken, unsafe or oversized JSON is refused before anything else happens, with the place if it has one."""
     before = _everything(posthorn)
 
     reply = posthorn.call("POST", path, body)
 
-    assert (reply.status, reply.body["code"]) == (status, code)
+    assert (reply.status, reply.body["code"]) == answer
+    assert [error["pointer"] for error in reply.body.get("errors", [])] == pointers
     assert _everything(posthorn) == before
 
 

@@ -269,7 +269,7 @@ def test_every_webhook_is_explained(posthorn: Installation) -> None:
         "webhookId": by_prefix["id"],
         "matched": True,
         "reason": "matched",
-        "explanation": "The event's type is one that this endpoint wants.",
+        "explanation": "This endpoint is subscribed to the event's type.",
         "createdAt": "2023-04-16T15:45:00Z",
         "pattern": "contact.*",
         "delivery": {"status": "failed", "attemptCount": 1, "reason": "rejected"},

@@ -78,11 +78,11 @@ OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES"})
 
 COMPLAINTS: Final = frozenset(
     {
-        "is not set",
-        "is not a whole number",
-        "is neither true nor false",
-        "is for STAGE local only",
-        "is none of ses, simulator",
+        "must be set",
+        "must be a whole number",
+        "must be true or false",
+        "can be true only if STAGE is local",
+        "must be one of ses, simulator",
     }
 )
 
@@ -151,9 +151,10 @@ def test_the_settings_of_the_replays() -> None:
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    """A backend that there is none of stops the function at its start, and the text names those there are."""
+    """An unknown backend stops the function at its start, and the text names those there are."""
     assert (
-        complaint(ApiSettings, {**API, "EMAIL_BACKEND": "smtp"}) == "EMAIL_BACKEND is none of ses, simulator"
+        complaint(ApiSettings, {**API, "EMAIL_BACKEND": "smtp"})
+        == "EMAIL_BACKEND must be one of ses, simulator"
     )
 
 
@@ -193,13 +194,13 @@ def test_names_of_the_api_are_compared_as_dns_does() -> None:
 @pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)
 def test_a_missing_variable_is_named(kind: Any, env: dict[str, str], name: str) -> None:
     """A function that lacks a variable says at its start which one."""
-    assert complaint(kind, {key: value for key, value in env.items() if key != name}) == f"{name} is not set"
+    assert complaint(kind, {key: value for key, value in env.items() if key != name}) == f"{name} must be set"
 
 
 @pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)
 def test_an_empty_variable_is_a_missing_one(kind: Any, env: dict[str, str], name: str) -> None:
     """CloudFormation passes an empty parameter as an empty variable."""
-    assert complaint(kind, {**env, name: ""}) == f"{name} is not set"
+    assert complaint(kind, {**env, name: ""}) == f"{name} must be set"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_an_empty_variable_is_a_missing_one(kind: Any, env: dict[str, str], name
 @pytest.mark.parametrize(("kind", "env", "name"), NUMERIC)
 def test_a_garbled_number_is_named(kind: Any, env: dict[str, str], name: str, value: str) -> None:
     """Only plain digits are a number; what was there instead is not repeated."""
-    assert complaint(kind, {**env, name: value}) == f"{name} is not a whole number"
+    assert complaint(kind, {**env, name: value}) == f"{name} must be a whole number"
 
 
 @pytest.mark.parametrize("value", ["True", "FALSE", "yes", "no", "1", "0", " true", "on", "null"])
@@ -216,7 +217,7 @@ def test_a_garbled_number_is_named(kind: Any, env: dict[str, str], name: str, va
 def test_a_garbled_switch_is_named(kind: Any, env: dict[str, str], value: str) -> None:
     """The one switch that opens the guard is either `true` or `false`, nothing else is guessed at."""
     message = complaint(kind, {**env, "ALLOW_PRIVATE_TARGETS": value, "STAGE": "local"})
-    assert message == "ALLOW_PRIVATE_TARGETS is neither true nor false"
+    assert message == "ALLOW_PRIVATE_TARGETS must be true or false"
 
 
 @pytest.mark.parametrize("stage", ["prod", "dev", "Local", "LOCAL", "local ", "localhost", "alocal"])
@@ -226,14 +227,14 @@ def test_private_targets_are_refused_outside_the_local_stage(
 ) -> None:
     """A deployment in an account never reaches into private networks, even if its template was bent."""
     message = complaint(kind, {**env, "ALLOW_PRIVATE_TARGETS": "true", "STAGE": stage})
-    assert message == "ALLOW_PRIVATE_TARGETS is for STAGE local only"
+    assert message == "ALLOW_PRIVATE_TARGETS can be true only if STAGE is local"
 
 
 @pytest.mark.parametrize(("kind", "env"), KINDS)
 def test_private_targets_are_refused_without_a_stage(kind: Any, env: dict[str, str]) -> None:
     """Not to know the stage is not to be local."""
     bare = {name: value for name, value in env.items() if name != "STAGE"}
-    assert complaint(kind, {**bare, "ALLOW_PRIVATE_TARGETS": "true"}) == "STAGE is not set"
+    assert complaint(kind, {**bare, "ALLOW_PRIVATE_TARGETS": "true"}) == "STAGE must be set"
 
 
 @pytest.mark.parametrize(("kind", "env"), KINDS)

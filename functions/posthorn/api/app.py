@@ -1,4 +1,4 @@
-"""The HTTP API: requests of API Gateway in, answers out, every error as a problem document."""
+"""The HTTP API: turns API Gateway requests into answers, and every error into a problem document."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from posthorn.api.route import Route
     from posthorn.api.services import Services
 
-# a page is text and its style; whatever else were in it would not run
+# A page consists of text and inline styles; the browser refuses anything else.
 _PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 def build(routes: Iterable[Route], find_services: Callable[[], Services]) -> APIGatewayHttpResolver:
-    """Make the resolver of all routes; the office is asked for only when a request needs it."""
+    """Build the resolver for all routes; `find_services` is called only when a request needs the services."""
     app = APIGatewayHttpResolver()
     for route in routes:
         rule = route.path.replace("{", "<").replace("}", ">")
@@ -53,7 +53,7 @@ def _answering(
         except Unavailable as error:
             telemetry.call_failed(error)
             return _problem(
-                Problem(503, "unavailable", "This did not work out right now. Try again.", retry_after=1)
+                Problem(503, "unavailable", "Temporarily unavailable. Retry the request.", retry_after=1)
             )
         except Malformed as error:
             telemetry.row_unreadable(route.operation, str(error))
@@ -61,13 +61,13 @@ def _answering(
                 Problem(
                     503,
                     "unreadable",
-                    "A newer version of Posthorn wrote this. Try again when all of it is up to date.",
+                    "A newer version of Posthorn wrote this. Retry the request when the update is complete.",
                     retry_after=60,
                 )
             )
-        except Exception as error:  # noqa: BLE001 - the last line of defence, and it logs
+        except Exception as error:  # noqa: BLE001 - the last line of defense, and it logs
             telemetry.request_failed(route.operation, error)
-            return _problem(Problem(500, "internal_error", "Something went wrong on our side."))
+            return _problem(Problem(500, "internal_error", "Posthorn failed to process the request."))
 
     return answer
 
@@ -98,10 +98,10 @@ def _answer(
 
 
 def _unknown_parameters(names: list[str]) -> Problem:
-    """Refuse a filter that is misspelt, which would otherwise look as if everything matched."""
-    errors = [FieldError(f"/{name[:64]}", "There is no such query parameter here.") for name in names[:20]]
+    """Refuse misspelled filters; ignoring them would look as if everything matched."""
+    errors = [FieldError(f"/{name[:64]}", "Unknown query parameter.") for name in names[:20]]
     return Problem(
-        400, "unknown_parameter", "The query has parameters that this does not take.", errors=errors
+        400, "unknown_parameter", "The query must only use parameters of this operation.", errors=errors
     )
 
 
@@ -112,7 +112,7 @@ def _body(event: APIGatewayProxyEventV2) -> bytes:
     try:
         return base64.b64decode(body, validate=True)
     except binascii.Error as error:
-        raise Problem(400, "invalid_json", "The body is not what its encoding says.") from error
+        raise Problem(400, "invalid_json", "The body must be valid Base64.") from error
 
 
 def _problem(problem: Problem) -> Response[str]:

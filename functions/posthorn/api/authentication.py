@@ -1,4 +1,4 @@
-"""Who is calling: API keys, looked up and remembered for half a minute."""
+"""Authentication: looks up API keys and caches them for 30 seconds."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from posthorn.stores.api_keys import ApiKeys
 
 REVOCATION_MS: Final = 30_000
-"""How long a revoked key may still work in a process that has just seen it."""
+"""How long a revoked key may still work in a process that has just cached it."""
 
 USE_NOTED_MS: Final = 3_600_000
-"""How old the last use of a key may look."""
+"""How far `last_used_at` may lag behind."""
 
 _REMEMBERED: Final = 1000
 
 
 class Keyring:
-    """The API keys that this process has seen lately."""
+    """A cache of the API keys that this process has recently seen."""
 
     def __init__(self, keys: ApiKeys, *, clock: Callable[[], int]) -> None:
         self._keys = keys
@@ -36,7 +36,7 @@ class Keyring:
         self._seen: TtlCache[str, ApiKey] = TtlCache(ttl=REVOCATION_MS, size=_REMEMBERED, clock=clock)
 
     def authenticate(self, authorization: str) -> ApiKey:
-        """Return the key of an `Authorization` header; the same 401 for every way to be wrong."""
+        """Return the key in an `Authorization` header; every failure is the same 401."""
         scheme, _, text = authorization.partition(" ")
         parts = split(text.strip()) if scheme.lower() == "bearer" else None
         if parts is None:
@@ -53,11 +53,11 @@ class Keyring:
         return self._noted(key)
 
     def forget(self, key_id: str) -> None:
-        """Look a key up again when it is next seen."""
+        """Drop a key from the cache, so that its next use looks it up."""
         self._seen.forget(key_id)
 
     def _noted(self, key: ApiKey) -> ApiKey:
-        """Write that a key is in use, at most once an hour; no request fails for that."""
+        """Record that a key is in use, at most once an hour; a failed write does not fail the request."""
         now = self._clock()
         since = now - USE_NOTED_MS
         if key.last_used_at is not None and key.last_used_at > since:
@@ -65,13 +65,13 @@ class Keyring:
         try:
             self._keys.note_use(key.id, now_ms=now, unless_since=since)
         except Unavailable as error:
-            telemetry.call_failed(error)  # until the key is looked up again
+            telemetry.call_failed(error)  # retried when the key is looked up again
         used = replace(key, last_used_at=now)
         self._seen.replace(key.id, used)
         return used
 
 
 def require(key: ApiKey, scope: Scope) -> None:
-    """Refuse a key that does not carry the scope that a route asks for."""
+    """Refuse a key that does not have the scope that a route requires."""
     if scope not in key.scopes:
-        raise Problem(403, "insufficient_scope", f"This needs an API key with the scope `{scope}`.")
+        raise Problem(403, "insufficient_scope", f"The API key must have the scope `{scope}`.")

@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON into strict models, and every complaint with a pointer to its cause."""
+"""Request bodies: parses strict JSON into strict models; every error points to its cause."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ MAX_BODY: Final = 5 * 1024 * 1024
 _MAX_ERRORS: Final = 20
 
 _COMPLAINTS: Final = {
-    "extra_forbidden": "There is no such field.",
-    "missing": "This field is required.",
-    "string_type": "This is a string.",
-    "bool_type": "This is true or false.",
-    "list_type": "This is a list.",
-    "dict_type": "This is an object.",
-    "string_too_short": "This has at least {min_length} characters.",
-    "string_too_long": "This has at most {max_length} characters.",
-    "string_pattern_mismatch": "This holds characters that it may not hold.",
-    "enum": "This is one of {expected}.",
-    "int_type": "This is a whole number.",
-    "greater_than_equal": "This is at least {ge}.",
-    "less_than_equal": "This is at most {le}.",
-    "too_short": "This has at least {min_length} entries.",
-    "too_long": "This has at most {max_length} entries.",
+    "extra_forbidden": "Unknown field.",
+    "missing": "Required.",
+    "string_type": "Must be a string.",
+    "bool_type": "Must be true or false.",
+    "list_type": "Must be an array.",
+    "dict_type": "Must be an object.",
+    "string_too_short": "Must have at least {min_length} {characters}.",
+    "string_too_long": "Must have at most {max_length} {characters}.",
+    "string_pattern_mismatch": "Must match the pattern `{pattern}`.",
+    "enum": "Must be one of {expected}.",
+    "int_type": "Must be a whole number.",
+    "greater_than_equal": "Must be at least {ge}.",
+    "less_than_equal": "Must be at most {le}.",
+    "too_short": "Must have at least {min_length} {entries}.",
+    "too_long": "Must have at most {max_length} {entries}.",
 }
-"""What pydantic's error types mean, said to somebody who has never heard of pydantic."""
+"""Error details by pydantic's error type, in words that do not presume pydantic."""
 
 
 class Body(BaseModel):
-    """A request body: no field is converted and none is overlooked."""
+    """A request body: values are not converted, and unknown fields are refused."""
 
-    # built when a request first needs it: a cold start would build them all
+    # Built when a request first needs the model: a cold start would build them all.
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 def build_all() -> None:
-    """Build every model that there is."""
+    """Build every model now."""
     waiting = [Body]
     while waiting:
         model = waiting.pop()
@@ -57,25 +57,26 @@ def build_all() -> None:
 
 
 def parse(request: Request) -> dict[str, Any]:
-    """Read a request's body as a JSON object."""
+    """Parse a request's body as a JSON object."""
     if len(request.body) > MAX_BODY:
-        raise too_large("A request body may have 5 MB.")
+        raise too_large(f"The body must be at most {MAX_BODY // 1024**2} MB.")
     try:
         value = ecmascript.parse(request.body)
     except RefusedJson as error:
-        raise Problem(400, error.code, error.detail) from error
+        errors = [] if error.path is None else [FieldError(pointer(error.path), error.detail)]
+        raise Problem(400, error.code, error.detail, errors=errors) from error
     if not isinstance(value, dict):
-        raise Problem(400, "invalid_json", "The body is JSON, but not an object.")
+        raise Problem(400, "invalid_json", "The body must be a JSON object.")
     return value
 
 
 def parse_optional(request: Request) -> dict[str, Any]:
-    """Read a request's body as a JSON object; no body at all is an empty one."""
+    """Parse a request's body as a JSON object; a missing body is an empty object."""
     return parse(request) if request.body else {}
 
 
 def validate[T: Body](model: type[T], value: dict[str, Any], *, at: str = "") -> T:
-    """Check a JSON object against a model; `at` is the pointer of the object within the body."""
+    """Validate a JSON object against a model; `at` is the object's JSON pointer within the body."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -84,10 +85,16 @@ def validate[T: Body](model: type[T], value: dict[str, Any], *, at: str = "") ->
 
 
 def _field_error(at: str, found: ErrorDetails) -> FieldError:
-    complaint = _COMPLAINTS.get(found["type"], "This is not valid.")
-    # "[key]" is pydantic's step to the name of a field, which has no pointer of its own
+    complaint = _COMPLAINTS.get(found["type"], "Must be valid.")
+    # "[key]" is pydantic's step to a field's name, which has no pointer of its own.
     path = found["loc"][:-1] if found["loc"][-1:] == ("[key]",) else found["loc"]
-    return FieldError(at + pointer(path), complaint.format_map(found.get("ctx", {})))
+    limits = found.get("ctx", {})
+    is_one = limits.get("min_length", limits.get("max_length")) == 1
+    nouns = {
+        "characters": "character" if is_one else "characters",
+        "entries": "entry" if is_one else "entries",
+    }
+    return FieldError(at + pointer(path), complaint.format_map({**limits, **nouns}))
 
 
 def pointer(path: Iterable[str | int]) -> str:

@@ -1,4 +1,4 @@
-"""The event types that there are: the built-in ones and each workspace's own."""
+"""The known event types: the built-in ones and each workspace's own."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from posthorn.stores.event_types import EventTypes
 
 STALE_MS: Final = 30_000
-"""How long a deleted type may still be published through a process that has just seen it."""
+"""How long a process that has cached a type may still publish it after it was deleted."""
 
 _REMEMBERED: Final = 250
-_COMPILED: Final = 8  # each may take tens of megabytes, if somebody tries
+_COMPILED: Final = 8  # a hostile schema can take tens of megabytes
 
 
 class EventTypeRegistry:
-    """Finds event types; a workspace's own are remembered for half a minute."""
+    """Finds event types; caches a workspace's own types for 30 seconds."""
 
     def __init__(self, store: EventTypes, *, clock: Callable[[], int]) -> None:
         self.own = store
@@ -37,7 +37,7 @@ class EventTypeRegistry:
         self._compiled = lru_cache(maxsize=_COMPILED)(_compile)
 
     def find(self, workspace: str, name: str) -> EventType | None:
-        """Return the type that a name in either spelling stands for; `RefusedEventType` when it cannot be a name."""
+        """Return the type with this name, in either spelling; raise `RefusedEventType` if it cannot be a name."""
         name = matching.canonical(name)
         return built_in().get(name) or self._own(workspace, name)
 
@@ -45,14 +45,14 @@ class EventTypeRegistry:
         """Return the type of an event to be published, or raise `RefusedEventType`."""
         found = self.find(workspace, name)
         if found is None:
-            raise RefusedEventType(f"There is no event type {name}.", code="unknown_event_type")
+            raise RefusedEventType(f"Unknown event type {name}.", code="unknown_event_type")
         if found.operational:
-            detail = f"{found.name} is about Posthorn itself, which alone publishes it."
+            detail = f"{found.name} is an operational event: only Posthorn publishes it."
             raise RefusedEventType(detail, code="reserved_event_type")
         return found
 
     def check_subscribed(self, workspace: str, pattern: str) -> None:
-        """Raise `RefusedEventType` for a pattern that could match nothing of this workspace's."""
+        """Raise `RefusedEventType` for a pattern that matches no event type of this workspace."""
         try:
             matching.check_subscribed(pattern, built_in())
         except RefusedEventType as refusal:
@@ -60,7 +60,7 @@ class EventTypeRegistry:
                 raise
 
     def delete(self, workspace: str, name: str) -> bool:
-        """Remove one of a workspace's own types; false when there was none."""
+        """Remove one of a workspace's own types; return false if there was none."""
         self._seen.forget((workspace, name))
         return self.own.delete(workspace, name)
 

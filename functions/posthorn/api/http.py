@@ -1,4 +1,4 @@
-"""A request and an answer of the API, without anything of the gateway that carries them."""
+"""Requests and answers of the API, independent of API Gateway."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request whose sender is known; `workspace` comes from the API key and from nowhere else."""
+    """An authenticated request; `workspace` comes only from the API key."""
 
     workspace: str
     operation: str  # method and path template
@@ -28,13 +28,13 @@ class Request:
 
     @property
     def place(self) -> str:
-        """Return the operation with what its path names: where an idempotency key counts."""
+        """Return the operation with its path parameters: the scope of an idempotency key."""
         return f"{self.operation} {sorted(self.path.items())}"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer[T]:
-    """What goes back: JSON in the shape `T`, or the text of a page."""
+    """A response of the API; `content` is a JSON value, or the text of a page."""
 
     content: T = field(repr=False)
     content_type: str = JSON

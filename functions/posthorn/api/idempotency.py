@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a POST that is sent twice creates once."""
+"""`Idempotency-Key`: a POST that is sent twice takes effect once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHAPE: Final = re.compile(r"[!-~]{1,255}")
 
 
 def decide(services: Services, request: Request, ids: Sequence[str]) -> Decision:
-    """Return which ids this request is to create: these, or those of the request it repeats."""
+    """Return the ids that this request creates: these, or those of the request that it repeats."""
     key = _key(request)
     now = services.clock()
     if key is None:
@@ -28,19 +28,21 @@ def decide(services: Services, request: Request, ids: Sequence[str]) -> Decision
     )
     if not decision.is_for(request.body):
         raise Problem(
-            409, "idempotency_key_reused", "This Idempotency-Key was used within 24 hours with another body."
+            409,
+            "idempotency_key_reused",
+            "An Idempotency-Key must not be reused with another body within 24 hours.",
         )
     return decision
 
 
 def finish(services: Services, request: Request, decision: Decision) -> None:
-    """Note that what was decided is done, so that a repetition only reads it."""
+    """Record that the decision was carried out, so that a repetition only reads the result."""
     if (key := _key(request)) is not None and not decision.is_done:
         services.idempotency.finish(request.workspace, request.place, key)
 
 
 def forget(services: Services, request: Request) -> None:
-    """Free the request's key, since nothing came of what was decided."""
+    """Release the request's key, because its decision was not carried out."""
     if (key := _key(request)) is not None:
         services.idempotency.forget(request.workspace, request.place, key)
 
@@ -51,6 +53,6 @@ def _key(request: Request) -> str | None:
         raise Problem(
             400,
             "invalid_idempotency_key",
-            "Idempotency-Key is 1 to 255 printable ASCII characters without spaces.",
+            "Idempotency-Key must have 1 to 255 printable ASCII characters, without spaces.",
         )
     return key

@@ -1,4 +1,4 @@
-"""Pages of lists: the limit, and cursors that are opaque, bound to workspace and query, and tamper-proof."""
+"""Pagination: cursors are opaque, bound to a workspace and a query, and rejected if anything in them changes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class ReadPage[T](Protocol):
 
 
 class Cursors:
-    """Writes and reads cursors with a key that all processes share."""
+    """Signs and verifies cursors with a key that all processes share."""
 
     def __init__(
         self,
@@ -54,19 +54,19 @@ class Cursors:
         return found, None if last is None else self.write(request, last)
 
     def write(self, request: Request, position: str) -> str:
-        """Return the cursor that goes on after `position` in this very query."""
+        """Return the cursor that continues this query after `position`."""
         tag = self._tag(request, position)
         return base64.urlsafe_b64encode(tag + position.encode()).rstrip(b"=").decode()
 
     def read(self, request: Request) -> str | None:
-        """Return the position that the request's cursor stands for, None without one."""
+        """Return the position in the request's cursor, None if it has no cursor."""
         cursor = request.query.get("cursor")
         if cursor is None:
             return None
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             position = raw[_TAG_BYTES:].decode()
-            # base64 has several spellings of the same bytes; only ours is taken
+            # Base64 can spell the same bytes in several ways; only ours is accepted.
             is_ours = hmac.compare_digest(self.write(request, position).encode(), cursor.encode())
         except (binascii.Error, ValueError):
             raise _invalid_cursor() from None
@@ -91,14 +91,14 @@ class Cursors:
 
 
 def read_limit(request: Request) -> int:
-    """Return how many entries a list may have, 1 to 100."""
+    """Return the page size that a request asks for, 1 to 100."""
     text = request.query.get("limit", str(MAX_LIMIT))
     if not (_LIMIT.fullmatch(text) and int(text) <= MAX_LIMIT):
-        detail = f"`limit` is a whole number from 1 to {MAX_LIMIT}."
+        detail = f"`limit` must be a whole number from 1 to {MAX_LIMIT}."
         raise Problem(400, "invalid_limit", detail, errors=[FieldError("/limit", detail)])
     return int(text)
 
 
 def _invalid_cursor() -> Problem:
-    detail = "`cursor` is not one that this list gave out."
+    detail = "`cursor` must be a cursor that this list returned for the same filters."
     return Problem(400, "invalid_cursor", detail, errors=[FieldError("/cursor", detail)])

@@ -1,4 +1,4 @@
-"""What an error looks like to an API caller: RFC 9457 problem details with a stable `code`."""
+"""Errors as API callers see them: RFC 9457 problem details with a stable `code`."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _TITLES: Final = {
     413: "Content too large",
     422: "Invalid input",
     500: "Internal error",
-    503: "Try again",
+    503: "Service unavailable",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """One thing that is wrong with the input; `pointer` is a JSON pointer (RFC 6901)."""
+    """One error in the input; `pointer` is a JSON pointer (RFC 6901)."""
 
     pointer: str
     detail: str
 
 
 class Problem(Exception):
-    """An answer that is an error, raised from wherever it shows."""
+    """An error answer, raised wherever the error is noticed."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Problem(Exception):
 
     def document(self) -> answers.Problem:
         document: answers.Problem = {
-            "type": "about:blank",  # RFC 9457, 4.2.1: the title is that of the status
+            "type": "about:blank",  # RFC 9457, 4.2.1: the title is that of the HTTP status
             "title": _TITLES[self.status],
             "status": self.status,
             "detail": self.detail,
@@ -75,14 +75,14 @@ class Problem(Exception):
 
 
 def unauthorized() -> Problem:
-    """Return the one 401: it does not tell a missing key from a wrong or a revoked one."""
+    """Return the only 401: it does not reveal whether a key is missing, wrong or revoked."""
     return Problem(401, "unauthorized", "Send a valid API key as `Authorization: Bearer <key>`.")
 
 
 def not_found(what: str = "resource") -> Problem:
-    """Return the one 404: it does not tell what never was from what is somebody else's."""
-    return Problem(404, "not_found", f"There is no such {what}.")
+    """Return the only 404: it does not reveal whether something exists in another workspace."""
+    return Problem(404, "not_found", f"No such {what}.")
 
 
 def invalid(errors: Sequence[FieldError], code: str = "invalid_input") -> Problem:
-    return Problem(422, code, "The request was understood, but its content is not valid.", errors=errors)
+    return Problem(422, code, "The request must be valid: see `errors`.", errors=errors)

@@ -1,4 +1,4 @@
-"""A route: what it answers to, which scope it asks for, and what it does, declared in one place."""
+"""A route: its method and path, the scope it requires and its handler, declared in one place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from posthorn.domain.api_key import Scope
 
 PAGED: Final = ("limit", "cursor")
-"""What every list takes."""
+"""The query parameters of every list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +24,16 @@ class Route:
 
     method: str
     path: str  # with `{parameter}`, as OpenAPI writes it
-    scope: Scope | None  # None: open to everybody
+    scope: Scope | None  # None: no API key needed
     handle: Callable[
         [Services, Request], Answer[Any]
     ]  # its name is that of the operation in generated clients
     summary: str
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
-    status: int = 200  # when all is well
-    query: tuple[str, ...] = ()  # the parameters that it knows; others are refused
-    note: str = ""  # what the summary does not say, for the documentation
+    status: int = 200  # of a success
+    query: tuple[str, ...] = ()  # the accepted parameters; others are refused
+    note: str = ""  # details for the documentation
 
     @property
     def operation(self) -> str:

@@ -1,4 +1,4 @@
-"""What the routes work with: the stores, the key, the clock and the dice."""
+"""What the routes work with: the stores, the queues, the clock, randomness and everything else with side effects."""
 
 from __future__ import annotations
 
@@ -61,11 +61,11 @@ class Services:
     policy: Policy
     resolver: Resolver
     clock: Callable[[], int]  # Unix milliseconds
-    random_bytes: Callable[[int], bytes]  # so many random bytes
+    random_bytes: Callable[[int], bytes]  # takes the number of bytes
 
     @property
     def email(self) -> Backend:
-        """What sends mails, made when a request first needs it: most never do, and its client is the dearest of all."""
+        """The mail backend, made on first use: few requests need it, and its client is the most expensive one."""
         return self.open_email()
 
     def new_id(self, prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""Times that callers write: RFC 3339, with any offset, and nothing that merely looks like it."""
+"""Timestamps in requests: RFC 3339 with any offset, parsed strictly."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints
 
 from posthorn.api.problems import FieldError, invalid
 
-COMPLAINT: Final = "A time is written as in RFC 3339: 2023-04-16T15:45:00Z."
+COMPLAINT: Final = "Must be an RFC 3339 timestamp, for example 2023-04-16T15:45:00Z."
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
@@ -23,27 +23,27 @@ type Timestamp = Annotated[
 
 
 def parse(text: str) -> datetime | None:
-    """Read a time as a moment in UTC, None when it is none."""
+    """Parse a timestamp and convert it to UTC; return None if it is not one."""
     if not _RFC3339.fullmatch(text):
         return None
     try:
         return datetime.fromisoformat(text.upper()).astimezone(UTC)
-    except (ValueError, OverflowError):  # the 30th of February, or the year 0
+    except (ValueError, OverflowError):  # February 30, or the year 0
         return None
 
 
 def read(text: str, at: str) -> datetime:
-    """Return a time in UTC, or refuse it; `at` is its JSON pointer."""
-    if (moment := parse(text)) is None:
+    """Return a timestamp in UTC, or refuse it; `at` is its JSON pointer."""
+    if (timestamp := parse(text)) is None:
         raise invalid([FieldError(at, COMPLAINT)])
-    return moment
+    return timestamp
 
 
 def read_ms(text: str, at: str) -> int:
-    """Return a time in Unix milliseconds, or refuse it; `at` is its JSON pointer."""
+    """Return a timestamp in Unix milliseconds, or refuse it; `at` is its JSON pointer."""
     return milliseconds(read(text, at))
 
 
-def milliseconds(moment: datetime) -> int:
-    """Return a moment in Unix milliseconds; what is before 1970 is 0."""
-    return max(0, int((moment - _EPOCH).total_seconds() * 1000))
+def milliseconds(timestamp: datetime) -> int:
+    """Convert a timestamp to Unix milliseconds; anything before 1970 becomes 0."""
+    return max(0, int((timestamp - _EPOCH).total_seconds() * 1000))

@@ -1,6 +1,6 @@
-"""API keys: `phk_`, 12 characters that name the key, 32 that prove it, 6 that catch a typing mistake.
+"""API keys: `phk_`, an id of 12 characters, a secret of 32 and a checksum of 6.
 
-The prefix and the checksum let secret scanners find a leaked one: `phk_[0-9A-Za-z]{50}`.
+Prefix and checksum let secret scanners find leaked keys: `phk_[0-9A-Za-z]{50}`.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _SHAPE: Final = re.compile(
 
 
 class Scope(StrEnum):
-    """What a key may do; each route names the one it asks for."""
+    """What a key may do; each route requires one scope."""
 
     API_USER = "api_user"
     USER = "user"
@@ -31,7 +31,7 @@ class Scope(StrEnum):
 
 
 class KeyState(StrEnum):
-    """Whether a key works."""
+    """Whether a key is valid."""
 
     ACTIVE = "active"
     EXPIRED = "expired"
@@ -40,7 +40,7 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it is stored: whose it is and what it may do, and a hash instead of the secret."""
+    """A key as stored: its workspace and scopes, and a hash instead of the secret."""
 
     id: str
     workspace: str
@@ -63,7 +63,7 @@ class ApiKey:
 
 
 def mint(entropy: bytes, *, key_id: str | None = None) -> str:
-    """Make the text of a new key from 40 random bytes; nobody can make it again. Its id can be given."""
+    """Build the text of a new key from 40 random bytes; `key_id` replaces the random id."""
     if len(entropy) != ENTROPY_BYTES:
         raise ValueError(f"a key takes exactly {ENTROPY_BYTES} random bytes")
     digits = _base62(int.from_bytes(entropy), _ID + _SECRET)
@@ -72,7 +72,7 @@ def mint(entropy: bytes, *, key_id: str | None = None) -> str:
 
 
 def split(key: str) -> tuple[str, str] | None:
-    """Return the id and the secret of a key, None if it cannot be one: no look-up is needed to tell."""
+    """Return a key's id and secret, None if the text cannot be a key; this needs no lookup."""
     match = _SHAPE.fullmatch(key)
     if match is None or not hmac.compare_digest(match[3].encode(), _checksum(key[:-_CHECKSUM]).encode()):
         return None
@@ -80,17 +80,17 @@ def split(key: str) -> tuple[str, str] | None:
 
 
 def key_id_of(key: str) -> str:
-    """Return the part of a minted key that names it."""
+    """Return the id of a minted key."""
     return key[len(PREFIX) :][:_ID]
 
 
 def secret_of(key: str) -> str:
-    """Return the part of a minted key that proves it."""
+    """Return the secret of a minted key."""
     return key[len(PREFIX) + _ID :][:_SECRET]
 
 
 def hash_of(secret: str) -> bytes:
-    """Return what is stored of a secret; with 190 random bits in it, a plain hash is enough."""
+    """Return the hash to store for a secret; since it has 190 random bits, a plain hash is enough."""
     return hashlib.sha256(secret.encode()).digest()
 
 

@@ -1,35 +1,35 @@
-"""Everything that can go wrong, in one tree.
+"""The tree of all errors that Posthorn raises.
 
 PosthornError
-├── SettingsError            the environment is incomplete or contradicts itself
-├── Refused                  somebody's input is not taken; says why in words meant for them
-│   ├── RefusedJson          not JSON, or JSON that would not survive JavaScript
-│   ├── RefusedEventType     no such event type
-│   ├── RefusedSchema        not a JSON Schema, or one that is not taken
-│   ├── RefusedTarget        a URL or an address that deliveries may not go to
-│   └── RejectedMail         a mail that the backend will never take
-├── Malformed                a stream record or queue message that will never make sense: parked
+├── SettingsError            the environment is incomplete or inconsistent
+├── Refused                  invalid input, with a reason for the caller
+│   ├── RefusedJson          not JSON, or JSON that JavaScript would change
+│   ├── RefusedEventType     an unknown or invalid event type
+│   ├── RefusedSchema        not a JSON Schema, or an unsupported one
+│   ├── RefusedTarget        a URL or an address that deliveries must not go to
+│   └── RejectedMail         an email that the backend will never accept
+├── Malformed                a stream record or queue message that can never be processed: a dead letter
 ├── NameNotResolved          DNS has no usable answer for a receiver's name
-└── Unavailable              an AWS service did not do its part: the same work is tried again
-    └── ConditionFailed      somebody else was first; never an outage
+└── Unavailable              an AWS call failed: the work is retried
+    └── ConditionFailed      a conditional write lost; never an outage
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 
 class PosthornError(Exception):
-    """Whatever Posthorn itself raises."""
+    """The base class of all errors that Posthorn raises."""
 
 
 class SettingsError(PosthornError):
-    """The environment is incomplete or contradicts itself."""
+    """The environment is incomplete or inconsistent."""
 
 
 class Refused(PosthornError):
-    """Input that is not taken; the text is meant for the one who sent it.
+    """Invalid input; `detail` is written for the caller.
 
-    `code` is stable, for programs. `pointer` is the JSON pointer (RFC 6901) of the culprit.
+    `code` is stable, for programs. `pointer` is the JSON pointer (RFC 6901) of the refused value.
     """
 
     def __init__(self, detail: str, *, code: str, pointer: str = "") -> None:
@@ -40,15 +40,22 @@ class Refused(PosthornError):
 
 
 class RefusedJson(Refused):
-    """Not JSON, or JSON that JavaScript would not give back as it was."""
+    """Not JSON, or JSON that JavaScript would change; `path` leads to the refused value, None if there is none."""
+
+    path: tuple[str | int, ...] | None = None
+
+    def at(self, path: tuple[str | int, ...] | None) -> Self:
+        """Add the path, once it is known."""
+        self.path = path
+        return self
 
 
 class RefusedEventType(Refused):
-    """No such event type."""
+    """An unknown or invalid event type."""
 
 
 class RefusedSchema(Refused):
-    """Not a JSON Schema, or one that could cost too much; `path` leads to the culprit within it."""
+    """Not a JSON Schema, or one that is unsupported or too expensive; `path` leads to the place within it."""
 
     def __init__(self, detail: str, path: tuple[str | int, ...]) -> None:
         super().__init__(detail, code="invalid_schema")
@@ -56,26 +63,26 @@ class RefusedSchema(Refused):
 
 
 class RefusedTarget(Refused):
-    """A URL or an address that deliveries may not go to."""
+    """A URL or an address that deliveries must not go to."""
 
 
 class RejectedMail(Refused):
-    """A mail that the backend will never take, as it is."""
+    """An email that the backend will never accept in this form."""
 
 
 class Malformed(PosthornError):
-    """A stream record or queue message that will never make sense, however often it is tried."""
+    """A stream record or queue message that can never be processed, however often it is retried."""
 
 
 class NameNotResolved(PosthornError):
-    """DNS has no usable answer for a receiver's name, or none in time."""
+    """DNS has no usable answer for a receiver's name, or did not answer in time."""
 
 
 class Unavailable(PosthornError):
-    """An AWS service did not do its part.
+    """An AWS call failed.
 
-    `operation` is the API call, `code` the service's own error code. `refused` tells that the service
-    answered that it did nothing; without an answer, or with a 5xx, nobody knows.
+    `operation` is the API call, `code` the service's error code. `refused` is true if the service answered that it
+    did nothing; after a 5xx or a lost response, the call may have taken effect.
     """
 
     def __init__(self, operation: str, code: str, *, refused: bool = False) -> None:
@@ -86,9 +93,9 @@ class Unavailable(PosthornError):
 
 
 class ConditionFailed(Unavailable):
-    """A conditional write lost: the row was not in the state it was expected in.
+    """A conditional write lost: the row was not in the expected state.
 
-    `found` is the row as it is, in DynamoDB's own form, where the write asked for it.
+    `found` is the current row in DynamoDB's format, if the write asked for it.
     """
 
     def __init__(self, operation: str, code: str, found: Mapping[str, Any] | None = None) -> None:

@@ -9,19 +9,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """Something that can happen; `name` is the canonical spelling."""
+    """A type of event; `name` is the canonical spelling."""
 
     name: str
     description: str
     example: dict[str, Any] = field(hash=False)
-    operational: bool = False  # Posthorn itself publishes it, and nobody else
-    schema: str | None = None  # JSON Schema, which the data of its events is checked against
+    operational: bool = False  # only Posthorn publishes it
+    schema: str | None = None  # the JSON Schema that its events' data must match
     created_at: int | None = None  # Unix milliseconds; None: built in
-    made_by: str | None = None  # the decision that it was made by, so that a repetition finds its own
+    made_by: str | None = None  # id of the decision that created it, so that a repetition recognizes its own
 
 
 @lru_cache(maxsize=1)
 def built_in() -> dict[str, EventType]:
-    """Return the built-in event types by name, in the order of the catalogue."""
+    """Return the built-in event types by name, in the order of the catalog."""
     entries = json.loads(Path(__file__).with_name("event_types.json").read_text("utf-8"))
     return {entry["name"]: EventType(**entry) for entry in entries}

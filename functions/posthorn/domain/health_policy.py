@@ -1,4 +1,4 @@
-"""How an endpoint's health follows from what its attempts come to: the rules, and nothing but them."""
+"""The rules by which the outcomes of attempts change an endpoint's health."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,41 +7,41 @@ from posthorn.domain.models import Endpoint, Failure, Health, Outcome, Reason, S
 from posthorn.domain.retry_policy import Transition
 
 SLOW_MS: Final = 5_000
-"""An attempt that takes as long as this holds up others: half of the default deadline."""
+"""An attempt that takes this long delays others: half of the default deadline."""
 
 QUICK_MS: Final = 2_000
-"""An answer within this time says that a slow endpoint has recovered; well below `SLOW_MS`, so that one
-that takes about as long as either does not go back and forth."""
+"""A response within this time means that a slow endpoint has recovered. Well below `SLOW_MS`, so that an endpoint
+near one limit does not flap."""
 
 MIN_SLOW_MS: Final = 60_000
-"""The least time that an endpoint stays slow, so that its row is written at most twice a minute."""
+"""The minimum time an endpoint stays slow, so that its row is written at most twice a minute."""
 
 FAILURES_IN_A_ROW: Final = 5
-"""Attempts without a 2xx between them that make an endpoint failing before any delivery is exhausted."""
+"""Consecutive failed attempts that make an endpoint failing before any delivery is exhausted."""
 
 _DAY_MS: Final = 86_400_000
 WARN_AFTER_MS: Final = _DAY_MS
 DISABLE_AFTER_MS: Final = 5 * _DAY_MS
 
 MIN_UNDELIVERED: Final = 20
-"""Undelivered deliveries since it began to fail, without which no endpoint is disabled for failing."""
+"""An endpoint is disabled for failing only with this many undelivered deliveries since it began to fail."""
 
 
 @dataclass(frozen=True, slots=True)
 class HealthChange:
-    """What an attempt says about its endpoint."""
+    """How an attempt changes its endpoint's health."""
 
-    becomes: Health | None = None  # None: it stays as it is
-    to_be_disabled: bool = False  # if enough is undelivered
+    becomes: Health | None = None  # None: no change
+    to_be_disabled: bool = False  # if enough deliveries are undelivered
     to_be_warned: bool = False
 
 
 def assess(
     endpoint: Endpoint, outcome: Outcome, transition: Transition, *, in_a_row: int, now_ms: int
 ) -> HealthChange:
-    """Return what follows for the endpoint, as it was read before the attempt.
+    """Return what an attempt changes for its endpoint, which was read before the attempt.
 
-    `in_a_row` counts its attempts without success, this one included; 0 after a 2xx.
+    `in_a_row` counts its consecutive failed attempts, this one included; 0 after a 2xx.
     """
     if endpoint.health is Health.FAILING and in_a_row:
         ill_for = now_ms - (endpoint.health_since or now_ms)

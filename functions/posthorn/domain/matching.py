@@ -1,4 +1,4 @@
-"""Event types: their two spellings, and which endpoints want them."""
+"""Matches event types, in either spelling, with the patterns that endpoints subscribe to."""
 
 import re
 from collections.abc import Collection, Iterable, Sequence
@@ -11,7 +11,7 @@ from posthorn.domain.models import Endpoint, Event
 
 MAX_TYPE_LENGTH: Final = 100
 
-# A batch asks the same few questions once per event and endpoint.
+# A batch matches the same few names once per event and endpoint.
 _REMEMBERED: Final = 10_000
 
 _UPPER: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
@@ -32,36 +32,36 @@ class MatchReason(StrEnum):
 
 @lru_cache(_REMEMBERED)
 def canonical(event_type: str) -> str:
-    """Return the one spelling that both stand for: `contact.created` and `CONTACT_CREATED` are one type."""
+    """Return the canonical spelling: `contact.created` and `CONTACT_CREATED` are the same type."""
     if len(event_type) <= MAX_TYPE_LENGTH:
         if _UPPER.fullmatch(event_type):
             return event_type
         if _DOTTED.fullmatch(event_type):
             return event_type.upper().replace(".", "_")
     raise RefusedEventType(
-        f"An event type is spelled like CONTACT_CREATED or contact.created, in up to {MAX_TYPE_LENGTH} characters.",
+        f"Must be spelled like CONTACT_CREATED or contact.created, with at most {MAX_TYPE_LENGTH} characters.",
         code="invalid_event_type",
     )
 
 
 def check_subscribed(pattern: str, known: Iterable[str]) -> None:
-    """Refuse a pattern that could match nothing; `known` holds canonical names."""
+    """Refuse a pattern that matches none of the `known` canonical names."""
     if pattern == "*":
         return
     stem, wild = stem_of(pattern)
     wanted = canonical(stem)
     if not any(_covers(wanted, wild=wild, event_type=name) for name in known):
-        what = "No event type starts with" if wild else "There is no event type"
+        what = "No event type starts with" if wild else "Unknown event type"
         raise RefusedEventType(f"{what} {stem}.", code="unknown_event_type")
 
 
 def matches(patterns: Iterable[str], event_type: str) -> bool:
-    """Tell whether any pattern of an endpoint covers the type, whichever way either is spelled."""
+    """Return whether any pattern matches the event type, in either spelling."""
     return matching_pattern(patterns, event_type) is not None
 
 
 def matching_pattern(patterns: Iterable[str], event_type: str) -> str | None:
-    """Return the first pattern of an endpoint that covers the type, whichever way either is spelled."""
+    """Return the first pattern that matches the event type, in either spelling."""
     name = canonical(event_type)
     for pattern in patterns:
         if pattern == "*":
@@ -73,7 +73,7 @@ def matching_pattern(patterns: Iterable[str], event_type: str) -> str | None:
 
 
 def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
-    """Return the first known type that an endpoint names, or else the first one that it wants; None without any."""
+    """Return the first known type that is subscribed to by name, else the first that matches a pattern, else None."""
     for pattern in patterns:
         if pattern != "*" and not stem_of(pattern)[1] and canonical(pattern) in known:
             return pattern
@@ -81,11 +81,11 @@ def first_type(patterns: Sequence[str], known: Collection[str]) -> str | None:
 
 
 class Subscribers:
-    """The endpoints of a channel, disabled ones included, by what they listen to; made once for many events."""
+    """An index of a channel's endpoints, including disabled ones, by subscription; built once for many events."""
 
     def __init__(self, endpoints: Iterable[Endpoint]) -> None:
         self._endpoints = list(endpoints)
-        self._by_name: dict[str, list[int]] = {}  # places in the list
+        self._by_name: dict[str, list[int]] = {}  # positions in the list
         self._by_prefix: list[tuple[str, int]] = []
         for place, endpoint in enumerate(self._endpoints):
             for pattern in endpoint.events:
@@ -96,7 +96,7 @@ class Subscribers:
                     self._by_name.setdefault(stem, []).append(place)
 
     def of(self, event: Event) -> list[Endpoint]:
-        """Return the endpoints that an event is for: those that listen, or the one that it is to test."""
+        """Return an event's endpoints: those that subscribe to its type, or the target of a test event."""
         if event.target is not None:
             return [endpoint for endpoint in self._endpoints if endpoint.id == event.target]
         name = canonical(event.type)

@@ -1,4 +1,4 @@
-"""The nouns of Posthorn. All are values: whoever changes one makes a new one."""
+"""Posthorn's data types. All are immutable: a change makes a new value."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -7,45 +7,45 @@ from typing import Final
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 
 FIRST_GENERATION: Final = 1
-"""The generation of a delivery until it is replayed; every replay starts a new one."""
+"""A delivery's generation until it is replayed; every replay starts a new one."""
 
 
 class Status(StrEnum):
-    """Where a delivery stands."""
+    """The status of a delivery."""
 
     QUEUED = "queued"  # the first attempt waits for a worker
-    RETRYING = "retrying"  # an attempt failed, the next one has a due time
+    RETRYING = "retrying"  # an attempt failed, and the next one is scheduled
     DELIVERED = "delivered"
     FAILED = "failed"
 
     @property
     def is_open(self) -> bool:
-        """Whether another attempt is still to come by itself."""
+        """Whether another attempt is still to come."""
         return self in {Status.QUEUED, Status.RETRYING}
 
 
 class Reason(StrEnum):
-    """Why a delivery failed for good."""
+    """Why a delivery failed permanently."""
 
-    EXHAUSTED = "exhausted"  # every retry of the schedule is used up
+    EXHAUSTED = "exhausted"  # all retries were used up
     REJECTED = "rejected"  # the receiver answered 4xx
     REDIRECTED = "redirected"  # the receiver answered 3xx, which is never followed
-    BLOCKED_ADDRESS = "blocked_address"  # the guard refused the URL or what its name resolves to
+    BLOCKED_ADDRESS = "blocked_address"  # the guard refused the URL or an address that its host resolves to
     ENDPOINT_DISABLED = "endpoint_disabled"
     ENDPOINT_DELETED = "endpoint_deleted"
-    EVENT_EXPIRED = "event_expired"  # the event outlived its retention before it could be sent
+    EVENT_EXPIRED = "event_expired"  # the event's retention ended before it could be sent
 
 
 class DisabledReason(StrEnum):
-    """Why an endpoint receives nothing."""
+    """Why an endpoint is disabled."""
 
-    MANUAL = "manual"  # switched off through the API
+    MANUAL = "manual"  # through the API
     GONE = "gone"  # the receiver answered 410
-    FAILING = "failing"  # nothing but failures for days
+    FAILING = "failing"  # every attempt failed for days
 
 
 class Health(StrEnum):
-    """How an endpoint has been doing lately; whoever is not healthy does not hold up the others."""
+    """How an endpoint has responded lately; an unhealthy one is kept apart, so that it does not delay others."""
 
     HEALTHY = "healthy"
     SLOW = "slow"
@@ -53,7 +53,7 @@ class Health(StrEnum):
 
 
 class Suppression(StrEnum):
-    """Whose addresses a configuration set no longer sends to."""
+    """Which recipients a configuration set suppresses."""
 
     NONE = "NONE"
     BOUNCE = "BOUNCE"
@@ -62,19 +62,19 @@ class Suppression(StrEnum):
 
 
 class Failure(StrEnum):
-    """What kept an attempt from getting an answer."""
+    """Why an attempt got no response."""
 
     TIMEOUT = "timeout"
     DNS = "dns"
     CONNECT = "connect"
     TLS = "tls"
-    NETWORK = "network"  # the connection broke, or what came over it was not HTTP
+    NETWORK = "network"  # the connection broke, or the response was not HTTP
     BLOCKED_ADDRESS = "blocked_address"
 
 
 @dataclass(frozen=True, slots=True)
 class SealedSecret:
-    """A signing secret as it is stored: KMS ciphertext, and what it is bound to beside its endpoint."""
+    """A signing secret as stored: KMS ciphertext, bound to its endpoint and version."""
 
     ciphertext: bytes
     version: int
@@ -82,7 +82,7 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True)
 class PreviousSecret:
-    """The signing secret before the current one; it signs beside it until then."""
+    """The previous signing secret; it signs together with the current one until `until`."""
 
     sealed: SealedSecret = field(repr=False)
     until: int  # Unix milliseconds
@@ -90,7 +90,7 @@ class PreviousSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A URL that listens to a channel."""
+    """A URL that receives events of a channel."""
 
     id: str
     channel: str
@@ -108,14 +108,14 @@ class Endpoint:
     retry_rate_limited: bool = False
     name: str | None = None
     previous_secret: PreviousSecret | None = field(default=None, repr=False)
-    url_since: int | None = None  # when it got the URL it has, if that is not its first
+    url_since: int | None = None  # when the URL last changed, if ever
     health: Health = Health.HEALTHY
-    health_since: int | None = None  # None while it has never been anything but healthy
-    warned_at: int | None = None  # when its owner was told that it is failing
-    revision: int = 1  # one more with every change; a change is written only over the one it was made from
+    health_since: int | None = None  # None if it has always been healthy
+    warned_at: int | None = None  # when its owner was warned that it is failing
+    revision: int = 1  # incremented by every change; a change replaces only the revision it read
 
     def signing_secrets(self, now_ms: int) -> tuple[SealedSecret, ...]:
-        """Return the secrets to sign with at a moment: the newest, then one that has not expired."""
+        """Return the secrets that sign at this time: the current one, then the previous one if it is still valid."""
         if self.previous_secret is None or self.previous_secret.until <= now_ms:
             return (self.secret,)
         return self.secret, self.previous_secret.sealed
@@ -127,7 +127,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
-    """An event as lists show it: without its data."""
+    """An event without its data, as in lists."""
 
     id: str
     type: str
@@ -137,15 +137,15 @@ class EventSummary:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened on a channel. Never changes."""
+    """An event on a channel. Never changes."""
 
     id: str
     channel: str
     workspace: str
-    type: str  # in the spelling that its publisher used
-    data: str = field(repr=False)  # JSON, exactly as it goes on the wire
-    created_at: str  # RFC 3339, exactly as it goes on the wire
-    target: str | None = None  # the one endpoint that a test is for; None: for all that listen
+    type: str  # in its publisher's spelling
+    data: str = field(repr=False)  # JSON, exactly as sent
+    created_at: str  # RFC 3339, exactly as sent
+    target: str | None = None  # the endpoint that a test event is for; None: all that subscribe
 
     @property
     def is_test(self) -> bool:
@@ -169,35 +169,35 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one POST: an answer (`status`), or none and why (`failure`).
+    """The outcome of one POST: a response (`status`), or why there was none (`failure`).
 
-    An answer that could not be read to its end in time has both; the failure decides.
+    A response that could not be read completely in time has both; then the failure counts.
     """
 
     timings: Timings
     status: int | None = None
     failure: Failure | None = None
-    error: str | None = None  # one line for the customer, nothing about our network
-    address: str | None = None  # the address that was dialled
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # the allow-listed ones
-    snippet: str = field(default="", repr=False)  # the first 1 KB of the answer, as text
+    error: str | None = None  # one line for the customer, without details of our network
+    address: str | None = None  # the address that was dialed
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # only the allow-listed ones
+    snippet: str = field(default="", repr=False)  # the first 1 KB of the response body, as text
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One POST of a delivery. The first of each generation is number 1."""
+    """One POST of a delivery. Each generation counts from 1."""
 
     number: int
     started_at: int
     outcome: Outcome
     generation: int = FIRST_GENERATION
-    signed_by: tuple[int, ...] = ()  # versions of the secrets that signed, the newest first
+    signed_by: tuple[int, ...] = ()  # versions of the secrets that signed, newest first
     format: PayloadFormat | None = None  # None: the default of its endpoint's kind
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryKey:
-    """Which delivery: one event at one endpoint."""
+    """Identifies a delivery: one event to one endpoint."""
 
     endpoint_id: str
     event_id: str
@@ -205,23 +205,23 @@ class DeliveryKey:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where one event stands at one endpoint."""
+    """The delivery of one event to one endpoint."""
 
     key: DeliveryKey
     channel: str
     event_type: str
     status: Status
-    attempt: int  # the number of the last attempt made, 0 before the first
+    attempt: int  # the number of the last attempt, 0 before the first
     generation: int = FIRST_GENERATION
     reason: Reason | None = None
     next_attempt_at: int | None = None  # only while the status is open
     attempts: tuple[Attempt, ...] = ()
     is_test: bool = False
-    replay: str | None = None  # what started this generation, if it is not the first
+    replay: str | None = None  # id of the replay that started this generation, if it is not the first
 
 
 class SetState(StrEnum):
-    """Whether a configuration set and what it needs at the backend are both there."""
+    """Whether a configuration set exists both here and at the mail backend."""
 
     CREATING = "creating"
     READY = "ready"
@@ -230,7 +230,7 @@ class SetState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationSet:
-    """A logical group of mails; the channel of their events."""
+    """A group of emails; the channel of their events."""
 
     id: str
     workspace: str

@@ -1,4 +1,4 @@
-"""Bulk replays: which deliveries of an endpoint are to be sent again, and how far that has come."""
+"""Bulk replays: which deliveries of an endpoint are sent again, and the progress."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,10 +8,10 @@ from posthorn.domain.models import Reason, Status
 
 
 class ReplaySelection(StrEnum):
-    """Which deliveries a replay sends again; those that are still open never are."""
+    """Which deliveries a replay sends again; never those that are still open."""
 
     FAILED = "failed"
-    ALL = "all"  # delivered ones, too
+    ALL = "all"  # failed and delivered
 
     @property
     def statuses(self) -> tuple[Status, ...]:
@@ -19,36 +19,36 @@ class ReplaySelection(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a replay stands."""
+    """The state of a replay."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"
     CANCELLED = "cancelled"
-    STOPPED = "stopped"  # its endpoint was disabled or deleted; the job's reason tells which
+    STOPPED = "stopped"  # its endpoint was disabled or deleted, see the job's reason
 
     @property
     def is_live(self) -> bool:
-        """Whether it goes on by itself."""
+        """Whether the job is still to run or running."""
         return self in {JobState.QUEUED, JobState.RUNNING}
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayCounts:
-    """How many deliveries; in the end, those that matched were replayed or skipped."""
+    """Numbers of deliveries; in the end, all that matched were replayed or skipped."""
 
     matched: int = 0
     replayed: int = 0
-    skipped: int = 0  # not as they were when they matched: somebody else replayed them, or they expired
+    skipped: int = 0  # changed after they matched: replayed by another request, or expired
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """One step of a replay that is to be made."""
+    """One step of a replay, to be run."""
 
     endpoint_id: str
     replay_id: str
-    number: int  # from 1; a job whose next step is a later one has made it
+    number: int  # from 1; already run if the job's next step is a later one
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +59,21 @@ class ReplayJob:
     endpoint_id: str
     channel: str
     since: int
-    until: int  # events of this millisecond are no longer meant
+    until: int  # exclusive
     wanted: ReplaySelection
     dry_run: bool
     created_at: int
     updated_at: int
-    sent_at: int  # when the message of its next step was last sent, or was about to be
-    position: (
-        str  # up to here, deliveries have been looked at: an event id, or a moment as `lower_bound` writes it
-    )
-    end: str  # the position after the last
+    sent_at: int  # when the message for the next step was last sent, or was about to be
+    position: str  # deliveries up to here have been examined: an event id, or a `lower_bound` of ids
+    end: str  # the position after the last delivery
     state: JobState = JobState.QUEUED
     reason: Reason | None = None  # only when stopped
-    step: int = 1  # the number of its next step
-    page: dict[str, int] = field(default_factory=dict[str, int])  # what that replays: event id -> generation
+    step: int = 1  # the number of the next step
+    page: dict[str, int] = field(default_factory=dict[str, int])  # of that step: event id -> generation
     counts: ReplayCounts = ReplayCounts()
     finished_at: int | None = None
-    revision: int = 1  # one more with every change; a change is written only over the one it was made from
+    revision: int = 1  # incremented by every change; a change replaces only the revision it read
 
     @property
     def next_step(self) -> ReplayStep:
@@ -83,15 +81,15 @@ class ReplayJob:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether a step is still to come; when it was cancelled, that counts what had begun."""
+        """Whether a step is still to come; a cancelled job still counts the deliveries that it has restarted."""
         return self.state.is_live or bool(self.page)
 
     @property
     def reached(self) -> int:
-        """The moment of the events that it has come to."""
+        """The timestamp of the events that the job has reached, in Unix milliseconds."""
         return made_at(self.position)
 
     @property
     def fraction(self) -> float:
-        """How much of its window it has looked at, from 0 to 1."""
+        """The part of the time window that has been examined, from 0 to 1."""
         return (self.reached - self.since) / (self.until - self.since)

@@ -1,6 +1,6 @@
-"""What SES tells about a mail, as the event that the destinations of its configuration set receive.
+"""Turns SES's notifications about emails into events for the destinations of a configuration set.
 
-Shapes: "Contents of event data that Amazon SES publishes to Amazon SNS" in the SES developer guide.
+For the shapes, see "Contents of event data that Amazon SES publishes to Amazon SNS" in the SES Developer Guide.
 """
 
 import hashlib
@@ -31,22 +31,22 @@ _HEADER_VALUE: Final = re.compile(r"[!-~]([ -~]{0,62}[!-~])?")
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
-# Fields of `mail`, tags and headers that are about the operator and not about the mail.
+# Fields of `mail`, tags and headers that describe the operator rather than the email.
 _REVEALING_FIELDS: Final = frozenset({"sourceArn", "sendingAccountId", "callerIdentity"})
 _REVEALING_TAGS: Final = "ses:"
-_REVEALING_HEADERS: Final = "x-ses-"  # the SES configuration set, and all tags once more
+_REVEALING_HEADERS: Final = "x-ses-"  # the SES configuration set, and all tags again
 
 
 def event_of(told: dict[str, Any]) -> Event:
-    """Return the event that SES's JSON stands for; `Malformed` when it is not about a mail of ours.
+    """Return the event for a notification of SES; raise `Malformed` if it is not about one of our emails.
 
-    The event's id is made from its time and a hash of its data with sorted keys: two notifications that a
-    receiver could not tell apart are one event, however often and in whatever envelope they come, while
-    two recipients, two bounces or two clicks differ in their data.
+    The event's id consists of its time and a hash of its data with sorted keys. So notifications with the same content
+    are the same event, however often and in whatever envelope they arrive, while two recipients, bounces or clicks
+    differ in their data.
     """
     mail = told.get("mail")
     if not isinstance(mail, dict) or not isinstance(tags := mail.get("tags"), dict):
-        raise Malformed("there is no mail with tags")
+        raise Malformed("the notification has no mail with tags")
     message_id = _own_tag(tags, MESSAGE_TAG, lambda text: _UUID.fullmatch(text) is not None)
     channel = _own_tag(tags, SET_TAG, lambda text: is_id(text, CONFIGURATION_SET))
     workspace = _own_tag(tags, WORKSPACE_TAG, lambda text: is_id(text, WORKSPACE))
@@ -66,15 +66,15 @@ def event_of(told: dict[str, Any]) -> Event:
 
 def _own_tag(tags: dict[str, Any], name: str, is_valid: Callable[[str], bool]) -> str:
     match tags.get(name):
-        # two values mean that somebody else has set the tag, too, and nobody knows which one is ours
+        # Two values mean that someone else has set the tag, too, so we cannot know which one is ours.
         case [str() as value] if is_valid(value):
             return value
-    raise Malformed(f"the tag {name} is missing or not what Posthorn puts there")
+    raise Malformed(f"the tag {name} is missing or was not set by Posthorn")
 
 
 def _kind(event_type: Any) -> EmailType:
     if not isinstance(event_type, str) or not _HEADER_VALUE.fullmatch(event_type):
-        raise Malformed("eventType is missing or cannot be the value of a header")
+        raise Malformed("eventType is missing or cannot be a header's value")
     if (known := by_event_type(event_type)) is not None:
         return known
     first, *others = [word.lower() for word in _WORD.findall(event_type)] or [""]
@@ -82,28 +82,28 @@ def _kind(event_type: Any) -> EmailType:
     try:
         canonical(name)
     except RefusedEventType as refusal:
-        raise Malformed("eventType cannot be the name of a type") from refusal
+        raise Malformed("eventType cannot be an event type's name") from refusal
     return EmailType(name, event_type, key=first + "".join(map(str.capitalize, others)))
 
 
 def _occurred_at(told: dict[str, Any], kind: EmailType) -> int:
-    """Return the event's own time in Unix milliseconds; some kinds have only that of their mail."""
+    """Return the event's time in Unix milliseconds; some types have only that of their email."""
     own = told.get(kind.key)
     text = own.get("timestamp") if isinstance(own, dict) else None
     if text is None:
         text = told["mail"].get("timestamp")
     try:
-        moment = datetime.fromisoformat(text)
-        since = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC) - _EPOCH
+        timestamp = datetime.fromisoformat(text)
+        since = timestamp.replace(tzinfo=timestamp.tzinfo or UTC).astimezone(UTC) - _EPOCH
     except (TypeError, ValueError, OverflowError) as error:
-        raise Malformed("the event has no time, or none in ISO 8601") from error
+        raise Malformed("the event has no timestamp in ISO 8601") from error
     if since < timedelta(0):
         raise Malformed("the event is from before 1970")
     return since // timedelta(milliseconds=1)
 
 
 def _written(told: dict[str, Any], kind: EmailType, message_id: str) -> str:
-    """Return the JSON of the event: its type, its mail, its own object, then whatever else SES told."""
+    """Return the event as JSON: its type, its `mail`, its event-specific object, then SES's other fields."""
     mail = told["mail"]
     first = {"eventType": kind.event_type, "mail": _without_operator(mail, message_id)}
     own = {kind.key: told[kind.key]} if kind.key in told else {}
@@ -111,16 +111,16 @@ def _written(told: dict[str, Any], kind: EmailType, message_id: str) -> str:
     try:
         data = stringify(_without_accounts({**first, **own, **others}, _accounts(mail)))
     except (RefusedJson, RecursionError) as error:
-        raise Malformed("the event is nested too deep") from error
+        raise Malformed("the event is nested too deeply") from error
     if not data.startswith('{"eventType":'):
-        raise Malformed("a key that is a number would come before eventType")
+        raise Malformed("a numeric key would come before eventType")
     if len(data.encode()) > MAX_DATA:
-        raise Malformed("the event is larger than an event may be")
+        raise Malformed("the event is too large")
     return data
 
 
 def _without_operator(mail: dict[str, Any], message_id: str) -> dict[str, Any]:
-    """Return `mail` with our message id for SES's, and without what is known to be about the operator."""
+    """Return `mail` with our message id instead of SES's, and without the fields that describe the operator."""
     ses_id = mail.get("messageId")
 
     def with_our_id(holder: dict[str, Any], name: str) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _without_operator(mail: dict[str, Any], message_id: str) -> dict[str, Any]:
 
     kept = {name: value for name, value in mail.items() if name not in _REVEALING_FIELDS}
     kept["messageId"] = message_id
-    # an object without tags stays: who reads SES's events relies on there being one
+    # `tags` is kept even if empty: consumers of SES's events rely on it.
     kept["tags"] = {
         name: value
         for name, value in mail["tags"].items()
@@ -154,7 +154,7 @@ def _name_of(header: Any) -> str:
 
 
 def _accounts(mail: dict[str, Any]) -> set[str]:
-    """Return the AWS accounts that sent the mail and own its sender; they can differ."""
+    """Return the AWS accounts that sent the email and that own its sender identity; they can differ."""
     sender, owner = mail.get("sendingAccountId"), _account_of(mail.get("sourceArn"))
     return {account for account in (sender, owner) if isinstance(account, str) and account}
 
@@ -166,7 +166,7 @@ def _account_of(value: Any) -> str | None:
 
 
 def _without_accounts(value: Any, accounts: Collection[str]) -> Any:
-    """Leave out accounts and ARNs of theirs wherever they are, in fields that are new to us, too."""
+    """Remove these accounts and their ARNs everywhere, including in fields that are new to us."""
 
     def stays(one: Any) -> bool:
         return not isinstance(one, str) or (one not in accounts and _account_of(one) not in accounts)

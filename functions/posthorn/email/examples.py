@@ -1,4 +1,4 @@
-"""An example of each event in the life of a mail, as SES would tell it."""
+"""An example of each email event type, as SES would publish it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXAMPLE_MESSAGE = "550e8400-e29b-41d4-a716-446655440000"
 
 @lru_cache(maxsize=1)
 def examples() -> dict[str, dict[str, Any]]:
-    """Return what SES would tell, by the names that destinations subscribe to; nobody changes what is inside."""
+    """Return SES's example notifications by event type; callers must not modify them."""
     found: dict[str, dict[str, Any]] = json.loads(
         Path(__file__).with_name("examples.json").read_text("utf-8")
     )
@@ -26,7 +26,7 @@ def examples() -> dict[str, dict[str, Any]]:
 
 
 def example_event(name: str, *, channel: str, workspace: str) -> Event:
-    """Return the example of a type as an event of a configuration set, made as the events of real mails are."""
+    """Return the example of a type as an event of a configuration set, built like the events of real emails."""
     told = examples()[name]
     own_tags = {MESSAGE_TAG: [EXAMPLE_MESSAGE], SET_TAG: [channel], WORKSPACE_TAG: [workspace]}
     mail = {**told["mail"], "tags": {**told["mail"]["tags"], **own_tags}}

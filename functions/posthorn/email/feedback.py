@@ -1,4 +1,4 @@
-"""Events of mails, for a batch of messages from the FeedbackQueue."""
+"""Accepts a batch of SES's notifications from the FeedbackQueue as events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Feedback:
-    """Accepts what became of mails as events of their configuration sets."""
+    """Accepts notifications about emails as events of their configuration sets."""
 
     def __init__(self, events: Events, dead_letters: DeadLetterQueue, *, clock: Callable[[], int]) -> None:
         self._events = events
@@ -27,7 +27,7 @@ class Feedback:
         self._clock = clock
 
     def take(self, messages: Sequence[Mapping[str, Any]]) -> set[str]:
-        """Accept the event of every message; returns the ids of the messages that are to come again."""
+        """Accept the event of every message; return the ids of the messages to retry."""
         taken = [
             ((identifier(message, "messageId"),), threads().submit(self._take_one, message))
             for message in messages
@@ -45,7 +45,7 @@ class Feedback:
         except Malformed as error:
             self._dead_letter(message_id, body, str(error))
             return
-        # one by one, since a batch of rows is written without the condition that keeps a repeated event one
+        # One by one: a batch write has no condition, which is what makes a repeated notification a single event.
         self._events.accept([event], now_ms=self._clock())
 
     def _dead_letter(self, message_id: str, body: str, reason: str) -> None:

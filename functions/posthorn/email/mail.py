@@ -1,4 +1,4 @@
-"""A mail, and what can send one."""
+"""An email, and the interface of the backends that send it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail to be sent. `message_id` is ours and what its events will carry."""
+    """An email to send. `message_id` is our own, and its events will carry it."""
 
     message_id: str
     workspace: str
@@ -29,16 +29,16 @@ class Mail:
 
 
 class Backend(Protocol):
-    """Whatever sends mail and keeps configuration sets: SES, or the simulator."""
+    """Sends emails and keeps configuration sets: SES, or the simulator."""
 
     def create_set(self, set_id: str, suppression: Suppression) -> None:
-        """Make what a configuration set needs; done again, it completes what was left half done."""
+        """Create the resources of a configuration set; a repetition completes an interrupted call."""
 
     def change_set(self, set_id: str, suppression: Suppression) -> None:
         """Change the suppression of a configuration set."""
 
     def delete_set(self, set_id: str) -> None:
-        """Remove what a configuration set needed; what is gone already is gone."""
+        """Remove the resources of a configuration set; missing ones are ignored."""
 
     def send(self, mail: Mail) -> None:
-        """Send a mail; `RejectedMail` when it will never be taken, `Unavailable` when it was not taken now."""
+        """Send an email; raise `RejectedMail` if it can never be accepted, `Unavailable` if it can be retried."""

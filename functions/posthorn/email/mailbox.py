@@ -1,12 +1,12 @@
-"""What becomes of a mail at an address, as SES's mailbox simulator would have it.
+"""Decides what happens to an email at an address, like SES's mailbox simulator.
 
-At `simulator.amazonses.com`, mail to `bounce@`, `suppressionlist@`, `complaint@` and `ooto@` meets the fate
-that the SES Developer Guide gives it ("Using the mailbox simulator manually"), with and without a label:
-`bounce+order-7@`. Mail to `success@`, and to every other address in the world, is delivered.
+At `simulator.amazonses.com`, emails to `bounce@`, `suppressionlist@`, `complaint@` and `ooto@` are handled as the SES
+Developer Guide describes ("Using the mailbox simulator manually"), with and without a label: `bounce+order-7@`. Emails
+to `success@`, and to all other addresses, are delivered.
 
-SES's simulator never opens a mail; ours does. The part before the @ is cut at its plus signs, and where the
-mail arrives and one of the pieces is `open` or `click`, it is opened or clicked: `success+open@`,
-`complaint+open+click@`, `success+click+order-7@`. `success` may be left out: `open+order-7@`, `click@`.
+Unlike SES's simulator, ours can also open emails. The part before the @ is split at plus signs; if the email is
+delivered and one of the parts is `open` or `click`, it is opened or clicked: `success+open@`, `complaint+open+click@`,
+`success+click+order-7@`. `success` is optional: `open+order-7@`, `click@`.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ DOMAIN: Final = "simulator.amazonses.com"
 
 
 class Fate(Enum):
-    """What becomes of a mail."""
+    """What happens to an email."""
 
     DELIVERED = auto()
-    BOUNCED = auto()  # there is no such mailbox
-    SUPPRESSED = auto()  # SES does not even try
-    COMPLAINED = auto()  # delivered, and then called spam
-    ANSWERED = auto()  # delivered, and then answered by a machine
+    BOUNCED = auto()  # the mailbox does not exist
+    SUPPRESSED = auto()  # SES does not try to deliver it
+    COMPLAINED = auto()  # delivered, then marked as spam
+    ANSWERED = auto()  # delivered, then answered automatically
 
     @property
     def arrives(self) -> bool:
@@ -32,7 +32,7 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """What an address does with a mail."""
+    """How an address reacts to an email."""
 
     fate: Fate = Fate.DELIVERED
     opens: bool = False
@@ -48,7 +48,7 @@ _FATES: Final = {
 
 
 def reaction(address: str) -> Reaction:
-    """Return what an address, without a name before it, does with a mail."""
+    """Return how a bare address reacts to an email."""
     local, _, domain = address.rpartition("@")
     if domain.lower() != DOMAIN:
         return Reaction()

@@ -1,7 +1,7 @@
-"""What SES would publish about a mail, in SES's own shape.
+"""The notifications that SES would publish about an email, in SES's format.
 
-The shape, and most of the values, are those of the SES Developer Guide: "Contents of event data that Amazon
-SES publishes to Amazon SNS", and the examples beside it.
+The format and most of the values are those of the SES Developer Guide: "Contents of event data that Amazon SES
+publishes to Amazon SNS", and its examples.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from posthorn.email.mail import Mail
 
 type Json = dict[str, Any]
-type RandomBytes = Callable[[int], bytes]  # so many random bytes
+type RandomBytes = Callable[[int], bytes]  # takes the number of bytes
 
 HEADERS_LIMIT: Final = 10 * 1024
-"""SES leaves out the headers of a mail from here on and says so (`headersTruncated`)."""
+"""SES omits the headers beyond this size and sets `headersTruncated`."""
 
-# Milliseconds after the send; all soon enough that nothing is told before it is dated.
+# Milliseconds after the send; short enough that no notification is published before its own timestamp.
 _ARRIVAL: Final = 50
 _ANSWER: Final = 100
 _OPEN: Final = 150
 _CLICK: Final = 200
 
-# addresses for documentation, RFC 5737
+# Addresses for documentation, RFC 5737.
 _SES_IP: Final = "192.0.2.10"
 _MTA_IP: Final = "198.51.100.10"
-_READERS: Final = tuple(f"203.0.113.{number}" for number in range(1, 255))  # SES takes 50 recipients
+_READERS: Final = tuple(f"203.0.113.{number}" for number in range(1, 255))  # SES allows 50 recipients
 _READER: Final = "Mozilla/5.0 (compatible; mailbox simulator)"
 _MTA: Final = "a8-50.smtp-out.amazonses.com"
 
@@ -46,13 +46,13 @@ _NO_LINK: Final = "https://example.com/"
 
 
 def notifications(mail: Mail, *, topic_arn: str, now_ms: int, random_bytes: RandomBytes) -> list[Json]:
-    """Return everything SES would publish about a mail, in the order in which it would happen."""
+    """Return all notifications that SES would publish about an email, in chronological order."""
     return list(_Story(mail, topic_arn, now_ms, random_bytes).tell())
 
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """What happens to one mail."""
+    """What happens to one email."""
 
     mail: Mail
     topic_arn: str
@@ -67,7 +67,7 @@ class _Story:
         delivered = {**about, "tags": {**about["tags"], "ses:outgoing-ip": [_SES_IP]}}
         for address in (one for one, found in reactions.items() if found.fate.arrives):
             yield {"eventType": "Delivery", "mail": delivered, "delivery": self._delivery(address)}
-        # SES tells of all bounces of a mail at once, and so of all suppressed addresses
+        # SES reports all bounces of an email at once, and likewise all suppressed addresses.
         if bounced := by_fate[Fate.BOUNCED]:
             yield {"eventType": "Bounce", "mail": about, "bounce": self._bounce(bounced)}
         if suppressed := by_fate[Fate.SUPPRESSED]:
@@ -84,7 +84,7 @@ class _Story:
                 click = {**_reader(number, self.now_ms + _CLICK), "link": self._link(), "linkTags": None}
                 yield {"eventType": "Click", "mail": about, "click": click}
 
-    # ---- the mail
+    # ---- the email
 
     def _about(self) -> Json:
         mail, ses_id, domain = self.mail, self._ses_id(), _bare(self.mail.sender).rpartition("@")[2]
@@ -119,7 +119,7 @@ class _Story:
 
     def _headers(self) -> tuple[list[Json], bool]:
         mail = self.mail
-        lists = (("Reply-To", mail.reply_to), ("To", mail.to), ("Cc", mail.cc))  # and never Bcc
+        lists = (("Reply-To", mail.reply_to), ("To", mail.to), ("Cc", mail.cc))  # never Bcc
         everything = [
             ("From", mail.sender),
             *((name, ", ".join(addresses)) for name, addresses in lists if addresses),
@@ -173,7 +173,7 @@ class _Story:
         }
 
     def _answer(self, address: str) -> Json:
-        """Make what SES makes of an automatic answer: a bounce, without the status that a real one has."""
+        """Return the bounce that SES makes of an automatic answer: it lacks the status of a real bounce."""
         return {
             "bounceType": "Transient",
             "bounceSubType": "General",
@@ -199,17 +199,17 @@ class _Story:
         return html.unescape(found[1]) if found else _NO_LINK
 
     def _ses_id(self) -> str:
-        """Make an id that looks like one of SES: the region, the time, and something random."""
+        """Make an id in SES's format: the region, the time and random bytes."""
         return f"0100{self.now_ms:012x}-{uuid.UUID(bytes=self.random_bytes(16), version=4)}-000000"
 
 
 def _bare(address: str) -> str:
-    """Return an address without the name before it."""
+    """Return an address without its display name."""
     return parseaddr(address)[1] or address
 
 
 def _reader(number: int, at_ms: int) -> Json:
-    """Make what is known of a reader: not who it is, so two of them have to differ in their address."""
+    """Return the data about a reader. It does not identify the recipient, so each reader needs another IP address."""
     return {
         "timestamp": rfc3339_ms(at_ms),
         "userAgent": _READER,

@@ -1,4 +1,4 @@
-"""Mail through Amazon SES, which publishes the events of each configuration set to our topic."""
+"""Sends emails through Amazon SES, which publishes the events of each configuration set to our topic."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from posthorn.email.mail import Mail
 
 PREFIX: Final = "posthorn-"
-"""What the names of our sets in SES begin with; the API's role is allowed these and no other."""
+"""The prefix of our configuration sets in SES; the API's role has access only to these."""
 
 EVENT_DESTINATION: Final = "posthorn"
 
-# All of them, always. Which events a customer wants can change at any time, but what SES will tell about a
-# mail is settled when it is sent. The price is that OPEN and CLICK change HTML mails: SES adds a pixel and
-# leads links through a host of its own. A sender keeps a link as it is with the attribute `ses:no-track`, and
-# a whole mail by sending text only or without a configuration set (SES Developer Guide, metrics FAQs).
+# Always all types: a customer's subscriptions can change at any time, but SES decides when it sends an email which
+# events it will publish. The price is that OPEN and CLICK change HTML emails: SES adds a pixel and redirects links
+# through a host of its own. Senders can exclude a link with the attribute `ses:no-track`, and an entire email by
+# sending only text or no configuration set (SES Developer Guide, metrics FAQs).
 EVENTS: Final[Sequence[EventTypeType]] = (
     "SEND",
     "DELIVERY",
@@ -47,8 +47,8 @@ EVENTS: Final[Sequence[EventTypeType]] = (
     "SUBSCRIPTION",
 )
 
-# An empty list is not the same as none: it overrides the account's own list, so that nothing is suppressed,
-# while a set that says nothing follows the account, which by default suppresses both.
+# An empty list is not the same as no list: it overrides the account's setting, so that nothing is suppressed. A set
+# without a list follows the account, which suppresses both by default.
 _REASONS: Final[Mapping[Suppression, Sequence[SuppressionListReasonType]]] = {
     Suppression.NONE: (),
     Suppression.BOUNCE: ("BOUNCE",),
@@ -58,27 +58,27 @@ _REASONS: Final[Mapping[Suppression, Sequence[SuppressionListReasonType]]] = {
 
 _OWN_HEADERS: Final = "x-ses-"  # commands to SES: another configuration set, other tags, another sender
 
-_INVALID: Final = ("SES does not take an address, a header or the content of this mail.", "invalid_mail")
-# Error code -> what the customer is told. SES's own words name addresses and the account, so they stay here.
+_INVALID: Final = ("All addresses, headers and the content must be valid for SES.", "invalid_mail")
+# SES's error code -> detail and code for the customer. SES's own messages name addresses and the account, so they are
+# not passed on.
 _REJECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "MessageRejected": (
-        "SES refused this mail, most often because its sender is not verified for sending.",
+        "SES rejected the email. Most often, the sender must be verified first.",
         "mail_rejected",
     ),
     "MailFromDomainNotVerifiedException": (
-        "The MAIL FROM domain that belongs to the sender is not verified.",
+        "The sender's MAIL FROM domain must be verified.",
         "sender_not_verified",
     ),
     "BadRequestException": _INVALID,
-    "ParamValidationError": _INVALID,  # botocore found it before SES could
+    "ParamValidationError": _INVALID,  # from botocore, before SES is called
 }
 
 
 class SesBackend:
-    """Sends through SES; every configuration set owns one of SES's own.
+    """Sends through SES; every configuration set has one in SES.
 
-    A send that got no answer may have been a send, and SES has no token to make a second one harmless: the
-    client has to be one that does not retry.
+    A send without a response may have succeeded, and SES has no idempotency token. So the client must not retry.
     """
 
     def __init__(self, sesv2: SESV2Client, *, topic_arn: str, prefix: str = PREFIX) -> None:
@@ -87,7 +87,7 @@ class SesBackend:
         self._prefix = prefix
 
     def create_set(self, set_id: str, suppression: Suppression) -> None:
-        """Make the set and its way to our topic; done again, it completes what was left half done."""
+        """Create the set and its event destination; a repetition completes an interrupted call."""
         try:
             call(
                 self._sesv2.create_configuration_set,
@@ -97,7 +97,7 @@ class SesBackend:
         except Unavailable as error:
             if error.code != "AlreadyExistsException":
                 raise
-            self.change_set(set_id, suppression)  # what is there may be from a try that wanted another
+            self.change_set(set_id, suppression)  # an interrupted try may have created it with another value
         with _passing("AlreadyExistsException"):
             call(
                 self._sesv2.create_configuration_set_event_destination,
@@ -119,15 +119,15 @@ class SesBackend:
         )
 
     def delete_set(self, set_id: str) -> None:
-        """Remove a set, and with it its way to our topic; what is gone already is gone."""
+        """Remove a set and its event destination; a missing set is ignored."""
         with _passing("NotFoundException"):
             call(self._sesv2.delete_configuration_set, ConfigurationSetName=self._name(set_id))
 
     def send(self, mail: Mail) -> None:
-        """Send a mail once; `RejectedMail` when SES will never take it, `Unavailable` when it did not now."""
+        """Send an email once; raise `RejectedMail` if SES will never accept it, `Unavailable` if it can be retried."""
         if any(name.lower().startswith(_OWN_HEADERS) for name, _ in mail.headers):
             raise RejectedMail(
-                "Headers that begin with X-SES- are commands to SES and cannot be set.",
+                "Headers must not begin with X-SES-: such headers are commands to SES.",
                 code="reserved_header",
                 pointer="/headers",
             )
@@ -175,12 +175,12 @@ def _message(mail: Mail) -> MessageTypeDef:
 
 
 def _text(data: str) -> ContentTypeDef:
-    return {"Data": data, "Charset": "UTF-8"}  # without it, SES takes text for 7-bit ASCII
+    return {"Data": data, "Charset": "UTF-8"}  # the default is 7-bit ASCII
 
 
 @contextmanager
 def _passing(code: str) -> Iterator[None]:
-    """Let one error of SES pass, since it says that there is nothing left to do."""
+    """Ignore one error code of SES that means that nothing is left to do."""
     try:
         yield
     except Unavailable as error:

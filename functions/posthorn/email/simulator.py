@@ -1,6 +1,6 @@
-"""A backend that sends nothing and publishes what SES would tell about each mail.
+"""A backend that sends nothing and publishes the notifications that SES would publish about each email.
 
-Which address causes what stands in `posthorn.email.mailbox`.
+`posthorn.email.mailbox` describes which addresses cause which events.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from posthorn.domain.models import Suppression
     from posthorn.email.mail import Mail
 
-# SNS's limits for one PublishBatch
+# SNS's limits for one PublishBatch call.
 MAX_MESSAGES: Final = 10
 MAX_BYTES: Final = 256 * 1024
 
 
 class SimulatorBackend:
-    """Publishes to the topic that SES would publish to. `clock` is Unix milliseconds."""
+    """Publishes to the topic that SES would publish to. `clock` returns Unix milliseconds."""
 
     def __init__(
         self,
@@ -42,25 +42,25 @@ class SimulatorBackend:
         self._random_bytes = random_bytes
 
     def create_set(self, set_id: str, suppression: Suppression) -> None:
-        """Do nothing: a set needs nothing here."""
+        """Do nothing: the simulator has no resources per set."""
 
     def change_set(self, set_id: str, suppression: Suppression) -> None:
-        """Do nothing: nobody's address is suppressed by what happens here."""
+        """Do nothing: the simulator keeps no suppression list."""
 
     def delete_set(self, set_id: str) -> None:
-        """Do nothing: a set needed nothing here."""
+        """Do nothing: the simulator has no resources to remove."""
 
     def send(self, mail: Mail) -> None:
-        """Publish what SES would about a mail, which is nothing at all without a configuration set."""
+        """Publish SES's notifications about an email; without a configuration set there are none."""
         if mail.configuration_set is None:
             return
         told = notifications(
             mail, topic_arn=self._topic_arn, now_ms=self._clock(), random_bytes=self._random_bytes
         )
-        # ASCII, since SNS and SQS refuse some characters that a subject may hold
+        # ASCII, because SNS and SQS refuse some characters that a subject may contain.
         messages = [json.dumps(one, separators=(",", ":")) for one in told]
         if any(len(message) > MAX_BYTES for message in messages):
-            raise RejectedMail("SES would not take addresses as long as these.", code="invalid_mail")
+            raise RejectedMail("The addresses must be shorter to be accepted by SES.", code="invalid_mail")
         for batch in batches(messages):
             self._publish(batch)
 
@@ -77,7 +77,7 @@ class SimulatorBackend:
 
 
 def batches(messages: Iterable[str]) -> Iterator[list[str]]:
-    """Put ASCII messages together, in order, into as few batches as SNS takes."""
+    """Group ASCII messages, in order, into as few batches as SNS's limits allow."""
     batch: list[str] = []
     size = 0
     for message in messages:

@@ -1,4 +1,4 @@
-"""Messages of the FeedbackQueue: SES's JSON as it is, or inside an envelope of SNS."""
+"""Unwraps messages of the FeedbackQueue: SES's JSON, with or without an SNS envelope."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -6,22 +6,22 @@ from typing import Any, Final
 from posthorn.domain.errors import Malformed, RefusedJson
 from posthorn.wire.ecmascript import parse
 
-# SES publishes this whenever a topic becomes the destination of a configuration set; it is not JSON.
+# SES publishes this when a topic becomes the destination of a configuration set; it is not JSON.
 _VALIDATION: Final = "Successfully validated SNS topic for Amazon SES"
 _ABOUT_SUBSCRIPTIONS: Final = frozenset({"SubscriptionConfirmation", "UnsubscribeConfirmation"})
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that SNS or SES says about the topic itself, and about no mail."""
+    """A message of SNS or SES about the topic rather than about an email."""
 
     kind: str
 
 
 def unwrap(body: str) -> dict[str, Any] | Notice:
-    """Return what SES told, whether SNS delivered it raw or not; `Malformed` when neither can be made of it.
+    """Return SES's notification, whether SNS delivered it raw or in an envelope; raise `Malformed` if it is neither.
 
-    The envelope is that of "Parsing Amazon SNS message formats" in the SNS developer guide.
+    For the envelope, see "Parsing Amazon SNS message formats" in the SNS Developer Guide.
     """
     if body.startswith(_VALIDATION):
         return Notice("TopicValidation")
@@ -33,7 +33,7 @@ def unwrap(body: str) -> dict[str, Any] | Notice:
             return Notice("TopicValidation") if message.startswith(_VALIDATION) else _object(message)
         case {"Type": str() as kind} if kind in _ABOUT_SUBSCRIPTIONS:
             return Notice(kind)
-    raise Malformed("the message is an envelope of SNS with no notification in it")
+    raise Malformed("the message is an SNS envelope without a notification")
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -42,5 +42,5 @@ def _object(text: str) -> dict[str, Any]:
     except RefusedJson as refusal:
         raise Malformed(refusal.detail) from refusal
     if not isinstance(found, dict):
-        raise Malformed("the message is not an object")
+        raise Malformed("the message is not a JSON object")
     return found

@@ -1,4 +1,4 @@
-"""The tags a mail carries, which come back with every event about it."""
+"""The tags of an email, which SES includes in every event about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def tags_of(mail: Mail) -> dict[str, str]:
-    """Return the caller's tags and our own; none of the caller's can pass for one of ours."""
+    """Return the caller's tags and our own; the caller cannot override ours."""
     own = {MESSAGE_TAG: mail.message_id, WORKSPACE_TAG: mail.workspace}
     if mail.configuration_set is not None:
         own[SET_TAG] = mail.configuration_set

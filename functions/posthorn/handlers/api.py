@@ -1,4 +1,4 @@
-"""ApiFunction: HTTP API events in, answers out."""
+"""ApiFunction: handles HTTP API requests."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def _app() -> APIGatewayHttpResolver:
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one request; API Gateway's payload format 2.0."""
+    """Handle one request in API Gateway's payload format 2.0."""
     return _app().resolve(event, context)
 
 
-if is_in_lambda():  # loading has the larger processor (decision 0021)
+if is_in_lambda():  # initialization has more CPU (decision 0021)
     log()
     _app()
     services()
-    if is_for_snapshot():  # nobody waits for it, so that what few requests need is made, too
+    if is_for_snapshot():  # no request waits for a snapshot, so it can include what few requests need
         _ = services().email
         bodies.build_all()
-        compiled({})  # loads what checks data against schemas
+        compiled({})  # loads jsonschema_rs
         built_in()

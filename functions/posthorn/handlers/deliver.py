@@ -1,4 +1,4 @@
-"""DeliverFunction: messages of DeliverQueue and the three retry queues in, attempts out."""
+"""DeliverFunction: makes the attempts for messages of DeliverQueue and the three retry queues."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def deliverer() -> Deliverer:
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
-    """Answer with the ids of the messages that are to come again."""
+    """Return the ids of the messages to retry."""
     failed = deliverer().deliver(event["Records"])
     return response(failed)
 
 
-if is_in_lambda():  # loading has the larger processor (decision 0021)
+if is_in_lambda():  # initialization has more CPU (decision 0021)
     log()
     deliverer()

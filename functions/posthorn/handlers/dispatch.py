@@ -1,4 +1,4 @@
-"""DispatchFunction: records of the EventsTable's stream in, first attempts out."""
+"""DispatchFunction: creates the deliveries for records of the EventsTable's stream and makes first attempts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Context(Protocol):
-    """What is used of the context that Lambda passes."""
+    """The part of Lambda's context that is used."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -29,11 +29,11 @@ def dispatcher() -> Dispatcher:
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    """Answer with the sequence numbers of the records that are to come again."""
+    """Return the sequence numbers of the records to retry."""
     failed = dispatcher().dispatch(event["Records"], remaining_ms=context.get_remaining_time_in_millis)
     return response(failed)
 
 
-if is_in_lambda():  # loading has the larger processor (decision 0021)
+if is_in_lambda():  # initialization has more CPU (decision 0021)
     log()
     dispatcher()

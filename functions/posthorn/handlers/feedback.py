@@ -1,4 +1,4 @@
-"""FeedbackFunction: messages of the FeedbackQueue in, events of mails out."""
+"""FeedbackFunction: accepts messages of the FeedbackQueue as email events."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def feedback() -> Feedback:
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
-    """Answer with the ids of the messages that are to come again."""
+    """Return the ids of the messages to retry."""
     failed = feedback().take(event["Records"])
     return response(failed)
 
 
-if is_in_lambda():  # loading has the larger processor (decision 0021)
+if is_in_lambda():  # initialization has more CPU (decision 0021)
     log()
     feedback()

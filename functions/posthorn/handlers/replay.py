@@ -1,4 +1,4 @@
-"""ReplayFunction: messages of the ReplayQueue in, deliveries begun anew."""
+"""ReplayFunction: runs the steps of bulk replays for messages of the ReplayQueue."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def replayer() -> Replayer:
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two
-    """Answer with the ids of the messages that are to come again."""
+    """Return the ids of the messages to retry."""
     failed = replayer().replay(event["Records"])
     return response(failed)
 
 
-if is_in_lambda():  # loading has the larger processor (decision 0021)
+if is_in_lambda():  # initialization has more CPU (decision 0021)
     log()
     replayer()

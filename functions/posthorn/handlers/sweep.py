@@ -1,4 +1,4 @@
-"""SweepFunction: every few minutes, another message for what is overdue."""
+"""SweepFunction: every few minutes, enqueues overdue deliveries again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Context(Protocol):
-    """What is used of the context that Lambda passes."""
+    """The part of Lambda's context that is used."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -27,11 +27,11 @@ def sweeper() -> Sweeper:
     return open_sweeper(sweep_settings())
 
 
-def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG001 - a schedule says nothing
-    """Answer with what was done, for whoever invokes it by hand."""
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:  # noqa: ARG001 - a schedule passes no input
+    """Return the counts of the sweep, for operators who invoke the function manually."""
     return asdict(sweeper().sweep(remaining_ms=context.get_remaining_time_in_millis))
 
 
-if is_in_lambda():  # loading has the larger processor (decision 0021)
+if is_in_lambda():  # initialization has more CPU (decision 0021)
     log()
     sweeper()

@@ -1,7 +1,7 @@
-"""What a JSON Schema can cost: how many subschemas look at one place of the data.
+"""Bounds the cost of a JSON Schema: how many subschemas can visit one place of the data.
 
-References make it exponential in the schema's size, or in the depth of the data: a schema of thirty lines in which
-each definition uses the next one twice looks 2**30 times.
+With references, the cost can be exponential in the schema's size or in the depth of the data: in a schema of thirty
+lines, in which each definition uses the next one twice, it is 2**30 visits.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 MAX_PATTERNS: Final = 20
 
-_ALL_HERE: Final = ("allOf", "anyOf", "oneOf")  # lists of schemas for the same place
+_ALL_HERE: Final = ("allOf", "anyOf", "oneOf")  # lists of schemas for the current place
 _ONE_HERE: Final = ("not", "if", "then", "else")
-_SOME_HERE: Final = ("dependentSchemas", "dependencies")  # schemas by name, for the same place
+_SOME_HERE: Final = ("dependentSchemas", "dependencies")  # schemas by name, for the current place
 _ONE_BELOW: Final = (
     "additionalProperties",
     "unevaluatedProperties",
@@ -29,23 +29,23 @@ _ONE_BELOW: Final = (
     "contains",
 )
 _REFUSED: Final = {
-    "$dynamicRef": "$dynamicRef is not taken; $ref is.",
-    "$recursiveRef": "$recursiveRef is not taken; $ref is.",
+    "$dynamicRef": "Must use $ref instead of $dynamicRef.",
+    "$recursiveRef": "Must use $ref instead of $recursiveRef.",
 }
 
 type _Path = tuple[str | int, ...]
 
 
 def visits(schema: dict[str, Any], *, limit: int) -> int:
-    """Return how many subschemas look at one place of the data at the most, whatever the data.
+    """Return how many subschemas at most visit one place of the data, for any data.
 
-    Raises `RefusedSchema` for more than `limit`, and for whatever makes it impossible to tell.
+    Raises `RefusedSchema` if there are more than `limit`, or if the number cannot be determined.
     """
     return _Count(schema, limit).most()
 
 
 class _Count:
-    """The counts of one schema, each made once."""
+    """The visit counts of one schema, each computed once."""
 
     def __init__(self, root: dict[str, Any], limit: int) -> None:
         self._root = root
@@ -57,42 +57,42 @@ class _Count:
         try:
             return max(self._visits(self._root, (), below) for below in range(MAX_DEPTH + 1))
         except RecursionError:
-            raise RefusedSchema("This schema has too many references in a row.", ()) from None
+            raise RefusedSchema("Must have fewer references in a row.", ()) from None
 
     def _visits(self, schema: Any, at: _Path, below: int) -> int:
-        """Return how often a place that lies `below` levels deeper is looked at, starting from this subschema."""
+        """Return how often a place `below` levels deeper is visited, starting from this subschema."""
         if not isinstance(schema, dict):  # true or false
             return 0 if below else 1
         known = self._known.get((id(schema), below))
         if known is not None:
             if known < 0:
-                raise RefusedSchema("This schema refers to itself without going deeper into the data.", at)
+                raise RefusedSchema("Must not refer to itself without going deeper into the data.", at)
             return known
         self._known[id(schema), below] = -1  # being counted
         self._check(schema, at)
         here = sum(self._visits(one, path, below) for one, path in self._here(schema, at))
-        # what is left unevaluated is found by looking at all that was evaluated once more
+        # Finding the unevaluated places visits all evaluated ones once more.
         again = 2 if "unevaluatedProperties" in schema or "unevaluatedItems" in schema else 1
         count = (0 if below else 1) + here * again
         if below:
             count += self._deeper(schema, at, below - 1)
         if count > self._limit:
             raise RefusedSchema(
-                f"With its references, this schema looks at one place of the data more than {self._limit} times.",
+                f"Must visit each place of the data at most {self._limit} times, including through references.",
                 at,
             )
         self._known[id(schema), below] = count
         return count
 
     def _deeper(self, schema: dict[str, Any], at: _Path, below: int) -> int:
-        """Return the count over the schemas for what a place holds: of the named ones, each value meets one."""
+        """Return the count for the children of a place; each child is visited by only one of the named schemas."""
         count = sum(self._visits(schema[word], (*at, word), below) for word in _ONE_BELOW if word in schema)
         for word in ("properties", "prefixItems"):
             count += max((self._visits(one, path, below) for one, path in _each(schema, word, at)), default=0)
-        for one, path in _each(schema, "patternProperties", at):  # a name may match all of them
+        for one, path in _each(schema, "patternProperties", at):  # a name may match all patterns
             count += self._visits(one, path, below)
         items = schema.get("items")
-        if isinstance(items, list):  # what prefixItems was called before 2020-12
+        if isinstance(items, list):  # the name of prefixItems before 2020-12
             return count + max(
                 (self._visits(one, (*at, "items", n), below) for n, one in enumerate(items)), default=0
             )
@@ -113,7 +113,7 @@ class _Count:
 
     def _referred(self, reference: str, at: _Path) -> tuple[Any, _Path]:
         if reference != "#" and not reference.startswith("#/"):
-            raise RefusedSchema("A reference is `#` or begins with `#/`: it stays within this schema.", at)
+            raise RefusedSchema("Must be `#` or begin with `#/`: references must stay within the schema.", at)
         found: Any = self._root
         path: list[str | int] = []
         for step in reference.split("/")[1:]:
@@ -122,7 +122,7 @@ class _Count:
             try:
                 found = found[int(name)] if isinstance(found, list) else found[name]
             except (LookupError, TypeError, ValueError):
-                raise RefusedSchema("There is nothing at the end of this reference.", at) from None
+                raise RefusedSchema("Must refer to a place that exists in the schema.", at) from None
         return found, tuple(path)
 
     def _check(self, schema: dict[str, Any], at: _Path) -> None:
@@ -130,18 +130,18 @@ class _Count:
             if word in schema:
                 raise RefusedSchema(detail, (*at, word))
         if "$id" in schema and schema is not self._root:
-            raise RefusedSchema("Only the whole schema may have an $id.", (*at, "$id"))
+            raise RefusedSchema("Must not be set here: only the root schema can have an $id.", (*at, "$id"))
         patterns = [
             *schema.get("patternProperties", ()),
             *([schema["pattern"]] if "pattern" in schema else []),
         ]
         self._patterns |= {(id(schema), pattern) for pattern in patterns}
         if len(self._patterns) > MAX_PATTERNS:
-            raise RefusedSchema(f"A schema may have {MAX_PATTERNS} patterns.", at)
+            raise RefusedSchema(f"A schema must have at most {MAX_PATTERNS} patterns.", at)
 
 
 def _each(schema: dict[str, Any], word: str, at: _Path) -> Iterator[tuple[Any, _Path]]:
-    """Yield the schemas that stand under a word, in a list or by name."""
+    """Yield the schemas under a keyword, in a list or by name."""
     found = schema.get(word, ())
     for step, one in found.items() if isinstance(found, dict) else enumerate(found):
         yield one, (*at, word, step)

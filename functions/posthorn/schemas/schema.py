@@ -1,7 +1,7 @@
-"""JSON Schemas that customers wrote: compiled, and data checked against them, at a cost that has a bound.
+"""Compiles customers' JSON Schemas and validates data against them, at a bounded cost.
 
-Nothing is fetched, patterns are matched in linear time, and no schema looks at one place of the data more than
-`MAX_VISITS` times. What that leaves out of JSON Schema is refused when a schema is made, with the reason.
+Nothing is fetched, patterns match in linear time, and no schema visits one place of the data more than `MAX_VISITS`
+times. Schemas that need more than that are refused when they are created, with the reason.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
 
 MAX_VISITS: Final = 250
-"""How many subschemas may look at one place of the data; more alternatives than that nobody reads."""
+"""How many subschemas may visit one place of the data."""
 
 MAX_COMPLAINTS: Final = 20
 
-# Bytes of one pattern, and again of its cache: MAX_PATTERNS of them in each schema that is kept compiled stay below
-# the function's memory. Enough for `^[^\s]{1,255}$`, which is large because Unicode is.
+# Bytes for one compiled pattern, and the same again for its cache. MAX_PATTERNS of them in each cached schema fit into
+# the function's memory. Enough for `^[^\s]{1,255}$`, which is large because of Unicode.
 _PATTERN_BYTES: Final = 1 << 20
 _MAX_MESSAGE: Final = 300
-# Each complaint takes memory: of large data that may be wrong everywhere, only the first is told.
+# Each complaint takes memory: for large data, only the first is reported.
 _WORK_FOR_ALL: Final = 250_000
 
 _DEFAULT_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -37,14 +37,14 @@ _DRAFTS: Final = frozenset(
     }
 )
 _NOT_LINEAR: Final = (
-    "This is no pattern that is matched in linear time: there is no look-around and no back-reference, and a large"
-    " class is not repeated many times (minLength and maxLength count without a pattern)."
+    "Must match in linear time: without look-around and back-references, and without many repetitions of a large"
+    " character class (use minLength and maxLength to limit the length)."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One place of the data that is not as the schema wants it; `path` leads there."""
+    """One place of the data that violates the schema; `path` leads there."""
 
     path: tuple[str | int, ...]
     detail: str
@@ -52,13 +52,13 @@ class Complaint:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A schema that is ready for use."""
+    """A compiled schema."""
 
     most_visits: int
     _validator: Validator = field(repr=False)
 
     def complaints(self, data: Any, *, size: int) -> list[Complaint]:
-        """Return what is wrong with data, nothing if it is as it should be; `size` is that of its JSON."""
+        """Return how the data violates the schema, an empty list if it is valid; `size` is that of its JSON."""
         if self._validator.is_valid(data):
             return []
         if size * self.most_visits > _WORK_FOR_ALL:
@@ -66,28 +66,28 @@ class Schema:
         return [_complaint(error) for error in islice(self._validator.iter_errors(data), MAX_COMPLAINTS)]
 
     def _first(self, data: Any) -> Complaint:
-        from jsonschema_rs import ValidationError  # loaded by now
+        from jsonschema_rs import ValidationError  # already loaded
 
         try:
             self._validator.validate(data)
         except ValidationError as error:
             return _complaint(error)
-        raise RuntimeError("what is not valid has an error")
+        raise RuntimeError("the data is invalid without an error")
 
 
 def compiled(schema: dict[str, Any]) -> Schema:
-    """Return a schema ready for use, or raise `RefusedSchema` with the reason and the place."""
-    # 15 MB of machine code that only workspaces with schemas of their own need
+    """Compile a schema, or raise `RefusedSchema` with the reason and the place."""
+    # 15 MB of machine code that only workspaces with schemas of their own need.
     from jsonschema_rs import RegexOptions, ValidationError, validator_for
 
     draft = schema.get("$schema", _DEFAULT_DRAFT)
     if not isinstance(draft, str) or draft.removesuffix("#") not in _DRAFTS:
-        raise RefusedSchema("The known drafts are 2020-12 (the default), 2019-09 and 7.", ("$schema",))
+        raise RefusedSchema("Must be draft 2020-12 (the default), 2019-09 or 7.", ("$schema",))
     try:
         validator = validator_for(
             schema,
-            offline=True,  # a schema is no way to make us call an address
-            mask="the value",  # what a customer sends does not come back in an error, which may be logged
+            offline=True,  # or a schema could make us call any address
+            mask="the value",  # errors may be logged, so they must not repeat customer data
             pattern_options=RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES),
         )
     except ValidationError as error:
@@ -101,6 +101,6 @@ def _complaint(error: ValidationError) -> Complaint:
 
 
 def _short(message: str) -> str:
-    """Return a message as a sentence; a long list of choices is cut."""
+    """Return a message as a sentence; long ones, such as lists of choices, are cut."""
     text = message if len(message) <= _MAX_MESSAGE else message[:_MAX_MESSAGE] + "…"
     return f"{text[:1].upper()}{text[1:]}."

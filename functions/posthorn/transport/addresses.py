@@ -1,7 +1,7 @@
-"""Where a delivery may go: the grammar of webhook URLs, and the addresses behind them.
+"""The guard: which webhook URLs and which addresses deliveries may go to.
 
-A URL is read once, here, and refused rather than repaired. Whoever sends gets the parts that were read, never the
-string: two parsers that disagree about one string are how a guard is talked past.
+A URL is parsed once, here, and refused rather than repaired. The sender gets the parsed parts, never the string: two
+parsers that read one string differently are how a guard is bypassed.
 """
 
 import re
@@ -16,15 +16,15 @@ MAX_URL_LENGTH: Final = 2048
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 PUBLIC_PORTS: Final = (443, 8443)
 
-_REMEMBERED: Final = 4096  # answers that depend on nothing else, and are asked for at each attempt
+_REMEMBERED: Final = 4096  # results of pure functions that every attempt needs
 
 # Top-level names that are not on the public internet.
 _RESERVED: Final = frozenset(
     {
         "alt",  # RFC 9476
         "arpa",  # reverse trees, and home.arpa of RFC 8375
-        "corp",  # refused by ICANN for good, as home and mail
-        "example",  # RFC 6761, as invalid, localhost and test
+        "corp",  # never to be delegated by ICANN, like home and mail
+        "example",  # RFC 6761, like invalid, localhost and test
         "home",
         "internal",  # reserved by ICANN for private use
         "intranet",
@@ -47,10 +47,10 @@ _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How far deliveries may reach.
+    """Which targets are allowed.
 
-    Private targets are for a local stage: http, every port, every address, and names of one label. `own_hosts` are
-    the names of our own API, in lower case: a delivery to them would be a request to ourselves.
+    `allow_private` is for a local stage: it allows http, every port, every address, and names with a single label.
+    `own_hosts` are our own API's names in lower case: a delivery to them would be a request to ourselves.
     """
 
     allow_private: bool = False
@@ -59,40 +59,40 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A webhook URL, read: the parts a connection is made from. The host is in lower case, an IPv6 one unbracketed."""
+    """A parsed webhook URL: the parts of a connection. The host is in lower case, an IPv6 address without brackets."""
 
     scheme: str
     host: str
     port: int
-    path: str = field(repr=False)  # with its query; it can be a credential
-    address: str | None = None  # the host, if it is an address and no name
+    path: str = field(repr=False)  # with the query; it can be a credential
+    address: str | None = None  # the host, if it is an address rather than a name
 
     @property
     def origin(self) -> str:
-        """The URL without what may be secret, for logs."""
+        """The URL without the parts that may be secret, for logs."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == DEFAULT_PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
     @property
     def url(self) -> str:
-        """The URL in its normal form, built from the parts."""
+        """The normalized URL, built from the parts."""
         return self.origin + self.path
 
 
 @lru_cache(_REMEMBERED)
 def parse_target(url: str, policy: Policy) -> Target:
-    """Read a webhook URL; RefusedTarget says what is wrong with it and repeats nothing behind the host."""
+    """Parse a webhook URL; `RefusedTarget` says what is wrong with it and repeats nothing after the host."""
     _check_characters(url)
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
     if not separator or not (scheme == "https" or (scheme == "http" and policy.allow_private)):
-        raise RefusedTarget("webhook URLs start with https://", code="url_scheme")
+        raise RefusedTarget("Must start with https://.", code="url_scheme")
     # An authority ends where the path or the query starts.
     end = next((at for at, character in enumerate(rest) if character in "/?"), len(rest))
     authority, path = rest[:end], rest[end:]
     if "@" in authority:
-        raise RefusedTarget("webhook URLs carry no user name or password", code="url_credentials")
+        raise RefusedTarget("Must not contain a user name or password.", code="url_credentials")
     host, port = _split(authority)
     address = _address(host, policy)
     name = host.lower() if address is None else address
@@ -100,7 +100,7 @@ def parse_target(url: str, policy: Policy) -> Target:
         _check_name(name, policy)
     if name in policy.own_hosts:
         raise RefusedTarget(
-            "this host is the API that sends the webhooks: give the URL of your own receiver", code="own_host"
+            "Must be the URL of your own receiver, not of the API that sends the webhooks.", code="own_host"
         )
     return Target(
         scheme=scheme,
@@ -113,47 +113,47 @@ def parse_target(url: str, policy: Policy) -> Target:
 
 @lru_cache(_REMEMBERED)
 def rule_against(address: str, policy: Policy) -> str | None:
-    """Name the rule that keeps a delivery away from this address; None if the policy lets it connect."""
+    """Return the name of the rule that blocks this address, None if the policy allows it."""
     if policy.allow_private and canonical(address) is not None:
         return None
     return refusal(address)
 
 
 def check_address(address: str, policy: Policy) -> None:
-    """Raise RefusedTarget unless the policy lets a delivery connect to this address."""
+    """Raise `RefusedTarget` unless the policy allows this address."""
     if rule := rule_against(address, policy):
-        raise RefusedTarget(f"{address} is not a public address ({rule})", code="blocked_address")
+        raise RefusedTarget(f"Must be a public address: {address} is not ({rule}).", code="blocked_address")
 
 
 def _check_characters(url: str) -> None:
     if len(url) > MAX_URL_LENGTH:
-        raise RefusedTarget(f"webhook URLs have at most {MAX_URL_LENGTH} characters", code="url_too_long")
+        raise RefusedTarget(f"Must have at most {MAX_URL_LENGTH} characters.", code="url_too_long")
     if not url.isascii():
         raise RefusedTarget(
-            "webhook URLs are plain ASCII: write the host in its xn-- form and percent-encode the rest",
+            "Must be plain ASCII: write the host in its xn-- form and percent-encode the rest.",
             code="url_characters",
         )
     if _FORBIDDEN.search(url):
         raise RefusedTarget(
-            'webhook URLs have no spaces, control characters or any of \\ ^ ` { | } < > "',
+            'Must not contain spaces, control characters or any of \\ ^ ` { | } < > ".',
             code="url_characters",
         )
     if "#" in url:
-        raise RefusedTarget("webhook URLs have no fragment (#)", code="url_fragment")
+        raise RefusedTarget("Must not contain a fragment (#).", code="url_fragment")
 
 
 def _split(authority: str) -> tuple[str, str | None]:
-    """Return the host, an IPv6 one with its brackets, and the port as it is written, if it is."""
+    """Return the host (an IPv6 address with its brackets) and the port as written, None without one."""
     if authority.startswith("["):
         host, bracket, rest = authority.partition("]")
         if not bracket:
-            raise _bad_host("the bracket of an IPv6 address is not closed")
+            raise _bad_host("An IPv6 address must have a closing bracket.")
         host += bracket
     else:
         host, colon, rest = authority.partition(":")
         rest = colon + rest
     if rest and not rest.startswith(":"):
-        raise _bad_host("nothing but a port may follow the brackets of an IPv6 address")
+        raise _bad_host("Only a port can follow the brackets of an IPv6 address.")
     return host, rest[1:] if rest else None
 
 
@@ -162,50 +162,53 @@ def _port(text: str | None, scheme: str, policy: Policy) -> int:
         return DEFAULT_PORTS[scheme]
     port = int(text) if _PORT.fullmatch(text) else 0
     if not policy.allow_private and port not in PUBLIC_PORTS:
-        raise RefusedTarget("webhook URLs use port 443 or 8443", code="url_port")
+        raise RefusedTarget("The port must be 443 or 8443.", code="url_port")
     if not 1 <= port <= 65535:
-        raise RefusedTarget("a port is a number from 1 to 65535", code="url_port")
+        raise RefusedTarget("The port must be a number from 1 to 65535.", code="url_port")
     return port
 
 
 def _address(host: str, policy: Policy) -> str | None:
-    """Return the address if the host is one; RefusedTarget if it is one that is not to be dialled, or misspelt."""
+    """Return the address if the host is one; raise `RefusedTarget` if it is blocked or not in canonical form."""
     bracketed = host.startswith("[")
     text = host.removeprefix("[").removesuffix("]").lower() if bracketed else host
     address = canonical(text)
     if address is None or bracketed != (":" in text):
         if bracketed or ":" in text:
-            raise _bad_host("what is in brackets must be an IPv6 address without a zone")
+            raise _bad_host("The brackets must contain an IPv6 address without a zone.")
         return None
     check_address(address, policy)
     if text != address:
-        raise _bad_host(f"write the address as [{address}]")
+        raise _bad_host(f"The address must be written as [{address}].")
     return address
 
 
 def _check_name(name: str, policy: Policy) -> None:
     labels = name.split(".")
     if not name:
-        raise _bad_host("the host is missing")
+        raise _bad_host("Must contain a host.")
     if name.endswith("."):
-        raise _bad_host("leave out the dot at the end of the host")
+        raise _bad_host("The host must not end with a dot.")
     if len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise _bad_host(
-            "a host is made of labels of up to 63 letters, digits and hyphens, with a dot between them"
+            "The host must consist of labels of at most 63 letters, digits and hyphens, separated by dots."
         )
-    # C libraries and browsers read 127.1, 0x7f.1 and 2130706433 as addresses. No top-level name starts like that.
+    # C libraries and browsers read 127.1, 0x7f.1 and 2130706433 as addresses. No top-level domain starts with a digit.
     if not labels[-1][0].isalpha():
         raise _bad_host(
-            "the host is no name (its last label starts with no letter) and no address of four numbers"
+            "The host must be a name whose last label starts with a letter, or an address of four numbers."
         )
     if any(label.startswith("xn--") and not _is_punycode(label[4:]) for label in labels):
-        raise _bad_host("an xn-- label of the host cannot be decoded")
+        raise _bad_host("The xn-- labels of the host must be valid Punycode.")
     if policy.allow_private:
         return
     if len(labels) < 2:
-        raise _bad_host("the host needs a domain: a single label names nothing on the internet")
+        raise _bad_host("The host must have a domain: a single label is not on the public internet.")
     if labels[-1] in _RESERVED:
-        raise RefusedTarget(f"names under .{labels[-1]} are not on the public internet", code="reserved_name")
+        raise RefusedTarget(
+            f"The host must be on the public internet, where .{labels[-1]} does not exist.",
+            code="reserved_name",
+        )
 
 
 def _is_punycode(text: str) -> bool:

@@ -1,15 +1,16 @@
-"""One HTTP exchange over libcurl: a request to vetted addresses, and what is kept of the answer.
+"""One HTTP exchange over libcurl: a request to vetted addresses, and the parts of the response that are kept.
 
-What libcurl 8.23 does, tried, and what follows from it:
+How libcurl 8.23 behaves, as tested, and what follows from it:
 
-- It reuses a connection for the same scheme, host, port and TLS settings, whatever address the connection goes to. A
-  `RESOLVE` of host:port would therefore not stop a request from taking an old connection to an address that the name
-  has left. `CONNECT_TO` is part of what must be equal, so the host is sent to a label that stands for exactly this
-  set of addresses, and the label is what `RESOLVE` pins. TLS and the Host header keep using the host.
-- The pins live in one cache per `CurlMulti`, the last one wins. Two sets for one host have two labels and never meet.
-- `CONNECT_TO` applies only if libcurl reads the same host and port out of the URL as we did. If not, it would look the
-  name up; it may not, as `RESOLVER_START_FUNCTION` ends every lookup that the pins do not answer.
-- An address still passes `OPENSOCKETFUNCTION` before there is a socket for it.
+- It reuses a connection for the same scheme, host, port and TLS settings, whatever address it is connected to. A
+  `RESOLVE` of host:port would therefore not stop a request from reusing an old connection to an address that the name
+  no longer has. Connections with different `CONNECT_TO` are not shared, so `CONNECT_TO` maps the host to a label that
+  stands for exactly this set of addresses, and `RESOLVE` pins the label. TLS and the Host header still use the host.
+- Pins are in one cache per `CurlMulti`, and the last one wins. Two sets of addresses have two labels, so they cannot
+  overwrite each other.
+- `CONNECT_TO` applies only if libcurl parses the same host and port from the URL as we did. Otherwise it would look up
+  the name, which `RESOLVER_START_FUNCTION` prevents: it aborts every lookup that the pins do not answer.
+- Every address still passes `OPENSOCKETFUNCTION` before a socket is opened for it.
 """
 
 import hashlib
@@ -27,23 +28,23 @@ from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, se
 from posthorn.transport.posts import Post
 from posthorn.transport.response import Response
 
-MAX_DIALLED: Final = 3  # addresses per attempt: libcurl tries the next after 200 ms, beside those that hang
-IDLE_SECONDS: Final = 60  # a frozen function comes back to dead connections; and NATs forget after 350 s
-LIFETIME_SECONDS: Final = 300  # then the certificate and the address are looked at anew
+MAX_DIALLED: Final = 3  # addresses per attempt: libcurl tries the next one 200 ms later, in parallel
+IDLE_SECONDS: Final = 60  # a thawed function has dead connections, and NATs drop idle ones after 350 s
+LIFETIME_SECONDS: Final = 300  # then the certificate and the address are verified again
 
 type OpenSocket = Callable[[pycurl.CurlSockAddr], socket.socket]
 
 
 def open_socket(peer: pycurl.CurlSockAddr) -> socket.socket:
-    """Make the socket for a vetted peer; libcurl connects it."""
+    """Open the socket for a vetted peer; libcurl connects it."""
     return socket.socket(peer.family, peer.socktype, peer.protocol)
 
 
 class Exchange:
-    """A libcurl handle that makes one POST after the other; all its options are set in here.
+    """A libcurl handle that makes one POST after another; this class sets all its options.
 
-    HTTP/1.1 only. One request at a time has a connection to itself, so a receiver that stalls, breaks or is cut off
-    takes no other request with it, and neither HPACK nor a flood of frames is there to be abused.
+    HTTP/1.1 only. Each request has its connection to itself, so a receiver that stalls or fails affects no other
+    request, and neither HPACK nor a flood of frames can be abused.
     """
 
     def __init__(self, policy: Policy, *, ca_file: str, open_socket: OpenSocket) -> None:
@@ -51,7 +52,7 @@ class Exchange:
         self._policy = policy
         self._open_socket = open_socket
         self._response = Response()
-        self._aim: tuple[Target, str] | None = None  # what URL and CONNECT_TO are set for
+        self._aim: tuple[Target, str] | None = None  # the target and label in URL and CONNECT_TO
         self._configure(ca_file)
 
     def begin(
@@ -63,7 +64,7 @@ class Exchange:
         resolved_at: float,
         deadline: float,
     ) -> None:
-        """Set the handle up for a POST to one of these addresses, all of them vetted.
+        """Prepare the handle for a POST to one of these vetted addresses.
 
         The times are on the monotonic clock; `deadline` is in seconds from `started_at`.
         """
@@ -77,27 +78,27 @@ class Exchange:
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
-        if self._aim != (target, label):  # most deliveries go where the one before went
+        if self._aim != (target, label):  # most deliveries go to the same place as the previous one
             curl.setopt(pycurl.URL, target.url)
             curl.setopt(pycurl.CONNECT_TO, [f"{_bracketed(target.host)}:{port}:{label}:{port}"])
             self._aim = target, label
-        # With "+" the pin is dropped after a minute, else the cache would grow with every set of addresses.
+        # "+" lets the pin expire after a minute; otherwise the cache would grow with every set of addresses.
         curl.setopt(pycurl.RESOLVE, [f"+{label}:{port}:{dialled}"])
         curl.setopt(pycurl.HTTPHEADER, post.header_lines())
         curl.setopt(pycurl.POSTFIELDS, post.body)
         left = round((started_at + deadline - now) * 1000)
-        curl.setopt(pycurl.TIMEOUT_MS, max(1, left))  # 0 would mean for ever
+        curl.setopt(pycurl.TIMEOUT_MS, max(1, left))  # 0 would mean no timeout
 
     def end(self, code: int) -> Outcome:
-        """Say what came of it, from the CURLcode that libcurl ended the transfer with."""
-        self.curl.setopt(pycurl.POSTFIELDS, b"")  # lets go of the body
+        """Return the outcome of a transfer that libcurl ended with this CURLcode."""
+        self.curl.setopt(pycurl.POSTFIELDS, b"")  # releases the body
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         peer = self.curl.getinfo(pycurl.PRIMARY_IP)
         reused = self._dialled is None and bool(peer)
         failure, error = self._verdict(code, answered=status >= 200, reused=reused)
         return Outcome(
             timings=self._timings(reused=reused),
-            status=status if status >= 200 else None,  # an interim answer is none
+            status=status if status >= 200 else None,  # an interim response does not count
             failure=failure,
             error=error,
             address=peer or self._dialled,
@@ -113,13 +114,13 @@ class Exchange:
         elif code == pycurl.E_WRITE_ERROR and self._response.has_enough_body:
             code = pycurl.E_OK
         elif code == pycurl.E_OK and not answered:
-            code = pycurl.E_FTP_WEIRD_SERVER_REPLY  # 101, which libcurl takes for final
+            code = pycurl.E_FTP_WEIRD_SERVER_REPLY  # 101, which libcurl treats as final
         elif code == pycurl.E_OK and not self._response.has_whole_head:
             code = pycurl.E_PARTIAL_FILE
         if code == pycurl.E_OK:
             return None, None
         if code == pycurl.E_COULDNT_CONNECT and self._blocked:
-            return Failure.BLOCKED_ADDRESS, f"{self._target.host} leads to an address that is not public"
+            return Failure.BLOCKED_ADDRESS, f"{self._target.host} resolves to an address that is not public"
         getinfo = self.curl.getinfo
         at = Circumstances(
             host=self._target.host,
@@ -133,12 +134,12 @@ class Exchange:
         return failure_of(code), sentence_for(code, at)
 
     def _timings(self, *, reused: bool) -> Timings:
-        """Count from the start of the attempt. A phase that was skipped ends with the one before; one not reached is 0."""
+        """Return times since the attempt's start. A skipped phase ends with the previous one; one not reached is 0."""
         dns = round(self._dns * 1000)
         connect = dns if reused else self._ended(pycurl.CONNECT_TIME_T)
         plain = self._target.scheme == "http"
         tls = connect if reused or plain else self._ended(pycurl.APPCONNECT_TIME_T)
-        # libcurl gives a first byte to transfers that failed without one, too.
+        # libcurl reports a first byte for transfers that failed without one, too.
         first_byte = self._ended(pycurl.STARTTRANSFER_TIME_T) if self._response.header_bytes else 0
         return Timings(dns, connect, tls, first_byte, total=self._ended(pycurl.TOTAL_TIME_T))
 
@@ -154,16 +155,16 @@ class Exchange:
             (pycurl.POST, 1),
             (pycurl.FOLLOWLOCATION, 0),
             (pycurl.PATH_AS_IS, 1),  # or libcurl would resolve ".." in a customer's path
-            (pycurl.PROXY, ""),  # whatever the environment says
+            (pycurl.PROXY, ""),  # ignores the environment
             (pycurl.NOPROXY, "*"),
             (pycurl.NETRC, pycurl.NETRC_IGNORED),
             (pycurl.NOSIGNAL, 1),
             (pycurl.TCP_NODELAY, 1),
-            (pycurl.CAINFO, ca_file),  # parsed once per CurlMulti and kept for a day
+            (pycurl.CAINFO, ca_file),  # parsed once per CurlMulti and cached for a day
             (pycurl.SSL_VERIFYPEER, 1),
             (pycurl.SSL_VERIFYHOST, 2),
-            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),  # at least
-            # Finite-field DH lets the receiver choose the numbers: with 10,000 bits, measured, one handshake holds
+            (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),  # the minimum
+            # With finite-field DH, the receiver chooses the numbers. Measured: with 10,000 bits, one handshake blocks
             # the thread, and with it all other attempts, for a second.
             (pycurl.SSL_CIPHER_LIST, "DEFAULT:!kDHE"),
             (pycurl.MAXAGE_CONN, IDLE_SECONDS),
@@ -187,7 +188,7 @@ class Exchange:
             return pycurl.SOCKET_BAD
 
 
-@lru_cache(1024)  # sets of addresses, which most receivers keep
+@lru_cache(1024)  # most receivers keep their addresses
 def _pin(addresses: tuple[str, ...]) -> tuple[frozenset[str], str, str]:
     """Return the addresses as a set, the label that stands for it, and what the label resolves to."""
     allowed = frozenset(addresses)
@@ -196,7 +197,7 @@ def _pin(addresses: tuple[str, ...]) -> tuple[frozenset[str], str, str]:
 
 
 class _Lent:
-    """A socket for libcurl, which duplicates the descriptor: ours closes as soon as pycurl lets go of this."""
+    """A socket for libcurl, which duplicates the descriptor: ours is closed as soon as pycurl releases this object."""
 
     def __init__(self, lent: socket.socket) -> None:
         self._socket = lent

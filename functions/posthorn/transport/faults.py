@@ -1,6 +1,6 @@
-"""What libcurl's error codes mean for a delivery, and the one line that its receiver's owner reads about it.
+"""Translates libcurl's error codes into failures, each with one line for the receiver's owner.
 
-Nothing of libcurl shows in the text, nothing of the URL behind the host, and nothing of the network that sends.
+The text mentions neither libcurl, nor the URL after the host, nor our network.
 """
 
 import errno
@@ -12,9 +12,9 @@ import pycurl
 from posthorn.domain.models import Failure
 
 E_TOO_LARGE: Final = 100
-"""CURLE_TOO_LARGE, which pycurl does not name: a header line of 100 KB, or 5,000 lines."""
+"""CURLE_TOO_LARGE, which pycurl does not define: a header line of 100 KB, or 5,000 lines."""
 
-# Every code not listed is a broken connection or something that is not HTTP.
+# Every other code means a broken connection, or a response that is not HTTP.
 _KINDS: Final = {
     pycurl.E_OPERATION_TIMEDOUT: Failure.TIMEOUT,
     pycurl.E_COULDNT_RESOLVE_HOST: Failure.DNS,
@@ -29,26 +29,26 @@ _KINDS: Final = {
     pycurl.E_SSL_PINNEDPUBKEYNOTMATCH: Failure.TLS,
     pycurl.E_SSL_SHUTDOWN_FAILED: Failure.TLS,
     pycurl.E_USE_SSL_FAILED: Failure.TLS,
-    # The resolver is switched off, so this is a host that libcurl reads differently than we did.
+    # The resolver is disabled, so libcurl parsed the host differently than we did.
     pycurl.E_ABORTED_BY_CALLBACK: Failure.BLOCKED_ADDRESS,
 }
 
 _SENTENCES: Final = {
     pycurl.E_COULDNT_RESOLVE_HOST: "the host name has no address",
-    pycurl.E_GOT_NOTHING: "the connection was closed without an answer",
-    pycurl.E_PARTIAL_FILE: "the connection was closed before the end of the answer",
-    pycurl.E_RECV_ERROR: "the connection broke while the answer was read",
+    pycurl.E_GOT_NOTHING: "the connection was closed without a response",
+    pycurl.E_PARTIAL_FILE: "the connection was closed before the end of the response",
+    pycurl.E_RECV_ERROR: "the connection broke while the response was read",
     pycurl.E_SEND_ERROR: "the connection broke while the request was sent",
-    pycurl.E_UNSUPPORTED_PROTOCOL: "the answer is not HTTP/1.1",
-    pycurl.E_FTP_WEIRD_SERVER_REPLY: "the answer is not HTTP/1.1",  # an old name: it is for HTTP as well
-    pycurl.E_BAD_CONTENT_ENCODING: "the answer has a transfer encoding that was not asked for",
+    pycurl.E_UNSUPPORTED_PROTOCOL: "the response is not HTTP/1.1",
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: "the response is not HTTP/1.1",  # an old name that is used for HTTP, too
+    pycurl.E_BAD_CONTENT_ENCODING: "the response has a transfer encoding that was not requested",
     pycurl.E_ABORTED_BY_CALLBACK: "the host name could not be pinned to its address",
-    E_TOO_LARGE: "the headers of the answer are too large",
-    # Ours to fix: the trust store, memory, options.
-    pycurl.E_SSL_CACERT_BADFILE: "the attempt could not be made, and the fault is on our side",
-    pycurl.E_OUT_OF_MEMORY: "the attempt could not be made, and the fault is on our side",
-    pycurl.E_FAILED_INIT: "the attempt could not be made, and the fault is on our side",
-    pycurl.E_BAD_FUNCTION_ARGUMENT: "the attempt could not be made, and the fault is on our side",
+    E_TOO_LARGE: "the response headers are too large",
+    # Our own faults: the trust store, memory, options.
+    pycurl.E_SSL_CACERT_BADFILE: "the attempt failed because of an internal error",
+    pycurl.E_OUT_OF_MEMORY: "the attempt failed because of an internal error",
+    pycurl.E_FAILED_INIT: "the attempt failed because of an internal error",
+    pycurl.E_BAD_FUNCTION_ARGUMENT: "the attempt failed because of an internal error",
 }
 
 _SYSTEM_SENTENCES: Final = {
@@ -59,8 +59,8 @@ _SYSTEM_SENTENCES: Final = {
     errno.EADDRNOTAVAIL: "the receiver's network cannot be reached",
 }
 
-# OpenSSL's X509_V_ERR_* (x509_vfy.h), which libcurl reports as the result of the verification. It compares the name
-# itself, before it looks at that result, and then leaves the 1 it started with.
+# OpenSSL's X509_V_ERR_* (x509_vfy.h), which libcurl reports as the verification result. libcurl compares the name
+# itself, before it reads that result; on a mismatch the result keeps its initial value 1.
 _NAME_MISMATCH: Final = (0, 1)
 _CERTIFICATE_SENTENCES: Final = {
     9: "the certificate is not valid yet",
@@ -75,29 +75,29 @@ _CERTIFICATE_SENTENCES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What is known about a transfer that failed."""
+    """The state of a failed transfer."""
 
     host: str
-    deadline: float  # seconds the attempt had in all
+    deadline: float  # seconds for the whole attempt
     connected: bool = False
-    secured: bool = False  # TLS is up, or not needed
-    answered: bool = False  # a status line came
+    secured: bool = False  # TLS is established, or not needed
+    answered: bool = False  # a status line was received
     system_error: int = 0  # errno
     certificate_error: int = 0  # X509_V_ERR_*
 
 
 def failure_of(code: int) -> Failure:
-    """Map a CURLcode other than OK to the kind of failure it is."""
+    """Map a CURLcode other than OK to a failure."""
     return _KINDS.get(code, Failure.NETWORK)
 
 
 def sentence_for(code: int, at: Circumstances) -> str:
-    """Say in one line, for the receiver's owner, why a transfer ended with this CURLcode."""
+    """Return one line for the receiver's owner about why a transfer ended with this CURLcode."""
     match failure_of(code):
         case Failure.TIMEOUT:
             return f"{_missing(at)} within {at.deadline:g} s"
         case Failure.CONNECT:
-            return _SYSTEM_SENTENCES.get(at.system_error, "no connection could be made")
+            return _SYSTEM_SENTENCES.get(at.system_error, "the connection failed")
         case Failure.TLS if code == pycurl.E_PEER_FAILED_VERIFICATION:
             if at.certificate_error in _NAME_MISMATCH:
                 return f"the certificate is not valid for {at.host}"
@@ -115,4 +115,4 @@ def _missing(at: Circumstances) -> str:
         return "no connection"
     if not at.secured:
         return "no TLS handshake"
-    return "no end of the answer" if at.answered else "no answer"
+    return "no complete response" if at.answered else "no response"

@@ -1,4 +1,4 @@
-"""The seam to the network: many POSTs at once, each to an address that was vetted for it."""
+"""The HTTP client: makes many POSTs concurrently, each to an address that was vetted for it."""
 
 import time
 from collections import deque
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 __all__ = ["Client", "Post"]
 
 MAX_IN_FLIGHT: Final = 200
-"""With as many idle connections, 64 lookups and boto3's own, far below the 1,024 descriptors of a function."""
+"""With as many idle connections, 64 lookups and boto3's connections, well below a function's 1,024 descriptors."""
 
 ANSWER_SECONDS: Final = 1.0
-"""How long a batch goes by what a name has just resolved to; every attempt vets the addresses all the same."""
+"""How long a batch reuses the answer of a DNS lookup; every attempt still vets the addresses."""
 
 _FOREVER: Final = 3600.0
-_PULL_SECONDS: Final = 0.005  # of taking new requests, then those in flight get their turn
+_PULL_SECONDS: Final = 0.005  # for taking new requests before those in flight get their turn
 
 
 class Client:
     """Makes POSTs in the calling thread. One per process: it keeps connections, trust store and lookup threads.
 
-    `ca_file` holds the roots that receivers' certificates must lead to, by default those of certifi.
+    `ca_file` has the root certificates to trust, by default those of certifi.
     """
 
     def __init__(
@@ -55,15 +55,15 @@ class Client:
         self._sending = False
 
     def send[K](self, posts: Iterable[tuple[K, Post]], *, deadline: float) -> Generator[tuple[K, Outcome]]:
-        """Make all POSTs, yielding each outcome as it comes, under the key that was given with the POST.
+        """Make all POSTs and yield each outcome as it comes, with the key that was given with the POST.
 
-        `posts` is taken from only when there is room, so it may sign at the last moment and may end early. `deadline`
-        is in seconds and counts for each POST from when it was taken. Nothing moves between two outcomes unless the
-        caller asks for the next: work that takes long belongs into another thread. Whatever a receiver does becomes
-        an outcome; an exception that `posts` raises is raised once all that is in flight has its outcome.
+        Items are taken from `posts` only when there is room, so it can sign at the last moment and can end early.
+        `deadline` is in seconds and starts for each POST when it is taken. Transfers progress only while the caller
+        waits for the next outcome, so long work belongs in another thread. Whatever a receiver does becomes an
+        outcome; an exception that `posts` raises is re-raised after everything in flight has its outcome.
         """
         if self._sending:
-            raise RuntimeError("this client is sending already")
+            raise RuntimeError("this client is already sending")
         self._sending = True
         batch = _Transfers[K](self._loop, self._lookups, self._exchanges, self._policy, deadline)
         source, more, broken = iter(posts), True, None
@@ -75,7 +75,7 @@ class Client:
                         key, post = next(source)
                     except StopIteration:
                         more = False
-                    except Exception as error:  # noqa: BLE001  # raised below, when nothing is lost by it
+                    except Exception as error:  # noqa: BLE001  # raised below, after the attempts in flight
                         more, broken = False, error
                     else:
                         batch.start(key, post)
@@ -88,7 +88,7 @@ class Client:
             self._sending = False
 
     def close(self) -> None:
-        """Close all connections and let the lookup threads end."""
+        """Close all connections and stop the lookup threads."""
         self._lookups.close()
         self._loop.close()
 
@@ -105,7 +105,7 @@ class _Attempt[K]:
 
 
 class _Exchanges:
-    """Handles to use again: setting one up costs as much as a request."""
+    """A pool of handles: setting one up costs as much as a request."""
 
     def __init__(self, make: Callable[[], Exchange]) -> None:
         self._make = make
@@ -119,7 +119,7 @@ class _Exchanges:
 
 
 class _Transfers[K]:
-    """The attempts of one `send`: first their names are looked up, then they are exchanges, then outcomes."""
+    """The attempts of one `send`: each is a DNS lookup first, then an exchange, then an outcome."""
 
     def __init__(
         self, loop: Loop, lookups: Lookups, exchanges: _Exchanges, policy: Policy, deadline: float
@@ -131,9 +131,9 @@ class _Transfers[K]:
         self._deadline = deadline
         self._resolving: dict[
             _Attempt[K], tuple[Lookup, Callable[[], None]]
-        ] = {}  # the one that waits longest is first
+        ] = {}  # the one that has waited longest is first
         self._resolved: deque[_Attempt[K]] = deque()  # filled by other threads
-        self._answered: dict[str, Lookup] = {}  # what names have resolved to during this batch
+        self._answered: dict[str, Lookup] = {}  # completed lookups of this batch by name
         self._exchanging: dict[pycurl.Curl, tuple[_Attempt[K], Exchange]] = {}
         self._ended: list[tuple[K, Outcome]] = []
 
@@ -154,7 +154,7 @@ class _Transfers[K]:
         self._resolving[attempt] = self._lookups.start(post.target.host, done), done
 
     def turn(self, *, wait: bool) -> list[tuple[K, Outcome]]:
-        """Move everything on; if told to wait, until at least something happened. Return what ended."""
+        """Advance all attempts and return the outcomes; `wait` blocks until something has happened."""
         timeout = 0.0
         if wait and not self._ended:
             oldest = next(iter(self._resolving), None)
@@ -166,7 +166,7 @@ class _Transfers[K]:
             self._exchanges.give_back(exchange)
         while self._resolved:
             attempt = self._resolved.popleft()
-            if attempt in self._resolving:  # else it was too late
+            if attempt in self._resolving:  # or else its deadline has passed
                 lookup, _ = self._resolving.pop(attempt)
                 self._answered[lookup.host] = lookup
                 self._connect(attempt, lookup.answers, lookup.finished_at or time.monotonic())
@@ -180,7 +180,7 @@ class _Transfers[K]:
         return ended
 
     def abandon(self) -> None:
-        """Let go of what is still in flight; nothing if all have their outcome."""
+        """Drop the attempts that are still in flight; none if all have their outcomes."""
         for lookup, done in self._resolving.values():
             self._lookups.cancel(lookup, done)
         for curl in self._exchanging:

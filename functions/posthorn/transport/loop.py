@@ -1,7 +1,7 @@
-"""The event loop under the HTTP client: libcurl says which sockets and timers matter, `poll` waits for them.
+"""The HTTP client's event loop: libcurl names its sockets and timers, and `poll` waits for them.
 
-`poll` knows no limit of 1,024 descriptors as `select` does, and is measured to cost less here than `CurlMulti.perform`
-and than `epoll`.
+Unlike `select`, `poll` is not limited to 1,024 descriptors. Measured here, it costs less than `CurlMulti.perform` and
+`epoll`.
 """
 
 import math
@@ -23,13 +23,13 @@ _WANTED: Final = {
 
 
 class Loop:
-    """Drives transfers in the calling thread. Keeps at most `max_connections` connections open between them."""
+    """Runs transfers in the calling thread. Keeps at most `max_connections` idle connections open."""
 
     def __init__(self, *, max_connections: int) -> None:
         self._poll = select.poll()
         self._watched: set[int] = set()
         self._due: float | None = None
-        # Closed with the loop, so that a thread that is late writes to nothing, and not to a descriptor used anew.
+        # Closed together with the loop, so that a late thread cannot write to a reused descriptor.
         self._woken, self._waker = socket.socketpair()
         self._woken.setblocking(False)
         self._waker.setblocking(False)
@@ -44,25 +44,25 @@ class Loop:
         self._multi.add_handle(curl)
 
     def remove(self, curl: pycurl.Curl) -> None:
-        """Take a transfer back, finished or not."""
+        """Remove a transfer, finished or not."""
         self._multi.remove_handle(curl)
 
     def wake(self) -> None:
-        """End the wait of `turn`, or the next one. The one thing here that other threads may do."""
+        """End the current or next wait of `turn`. The only method that other threads may call."""
         if not self._waking:
             self._waking = True
-            with suppress(OSError):  # closed by now
+            with suppress(OSError):  # already closed
                 self._waker.send(b"\0")
 
     def turn(self, timeout: float) -> list[tuple[pycurl.Curl, int]]:
-        """Wait until something happens, for `timeout` seconds at most; return the transfers that ended, with CURLcode."""
+        """Wait until something happens, at most `timeout` seconds; return the ended transfers with their CURLcodes."""
         if self._due is not None:
             timeout = min(timeout, max(0.0, self._due - time.monotonic()))
-        # Rounded up: a timer that is not due yet would be asked for again and again.
+        # Rounded up, or the loop would spin until the timer is due.
         for descriptor, happened in self._poll.poll(math.ceil(timeout * 1000)):
             if descriptor == self._woken.fileno():
                 self._woken.recv(64)
-                self._waking = False  # before the caller looks at what it was woken for
+                self._waking = False  # before the caller handles the reason for waking it
             else:
                 self._multi.socket_action(descriptor, _mask(happened))
         if self._due is not None and self._due <= time.monotonic():
@@ -84,7 +84,7 @@ class Loop:
     def _watch(self, what: int, descriptor: int, _multi: pycurl.CurlMulti, _data: Any) -> None:
         if what != pycurl.POLL_REMOVE:
             self._watched.add(descriptor)
-            self._poll.register(descriptor, _WANTED[what])  # registering again modifies
+            self._poll.register(descriptor, _WANTED[what])  # a second registration modifies the first
         elif descriptor in self._watched:
             self._watched.remove(descriptor)
             self._poll.unregister(descriptor)

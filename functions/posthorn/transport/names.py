@@ -1,7 +1,7 @@
-"""What a receiver's name resolves to, and whether a delivery may go there.
+"""Looks up receivers' names in DNS and vets the addresses.
 
-`getaddrinfo` knows no deadline and blocks its thread. So it runs in threads of our own, where many names are looked up
-at once and whoever asked can stop waiting.
+`getaddrinfo` blocks its thread and has no timeout. So it runs in threads of our own, where many names are looked up
+concurrently and callers can stop waiting.
 """
 
 import socket
@@ -15,44 +15,44 @@ from posthorn.domain.errors import NameNotResolved, RefusedTarget
 from posthorn.transport.addresses import Policy, Target, check_address, rule_against
 
 MAX_THREADS: Final = 64
-"""Lookups at once. Measured: enough to keep eight names that never answer from holding up a hundred good ones."""
+"""Concurrent lookups. Measured: enough that eight names that never resolve do not delay a hundred good ones."""
 
 SLOW_SECONDS: Final = 1.0
-"""A name that kept its thread for this long has to share a quarter of the threads with its kind the next time."""
+"""A name whose lookup took this long is slow: all slow names share a quarter of the threads from then on."""
 
-_MAX_SLOW_NAMES: Final = 4096  # remembered per process
+_MAX_SLOW_NAMES: Final = 4096  # per process
 
 type Resolver = Callable[[str], Iterable[str]]
-"""Takes a host name without root dot, gives its addresses or raises NameNotResolved. May block."""
+"""Takes a host name without the root dot and returns its addresses, or raises `NameNotResolved`. May block."""
 
 
 def system_resolver(host: str) -> tuple[str, ...]:
-    """Ask the system for a name's IPv4 addresses, in its order.
+    """Return a name's IPv4 addresses from the system resolver, in its order.
 
-    IPv4 only: a function outside a VPC reaches nothing else, and most tricks with addresses need IPv6.
+    IPv4 only: a function outside a VPC reaches nothing else, and most address tricks need IPv6.
     """
-    # The root dot keeps the search list out, which would try <host>.<region>.compute.internal after an NXDOMAIN.
-    # A single label passes the guard only on a local stage, where it comes from a hosts file and a dot would hide it.
+    # The root dot bypasses the search list, which would try <host>.<region>.compute.internal after an NXDOMAIN.
+    # A single label passes the guard only on a local stage; it comes from a hosts file, which has no root dot.
     name = host + "." if "." in host else host
     try:
         found = socket.getaddrinfo(name, None, socket.AF_INET, socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-            raise NameNotResolved(f"DNS gave no answer for {host}") from error
-        raise NameNotResolved(f"DNS knows no IPv4 address of {host}") from error
+            raise NameNotResolved(f"DNS did not answer for {host}") from error
+        raise NameNotResolved(f"DNS has no IPv4 address for {host}") from error
     return tuple(str(place[0]) for *_, place in found)
 
 
 def vet(target: Target, answers: Iterable[str], policy: Policy) -> tuple[str, ...]:
-    """Return the answers in their order, each once; one bad answer refuses the name as a whole."""
+    """Return the answers in order, without duplicates; one blocked address refuses the name as a whole."""
     addresses = tuple(dict.fromkeys(answers))
     if not addresses:
-        raise NameNotResolved(f"DNS knows no IPv4 address of {target.host}")
+        raise NameNotResolved(f"DNS has no IPv4 address for {target.host}")
     for address in addresses:
-        # Says which rule and not which address: inside a VPC the answer could come from a private zone.
+        # The error names the rule but not the address: inside a VPC, the answer could come from a private zone.
         if rule := rule_against(address, policy):
             raise RefusedTarget(
-                f"{target.host} resolves to an address that is not public ({rule})", code="blocked_address"
+                f"{target.host} must not resolve to a non-public address ({rule}).", code="blocked_address"
             )
     return addresses
 
@@ -62,7 +62,7 @@ def resolve(
 ) -> tuple[str, ...]:
     """Return the addresses that a delivery to this target may dial, waiting at most `timeout` seconds.
 
-    Raises RefusedTarget or NameNotResolved. For one name at a time; the HTTP client looks many up at once.
+    Raises `RefusedTarget` or `NameNotResolved`. For a single name; the HTTP client looks up many concurrently.
     """
     if target.address is not None:
         check_address(target.address, policy)
@@ -76,20 +76,20 @@ def resolve(
 
 
 class Lookup:
-    """The lookup of one name, and who waits for it."""
+    """The lookup of one name, and the callbacks that wait for it."""
 
     def __init__(self, host: str, *, is_slow: bool) -> None:
         self.host = host
-        self.is_slow = is_slow  # it was, the last time
+        self.is_slow = is_slow  # whether the previous lookup was slow
         self.finished_at: float | None = None  # on the monotonic clock
         self.waiting: list[Callable[[], None]] = []
         self._answers: tuple[str, ...] = ()
         self._error: Exception | None = None
 
     def answers(self) -> tuple[str, ...]:
-        """Return the addresses, none of them vetted, or raise what the resolver raised."""
+        """Return the unvetted addresses, or raise the resolver's error."""
         if self.finished_at is None:
-            raise NameNotResolved(f"DNS gave no answer for {self.host} in time")
+            raise NameNotResolved(f"DNS did not answer for {self.host} in time")
         if self._error is not None:
             raise self._error
         return self._answers
@@ -97,16 +97,16 @@ class Lookup:
     def run(self, resolver: Resolver, clock: Callable[[], float]) -> None:
         try:
             self._answers = tuple(resolver(self.host))
-        except Exception as error:  # noqa: BLE001  # belongs to those who wait, not to the thread
+        except Exception as error:  # noqa: BLE001  # raised in the threads that wait, not in this one
             self._error = error
         self.finished_at = clock()
 
 
 class Lookups:
-    """Lookups in the background: at most `max_threads` at once, and one per name however many ask for it.
+    """Lookups in the background: at most `max_threads` at once, and one per name however many callers ask for it.
 
-    The threads are started on demand, and none of them keeps the interpreter from exiting. Names that were slow wait
-    in a line of their own, so that however many there are, most threads are for the others.
+    Threads start on demand, and none keeps the interpreter from exiting. Slow names wait in a queue of their own, so
+    that most threads are free for the others, however many slow names there are.
     """
 
     def __init__(
@@ -125,13 +125,13 @@ class Lookups:
         self._queued: deque[Lookup] = deque()
         self._queued_slow: deque[Lookup] = deque()
         self._running_slow = 0
-        self._slow: dict[str, None] = {}  # names, the one remembered longest first
+        self._slow: dict[str, None] = {}  # slow names, oldest first
         self._threads = 0
         self._idle = 0
         self._closed = False
 
     def start(self, host: str, done: Callable[[], None]) -> Lookup:
-        """Look a name up, or join the lookup of it that is under way; `done` is called from another thread."""
+        """Look up a name, or join its running lookup; `done` is called from another thread."""
         with self._changed:
             lookup = self._open.get(host)
             if lookup is None:
@@ -142,24 +142,24 @@ class Lookups:
             return lookup
 
     def cancel(self, lookup: Lookup, done: Callable[[], None]) -> None:
-        """Stop waiting; a lookup that nobody waits for any more is not begun."""
+        """Stop waiting; a queued lookup that no one waits for is not started."""
         with self._changed:
             if done in lookup.waiting:
                 lookup.waiting.remove(done)
 
     def close(self) -> None:
-        """Let the threads end as soon as they can."""
+        """Let the threads end as soon as possible."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def _rouse(self) -> None:
-        # A thread that was notified and did not wake up yet still counts as idle, and what it will take as queued.
+        # A notified thread that has not woken up yet still counts as idle, and its lookup as queued.
         ready = len(self._queued) + min(len(self._queued_slow), self._max_slow - self._running_slow)
         if self._idle >= ready:
             self._changed.notify()
         elif self._threads < self._max_threads:
-            # Not a ThreadPoolExecutor: the interpreter waits for its threads before it exits.
+            # Not a ThreadPoolExecutor: the interpreter would wait for its threads before it exits.
             threading.Thread(target=self._work, name="dns", daemon=True).start()
             self._threads += 1
 

@@ -1,14 +1,14 @@
-"""Which addresses are public, by a table of our own.
+"""Decides which addresses are public, by a table of our own.
 
-The flags of `ipaddress` change with the patch level of the runtime and call multicast and NAT64 global, so no flag
-decides here.
+The flags of `ipaddress` change with the runtime's patch level and treat multicast and NAT64 as global, so they are not
+used here.
 """
 
 import socket
 from typing import Final
 
-# From the IANA special-purpose address registries as of 2026-08-22, and what clouds keep to themselves.
-# Some of these are "globally reachable" by the registry, yet nobody runs a webhook receiver there.
+# From the IANA special-purpose address registries as of 2026-08-22, plus addresses that clouds reserve.
+# The registry calls some of these "globally reachable", but no webhook receiver runs there.
 _IPV4_DENIED: Final = {
     "0.0.0.0/8": "this network",  # 0.0.0.0 reaches loopback on Linux
     "10.0.0.0/8": "private network",
@@ -31,7 +31,7 @@ _IPV4_DENIED: Final = {
     "240.0.0.0/4": "reserved",  # 255.255.255.255 too
 }
 
-# All that is handed out for use on the internet; everything outside is denied, named below or not.
+# All addresses that are allocated for the internet; everything else is denied, whether listed below or not.
 _IPV6_PUBLIC: Final = {"2000::/3": "public"}
 
 _IPV6_DENIED: Final = {
@@ -40,7 +40,7 @@ _IPV6_DENIED: Final = {
     "2002::/16": "6to4",  # carries an IPv4 address
     "2620:4f:8000::/48": "AS112",
     "3fff::/20": "documentation",
-    # Outside 2000::/3, listed only so that the refusal can say what they are.
+    # Outside 2000::/3: listed only so that the refusal can name them.
     "::1/128": "loopback",
     "::/96": "IPv4-compatible",  # :: too
     "::ffff:0:0/96": "IPv4-mapped",
@@ -58,7 +58,7 @@ _IPV6_DENIED: Final = {
 
 
 def refusal(address: str) -> str | None:
-    """Name the rule that keeps deliveries away from this address; None if the address is public."""
+    """Return the name of the rule that blocks this address, None if the address is public."""
     if (number := _number(socket.AF_INET, address)) is not None:
         return _first_match(_IPV4_RULES, number, bits=32)
     if (number := _number(socket.AF_INET6, address)) is not None:
@@ -69,9 +69,9 @@ def refusal(address: str) -> str | None:
 
 
 def canonical(address: str) -> str | None:
-    """Spell an address the one way it is written; None if it is none.
+    """Return an address in canonical form, None if the text is not an address.
 
-    An IPv4 address has one spelling only. A zone (`%eth0`) makes an IPv6 address none.
+    An IPv4 address has only one valid form. An IPv6 address with a zone (`%eth0`) is not accepted.
     """
     for family in (socket.AF_INET, socket.AF_INET6):
         if (packed := _packed(family, address)) is not None:
@@ -84,7 +84,7 @@ type _Rules = tuple[tuple[int, int, str], ...]  # network, prefix length, name
 
 def _packed(family: socket.AddressFamily, address: str) -> bytes | None:
     try:
-        # Not inet_aton: that one reads octal, hexadecimal and shortened spellings.
+        # Not inet_aton, which accepts octal, hexadecimal and shortened forms.
         return socket.inet_pton(family, address)
     except (OSError, ValueError):
         return None

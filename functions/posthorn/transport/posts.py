@@ -1,4 +1,4 @@
-"""A request that is ready to go, checked before anything of it is sent."""
+"""A request that is ready to send, with its headers checked."""
 
 import re
 from dataclasses import dataclass, field
@@ -7,9 +7,9 @@ from typing import Final
 
 from posthorn.transport.addresses import Target
 
-# `identity` is said, as some servers compress unasked.
+# `identity` is explicit, since some servers compress without being asked to.
 SAID: Final = (("Accept", "*/*"), ("Accept-Encoding", "identity"))
-# A name without a value keeps libcurl's own header out.
+# A name without a value suppresses libcurl's own header.
 _FIXED: Final = (
     *(f"{name}: {value}" for name, value in SAID),
     "Content-Type:",
@@ -17,7 +17,7 @@ _FIXED: Final = (
     "User-Agent:",
 )
 
-# These frame the request, or are said above.
+# Headers that frame the request, or are set above.
 _OURS: Final = frozenset(
     {
         "accept",
@@ -37,16 +37,16 @@ _OURS: Final = frozenset(
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, token
 
 
-@lru_cache(256)  # the same dozen names with each POST
+@lru_cache(256)  # every POST has the same dozen names
 def _may_be_set(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and name.lower() not in _OURS
 
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A POST: where to, with which headers, and its body.
+    """A POST: its target, headers and body.
 
-    Raises ValueError for a header that may not be set or holds anything but printable ASCII.
+    Raises ValueError for a header that must not be set, or whose value is not printable ASCII.
     """
 
     target: Target
@@ -56,12 +56,12 @@ class Post:
     def __post_init__(self) -> None:
         for name, value in self.headers:
             if not _may_be_set(name):
-                raise ValueError(f"not a header that may be set: {name!r}")
+                raise ValueError(f"the header {name!r} must not be set")
             if not (value.isascii() and value.isprintable()):
                 raise ValueError(f"the value of header {name} is not printable ASCII")
 
     def header_lines(self) -> list[str]:
-        """Return all headers but Host and Content-Length in libcurl's notation."""
+        """Return all headers except Host and Content-Length in libcurl's notation."""
         # "Name;" stands for a header with an empty value.
         own = (f"{name}: {value}" if value.strip() else f"{name};" for name, value in self.headers)
         return [*_FIXED, *own]

@@ -1,15 +1,15 @@
-"""What a receiver answers, read within bounds and cut down to what the log keeps. All of it is a stranger's text."""
+"""A receiver's response, read within limits and reduced to the parts that the log keeps. Untrusted text."""
 
 import codecs
 import re
 from typing import Final
 
 MAX_BODY_BYTES: Final = 16 * 1024
-MAX_HEADER_BYTES: Final = 32 * 1024  # with status lines, interim (1xx) answers and trailers
+MAX_HEADER_BYTES: Final = 32 * 1024  # including status lines, interim (1xx) responses and trailers
 SNIPPET_BYTES: Final = 1024
 VALUE_CHARACTERS: Final = 256
 
-# libcurl reads "2000" and "200OK" as 200; what counts as delivered is read as RFC 9112 writes it.
+# libcurl reads "2000" and "200OK" as 200; a delivery counts only with a status line as in RFC 9112.
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] [0-9]{3}(?: [^\r\n]*)?\r?\n")
 
 _KEPT: Final = frozenset(
@@ -29,7 +29,7 @@ _KEPT: Final = frozenset(
 )
 
 _REPLACEMENT: Final = "\ufffd"
-# Controls move a terminal's cursor and reorder what is read. Line feed and tab are text; CR LF becomes a line feed.
+# Control characters can move a terminal's cursor and reorder text. Line feed and tab stay; CR LF becomes a line feed.
 _HARMLESS: Final[dict[int, str | None]] = {
     **dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)), _REPLACEMENT),
     **dict.fromkeys((0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)), _REPLACEMENT),
@@ -40,19 +40,19 @@ _HARMLESS: Final[dict[int, str | None]] = {
 _ONE_LINE: Final[dict[int, str | None]] = {**_HARMLESS, ord("\n"): _REPLACEMENT}
 
 STOP: Final = 0
-"""What a callback returns to end the transfer; libcurl reports it as E_WRITE_ERROR."""
+"""The return value of a callback that ends the transfer; libcurl reports it as E_WRITE_ERROR."""
 
 
 class Response:
-    """An answer while it comes in, one after the other. The two `read_` methods are libcurl's callbacks."""
+    """The response that is being read; reused for the next one. The two `read_` methods are libcurl's callbacks."""
 
     def __init__(self) -> None:
         self.clear()
 
     def clear(self) -> None:
-        """Forget everything about the answer before."""
+        """Forget the previous response."""
         self.header_bytes = 0
-        self.is_malformed = False  # has a status line that is none
+        self.is_malformed = False  # has an invalid status line
         self._in_head = False
         self._lines: list[bytes] = []
         self._body = bytearray()
@@ -68,7 +68,7 @@ class Response:
 
     @property
     def has_whole_head(self) -> bool:
-        """Whether the head ended with its blank line; libcurl is content if the connection closes within it."""
+        """Whether the head ended with its blank line; libcurl also accepts a connection that closes within the head."""
         return self.header_bytes > 0 and not self._in_head
 
     def read_header(self, line: bytes) -> int | None:
@@ -80,7 +80,7 @@ class Response:
             if not _STATUS_LINE.fullmatch(line):
                 self.is_malformed = True
                 return STOP
-            self._lines.clear()  # what came before was an interim answer
+            self._lines.clear()  # of an interim response
             self._in_head = True
         elif line in (b"\r\n", b"\n"):
             self._in_head = False  # trailers may follow the body
@@ -94,7 +94,7 @@ class Response:
         return STOP if self.has_enough_body else None
 
     def kept_headers(self) -> tuple[tuple[str, str], ...]:
-        """Return the headers worth keeping: names in lower case and each once, values cut."""
+        """Return the headers to keep: names in lower case without duplicates, values cut."""
         kept: dict[str, str] = {}
         for line in self._lines:
             name, _, value = line.partition(b":")
@@ -108,11 +108,11 @@ class Response:
         """Return the first kilobyte of the body as text that is safe to print."""
         if len(self._body) <= SNIPPET_BYTES:
             return _harmless(self._body.decode("utf-8", "replace"), _HARMLESS)
-        # Not final: a character that the cut went through is left out instead of shown broken.
+        # Not final: a character that was cut in half is dropped rather than shown as broken.
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         return _harmless(decoder.decode(bytes(self._body[:SNIPPET_BYTES]), final=False), _HARMLESS)
 
 
 def _harmless(text: str, table: dict[int, str | None]) -> str:
-    # translate() looks up every character, and nearly every text needs none of it.
+    # translate() looks up every character, and almost no text needs it.
     return text if text.isprintable() else text.translate(table)

@@ -1,6 +1,6 @@
-"""JSON as JavaScript writes it, so that a receiver may re-stringify a body and still find its signature.
+"""JSON as JavaScript writes it, so that a receiver can re-stringify a body and still verify its signature.
 
-What comes out equals `JSON.stringify(JSON.parse(text))` (ECMA-262, 25.5); what could not is refused.
+The output equals `JSON.stringify(JSON.parse(text))` (ECMA-262, 25.5); input for which that is impossible is refused.
 """
 
 import json
@@ -11,38 +11,45 @@ from json.encoder import encode_basestring
 from typing import Any, Final
 
 from posthorn.domain.errors import RefusedJson
+from posthorn.wire import json_places
 
 MAX_DEPTH: Final = 32
-"""Levels of nesting that are taken; deeper data is a mistake or an attack."""
+"""Levels of nesting that are accepted; deeper data is a mistake or an attack."""
 
 _LARGEST_SAFE: Final = 2**53
-# A key that JavaScript takes for an array index, and therefore puts first: 0 to 2**32 - 2.
+# JavaScript treats these keys as array indexes and puts them first: 0 to 2**32 - 2.
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _LARGEST_INDEX: Final = 2**32 - 2
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def parse(text: bytes) -> Any:
-    """Read JSON strictly: UTF-8, no duplicate keys, no number or string that JavaScript would change."""
+    """Parse JSON strictly: UTF-8, no duplicate keys, no number or string that JavaScript would change.
+
+    `RefusedJson` carries the path of the refused value, if there is one.
+    """
     try:
         decoded = text.decode()
+    except UnicodeDecodeError as error:
+        raise RefusedJson("The body must be UTF-8.", code="invalid_json") from error
+    try:
         value = _DECODER.decode(decoded)
         if _SURROGATE_ESCAPE.search(decoded):
             json.dumps(value, ensure_ascii=False).encode()
+    except RefusedJson as refusal:
+        raise refusal.at(_place_of(refusal, decoded)) from None
     except UnicodeEncodeError as error:
-        raise RefusedJson("Half of a surrogate pair is not text.", code="unpaired_surrogate") from error
-    except UnicodeDecodeError as error:
-        raise RefusedJson("The body is not UTF-8.", code="invalid_json") from error
+        raise _unpaired_surrogate().at(json_places.of_surrogate(decoded)) from error
     except json.JSONDecodeError as error:
-        detail = f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
+        detail = f"The body must be JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         raise RefusedJson(detail, code="invalid_json") from error
     except RecursionError as error:
-        raise _too_deep() from error
+        raise _too_deep().at(json_places.of_depth(decoded, MAX_DEPTH)) from error
     return value
 
 
 def stringify(value: Any) -> str:
-    """Write a parsed value the way `JSON.stringify` does, without white space."""
+    """Write a parsed value the way `JSON.stringify` does, without whitespace."""
     parts: list[str] = []
     _write(value, parts.append, 1)
     return "".join(parts)
@@ -51,7 +58,7 @@ def stringify(value: Any) -> str:
 def _write(value: Any, out: Callable[[str], None], depth: int) -> None:
     if isinstance(value, str):
         out(encode_basestring(value))
-    elif value is True:  # before int, which True is one of
+    elif value is True:  # before int: True is an int
         out("true")
     elif value is False:
         out("false")
@@ -92,15 +99,15 @@ def _write_array(value: list[Any], out: Callable[[str], None], depth: int) -> No
 def number(value: float) -> str:
     """Write a finite float as `Number.prototype.toString` does (ECMA-262, 6.1.6.1.20)."""
     text = repr(value)
-    if "e" not in text and "n" not in text:  # where Python writes no exponent, it writes what JavaScript does
+    if "e" not in text and "n" not in text:  # without an exponent, Python and JavaScript agree
         return text.removesuffix(".0") if value else "0"
     sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
     if not isinstance(exponent, int):
         raise TypeError("NaN and Infinity are not JSON")
     text = "".join(map(str, digits))
     if text == "0":
-        return "0"  # JavaScript writes -0 so, too
-    point = len(text) + exponent  # where the decimal point stands, counted from the first digit
+        return "0"  # JavaScript writes -0 as 0, too
+    point = len(text) + exponent  # position of the decimal point, from the first digit
     if len(text) <= point <= 21:
         plain = text + "0" * (point - len(text))
     elif 0 < point <= 21:
@@ -122,7 +129,7 @@ def _in_javascript_order(value: dict[str, Any]) -> list[str]:
 
 
 def _integer(text: str) -> int:
-    # longer than 17 characters is out of range; int() of a very long one would take its time
+    # more than 17 characters are out of range, and int() of a very long text is slow
     value = int(text) if len(text) <= 17 else _LARGEST_SAFE + 1
     if abs(value) > _LARGEST_SAFE:
         raise _unsafe_number()
@@ -137,26 +144,55 @@ def _float(text: str) -> float:
 
 
 def _constant(name: str) -> float:
-    raise RefusedJson(f"{name} is not JSON.", code="invalid_json")
+    raise RefusedJson(f"Must be a JSON value, which {name} is not.", code="invalid_json")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise RefusedJson("An object names the same key twice.", code="duplicate_key")
+        raise RefusedJson("Each key of an object must be unique.", code="duplicate_key")
     return found
+
+
+def _place_of(refusal: RefusedJson, text: str) -> json_places.Path | None:
+    """Return where the first value is that the decoder's hooks refuse."""
+    if refusal.code == "duplicate_key":
+        return json_places.of_duplicate_key(text)
+    return json_places.of_scalar(text, _is_refused)
+
+
+def _is_refused(scalar: str) -> bool:
+    if scalar in _WORDS:
+        return False
+    try:
+        if scalar in _CONSTANTS:
+            _constant(scalar)
+        elif _FRACTION_OR_EXPONENT.search(scalar):
+            _float(scalar)
+        else:
+            _integer(scalar)
+    except RefusedJson:
+        return True
+    return False
 
 
 def _unsafe_number() -> RefusedJson:
     return RefusedJson(
-        "A number is too large for JavaScript to keep exactly; send it as a string.", code="unsafe_number"
+        "Must be a number that JavaScript keeps exactly. Send a larger one as a string.", code="unsafe_number"
     )
 
 
+def _unpaired_surrogate() -> RefusedJson:
+    return RefusedJson("Must not contain half of a surrogate pair.", code="unpaired_surrogate")
+
+
 def _too_deep() -> RefusedJson:
-    return RefusedJson(f"The data is nested more than {MAX_DEPTH} levels deep.", code="too_deep")
+    return RefusedJson(f"Must be nested at most {MAX_DEPTH} levels deep.", code="too_deep")
 
 
+_WORDS: Final = frozenset({"true", "false", "null"})
+_CONSTANTS: Final = frozenset({"NaN", "Infinity", "-Infinity"})
+_FRACTION_OR_EXPONENT: Final = re.compile("[.eE]")
 _INFINITIES: Final = (float("inf"), float("-inf"))
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant

@@ -1,4 +1,4 @@
-"""Everything about an attempt that its headers may tell."""
+"""The facts about an attempt from which its headers are made."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from posthorn.domain.models import Event
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One attempt, before it is addressed."""
+    """One attempt, independent of the target and the wire format."""
 
     event: Event
     body: bytes = field(repr=False)
@@ -19,5 +19,5 @@ class Envelope:
 
     @property
     def timestamp(self) -> int:
-        """The moment of the attempt in Unix seconds, as headers have it."""
+        """The time of the attempt in Unix seconds, as in headers."""
         return self.sent_at // 1000

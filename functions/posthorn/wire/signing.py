@@ -1,6 +1,6 @@
-"""Signatures, made anew for every attempt.
+"""Signs requests; every attempt gets new signatures.
 
-Standard Webhooks: https://www.standardwebhooks.com, HMAC-SHA256 of `id.timestamp.body`, version `v1`.
+Standard Webhooks (https://www.standardwebhooks.com): HMAC-SHA256 of `id.timestamp.body`, version `v1`.
 """
 
 import base64
@@ -13,7 +13,7 @@ MAX_SECRET_LENGTH = 256
 
 
 def hex_digest(secret: bytes, body: bytes) -> str:
-    """Return the hex HMAC-SHA256 of the body alone, as the brand headers carry it."""
+    """Return the hex HMAC-SHA256 of the body alone, as in the brand's headers."""
     return hmac.digest(secret, body, hashlib.sha256).hex()
 
 
@@ -22,10 +22,10 @@ def standard_headers(
 ) -> tuple[tuple[str, str], ...]:
     """Return the three Standard Webhooks headers.
 
-    `secrets` come newest first and each adds a signature in that order. `timestamp` is in Unix seconds.
+    `secrets` are in order, newest first; each adds a signature. `timestamp` is in Unix seconds.
     """
     if "." in message_id:
-        raise ValueError("a dot in the message id would shift the frame of what is signed")
+        raise ValueError("a message id must not contain a dot: it separates the signed parts")
     signed = f"{message_id}.{timestamp}.".encode() + body
     signatures = (
         base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets

@@ -83,6 +83,25 @@ def test_what_is_no_object_is_a_bad_request(body: bytes, code: str) -> None:
     assert (problem.value.status, problem.value.code) == (400, code)
 
 
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [
+        (b'{"a/b":{"~":[0,1e400]}}', "/a~1b/~0/1"),
+        (b'{"events":[{},{"data":{"":NaN}}]}', "/events/1/data/"),
+        (b'{"a":1,"a":2}', "/a"),
+        (b'{"a":[{"b":"\\ud800"}]}', "/a/0/b"),
+        (b'{"a":' + b"[" * 100_000, "/a" + "/0" * 31),
+        (b"9007199254740993", ""),  # the body as a whole
+    ],
+    ids=lambda value: value[:16] if isinstance(value, bytes) else value,
+)
+def test_a_value_that_is_refused_is_pointed_at(body: bytes, pointer: str) -> None:
+    """What the body says that no receiver could read is found in the answer by its JSON pointer."""
+    with pytest.raises(Problem) as problem:
+        bodies.parse(request(body))
+    assert problem.value.document()["errors"] == [{"pointer": pointer, "detail": problem.value.detail}]
+
+
 def test_a_body_has_five_megabytes_at_most() -> None:
     """The limit is inside; beyond it nothing is parsed."""
     body = b'{"a":"' + b"x" * (bodies.MAX_BODY - 8) + b'"}'
@@ -103,8 +122,8 @@ def test_every_complaint_points_into_the_body(model: Any, value: dict[str, Any])
         assert (problem.status, problem.code) == (422, "invalid_input")  # noqa: PT017 - one of two ways out
         assert 1 <= len(problem.errors) <= 20  # noqa: PT017 - one of two ways out
         for error in problem.errors:
-            assert error.detail != "This is not valid."  # every way to be wrong has words of its own
-            if error.detail == "This field is required.":
+            assert error.detail != "Must be valid."  # every way to be wrong has words of its own
+            if error.detail == "Required.":
                 parent, _, name = error.pointer.rpartition("/")
                 assert name not in resolve(value, parent)
             else:
@@ -126,10 +145,10 @@ def test_a_complaint_about_deep_data_points_into_the_body() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ({**WEBHOOK, "enable": True}, {"/enable": "There is no such field."}),
-        ({**WEBHOOK, "a/b~c": 1}, {"/a~1b~0c": "There is no such field."}),
-        ({**WEBHOOK, "": 1}, {"/": "There is no such field."}),
-        ({}, {"/url": "This field is required.", "/events": "This field is required."}),
+        ({**WEBHOOK, "enable": True}, {"/enable": "Unknown field."}),
+        ({**WEBHOOK, "a/b~c": 1}, {"/a~1b~0c": "Unknown field."}),
+        ({**WEBHOOK, "": 1}, {"/": "Unknown field."}),
+        ({}, {"/url": "Required.", "/events": "Required."}),
     ],
 )
 def test_unknown_and_missing_fields_are_named(value: dict[str, Any], expected: dict[str, str]) -> None:
@@ -140,25 +159,25 @@ def test_unknown_and_missing_fields_are_named(value: dict[str, Any], expected: d
 @pytest.mark.parametrize(
     ("name", "value", "complaint"),
     [
-        ("url", 5, "This is a string."),
-        ("url", None, "This is a string."),
-        ("url", "", "This has at least 1 characters."),
-        ("url", "https://a.example/" + "x" * 2048, "This has at most 2048 characters."),
-        ("events", "CONTACT_CREATED", "This is a list."),
-        ("events", {"0": "*"}, "This is a list."),
-        ("events", [], "This has at least 1 entries."),
-        ("events", ["*"] * 101, "This has at most 100 entries."),
-        ("token", "x" * 15, "This has at least 16 characters."),
-        ("token", "x" * 257, "This has at most 256 characters."),
-        ("token", "x" * 16 + "\n", "This holds characters that it may not hold."),
-        ("token", "\x00" * 16, "This holds characters that it may not hold."),
-        ("token", 1234567890123456, "This is a string."),
-        ("enabled", 1, "This is true or false."),
-        ("enabled", "true", "This is true or false."),
-        ("enabled", None, "This is true or false."),
-        ("description", "x" * 501, "This has at most 500 characters."),
-        ("description", ["x"], "This is a string."),
-        ("retry_rate_limited", 0, "This is true or false."),
+        ("url", 5, "Must be a string."),
+        ("url", None, "Must be a string."),
+        ("url", "", "Must have at least 1 character."),
+        ("url", "https://a.example/" + "x" * 2048, "Must have at most 2048 characters."),
+        ("events", "CONTACT_CREATED", "Must be an array."),
+        ("events", {"0": "*"}, "Must be an array."),
+        ("events", [], "Must have at least 1 entry."),
+        ("events", ["*"] * 101, "Must have at most 100 entries."),
+        ("token", "x" * 15, "Must have at least 16 characters."),
+        ("token", "x" * 257, "Must have at most 256 characters."),
+        ("token", "x" * 16 + "\n", r"Must match the pattern `^[^\x00-\x1f\x7f]*$`."),
+        ("token", "\x00" * 16, r"Must match the pattern `^[^\x00-\x1f\x7f]*$`."),
+        ("token", 1234567890123456, "Must be a string."),
+        ("enabled", 1, "Must be true or false."),
+        ("enabled", "true", "Must be true or false."),
+        ("enabled", None, "Must be true or false."),
+        ("description", "x" * 501, "Must have at most 500 characters."),
+        ("description", ["x"], "Must be a string."),
+        ("retry_rate_limited", 0, "Must be true or false."),
     ],
 )
 def test_no_value_is_converted(name: str, value: object, complaint: str) -> None:
@@ -168,8 +187,8 @@ def test_no_value_is_converted(name: str, value: object, complaint: str) -> None
 
 def test_an_entry_of_a_list_is_pointed_at() -> None:
     """The complaint leads to the one entry that is wrong."""
-    assert complaints(NewWebhook, {**WEBHOOK, "events": ["*", 5]}) == {"/events/1": "This is a string."}
-    assert complaints(NewEvent, {"event": "X", "data": []}) == {"/data": "This is an object."}
+    assert complaints(NewWebhook, {**WEBHOOK, "events": ["*", 5]}) == {"/events/1": "Must be a string."}
+    assert complaints(NewEvent, {"event": "X", "data": []}) == {"/data": "Must be an object."}
 
 
 def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
@@ -207,7 +226,7 @@ def test_a_change_knows_what_it_was_given() -> None:
 
 def test_the_place_of_an_object_goes_before_its_complaints() -> None:
     """In a batch, each complaint leads to the entry that it is about."""
-    assert complaints(NewEvent, {"data": {}}, "/events/3") == {"/events/3/event": "This field is required."}
+    assert complaints(NewEvent, {"data": {}}, "/events/3") == {"/events/3/event": "Required."}
 
 
 def test_twenty_complaints_are_enough() -> None:

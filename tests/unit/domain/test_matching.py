@@ -198,7 +198,7 @@ def test_a_pattern_that_can_match_nothing_is_refused(pattern: str, code: str) ->
     ("pattern", "detail"),
     [
         ("orders.*", "No event type starts with orders."),
-        ("ORDER_PAID", "There is no event type ORDER_PAID."),
+        ("ORDER_PAID", "Unknown event type ORDER_PAID."),
     ],
 )
 def test_a_refusal_says_what_is_not_there(pattern: str, detail: str) -> None:

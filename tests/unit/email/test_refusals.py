@@ -39,7 +39,7 @@ def test_an_event_may_have_as_much_as_the_table_takes() -> None:
     filled = parts(told)[path] + "ü" * ((MAX_DATA - size) // 2) + "x" * ((MAX_DATA - size) % 2)
 
     assert len(event_of(replaced(told, path, filled)).data.encode()) == MAX_DATA
-    with pytest.raises(Malformed, match="larger"):
+    with pytest.raises(Malformed, match="too large"):
         event_of(replaced(told, path, filled + "x"))
 
 

@@ -166,7 +166,7 @@ def test_a_replay_fits_its_description(resource: EndpointResource, name: str, st
 
 def test_a_problem_fits_its_description() -> None:
     """Errors are described with and without the places that they point at."""
-    check(Problem(404, "not_found", "There is no such thing.").document(), component("Problem"))
+    check(Problem(404, "not_found", "No such thing.").document(), component("Problem"))
     check(
         Problem(422, "invalid_input", "No.", errors=[FieldError("/url", "No.")]).document(),
         component("Problem"),

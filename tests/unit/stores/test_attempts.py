@@ -185,7 +185,7 @@ def test_a_failure_keeps_everything(outcome: Outcome, number: int) -> None:
 
 def test_a_success_that_did_not_come_to_its_end_is_a_failure() -> None:
     """A 200 whose body broke off is kept as completely as any other failure."""
-    made = attempt(replace(EVERYTHING, failure=Failure.TIMEOUT, error="no end of the answer within 10 s"))
+    made = attempt(replace(EVERYTHING, failure=Failure.TIMEOUT, error="no complete response within 10 s"))
     assert from_text(to_text(made)) == made
 
 

@@ -61,16 +61,16 @@ IN_TIME = Circumstances(host="hooks.acme.com", deadline=2.5, connected=True, sec
     [
         (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, connected=False), "no connection within 2.5 s"),
         (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, secured=False), "no TLS handshake within 2.5 s"),
-        (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, answered=False), "no answer within 2.5 s"),
-        (pycurl.E_OPERATION_TIMEDOUT, IN_TIME, "no end of the answer within 2.5 s"),
+        (pycurl.E_OPERATION_TIMEDOUT, replace(IN_TIME, answered=False), "no response within 2.5 s"),
+        (pycurl.E_OPERATION_TIMEDOUT, IN_TIME, "no complete response within 2.5 s"),
         (pycurl.E_COULDNT_CONNECT, replace(IN_TIME, system_error=errno.ECONNREFUSED), "connection refused"),
-        (pycurl.E_COULDNT_CONNECT, IN_TIME, "no connection could be made"),
+        (pycurl.E_COULDNT_CONNECT, IN_TIME, "the connection failed"),
         (
             pycurl.E_RECV_ERROR,
             replace(IN_TIME, system_error=errno.ECONNRESET),
             "connection reset by the receiver",
         ),
-        (pycurl.E_RECV_ERROR, IN_TIME, "the connection broke while the answer was read"),
+        (pycurl.E_RECV_ERROR, IN_TIME, "the connection broke while the response was read"),
         (pycurl.E_SSL_CONNECT_ERROR, replace(IN_TIME, certificate_error=10), "TLS handshake failed"),
         *(
             (pycurl.E_PEER_FAILED_VERIFICATION, replace(IN_TIME, certificate_error=error), sentence)
@@ -93,7 +93,7 @@ IN_TIME = Circumstances(host="hooks.acme.com", deadline=2.5, connected=True, sec
             )
         ),
         (99, IN_TIME, "the connection broke"),
-        (100, IN_TIME, "the headers of the answer are too large"),
+        (100, IN_TIME, "the response headers are too large"),
     ],
 )
 def test_the_sentences(code: int, at: Circumstances, sentence: str) -> None:

@@ -37,62 +37,67 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("script", "failure", "error", "status"),
         [
-            (answering_once(b""), Failure.NETWORK, "the connection was closed without an answer", None),
+            (answering_once(b""), Failure.NETWORK, "the connection was closed without a response", None),
             (resetting, Failure.NETWORK, "connection reset by the receiver", None),
-            (answering_once(b"SSH-2.0-OpenSSH\r\n"), Failure.NETWORK, "the answer is not HTTP/1.1", None),
-            (answering_once(b"\x00\xff\x16\x03" * 5000), Failure.NETWORK, "the answer is not HTTP/1.1", None),
+            (answering_once(b"SSH-2.0-OpenSSH\r\n"), Failure.NETWORK, "the response is not HTTP/1.1", None),
+            (
+                answering_once(b"\x00\xff\x16\x03" * 5000),
+                Failure.NETWORK,
+                "the response is not HTTP/1.1",
+                None,
+            ),
             (
                 answering_once(b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 65536 + b"\r\n\r\n"),
                 Failure.NETWORK,
-                "the headers of the answer are too large",
+                "the response headers are too large",
                 200,
             ),
             (
                 answering_once(b"HTTP/1.1 200 OK\r\n"),
                 Failure.NETWORK,
-                "the connection was closed before the end of the answer",
+                "the connection was closed before the end of the response",
                 200,
             ),
             (
                 answering_once(b"HTTP/1.1 200 OK\r\nContent-Le"),
                 Failure.NETWORK,
-                "the connection was closed before the end of the answer",
+                "the connection was closed before the end of the response",
                 200,
             ),
             (
                 answering_once(b"HTTP/1.1 200 OK\r\nServer: x\r\n"),
                 Failure.NETWORK,
-                "the connection was closed before the end of the answer",
+                "the connection was closed before the end of the response",
                 200,
             ),
             (
                 answering_once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
                 Failure.NETWORK,
-                "the connection was closed before the end of the answer",
+                "the connection was closed before the end of the response",
                 200,
             ),
             (
                 answering_once(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxyz"),
                 Failure.NETWORK,
-                "the answer is not HTTP/1.1",
+                "the response is not HTTP/1.1",
                 None,
             ),
             (
                 endless(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n" * 50),
                 Failure.NETWORK,
-                "the headers of the answer are too large",
+                "the response headers are too large",
                 200,
             ),
             (
                 endless(b"HTTP/1.1 200 OK\r\nX-A: ", b"b" * 5000),
                 Failure.NETWORK,
-                "the headers of the answer are too large",
+                "the response headers are too large",
                 200,
             ),
             (
                 endless(b"HTTP/1.1 100 Continue\r\n\r\n"),
                 Failure.NETWORK,
-                "the headers of the answer are too large",
+                "the response headers are too large",
                 None,
             ),
         ],
@@ -113,21 +118,21 @@ class TestFailure:
     @pytest.mark.parametrize(
         ("script", "error", "status"),
         [
-            (hanging, "no answer within 0.2 s", None),
-            (stalling(b"HTTP/1.1 200 OK\r\n"), "no end of the answer within 0.2 s", 200),
+            (hanging, "no response within 0.2 s", None),
+            (stalling(b"HTTP/1.1 200 OK\r\n"), "no complete response within 0.2 s", 200),
             (
                 stalling(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
-                "no end of the answer within 0.2 s",
+                "no complete response within 0.2 s",
                 200,
             ),
             (
                 endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 100_000),
-                "no end of the answer within 0.2 s",
+                "no complete response within 0.2 s",
                 200,
             ),
-            (dripping(b"HTTP/1.1 100 Continue\r\n\r\n"), "no answer within 0.2 s", None),
-            (dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "no end of the answer within 0.2 s", 200),
-            (dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "no end of the answer within 0.2 s", 200),
+            (dripping(b"HTTP/1.1 100 Continue\r\n\r\n"), "no response within 0.2 s", None),
+            (dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "no complete response within 0.2 s", 200),
+            (dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "no complete response within 0.2 s", 200),
         ],
     )
     def test_the_deadline_ends_everything(
@@ -165,7 +170,7 @@ class TestFailure:
         """What only looks like a status is a failed attempt, never a delivery."""
         with Receiver(answering_once(line + b"\r\nContent-Length: 0\r\n\r\n")) as receiver:
             outcome = send(client, post_to(receiver.url()))
-        assert (outcome.failure, outcome.error) == (Failure.NETWORK, "the answer is not HTTP/1.1")
+        assert (outcome.failure, outcome.error) == (Failure.NETWORK, "the response is not HTTP/1.1")
 
     def test_a_silent_tls_port(self, client: Client) -> None:
         """The deadline also covers the TLS handshake."""
@@ -217,5 +222,5 @@ class TestFailure:
         client = Client(policy=PRIVATE, ca_file=ca_file, open_socket=open_socket)
         outcome = send(client, post_to("http://127.0.0.1:1/"))
         client.close()
-        assert (outcome.failure, outcome.error) == (Failure.CONNECT, "no connection could be made")
+        assert (outcome.failure, outcome.error) == (Failure.CONNECT, "the connection failed")
         assert capfd.readouterr().err == ""

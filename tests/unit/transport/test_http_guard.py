@@ -22,7 +22,7 @@ class TestGuard:
         outcome = send(client, Post(parse_target("https://hooks.acme.com/CANARY", PUBLIC), JSON, b"{}"))
         client.close()
         assert (outcome.failure, outcome.status, outcome.address) == (Failure.BLOCKED_ADDRESS, None, None)
-        assert outcome.error == "hooks.acme.com resolves to an address that is not public (private network)"
+        assert outcome.error == "hooks.acme.com must not resolve to a non-public address (private network)."
         assert dialler.dialled == []
 
     def test_an_address_is_checked_again_when_it_is_dialled(self, ca_file: str) -> None:

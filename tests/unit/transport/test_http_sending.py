@@ -136,7 +136,7 @@ class TestSending:
         client.close()
         assert (outcome.failure, outcome.error) == (
             Failure.DNS,
-            "DNS gave no answer for tarpit.acme.com in time",
+            "DNS did not answer for tarpit.acme.com in time",
         )
 
     def test_an_answer_of_dns_that_comes_too_late(
@@ -189,14 +189,14 @@ class TestSending:
         """A name without an address is a DNS failure in the customer's words."""
 
         def resolver(host: str) -> list[str]:
-            raise NameNotResolved(f"DNS knows no IPv4 address of {host}")
+            raise NameNotResolved(f"DNS has no IPv4 address for {host}")
 
         client = Client(policy=PUBLIC, resolver=resolver, ca_file=ca_file)
         outcome = send(client, Post(parse_target("https://hooks.acme.com/", PUBLIC), JSON, b"{}"))
         client.close()
         assert (outcome.failure, outcome.error) == (
             Failure.DNS,
-            "DNS knows no IPv4 address of hooks.acme.com",
+            "DNS has no IPv4 address for hooks.acme.com",
         )
 
     def test_posts_are_taken_when_there_is_room(self, ca_file: str) -> None:

@@ -122,4 +122,4 @@ class TestTls:
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))
             assert receiver.requests == []
         client.close()
-        assert outcome.error == "the attempt could not be made, and the fault is on our side"
+        assert outcome.error == "the attempt failed because of an internal error"

@@ -32,10 +32,10 @@ class TestSystemResolver:
     @pytest.mark.parametrize(
         ("error", "said"),
         [
-            (socket.gaierror(socket.EAI_NONAME, "unknown"), "knows no IPv4 address of hooks.acme.com"),
-            (socket.gaierror(socket.EAI_AGAIN, "try again"), "gave no answer for hooks.acme.com"),
-            (OSError("out of descriptors"), "knows no IPv4 address"),
-            (UnicodeError("label too long"), "knows no IPv4 address"),
+            (socket.gaierror(socket.EAI_NONAME, "unknown"), "has no IPv4 address for hooks.acme.com"),
+            (socket.gaierror(socket.EAI_AGAIN, "try again"), "did not answer for hooks.acme.com"),
+            (OSError("out of descriptors"), "has no IPv4 address"),
+            (UnicodeError("label too long"), "has no IPv4 address"),
         ],
     )
     def test_what_fails_is_a_name_not_resolved(
@@ -71,7 +71,7 @@ class TestVet:
         answers = ["8.8.8.1", "8.8.8.2", "8.8.8.3", "8.8.8.4"]
         answers.insert(place, bad)
         with pytest.raises(
-            RefusedTarget, match=r"hooks\.acme\.com resolves to an address that is not public"
+            RefusedTarget, match=r"hooks\.acme\.com must not resolve to a non-public address"
         ) as refused:
             vet(TARGET, answers, PUBLIC)
         assert refused.value.code == "blocked_address"
@@ -128,7 +128,7 @@ class TestResolve:
             over.wait(GIVE_UP)
             return ("8.8.8.8",)
 
-        with pytest.raises(NameNotResolved, match=r"no answer for hooks\.acme\.com in time"):
+        with pytest.raises(NameNotResolved, match=r"did not answer for hooks\.acme\.com in time"):
             resolve(TARGET, PUBLIC, timeout=0.01, resolver=hanging)
         over.set()
 

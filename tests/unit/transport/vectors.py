@@ -63,7 +63,7 @@ def resolver_of(vector: Vector) -> Callable[[str], Iterable[str]]:
 
     def resolver(host: str) -> Iterable[str]:
         if host not in sequences:
-            raise NameNotResolved(f"DNS knows no IPv4 address of {host}")
+            raise NameNotResolved(f"DNS has no IPv4 address for {host}")
         at = lookups.get(host, 0)
         lookups[host] = at + 1
         return sequences[host][min(at, len(sequences[host]) - 1)]

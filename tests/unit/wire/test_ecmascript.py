@@ -231,7 +231,7 @@ def test_a_refusal_tells_the_place() -> None:
     """Whoever sent broken JSON reads where it breaks."""
     with pytest.raises(RefusedJson) as refused:
         parse(b'{\n "a": x}')
-    assert refused.value.detail == "The body is not JSON: Expecting value at line 2, column 7."
+    assert refused.value.detail == "The body must be JSON: Expecting value at line 2, column 7."
 
 
 def test_the_largest_whole_numbers_that_javascript_keeps_are_taken() -> None:

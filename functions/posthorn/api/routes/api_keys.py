@@ -1,4 +1,4 @@
-"""`/v1/api-keys`: who may speak for a workspace."""
+"""`/v1/api-keys`: the API keys of a workspace."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ type KeyName = Annotated[
 
 
 class NewApiKey(bodies.Body):
-    """What an API key is made from."""
+    """The body of a request that creates an API key."""
 
     name: KeyName
-    # strict models take no text for an enumeration unless told to
+    # A strict model accepts a string for an enum only with strict=False.
     scopes: Annotated[
         list[Annotated[Scope, Field(strict=False)]], Field(min_length=1, max_length=len(Scope))
     ] = Field(description="What the key may be used for.")
@@ -55,17 +55,17 @@ def list_api_keys(services: Services, request: Request) -> Answer[ApiKeyList]:
 
 
 def create_api_key(services: Services, request: Request) -> Answer[ApiKeyResult]:
-    """Make a key and show it, this once: a repetition answers with its record only."""
+    """Create a key and return it, only this once: a repetition returns the record without the key."""
     wanted = bodies.validate(NewApiKey, bodies.parse(request))
     valid_until = None if wanted.expires_at is None else timestamps.read_ms(wanted.expires_at, "/expiresAt")
     if lacking := sorted(set(wanted.scopes) - request.scopes):
         names = ", ".join(f"`{scope}`" for scope in lacking)
-        raise Problem(403, "insufficient_scope", f"This API key does not have what it is to give: {names}.")
+        raise Problem(403, "insufficient_scope", f"A key cannot grant scopes it does not have: {names}.")
     entropy = services.random_bytes(ENTROPY_BYTES)
     decision = idempotency.decide(services, request, [key_id_of(mint(entropy))])
-    # whoever repeats a request may do so after what it made has expired
+    # Compared with the first request's time: a repetition may come after the key has expired.
     if valid_until is not None and valid_until <= decision.decided_at:
-        raise invalid([FieldError("/expiresAt", "This time has passed.")])
+        raise invalid([FieldError("/expiresAt", "Must be in the future.")])
     text = mint(entropy, key_id=decision.ids[0])
     made = ApiKey(
         id=decision.ids[0],
@@ -79,7 +79,8 @@ def create_api_key(services: Services, request: Request) -> Answer[ApiKeyResult]
     if decision.is_done or not services.api_keys.create(made):
         found = services.api_keys.get(made.id)
         if found is None:
-            raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key is gone.")
+            detail = "The API key created with this Idempotency-Key no longer exists."
+            raise Problem(409, "idempotency_key_reused", detail)
         shown = _shown(found, services.clock())
     else:
         shown = _shown(made, services.clock())
@@ -106,8 +107,8 @@ ROUTES: Final = (
         list_api_keys,
         "List API keys, revoked and expired ones included",
         note=(
-            "The order is that of the ids, which are random. A key that was made or revoked a moment ago may not show"
-            " yet. `lastUsedAt` is written at most once an hour."
+            "Keys are sorted by id, and ids are random. A key created or revoked a moment ago may not show up"
+            " yet. `lastUsedAt` is updated at most once an hour."
         ),
         query=PAGED,
     ),
@@ -120,9 +121,9 @@ ROUTES: Final = (
         NewApiKey,
         status=201,
         note=(
-            "`key` is shown in this answer and never again: only a hash of it is stored. A repetition under the same"
-            " Idempotency-Key answers without it; if the first answer was lost, revoke the key and make another."
-            " A key cannot give a scope that it does not have."
+            "Only this response contains `key`: Posthorn stores a hash of it. A repetition with the same"
+            " Idempotency-Key returns the key's record without it; if the first response was lost, revoke the key and"
+            " create another. A key cannot grant scopes it does not have."
         ),
     ),
     Route(
@@ -131,7 +132,7 @@ ROUTES: Final = (
         Scope.ADMIN,
         revoke_api_key,
         "Revoke an API key",
-        note="It stops working within 30 seconds. Revoking it again changes nothing.",
+        note="The key stops working within 30 seconds. Revoking it again changes nothing.",
     ),
 )
 
@@ -149,5 +150,5 @@ def _shown(key: ApiKey, now_ms: int) -> ApiKeyWithText:
     }
 
 
-def _time(moment_ms: int | None) -> str | None:
-    return None if moment_ms is None else rfc3339(moment_ms)
+def _time(timestamp_ms: int | None) -> str | None:
+    return None if timestamp_ms is None else rfc3339(timestamp_ms)

@@ -1,4 +1,4 @@
-"""`/api/v1/partner/email/configuration-sets`: groups of mails whose events have destinations of their own."""
+"""`/api/v1/partner/email/configuration-sets`: groups of emails with event destinations of their own."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 PATH: Final = "/api/v1/partner/email/configuration-sets"
 
 _AT_WORK_MS: Final = 30_000
-"""A request is over by then: the function's timeout is 29 seconds."""
+"""After this time a request has ended: the function's timeout is 29 seconds."""
 
 type SetName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
     Field(description="A name that is unique in the workspace."),
 ]
-# strict models take no text for an enumeration unless told to
+# A strict model accepts a string for an enum only with strict=False.
 type SuppressionOptions = Annotated[
     Suppression, Field(strict=False, description="Which recipients the set suppresses.")
 ]
 
 
 class NewConfigurationSet(bodies.Body):
-    """What a configuration set is made from."""
+    """The body of a request that creates a configuration set."""
 
     name: SetName
     suppression_options: SuppressionOptions = Suppression.BOUNCE_AND_COMPLAINT
 
 
 class ConfigurationSetChange(bodies.Body):
-    """What is to change; whatever is absent stays."""
+    """The fields to change; absent fields keep their values."""
 
     name: SetName = ""
     suppression_options: SuppressionOptions = Suppression.NONE
@@ -66,7 +66,7 @@ def list_configuration_sets(services: Services, request: Request) -> Answer[Conf
 
 
 def create_configuration_set(services: Services, request: Request) -> Answer[answers.ConfigurationSet]:
-    """Make a set, then what it needs at the backend; whatever breaks off in between is completed by the next try."""
+    """Create a set, then its resources at the mail backend; a retry completes what an interrupted request left."""
     wanted = bodies.validate(NewConfigurationSet, bodies.parse(request))
     decision = idempotency.decide(services, request, [services.new_id(CONFIGURATION_SET)])
     if decision.is_done:
@@ -103,17 +103,17 @@ def update_configuration_set(services: Services, request: Request) -> Answer[ans
     if new != old and not services.configuration_sets.change(old, new):
         raise _taken(new.name) if new.name != old.name else _concurrent()
     if "suppression_options" in given:
-        # also when the row said so before: what broke off here is completed by the same change again
+        # Even if the row already has this value: an earlier request may have been interrupted here.
         services.email.change_set(new.id, new.suppression)
         now = find(services, request.workspace, new.id)
-        if now.suppression is not new.suppression:  # of two changes at once, the row's is the last
+        if now.suppression is not new.suppression:  # of two concurrent changes, the one in the row wins
             services.email.change_set(now.id, now.suppression)
             new = now
     return Answer(_shown(new))
 
 
 def delete_configuration_set(services: Services, request: Request) -> Answer[Deleted]:
-    """Remove a set with its destinations; a delete that broke off is completed by the next."""
+    """Remove a set with its destinations; a retry completes an interrupted delete."""
     set_id = request.path["configSetId"]
     one = _get(services, request.workspace, set_id)
     if one is None:
@@ -131,7 +131,7 @@ def delete_configuration_set(services: Services, request: Request) -> Answer[Del
 
 
 def find(services: Services, workspace: str, set_id: str) -> ConfigurationSet:
-    """Return a set that is in use, or raise the 404."""
+    """Return a set that is ready, or raise the 404."""
     one = _get(services, workspace, set_id)
     if one is None or one.state is not SetState.READY:
         raise not_found("configuration set")
@@ -179,22 +179,22 @@ def _get(services: Services, workspace: str, set_id: str) -> ConfigurationSet | 
 
 
 def _unfinished(services: Services, wanted: ConfigurationSet, decision: Decision) -> ConfigurationSet:
-    """Return the set that an earlier try left unfinished under this id or name, or refuse the name."""
+    """Return the set that an earlier request left unfinished under this id or name, or refuse the name."""
     found = services.configuration_sets.by_name(wanted.workspace, wanted.name)
     if found is None:
         raise _concurrent()  # deleted just now
     if found.id == wanted.id:
-        return found  # a repetition of this very request
+        return found  # left by an earlier try of this request
     if found.state is not SetState.CREATING:
         raise _taken(wanted.name)
     if wanted.created_at - found.created_at < _AT_WORK_MS:
-        raise _concurrent()  # whoever makes it may still be at work
+        raise _concurrent()  # the request that creates it may still be running
     if decision.is_kept:
         raise Problem(
             409,
             "name_unfinished",
-            "An earlier request left this name unfinished. Repeat it with its Idempotency-Key, or send this one"
-            " without a key.",
+            "An earlier request to create a set with this name was interrupted. Repeat that request with its"
+            " Idempotency-Key, or send this one without a key.",
         )
     adopted = replace(found, suppression=wanted.suppression)
     if not services.configuration_sets.change(found, adopted):
@@ -203,12 +203,12 @@ def _unfinished(services: Services, wanted: ConfigurationSet, decision: Decision
 
 
 def _taken(name: str) -> Problem:
-    return Problem(409, "name_taken", f"There is a configuration set called {name} already.")
+    return Problem(409, "name_taken", f"The name must be unique: a configuration set {name} already exists.")
 
 
 def _concurrent() -> Problem:
     return Problem(
-        409, "concurrent_changes", "Others are changing this configuration set right now; try again."
+        409, "concurrent_changes", "Other requests are changing this configuration set. Retry the request."
     )
 
 

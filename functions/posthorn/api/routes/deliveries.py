@@ -1,4 +1,4 @@
-"""`…/deliveries`: the log of an endpoint, and one delivery with every attempt and the request as it was sent."""
+"""`…/deliveries`: an endpoint's delivery log, and single deliveries with all attempts and requests as sent."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from posthorn.domain.models import Delivery, Endpoint, Event
 
 UNDELIVERED: Final = "undelivered"
-"""The filter for whatever did not arrive, or has not yet."""
+"""The filter for deliveries that failed or are still open."""
 
 FILTERS: Final = {
     **{str(status): frozenset({status}) for status in Status},
     UNDELIVERED: frozenset(Status) - {Status.DELIVERED},
 }
-EVENT_EXPIRED: Final = "The event has outlived its retention, so its request cannot be shown."
+EVENT_EXPIRED: Final = "The event has expired, so its request cannot be shown."
 
 
 def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer[DeliveryList]:
-    """Answer a page of the log; a filter may leave it short, or empty, though a cursor tells that there is more."""
+    """Return a page of the log; with a filter it may be short or empty even if a cursor says there is more."""
     endpoint = resource.find(services, request)
     page, cursor = services.cursors.page(
         request, partial(services.delivery_log.page, endpoint.id, _wanted(request))
@@ -66,7 +66,7 @@ def find(services: Services, request: Request, endpoint: Endpoint) -> Delivery:
         raise not_found("delivery")
     row = found[key]
     if row is None:
-        raise Malformed("the delivery is there, but not in a form that is known")
+        raise Malformed("the delivery's row is not in a known form")
     return row
 
 
@@ -79,7 +79,7 @@ ROUTES: Final = tuple(
             f"{resource.path}/deliveries",
             resource.scope,
             resource.bind(list_deliveries),
-            f"List the deliveries of this {resource.what}, the newest first",
+            f"List the deliveries of this {resource.what}, newest first",
             query=(*PAGED, "status", "event"),
         ),
         Route(
@@ -87,7 +87,7 @@ ROUTES: Final = tuple(
             f"{resource.path}/deliveries/{{eventId}}",
             resource.scope,
             resource.bind(retrieve_delivery),
-            "Retrieve a delivery with every attempt and the request as it was sent",
+            "Retrieve a delivery with every attempt and the request as sent",
         ),
     )
 )
@@ -96,13 +96,13 @@ ROUTES: Final = tuple(
 def _wanted(request: Request) -> DeliveryFilter:
     status, event_type = request.query.get("status"), request.query.get("event")
     if status is not None and status not in FILTERS:
-        raise invalid_filter("status", f"`status` is one of {', '.join(FILTERS)}.")
+        raise invalid_filter("status", f"`status` must be one of {', '.join(FILTERS)}.")
     statuses = frozenset(Status) if status is None else FILTERS[status]
     return DeliveryFilter(statuses, None if event_type is None else event_filter(event_type))
 
 
 def event_filter(text: str) -> str:
-    """Return the canonical name of a type to filter by; it need not be known any more, since events outlive types."""
+    """Return the canonical name of a type to filter by; it may be unknown, since events outlive their types."""
     try:
         return canonical(text)
     except RefusedEventType as refusal:
@@ -116,7 +116,7 @@ def invalid_filter(name: str, detail: str) -> Problem:
 def _whole(
     resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
 ) -> DeliveryDetail:
-    """Show a delivery in full. It has one body: that of the last attempt."""
+    """Show a delivery in full. It has one body, that of the last attempt, unless the format was changed."""
     if event is None:
         made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
         return delivery_views.whole_delivery(

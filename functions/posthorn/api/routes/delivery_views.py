@@ -1,4 +1,4 @@
-"""How deliveries and their attempts are shown to both kinds of endpoint; see `endpoint_kinds`."""
+"""How deliveries and their attempts are shown, with keys in snake_case; see `endpoint_kinds`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def entry(resource: EndpointResource, one: LogEntry) -> answers.Delivery | answers.UnreadableDelivery:
-    """Show an entry of the log; one that makes no sense to this version says only that."""
+    """Show a log entry; one that this version cannot read shows only that."""
     if one.delivery is not None:
         return delivery(resource, one.delivery)
     event_id = one.key.event_id

@@ -1,4 +1,4 @@
-"""`/api/v1/partner/email/send`: mail whose events go to the destinations of a configuration set."""
+"""`/api/v1/partner/email/send`: sends emails whose events go to the destinations of a configuration set."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ MAX_RECIPIENTS: Final = 50
 MAX_HEADERS: Final = 15
 
 _UNDECIDED_MS: Final = 30_000
-"""A request is over by then, one way or the other: the function's timeout is 29 seconds."""
+"""After this time a request has ended: the function's timeout is 29 seconds."""
 
-# No line break may get into an address or a header. SES knows best what an address is; this keeps nonsense away.
+# Addresses and headers must not contain line breaks. SES validates addresses; this only catches obvious mistakes.
 type Address = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f@]+@[^\x00-\x1f\x7f@\s]+$", max_length=320)
 ]
@@ -41,7 +41,7 @@ type TagText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,256}$
 
 
 class NewMail(bodies.Body):
-    """A mail to be sent."""
+    """An email to send."""
 
     sender: Address = Field(alias="from", description="Who the email is from.")
     to: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)] = Field(
@@ -69,7 +69,7 @@ class NewMail(bodies.Body):
 
 
 def send_mail(services: Services, request: Request) -> Answer[SendResult]:
-    """Send a mail once, also under an idempotency key whose first request died without a word."""
+    """Send an email once, even if the first request with this Idempotency-Key was interrupted."""
     wanted = bodies.validate(NewMail, bodies.parse(request))
     _check(wanted)
     decision = idempotency.decide(
@@ -88,38 +88,40 @@ def send_mail(services: Services, request: Request) -> Answer[SendResult]:
     try:
         services.email.send(_mail(wanted, request, message_id, configuration_set))
     except RejectedMail as rejection:
-        idempotency.forget(services, request)  # it was not sent, so the same request may be made again
+        idempotency.forget(services, request)  # nothing was sent, so the same request may be repeated
         raise Problem(422, rejection.code, rejection.detail) from rejection
     except Unavailable as outage:
-        if outage.refused:  # not sent, either
+        if outage.refused:  # nothing was sent
             idempotency.forget(services, request)
         raise
     try:
         idempotency.finish(services, request, decision)
     except Unavailable as outage:
-        telemetry.call_failed(outage)  # the mail is on its way, and that is what the caller has to know
+        telemetry.call_failed(outage)  # the email was sent, so the request has succeeded
     return Answer({"message_id": message_id})
 
 
 ROUTES: Final = (
-    Route("POST", "/api/v1/partner/email/send", Scope.PARTNER, send_mail, "Send a mail", NewMail, status=202),
+    Route(
+        "POST", "/api/v1/partner/email/send", Scope.PARTNER, send_mail, "Send an email", NewMail, status=202
+    ),
 )
 
 
 def _check(wanted: NewMail) -> None:
     if wanted.html_body is None and wanted.text_body is None:
-        detail = "A mail has an html_body, a text_body or both."
+        detail = "An email must have an html_body, a text_body or both."
         raise invalid([FieldError("/html_body", detail)])
     if len(wanted.to) + len(wanted.cc) + len(wanted.bcc) > MAX_RECIPIENTS:
-        detail = f"A mail goes to at most {MAX_RECIPIENTS} addresses, cc and bcc included."
+        detail = f"An email must have at most {MAX_RECIPIENTS} recipients, including cc and bcc."
         raise invalid([FieldError("/to", detail)])
     commands = [name for name in wanted.headers if name.lower().startswith("x-ses-")]
     if commands:
-        detail = "Headers that begin with X-SES- are commands to SES, and not yours to give."
+        detail = "Must not begin with X-SES-: such headers are commands to SES."
         raise invalid([FieldError("/headers" + bodies.pointer([name]), detail) for name in commands])
     reserved = [tag for tag in wanted.tags if tag in OWN_TAGS]
     if reserved:
-        detail = "This tag is reserved."
+        detail = "Must not be a reserved tag."
         raise invalid([FieldError("/tags" + bodies.pointer([tag]), detail) for tag in reserved])
 
 
@@ -129,7 +131,7 @@ def _configuration_set(services: Services, request: Request, wanted: NewMail) ->
         return None
     one = services.configuration_sets.by_name(request.workspace, name)
     if one is None or one.state is not SetState.READY:
-        raise Problem(404, "unknown_configuration_set", f"There is no configuration set called {name}.")
+        raise Problem(404, "unknown_configuration_set", f"No such configuration set: {name}.")
     return one
 
 
@@ -156,11 +158,11 @@ def _mail(
 def _undecided(age_ms: int) -> Problem:
     if age_ms < _UNDECIDED_MS:
         return Problem(
-            409, "in_progress", "The first request with this Idempotency-Key is still at work.", retry_after=1
+            409, "in_progress", "The first request with this Idempotency-Key is still running.", retry_after=1
         )
     return Problem(
         409,
         "outcome_unknown",
-        "The first request with this Idempotency-Key broke off, and whether its mail was sent is not known."
+        "The first request with this Idempotency-Key was interrupted, and its email may have been sent."
         " A request with another key sends it, perhaps for the second time.",
     )

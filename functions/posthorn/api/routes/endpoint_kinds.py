@@ -1,6 +1,7 @@
-"""The two faces of an endpoint: a webhook of a workspace, and an event destination of a configuration set.
+"""The two kinds of endpoints: webhooks of a workspace, and event destinations of a configuration set.
 
-What both can do is written once. It builds its answers with keys in snake_case, and the face writes them its way.
+Routes that both kinds have are written once. They build answers with keys in snake_case, and `EndpointResource.write`
+converts the keys to the spelling of the kind.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EndpointResource:
-    """How one kind of endpoint is addressed and how it writes."""
+    """How one kind of endpoint is addressed, and how its answers spell their keys."""
 
     what: str
     prefix: str  # of its ids
@@ -53,7 +54,7 @@ class EndpointResource:
     def bind[T](
         self, handle: Callable[[EndpointResource, Services, Request], Answer[T]]
     ) -> Callable[[Services, Request], Answer[T]]:
-        """Return a route's handler for this kind, with a name of its own: `list_webhook_deliveries`."""
+        """Return a route's handler for this kind, with a name of its own."""
 
         @wraps(handle)
         def bound(services: Services, request: Request) -> Answer[T]:

@@ -1,4 +1,4 @@
-"""What webhooks and event destinations have in common: both are endpoints, behind two faces."""
+"""What webhooks and event destinations have in common: both are endpoints."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 MAX_EVENTS: Final = 100
 LOOKUP_SECONDS: Final = 2.0
-"""Time for the lookup at registration; a name that has no answer yet is checked again at every attempt."""
+"""Time for the DNS lookup at registration; every attempt checks the name again, so no answer is fine."""
 
 type Url = Annotated[
     str,
@@ -48,7 +48,7 @@ type EventNames = Annotated[
 
 
 def check_events(patterns: Sequence[str], check: Callable[[str], None], at: str) -> None:
-    """Refuse patterns that `check` refuses, with all of them named; `at` is the JSON pointer of their list."""
+    """Report all patterns that `check` refuses; `at` is the JSON pointer of their list."""
     errors: list[FieldError] = []
     code = ""
     for index, pattern in enumerate(patterns):
@@ -62,21 +62,21 @@ def check_events(patterns: Sequence[str], check: Callable[[str], None], at: str)
 
 
 def vetted(services: Services, url: str, at: str) -> str:
-    """Return a URL as it is stored, if deliveries may go there; `at` is its JSON pointer."""
+    """Return a URL in its stored form, or refuse it if deliveries may not go there; `at` is its JSON pointer."""
     try:
         target = parse_target(url, services.policy)
         resolve(target, services.policy, timeout=LOOKUP_SECONDS, resolver=services.resolver)
     except RefusedTarget as refusal:
         raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
     except NameNotResolved:
-        pass  # it may not be in DNS yet
+        pass  # the name may not be in DNS yet
     return target.url
 
 
 def switched(endpoint: Endpoint, *, on: bool, now_ms: int) -> Endpoint:
-    """Return an endpoint switched on or off by hand; off stays off for the reason and since the time it has.
+    """Return the endpoint enabled or disabled by its owner; a disabled one keeps its reason and time.
 
-    Switched on again, it starts as a healthy one.
+    An endpoint that is enabled again starts as healthy.
     """
     if on == endpoint.enabled:
         return endpoint
@@ -94,14 +94,14 @@ def switched(endpoint: Endpoint, *, on: bool, now_ms: int) -> Endpoint:
 
 
 def moved(endpoint: Endpoint, *, url: str, now_ms: int) -> Endpoint:
-    """Return an endpoint with a URL, and since when it has it."""
+    """Return the endpoint with this URL, and record when it changed."""
     return endpoint if url == endpoint.url else replace(endpoint, url=url, url_since=now_ms)
 
 
 def undelivered(services: Services, endpoint: Endpoint, *, enable: bool) -> Count | None:
-    """Return how much a disabled endpoint has missed, when a change is to enable it.
+    """Count the deliveries that a disabled endpoint has missed, if a change enables it.
 
-    It is asked for before the change: without an answer nothing is changed, and the same request tries again.
+    Counted before the change: if counting fails, nothing has changed and the request can be retried.
     """
     return services.delivery_counts.undelivered(endpoint.id) if enable and not endpoint.enabled else None
 
@@ -111,7 +111,7 @@ def shown_undelivered(missed: Count) -> Undelivered:
 
 
 def page(services: Services, request: Request, channel: str) -> tuple[list[Endpoint], str | None]:
-    """Return the endpoints that a list request asks for, and the cursor of the next page."""
+    """Return the page of endpoints that a request asks for, and the cursor of the next page."""
     return services.cursors.page(request, partial(services.endpoints.page, channel))
 
 
@@ -126,18 +126,19 @@ def find(services: Services, channel: str, endpoint_id: str, *, prefix: str, wha
 def create(
     services: Services, request: Request, *, prefix: str, channel: str, build: Callable[[str, int], Endpoint]
 ) -> Endpoint:
-    """Make an endpoint, once per idempotency key; `build` is given its id and the time.
+    """Create an endpoint, once per idempotency key; `build` takes its id and the time.
 
-    Returns the endpoint as it is: a repetition finds what the first request made.
+    Returns the endpoint as it is now: a repetition finds the one that the first request created.
     """
     decision = idempotency.decide(services, request, [services.new_id(prefix)])
     endpoint_id = decision.ids[0]
     if not decision.is_new and (endpoint := services.endpoints.get(channel, endpoint_id)):
         return endpoint
     if decision.is_done:
-        raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key was deleted.")
+        detail = "The endpoint created with this Idempotency-Key was deleted."
+        raise Problem(409, "idempotency_key_reused", detail)
     endpoint = build(endpoint_id, decision.decided_at)
-    if not services.endpoints.create(endpoint):  # a repetition of this request was faster
+    if not services.endpoints.create(endpoint):  # a concurrent repetition of this request was faster
         found = services.endpoints.get(channel, endpoint_id)
         if found is None:
             raise not_found()
@@ -155,7 +156,7 @@ def update(
     what: str,
     change: Callable[[Endpoint], Endpoint],
 ) -> Endpoint:
-    """Change an endpoint, over whatever others change in the meantime."""
+    """Change an endpoint; concurrent changes by others are kept."""
 
     def attempt() -> Endpoint | None:
         old = find(services, channel, endpoint_id, prefix=prefix, what=what)
@@ -165,12 +166,12 @@ def update(
         new = replace(new, revision=old.revision + 1)
         return new if _write(services, old, new) else None
 
-    detail = f"Others are changing this {what} right now; try again."
+    detail = f"Other requests are changing this {what}. Retry the request."
     return compare_and_set(attempt, contended=Problem(409, "concurrent_changes", detail))
 
 
 def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:
-    """Write an endpoint as it is after a change; switched off, together with the event that says so."""
+    """Write a changed endpoint; if the change disables it, together with the operational event about that."""
     if new.disabled_reason is None or not old.enabled:
         return services.endpoints.replace(old, new)
     now = services.clock()
@@ -179,10 +180,10 @@ def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:
 
 
 def delete(services: Services, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:
-    """Remove an endpoint, or raise the 404 that calls it `what`; its deliveries stay in the log of events."""
+    """Remove an endpoint, or raise the 404 that calls it `what`; the event log keeps its deliveries."""
     try:
         endpoint = find(services, channel, endpoint_id, prefix=prefix, what=what)
-    except Malformed:  # whatever it is, its owner wants to be rid of it
+    except Malformed:  # an unreadable row can be deleted, too
         is_gone = services.endpoints.delete(channel, endpoint_id)
     else:
         is_gone = services.deleted_endpoints.delete(endpoint, now_ms=services.clock())

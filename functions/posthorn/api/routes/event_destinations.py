@@ -1,4 +1,4 @@
-"""`…/configuration-sets/{configSetId}/event-destinations`: the endpoints that listen to a configuration set."""
+"""`…/configuration-sets/{configSetId}/event-destinations`: the endpoints of a configuration set."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ Enabled = Annotated[bool, Field(description="Whether events are delivered to it.
 
 
 class NewEventDestination(bodies.Body):
-    """What an event destination is made from."""
+    """The body of a request that creates an event destination."""
 
     name: DestinationName
     destination_type: Annotated[
@@ -57,7 +57,7 @@ class NewEventDestination(bodies.Body):
 
 
 class EventDestinationChange(bodies.Body):
-    """What is to change; whatever is absent stays."""
+    """The fields to change; absent fields keep their values."""
 
     name: DestinationName = ""
     webhook_url: Url = ""
@@ -80,7 +80,7 @@ def create_event_destination(services: Services, request: Request) -> Answer[Eve
     wanted = bodies.validate(NewEventDestination, bodies.parse(request))
     channel = _channel(services, request)
     if wanted.destination_type != "WEBHOOK":
-        detail = "The one destination type there is, is WEBHOOK."
+        detail = "Must be WEBHOOK."
         raise invalid([FieldError("/destination_type", detail)], "unknown_destination_type")
     endpoints.check_events(wanted.matching_event_types, _check_type, "/matching_event_types")
     url = endpoints.vetted(services, wanted.webhook_url, "/webhook_url")
@@ -107,7 +107,7 @@ def create_event_destination(services: Services, request: Request) -> Answer[Eve
     destination = endpoints.create(services, request, prefix=DESTINATION, channel=channel, build=build)
     try:
         _channel(services, request)
-    except Problem:  # the set was deleted meanwhile, and its destinations go with it
+    except Problem:  # the set was deleted in the meantime, so its destinations must go, too
         services.endpoints.delete(channel, destination.id)
         raise
     return Answer(_shown(destination))
@@ -121,7 +121,7 @@ def retrieve_event_destination(services: Services, request: Request) -> Answer[E
 def update_event_destination(services: Services, request: Request) -> Answer[EventDestinationUpdateResult]:
     change = bodies.validate(EventDestinationChange, bodies.parse(request))
     channel = _channel(services, request)
-    before = _find(services, request, channel)  # what is not there is 404, whatever the change
+    before = _find(services, request, channel)  # a missing destination is a 404, whatever the change
     if "matching_event_types" in change.model_fields_set:
         endpoints.check_events(change.matching_event_types, _check_type, "/matching_event_types")
     if "webhook_url" in change.model_fields_set:
@@ -187,7 +187,7 @@ ROUTES: Final = (
 
 
 def _channel(services: Services, request: Request) -> str:
-    """Return the channel of the path, if it is one of this workspace's configuration sets."""
+    """Return the channel of the path if it is one of this workspace's configuration sets, or raise the 404."""
     return configuration_sets.find(services, request.workspace, request.path["configSetId"]).id
 
 
@@ -200,7 +200,7 @@ def _check_type(pattern: str) -> None:
 
 
 def _changed(services: Services, old: Endpoint, change: EventDestinationChange) -> Endpoint:
-    """Return the destination as it is after the change; what was not given stays."""
+    """Return the destination with the change applied; fields that were not given keep their values."""
     given = change.model_fields_set
     new = replace(
         old,

@@ -1,4 +1,4 @@
-"""`/v1/events`: what was published, and what became of it at each webhook."""
+"""`/v1/events`: published events and their deliveries."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from posthorn.stores.deleted_endpoints import DeletedEndpoint
 
 LOOKUPS: Final = 1000
-"""Deliveries that one page asks for: ten reads of a hundred, all at once."""
+"""Deliveries read for one page: ten concurrent reads of a hundred."""
 
 _CLOCKS_APART_MS: Final = 60_000
-"""How far the clocks of two functions may be apart at the most."""
+"""How far the clocks of two functions may differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Recipients:
-    """Everybody on a channel who may have had its events."""
+    """The endpoints of a channel that may have received its events, deleted ones included."""
 
     endpoints: list[Endpoint]
     deleted_endpoints: list[DeletedEndpoint]
 
     def of(self, event: EventSummary) -> list[Endpoint | DeletedEndpoint]:
-        """Return those who may have a delivery of an event, whatever they subscribe to by now."""
+        """Return the endpoints that may have a delivery of an event, whatever they subscribe to now."""
         present = [
             one
             for one in self.endpoints
-            # the first revision has wanted the same types all the time
+            # An endpoint at its first revision has never changed its subscriptions.
             if event.target == one.id
             or (event.target is None and (one.revision > 1 or matches(one.events, event.type)))
         ]
@@ -63,7 +63,7 @@ class _Recipients:
 
 
 def list_events(services: Services, request: Request) -> Answer[EventList]:
-    """Answer a page of events; it may be short, or empty, though a cursor tells that there is more."""
+    """Return a page of events; it may be short or empty even if a cursor says there is more."""
     read = partial(_page, services, request.workspace, _window(request))
     summaries, cursor = services.cursors.page(request, read)
     content: EventList = {"events": summaries}
@@ -91,7 +91,7 @@ def retrieve_event(services: Services, request: Request) -> Answer[EventResult]:
 
 
 def explain_event_match(services: Services, request: Request) -> Answer[MatchResult]:
-    """Answer for each endpoint of the channel why it did, or did not, get an event."""
+    """Explain for each endpoint of the channel why it received an event, or why not."""
     event, recipients = _find(services, request)
     summary = event.summary
     everybody: list[Endpoint | DeletedEndpoint] = [*recipients.endpoints, *recipients.deleted_endpoints]
@@ -113,7 +113,7 @@ ROUTES: Final = (
         "/v1/events",
         Scope.USER,
         list_events,
-        "List events with their deliveries, the newest first",
+        "List events with their deliveries, newest first",
         query=(*PAGED, "event", "since", "until"),
     ),
     Route("GET", "/v1/events/{eventId}", Scope.USER, retrieve_event, "Retrieve an event and its deliveries"),
@@ -122,7 +122,7 @@ ROUTES: Final = (
         "/v1/events/{eventId}/match",
         Scope.USER,
         explain_event_match,
-        "Explain for each webhook why it got an event, or why not",
+        "Explain for each webhook why it received an event, or why not",
     ),
 )
 
@@ -162,19 +162,19 @@ def _window(request: Request) -> Window:
     event_type = request.query.get("event")
     window = Window()
     return Window(
-        since=_moment(request, "since", window.since),
-        until=_moment(request, "until", window.until),
+        since=_timestamp(request, "since", window.since),
+        until=_timestamp(request, "until", window.until),
         event_type=None if event_type is None else event_filter(event_type),
     )
 
 
-def _moment(request: Request, name: str, default: int) -> int:
+def _timestamp(request: Request, name: str, default: int) -> int:
     text = request.query.get(name)
     if text is None:
         return default
-    if (moment := timestamps.parse(text)) is None:
+    if (timestamp := timestamps.parse(text)) is None:
         raise invalid_filter(name, timestamps.COMPLAINT)
-    return timestamps.milliseconds(moment)
+    return timestamps.milliseconds(timestamp)
 
 
 def _record(

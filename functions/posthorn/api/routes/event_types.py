@@ -1,4 +1,4 @@
-"""`/v1/event-types`: the built-in catalogue, and a workspace's own types beside it."""
+"""`/v1/event-types`: the built-in event types and a workspace's own."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
     from posthorn.stores.idempotency import Decision
 
 MAX_JSON: Final = 32 * 1024
-"""Bytes of an example, and of a schema: both lie in one row, and a page of such rows goes into one answer."""
+"""Limit in bytes for an example and for a schema: both are in one row, and an answer holds a page of such rows."""
 
 RESERVED_PREFIX: Final = "WEBHOOK_"
 
 _WHAT: Final = "event type"
-_BUILT_IN, _OWN = "built-in#", "own#"  # what a cursor goes on after
+_BUILT_IN, _OWN = "built-in#", "own#"  # prefixes of a cursor's position
 
 
 class NewEventType(bodies.Body):
-    """What an event type is made from."""
+    """The body of a request that creates an event type."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)] = Field(
         description="Its name, spelled like `INVOICE_PAID` or `invoice.paid`."
@@ -51,7 +51,7 @@ class NewEventType(bodies.Body):
     example: dict[str, Any] = Field(
         default_factory=dict[str, Any], description="Example data, which test events are sent with."
     )
-    # pydantic has an attribute of this name
+    # pydantic's BaseModel already has an attribute `schema`
     json_schema: dict[str, Any] | None = Field(
         default=None, alias="schema", description="A JSON Schema that data of its events must match."
     )
@@ -118,7 +118,7 @@ def retrieve_event_type(services: Services, request: Request) -> Answer[EventTyp
 def delete_event_type(services: Services, request: Request) -> Answer[Deleted]:
     name = _name_in_path(request)
     if name in built_in():
-        raise Problem(409, "event_type_built_in", f"{name} is built in and stays.")
+        raise Problem(409, "event_type_built_in", f"{name} is a built-in event type and cannot be deleted.")
     if not services.event_types.delete(request.workspace, name):
         raise not_found(_WHAT)
     return Answer({"deleted": True})
@@ -131,7 +131,7 @@ ROUTES: Final = (
         PATH,
         Scope.API_USER,
         list_event_types,
-        "List event types: the built-in ones, then your own",
+        "List event types, the built-in ones first, then your own",
         query=PAGED,
     ),
     Route(
@@ -143,9 +143,9 @@ ROUTES: Final = (
         NewEventType,
         status=201,
         note=(
-            "It can be published and subscribed to at once. The data of its events is checked against the schema,"
-            " if there is one: JSON Schema 2020-12, 2019-09 or draft 7, with references only within itself and"
-            " patterns that are matched in linear time."
+            "The type can be published and subscribed to at once. If it has a schema, the data of its events is"
+            " validated against it. Supported are JSON Schema 2020-12, 2019-09 and draft 7, with references within the"
+            " schema only and patterns that match in linear time."
         ),
     ),
     Route("GET", f"{PATH}/{{name}}", Scope.API_USER, retrieve_event_type, "Retrieve an event type"),
@@ -155,23 +155,23 @@ ROUTES: Final = (
         Scope.ADMIN,
         delete_event_type,
         "Delete one of your own event types",
-        note="Publishing it is refused within 30 seconds. Webhooks that list it keep it in their list.",
+        note="Publishing the type fails after at most 30 seconds. Webhooks that subscribe to it keep it in their list.",
     ),
 )
 
 
 def _own_name(text: str) -> str:
-    """Return the canonical name of a type that a workspace may make, or refuse it with the reason."""
+    """Return the canonical name of a type that a workspace may create, or refuse it with the reason."""
     try:
         name = matching.canonical(text)
     except RefusedEventType as refusal:
         raise invalid([FieldError("/name", refusal.detail)], refusal.code) from refusal
     if name in built_in():
-        detail = f"{name} is built in; publish it as it is."
+        detail = f"Must not be a built-in event type: {name} can already be published."
     elif name in email_types.NAMES:
-        detail = f"{name} is an event in the life of a mail, which event destinations receive."
+        detail = f"Must not be an email event type: {name} is for event destinations."
     elif name.startswith(RESERVED_PREFIX):
-        detail = f"Names that begin with {RESERVED_PREFIX} are for events about webhooks, which Posthorn publishes."
+        detail = f"Must not begin with {RESERVED_PREFIX}: such names are for operational events of Posthorn."
     else:
         return name
     raise invalid([FieldError("/name", detail)], "reserved_event_type")
@@ -190,12 +190,12 @@ def _text(value: dict[str, Any], at: str) -> str:
     except RefusedJson as refusal:
         raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
     if len(text.encode()) > MAX_JSON:
-        raise bodies.too_large(f"This may have {MAX_JSON // 1024} KB.", at)
+        raise bodies.too_large(f"Must be at most {MAX_JSON // 1024} KB.", at)
     return text
 
 
 def _check_example(schema: dict[str, Any], example: dict[str, Any], *, size: int) -> None:
-    """Refuse a schema that is not taken, and an example that is not as it says; a missing example is `{}`."""
+    """Refuse an unsupported schema, and an example that does not match it; a missing example is `{}`."""
     try:
         ready = compiled(schema)
     except RefusedSchema as refusal:
@@ -208,15 +208,18 @@ def _check_example(schema: dict[str, Any], example: dict[str, Any], *, size: int
 
 
 def _made_before(services: Services, request: Request, decision: Decision, name: str) -> EventType:
-    """Return what an earlier try of this very request made, or refuse the name."""
+    """Return the type that an earlier try of this request created, or refuse the name."""
     found = services.event_types.own.get(request.workspace, name)
     if found is not None and found.made_by == decision.ids[0]:
         return found
     if decision.is_done:
-        raise Problem(409, "idempotency_key_reused", "What was made under this Idempotency-Key was deleted.")
+        detail = "The event type created with this Idempotency-Key was deleted."
+        raise Problem(409, "idempotency_key_reused", detail)
     if found is not None:
-        raise Problem(409, "event_type_exists", f"There is an event type {name} already.")
-    raise Problem(409, "too_many_event_types", f"A workspace may have {MAX_OWN} event types of its own.")
+        raise Problem(409, "event_type_exists", f"The name must be unique: event type {name} already exists.")
+    raise Problem(
+        409, "too_many_event_types", f"A workspace can have at most {MAX_OWN} event types of its own."
+    )
 
 
 def _shown(one: EventType) -> answers.EventType:

@@ -1,4 +1,4 @@
-"""`/v1/events`: publishing."""
+"""`/v1/events`: publishes events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MAX_BATCH: Final = 100
 
 
 class NewEvent(bodies.Body):
-    """An event to be published."""
+    """An event to publish."""
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)] = Field(
         description="Its type, spelled like `CONTACT_CREATED` or `contact.created`."
@@ -40,7 +40,7 @@ class NewEvent(bodies.Body):
 
 
 class NewEvents(bodies.Body):
-    """Up to a hundred events to be published together."""
+    """A batch of up to 100 events to publish."""
 
     events: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MAX_BATCH)] = Field(
         description="The events. Either all of them are accepted, or none."
@@ -48,7 +48,7 @@ class NewEvents(bodies.Body):
 
 
 def publish_events(services: Services, request: Request) -> Answer[PublishResult | PublishBatchResult]:
-    """Accept one event or a batch; all of a batch is checked before any of it is accepted."""
+    """Accept one event or a batch; a batch is validated as a whole before any event is accepted."""
     value = bodies.parse(request)
     if "events" not in value:
         (event,) = _accept(services, request, [_checked(services, request, value, "")])
@@ -62,18 +62,18 @@ def publish_events(services: Services, request: Request) -> Answer[PublishResult
 
 
 def accepted(event: Event | EventSummary) -> AcceptedEvent:
-    """Show an event as it was accepted."""
+    """Show an accepted event."""
     return {"id": event.id, "event": event.type, "created_at": event.created_at}
 
 
 def checked_data(services: Services, event_type: EventType, data: dict[str, Any], at: str) -> str:
-    """Return an event's data as it goes on the wire; `at` is its JSON pointer."""
+    """Validate an event's data and return it as JSON, exactly as it will be sent; `at` is its JSON pointer."""
     try:
         text = stringify(data)
     except RefusedJson as refusal:
         raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
     if len(text.encode()) > MAX_DATA:
-        raise bodies.too_large("The data of an event may have 256 KB.", at)
+        raise bodies.too_large(f"The data of an event must be at most {MAX_DATA // 1024} KB.", at)
     schema = services.event_types.schema_of(event_type)
     if schema is not None and (found := schema.complaints(data, size=len(text))):
         errors = [FieldError(at + bodies.pointer(one.path), one.detail) for one in found]
@@ -97,14 +97,14 @@ ROUTES: Final = (
 def _checked(
     services: Services, request: Request, value: dict[str, Any], at: str
 ) -> tuple[str, str, str | None]:
-    """Return type, data as it goes on the wire, and time of one event; `at` is its JSON pointer."""
+    """Validate one event and return its type, data and time as they will be sent; `at` is its JSON pointer."""
     wanted = bodies.validate(NewEvent, value, at=at)
     try:
         event_type = services.event_types.published(request.workspace, wanted.event)
     except RefusedEventType as refusal:
         raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
     data = checked_data(services, event_type, wanted.data, f"{at}/data")
-    return wanted.event, data, _moment(wanted.created_at, f"{at}/created_at")
+    return wanted.event, data, _timestamp(wanted.created_at, f"{at}/created_at")
 
 
 def _accept(
@@ -128,10 +128,10 @@ def _accept(
     return [accepted(event) for event in events]
 
 
-def _moment(text: str | None, at: str) -> str | None:
-    """Return a time the way it goes on the wire: UTC, milliseconds only where they were given."""
+def _timestamp(text: str | None, at: str) -> str | None:
+    """Normalize a timestamp: UTC, with milliseconds only if they were given."""
     if text is None:
         return None
-    moment = timestamps.read(text, at)
-    precision = "milliseconds" if moment.microsecond else "seconds"
-    return moment.replace(tzinfo=None).isoformat(timespec=precision) + "Z"
+    timestamp = timestamps.read(text, at)
+    precision = "milliseconds" if timestamp.microsecond else "seconds"
+    return timestamp.replace(tzinfo=None).isoformat(timespec=precision) + "Z"

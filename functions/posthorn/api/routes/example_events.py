@@ -1,4 +1,4 @@
-"""`…/test`: an example event for one endpoint, sent on the way that all events take."""
+"""`…/test`: sends an example event to one endpoint, through the same pipeline as all events."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class SendExample(bodies.Body):
-    """What to send: the first type that the endpoint wants, and the example of it, unless told otherwise."""
+    """The event to send; by default the first type that the endpoint subscribes to, with its example data."""
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TYPE_LENGTH)] | None = Field(
         default=None, description="The event type. By default, the first one that the endpoint subscribes to."
@@ -45,7 +45,7 @@ class SendExample(bodies.Body):
 def send_test_event(
     resource: EndpointResource, services: Services, request: Request
 ) -> Answer[PublishResult]:
-    """Accept an event that is for one endpoint only, whatever types that one subscribes to."""
+    """Accept an event for one endpoint only, whatever types it subscribes to."""
     wanted = bodies.validate(SendExample, bodies.parse_optional(request))
     endpoint = resource.find(services, request)
     make = _MAKERS[endpoint.kind]
@@ -57,7 +57,7 @@ def send_test_event(
         created_at=rfc3339(decision.decided_at),
         target=endpoint.id,
     )
-    if not decision.is_new:  # by now the endpoint may want other types
+    if not decision.is_new:  # the endpoint's subscriptions may have changed since the first request
         event = services.events.get(endpoint.channel, event.id) or event
     if not decision.is_done:
         if not endpoint.enabled:
@@ -102,9 +102,9 @@ def _webhook_event(services: Services, endpoint: Endpoint, wanted: SendExample) 
 
 
 def _email_event(services: Services, endpoint: Endpoint, wanted: SendExample) -> Event:  # noqa: ARG001 - as the one above
-    """Draft the event of an example mail. Its data is SES's: nobody makes up mails in its name."""
+    """Draft the event of an example email. Its data is always SES's example: callers cannot make up SES events."""
     if wanted.data is not None:
-        detail = "A test of an event destination sends the example of its type: leave `data` out."
+        detail = "Must be absent: a test of an event destination sends the example data of its event type."
         raise invalid([FieldError("/data", detail)], "data_not_allowed")
     known = {canonical(name): name for name in examples()}
     name = wanted.event or first_type(endpoint.events, known)
@@ -128,7 +128,7 @@ def _find(services: Services, workspace: str, name: str) -> EventType | None:
 
 
 def _first(services: Services, endpoint: Endpoint) -> str | None:
-    """Return the first type that a webhook names and that there is, or else the first built-in one that it wants."""
+    """Return the first known type that is subscribed to by name, else the first built-in one that matches."""
     for pattern in endpoint.events:
         if (
             pattern != "*"
@@ -141,6 +141,6 @@ def _first(services: Services, endpoint: Endpoint) -> str | None:
 
 def _unknown(name: str | None) -> Problem:
     if name is None:
-        detail = "None of the types that are subscribed to can be chosen for you. Name one as `event`."
+        detail = "`event` must name an event type, because the endpoint's subscriptions match no known one."
         return Problem(409, "no_known_type", detail)
-    return invalid([FieldError("/event", f"There is no event type {name}.")], "unknown_event_type")
+    return invalid([FieldError("/event", f"Unknown event type {name}.")], "unknown_event_type")

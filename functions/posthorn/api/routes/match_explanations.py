@@ -1,4 +1,4 @@
-"""Why an event did or did not go to an endpoint."""
+"""Explains why an event was or was not delivered to an endpoint."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
 
 
 SENTENCES: Final = {
-    MatchReason.MATCHED: "The event's type is one that this endpoint wants.",
+    MatchReason.MATCHED: "This endpoint is subscribed to the event's type.",
     MatchReason.TEST: "The event is a test of this endpoint.",
     MatchReason.TEST_OF_ANOTHER: "The event is a test of another endpoint.",
-    MatchReason.TYPE_NOT_WANTED: "The event's type is none that this endpoint wants.",
-    MatchReason.CREATED_LATER: "The endpoint was created after the event.",
-    MatchReason.DISABLED: "The event is one for this endpoint, but the endpoint is, or then was, disabled.",
-    MatchReason.DELETED: "The endpoint was deleted.",
+    MatchReason.TYPE_NOT_WANTED: "This endpoint is not subscribed to the event's type.",
+    MatchReason.CREATED_LATER: "This endpoint was created after the event.",
+    MatchReason.DISABLED: "The event matches this endpoint, but the endpoint is disabled, or was at that time.",
+    MatchReason.DELETED: "This endpoint was deleted.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class MatchExplanation:
-    """What is to be said about one event and one endpoint."""
+    """Whether one event matched one endpoint, and why."""
 
     matched: bool
     reason: MatchReason
-    pattern: str | None = None  # the first that covers the type, as the endpoint has it now
+    pattern: str | None = None  # the first of the endpoint's current patterns that matches the type
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRecord:
-    """A delivery's row; None when it makes no sense to this version, but then there is one all the same."""
+    """A delivery's row; `delivery` is None if the row exists but this version cannot read it."""
 
     delivery: Delivery | None
 
@@ -44,7 +44,7 @@ class DeliveryRecord:
 def explain(
     event: EventSummary, endpoint: Endpoint | DeletedEndpoint, record: DeliveryRecord | None
 ) -> MatchExplanation:
-    """Judge by the delivery if there is one, since endpoints change; else by the endpoint as it is, or last was."""
+    """Judge by the delivery if there is one, since endpoints change; else by the endpoint's current or last state."""
     if event.target is not None and event.target != endpoint.id:
         return MatchExplanation(matched=False, reason=MatchReason.TEST_OF_ANOTHER)
     pattern = matching_pattern(endpoint.events, event.type)

@@ -1,4 +1,4 @@
-"""What the API says of itself."""
+"""`/health`, `/openapi.json` and `/docs`: the API's health and description."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _page() -> str:
 
 
 ROUTES: Final = (
-    Route("GET", "/health", None, check_health, "Tell whether the API answers"),
-    Route("GET", "/openapi.json", None, describe_api, "Describe the API"),
-    Route("GET", "/docs", None, show_docs, "Show the description as a page"),
+    Route("GET", "/health", None, check_health, "Check whether the API is up"),
+    Route("GET", "/openapi.json", None, describe_api, "Retrieve the OpenAPI document"),
+    Route("GET", "/docs", None, show_docs, "Show the API reference"),
 )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def replay(resource: EndpointResource, job: ReplayJob) -> Replay:
-    """Show a job and how far it has come."""
+    """Show a job and its progress."""
     shown: Replay = {
         "id": job.id,
         "state": job.state,

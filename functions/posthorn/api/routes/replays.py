@@ -1,4 +1,4 @@
-"""Replays: one delivery again (`…/deliveries/{eventId}/replay`), and many as a job (`…/replays`)."""
+"""Replays: of one delivery (`…/deliveries/{eventId}/replay`), and of many as a job (`…/replays`)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ DryRun = Annotated[bool, Field(description="Whether only to count.")]
 
 
 class NoFields(bodies.Body):
-    """A body that has nothing to say."""
+    """An empty body."""
 
 
 class NewEventDestinationReplay(bodies.Body):
-    """Which deliveries of an event destination to send again: those of the events from `since` to before `until`."""
+    """Which deliveries of an event destination to send again: those of events from `since` to before `until`."""
 
     since: Timestamp = Field(description="Replay deliveries of events accepted at this time or later.")
     until: Timestamp | None = Field(
@@ -51,7 +51,7 @@ class NewEventDestinationReplay(bodies.Body):
 
 
 class NewReplay(NewEventDestinationReplay):
-    """Which deliveries of a webhook to send again: those of the events from `since` to before `until`."""
+    """Which deliveries of a webhook to send again: those of events from `since` to before `until`."""
 
     dry_run: DryRun = Field(default=False, alias="dryRun")
 
@@ -59,9 +59,9 @@ class NewReplay(NewEventDestinationReplay):
 def replay_delivery(
     resource: EndpointResource, services: Services, request: Request
 ) -> Answer[DeliveryResult]:
-    """Begin a new generation of a delivery: the row first, then the message, as ever.
+    """Start a new generation of a delivery: write the row first, then send the message.
 
-    The id that the request decided on names the generation, so a repetition finds that it has begun.
+    The request's decided id names the generation, so a repetition finds that it has already started.
     """
     bodies.validate(NoFields, bodies.parse_optional(request))
     endpoint = resource.find(services, request)
@@ -78,7 +78,7 @@ def replay_delivery(
 
 
 def create_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
-    """Accept a job; it is done by ReplayFunction, page by page."""
+    """Accept a job; ReplayFunction runs it page by page."""
     endpoint = resource.find(services, request)
     wanted = bodies.validate(
         NewReplay if resource.camel else NewEventDestinationReplay, bodies.parse(request)
@@ -87,17 +87,17 @@ def create_replay(resource: EndpointResource, services: Services, request: Reque
     job = None if decision.is_new else services.replays.get(endpoint.id, decision.ids[0])
     if job is None:
         if decision.is_done:
-            detail = "What was made under this Idempotency-Key has expired."
+            detail = "The replay created with this Idempotency-Key has expired."
             raise Problem(409, "idempotency_key_reused", detail)
         try:
             job = _planned(endpoint, wanted, decision.ids[0], decision.decided_at)
         except Problem:
             idempotency.forget(services, request)
             raise
-        if not services.replays.create(job):  # a repetition of this request was faster
+        if not services.replays.create(job):  # a concurrent repetition of this request was faster
             job = _find(services, endpoint, job.id)
     if not decision.is_done:
-        if job.step == 1:  # later ones ask for themselves
+        if job.step == 1:  # each step sends the message of the next
             _start(services, job, can_be_repeated=decision.is_kept)
         idempotency.finish(services, request, decision)
     return Answer({"replay": replay_views.replay(resource, job)})
@@ -121,7 +121,7 @@ def retrieve_replay(resource: EndpointResource, services: Services, request: Req
 
 
 def cancel_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
-    """Cancel a job, unless it is cancelled already; what it has begun stays begun, and is still counted."""
+    """Cancel a job, unless it is already cancelled; deliveries that it has restarted continue and are still counted."""
     endpoint = resource.find(services, request)
 
     def attempt() -> ReplayJob | None:
@@ -129,14 +129,14 @@ def cancel_replay(resource: EndpointResource, services: Services, request: Reque
         if job.state is JobState.CANCELLED:
             return job
         if not job.state.is_live:
-            raise Problem(409, "replay_finished", "This replay is over; there is nothing left to cancel.")
+            raise Problem(409, "replay_finished", "The replay has already finished and cannot be cancelled.")
         now = services.clock()
         cancelled = replace(
             job, state=JobState.CANCELLED, updated_at=now, finished_at=now, revision=job.revision + 1
         )
         return cancelled if services.replays.replace(job, cancelled) else None
 
-    detail = "This replay is changing too fast right now; try again."
+    detail = "The replay is changing too fast. Retry the request."
     job = compare_and_set(attempt, contended=Problem(409, "concurrent_changes", detail))
     return Answer({"replay": replay_views.replay(resource, job)})
 
@@ -147,7 +147,7 @@ def _routes(resource: EndpointResource) -> Iterator[Route]:
         f"{resource.path}/deliveries/{{eventId}}/replay",
         resource.scope,
         resource.bind(replay_delivery),
-        "Send a delivery again; if it fails, it is retried as if it were new",
+        "Send a delivery again; if it fails, it is retried like a new one",
         status=202,
     )
     body = NewReplay if resource is WEBHOOKS else NewEventDestinationReplay
@@ -183,20 +183,24 @@ def _restarted(
         raise disabled(resource)
     if services.events.get(endpoint.channel, row.key.event_id) is None:
         raise Problem(
-            409, "event_expired", "The event has outlived its retention, so there is nothing to send."
+            409, "event_expired", "The event has expired, so its delivery can no longer be replayed."
         )
     restarted = services.deliveries.restart(row, replay=name, now_ms=services.clock())
-    if restarted is None:  # somebody else has begun a replay since the row was read
+    if restarted is None:  # another request has started a replay since the row was read
         raise _still_open()
     return restarted
 
 
 def disabled(resource: EndpointResource) -> Problem:
-    return Problem(409, "endpoint_disabled", f"This {resource.what} is disabled. Enable it first.")
+    return Problem(409, "endpoint_disabled", f"The {resource.what} must be enabled first.")
 
 
 def _still_open() -> Problem:
-    return Problem(409, "delivery_open", "This delivery is not over: its next attempt comes by itself.")
+    return Problem(
+        409,
+        "delivery_open",
+        "The delivery must settle before it can be replayed; its next attempt is pending.",
+    )
 
 
 def _planned(endpoint: Endpoint, wanted: NewEventDestinationReplay, replay_id: str, now_ms: int) -> ReplayJob:
@@ -204,10 +208,11 @@ def _planned(endpoint: Endpoint, wanted: NewEventDestinationReplay, replay_id: s
     until = min(now_ms, now_ms if wanted.until is None else timestamps.read_ms(wanted.until, "/until"))
     if until <= since:
         at = "/since" if wanted.until is None else "/until"
-        raise invalid([FieldError(at, "`until` is later than `since`, and `since` is in the past.")])
+        detail = "`until` must be later than `since`, and `since` must be in the past."
+        raise invalid([FieldError(at, detail)])
     if not (endpoint.enabled or wanted.dry_run):
         raise Problem(
-            409, "endpoint_disabled", "This endpoint is disabled and would receive nothing; enable it first."
+            409, "endpoint_disabled", "The endpoint must be enabled first, unless the replay is a dry run."
         )
     return ReplayJob(
         id=replay_id,
@@ -231,7 +236,7 @@ def _start(services: Services, job: ReplayJob, *, can_be_repeated: bool) -> None
         services.replay_queue.send(job.next_step)
     except Unavailable:
         if not can_be_repeated:
-            # nobody knows of it, and it shall not come to life when somebody looks at the list
+            # The caller does not know the job, so it must not start later when someone lists the jobs.
             services.replays.remove(job)
         raise
 
@@ -244,8 +249,8 @@ def _find(services: Services, endpoint: Endpoint, replay_id: str) -> ReplayJob:
 
 
 def _keep_alive(services: Services, job: ReplayJob) -> None:
-    """Whoever looks at a job that stands still sets it going again: its message was lost."""
+    """Restart a job that has stalled because its message was lost; every look at a job does this."""
     try:
         wake(services.replays, services.replay_queue, job, now_ms=services.clock())
     except Unavailable as error:
-        telemetry.call_failed(error)  # it can be looked at all the same
+        telemetry.call_failed(error)  # the job can be shown all the same

@@ -1,7 +1,7 @@
-"""New signing secrets in place of old ones.
+"""Replaces signing secrets.
 
-Each is one write of the endpoint's row: a crash before it leaves the old secret valid, and there are never more
-than two that sign.
+A rotation is one write of the endpoint's row: a crash before it leaves the old secret valid, and at most two secrets
+sign at any time.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ HOUR_MS: Final = 3_600_000
 DEFAULT_OVERLAP_HOURS: Final = 24
 MAX_OVERLAP_HOURS: Final = 168
 
-_TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the part that everybody may know
+_TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the public part of every token
 
-# no control characters: a secret is pasted into consoles and environment files
+# No control characters: secrets are pasted into consoles and environment files.
 type Secret = Annotated[
     str,
     StringConstraints(
@@ -36,7 +36,7 @@ type Secret = Annotated[
 
 
 def new_token(services: Services) -> str:
-    """Make a token for a webhook whose owner gave none."""
+    """Make a token for a webhook that was created without one."""
     return _TOKEN_PREFIX + services.random_bytes(32).hex()
 
 
@@ -48,10 +48,10 @@ def sealed(
 
 
 def rotated(services: Services, old: Endpoint, secret: str, *, until_ms: int) -> Endpoint:
-    """Return an endpoint that signs with another secret, and with the one it had until a moment.
+    """Return the endpoint with a new secret; the old one signs, too, until `until_ms`.
 
-    A moment that is over makes the change at once. The secret that it has already is a repetition and no
-    rotation, which would end the overlap of the one before.
+    If that time has passed, the old secret stops signing at once. If the secret is not new, the request is a
+    repetition: nothing changes, since another rotation would end the overlap with the secret before.
     """
     if hmac.compare_digest(secret.encode(), services.unsealer.secret_of(old)):
         return old

@@ -1,4 +1,4 @@
-"""Requests as they were sent, rebuilt by the code that sends them, and a command that sends them by hand."""
+"""Requests as they were sent, rebuilt by the code that sends them, and curl commands that send them again."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from posthorn.wire.formats import Headers
 
 PLACEHOLDER: Final = "<signature>"
-"""Stands where a signature was that cannot or should not be shown."""
+"""Replaces signatures that cannot or should not be shown."""
 
-SECRET_REPLACED: Final = "The secret has been replaced since, so the signatures cannot be shown."  # noqa: S105 - says so, and is none
-URL_CHANGED: Final = "The URL has been changed since, so the one of this attempt cannot be shown."
+SECRET_REPLACED: Final = "The secret has been replaced since, so the signatures cannot be shown."  # noqa: S105 - a sentence about secrets
+URL_CHANGED: Final = "The URL has changed since, so the URL of this attempt cannot be shown."
 OTHER_FORMAT: Final = (
     "The body of this attempt was in the format {sent}; the body shown is in the format {shown}."
 )
-NEVER_LEFT: Final = "No connection came about, so nothing of this request was sent."
+NEVER_LEFT: Final = "No connection was made, so nothing of this request was sent."
 
-_ARGUMENT_BYTES: Final = 100_000  # Linux takes 128 KB (MAX_ARG_STRLEN)
+_ARGUMENT_BYTES: Final = 100_000  # Linux allows 128 KB (MAX_ARG_STRLEN)
 _NO_CONNECTION: Final = frozenset({Failure.DNS, Failure.CONNECT, Failure.TLS, Failure.BLOCKED_ADDRESS})
 
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """The request of one attempt but its body, which is the same for all unless the format was changed."""
+    """The request of one attempt without its body, which all attempts share unless the format was changed."""
 
-    url: str | None = field(repr=False)  # None when it is not known any more
+    url: str | None = field(repr=False)  # None if it is no longer known
     headers: Headers = field(repr=False)
     notes: tuple[str, ...]
 
@@ -94,7 +94,7 @@ def rebuild(
 
 
 def unsigned(endpoint: Endpoint, payload_format: PayloadFormat, envelope: Envelope, brand: Brand) -> Headers:
-    """Return an attempt's headers with a placeholder for each that depends on a secret."""
+    """Return an attempt's headers, with a placeholder for each value that depends on a secret."""
     one, other = (
         headers_of(endpoint.kind, payload_format, replace(envelope, secrets=(secret,)), brand)
         for secret in (b"one", b"other")
@@ -106,15 +106,15 @@ def unsigned(endpoint: Endpoint, payload_format: PayloadFormat, envelope: Envelo
 
 
 def curl_line(url: str, headers: Sequence[tuple[str, str]], body: str) -> str:
-    """Write a command for a POSIX shell that sends the same request.
+    """Return a command for a POSIX shell that sends the same request.
 
-    `headers` are those of `headers_of`: the others are curl's to say, and it says them as we do.
+    `headers` are those of `headers_of`: curl sets the others exactly as we do.
     """
     words = ["curl", "--globoff", "--path-as-is", "--http1.1"]
     for name, value in (*SAID, *headers):
         words += ["--header", f"{name}: {value}"]
-    words += ["--header", "Expect:"]  # older curls ask for leave to send a kilobyte, and wait a second
+    words += ["--header", "Expect:"]  # or older curls send `Expect: 100-continue` and wait a second
     if len(body.encode()) <= _ARGUMENT_BYTES:
         return shlex.join([*words, "--data-raw", body, url])
-    # the shell's own printf takes what is too long for an argument of a program
+    # The shell's builtin printf accepts arguments that are too long for a program.
     return f"printf %s {shlex.quote(body)} | {shlex.join([*words, '--data-binary', '@-', url])}"

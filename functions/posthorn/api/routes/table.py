@@ -1,4 +1,4 @@
-"""Every route of the API, in the order that the documentation shows them."""
+"""Every route of the API, in the order of the documentation."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""`/v1/webhooks`: the endpoints that listen to a workspace."""
+"""`/v1/webhooks`: the endpoints of a workspace."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ RetryRateLimited = Annotated[
 
 
 class NewWebhook(bodies.Body):
-    """What a webhook is made from."""
+    """The body of a request that creates a webhook."""
 
     url: Url
     events: EventNames
@@ -67,7 +67,7 @@ class NewWebhook(bodies.Body):
 
 
 class WebhookChange(bodies.Body):
-    """What is to change; whatever is absent stays."""
+    """The fields to change; absent fields keep their values."""
 
     url: Url = ""
     events: EventNames = Field(default_factory=list[str])
@@ -79,7 +79,7 @@ class WebhookChange(bodies.Body):
 
 
 class Rotation(bodies.Body):
-    """How a webhook is to get another token; without one of its owner's, it gets a random one."""
+    """How to rotate a webhook's token; without a `token`, the new one is random."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)] = Field(
         default=DEFAULT_OVERLAP_HOURS,
@@ -136,7 +136,7 @@ def retrieve_webhook(services: Services, request: Request) -> Answer[WebhookResu
 def update_webhook(services: Services, request: Request) -> Answer[WebhookUpdateResult]:
     change = bodies.validate(WebhookChange, bodies.parse(request))
     webhook_id = request.path["webhookId"]
-    # what is not there is 404, whatever the change
+    # A missing webhook is a 404, whatever the change.
     before = endpoints.find(services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
     if "events" in change.model_fields_set:
         endpoints.check_events(change.events, _checker(services, request), "/events")
@@ -160,7 +160,7 @@ def update_webhook(services: Services, request: Request) -> Answer[WebhookUpdate
 
 
 def rotate_webhook_token(services: Services, request: Request) -> Answer[TokenRotationResult]:
-    """Give a webhook another token, once per idempotency key: the decision is the version that it is to have."""
+    """Rotate a webhook's token, once per idempotency key: the decided id is the secret's new version."""
     wanted = bodies.validate(Rotation, bodies.parse(request))
     webhook_id = request.path["webhookId"]
     before = endpoints.find(services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT)
@@ -201,11 +201,11 @@ ROUTES: Final = (
         "/v1/webhooks/{webhookId}/rotate-token",
         Scope.USER,
         rotate_webhook_token,
-        "Give a webhook another token",
+        "Rotate a webhook's token",
         Rotation,
         note=(
-            "For `overlapHours` the token before signs too: `webhook-signature` holds both signatures, the new one"
-            " first. The headers with one signature are made with the new token at once."
+            "For `overlapHours` the old token signs, too: `webhook-signature` has both signatures, the new one first."
+            " Headers with a single signature use the new token at once."
         ),
     ),
 )
@@ -216,7 +216,7 @@ def _checker(services: Services, request: Request) -> Callable[[str], None]:
 
 
 def _changed(services: Services, old: Endpoint, change: WebhookChange) -> Endpoint:
-    """Return the webhook as it is after the change; what was not given stays."""
+    """Return the webhook with the change applied; fields that were not given keep their values."""
     given = change.model_fields_set
     new = replace(
         old,
@@ -233,7 +233,7 @@ def _changed(services: Services, old: Endpoint, change: WebhookChange) -> Endpoi
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=now)
     if "token" in given:
-        new = rotated(services, new, change.token, until_ms=now)  # at once, and the one before goes too
+        new = rotated(services, new, change.token, until_ms=now)  # no overlap: the old token stops signing
     return new
 
 
