@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 PATH: Final = "/api/v1/partner/email/configuration-sets"
 
-_AT_WORK_MS: Final = 30_000
-"""A request is over by then: the function's timeout is 29 seconds."""
-
 type SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 # strict models take no text for an enumeration unless told to
 type SuppressionOptions = Annotated[Suppression, Field(strict=False)]
@@ -175,7 +172,7 @@ def _unfinished(services: Services, wanted: ConfigurationSet, decision: Decision
         return found  # a repetition of this very request
     if found.state is not SetState.CREATING:
         raise _taken(wanted.name)
-    if wanted.created_at - found.created_at < _AT_WORK_MS:
+    if wanted.created_at - found.created_at < idempotency.REQUEST_OVER_MS:
         raise _concurrent()  # whoever makes it may still be at work
     if decision.is_kept:
         raise Problem(

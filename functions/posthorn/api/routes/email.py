@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 MAX_RECIPIENTS: Final = 50
 MAX_HEADERS: Final = 15
 
-_UNDECIDED_MS: Final = 30_000
-"""A request is over by then, one way or the other: the function's timeout is 29 seconds."""
-
 # No line break may get into an address or a header. SES knows best what an address is; this keeps nonsense away.
 type Address = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f@]+@[^\x00-\x1f\x7f@\s]+$", max_length=320)
@@ -143,7 +140,7 @@ def _mail(
 
 
 def _undecided(age_ms: int) -> Problem:
-    if age_ms < _UNDECIDED_MS:
+    if age_ms < idempotency.REQUEST_OVER_MS:
         return Problem(
             409, "in_progress", "The first request with this Idempotency-Key is still at work.", retry_after=1
         )
