@@ -123,9 +123,6 @@ openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes, and th
 	@$(BIN)/python -m infra.openapi
 	@$(BIN)/python -m infra.reference
 
-diagram: $(DEV) ## draw docs/flow.svg
-	@$(BIN)/python -m infra.diagram
-
 counts: $(DEV) ## count what the handlers ask of AWS, for posthorn cost
 	@$(BIN)/python -m tests.bench.counting
 
@@ -175,6 +172,6 @@ clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules $(OPENAPI)/node_modules
 	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup lock lock-check build local demo openapi diagram counts bench test torture lint clean
+.PHONY: help setup lock lock-check build local demo openapi counts bench test torture lint clean
 .PHONY: test-lint test-unit test-integration test-proof test-stack test-e2e
 .PHONY: headline-lint headline-unit headline-integration headline-proof headline-stack headline-e2e

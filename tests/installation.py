@@ -7,18 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 import re
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-import boto3
-from botocore.client import BaseClient
-from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
 from posthorn import wiring
@@ -31,10 +26,10 @@ from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, R
 from posthorn.stores.deliveries import Deliveries
 from posthorn.wiring import open_feedback, open_replayer, open_services, open_sweeper
 from posthorn_cli.access import create_key, create_workspace_key
-from tests.aws import create_key as create_kms_key
-from tests.aws import create_queues, create_tables, create_topics, environment
+from tests.aws import environment
 from tests.error_texts import banned_details
 from tests.gateway import event_of
+from tests.moto_account import empty_account
 from tests.network import Network
 from tests.template import ACCOUNT, REGION
 
@@ -298,35 +293,14 @@ class Installation:
 
 
 @contextmanager
-def _atomic_calls() -> Iterator[None]:
-    """Let one AWS call finish before the next begins: moto's conditional writes are not atomic, DynamoDB's are."""
-    lock, plain = threading.RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
-
-    def one_at_a_time(self: BaseClient, name: str, parameters: Any) -> Any:
-        with lock:
-            return plain(self, name, parameters)
-
-    with mock.patch.object(BaseClient, "_make_api_call", one_at_a_time):
-        yield
-
-
-@contextmanager
 def running(**parameters: str) -> Iterator[Installation]:
     """Make an installation, forget it afterwards. `parameters` are those of the template."""
-    credentials = {
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": REGION,
-    }
-    with mock.patch.dict(os.environ, credentials), mock_aws(), _atomic_calls():
-        clients._client.cache_clear()
-        tables, queues = create_tables(boto3.client("dynamodb")), create_queues(boto3.client("sqs"))
-        topics = create_topics(boto3.client("sns"))
+    with empty_account() as account:
         physical = {
-            **tables,
-            **queues,
-            **topics,
-            "SecretsKey.Arn": create_kms_key(boto3.client("kms")),
+            **account.tables,
+            **account.queues,
+            **account.topics,
+            "SecretsKey.Arn": account.key,
             "EmailBackend": "simulator",
             **parameters,
         }
@@ -346,13 +320,16 @@ def running(**parameters: str) -> Iterator[Installation]:
             resolver=resolver,
         )
         workspace, key = create_workspace_key(
-            clients.client("dynamodb"), tables["ConfigTable"], workspace_name="test", scopes=ALL_SCOPES
+            clients.client("dynamodb"),
+            account.tables["ConfigTable"],
+            workspace_name="test",
+            scopes=ALL_SCOPES,
         )
         feedback_settings = FeedbackSettings.read(environment("FeedbackFunction", physical))
         yield Installation(
-            tables=tables,
-            queues=queues,
-            topics=topics,
+            tables=account.tables,
+            queues=account.queues,
+            topics=account.topics,
             clock=clock,
             network=Network(clock),
             services=services,
@@ -366,4 +343,3 @@ def running(**parameters: str) -> Iterator[Installation]:
             workspace=workspace,
             key=key,
         )
-        clients._client.cache_clear()

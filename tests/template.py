@@ -21,6 +21,7 @@ ALARM: Final = "AWS::CloudWatch::Alarm"
 API: Final = "AWS::ApiGatewayV2::Api"
 FUNCTION: Final = "AWS::Serverless::Function"
 KEY: Final = "AWS::KMS::Key"
+LAMBDA: Final = "AWS::Lambda::Function"  # only in the translation
 LOG_GROUP: Final = "AWS::Logs::LogGroup"
 MAPPING: Final = "AWS::Lambda::EventSourceMapping"  # only in the translation
 QUEUE: Final = "AWS::SQS::Queue"

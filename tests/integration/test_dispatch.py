@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from posthorn.delivery import dispatcher
 from posthorn.domain.clock import now_ms
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
+from tests.moto_account import listening
 from tests.network import answers, fails
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tests.installation import Installation
     from tests.network import Received
@@ -90,13 +92,12 @@ def test_a_first_try_success_costs_one_write_call_and_no_index(posthorn: Install
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     for _ in range(25):
         posthorn.publish()
-    records, calls = posthorn.stream(), _counted_calls()
+    records = posthorn.stream()
 
-    posthorn.dispatch(records)
+    with _counted_calls() as calls:
+        posthorn.dispatch(records)
 
-    counted = sorted(calls)
-
-    assert counted == ["BatchGetItem", "BatchWriteItem", "Decrypt", "Query"]
+    assert sorted(calls) == ["BatchGetItem", "BatchWriteItem", "Decrypt", "Query"]
     rows = clients.client("dynamodb").scan(TableName=posthorn.tables["DeliveriesTable"])["Items"]
     assert len(rows) == 25
     assert not any({"due_shard", "undelivered", "next_attempt_at"} & set(row) for row in rows)
@@ -383,10 +384,17 @@ def _swap_secret(posthorn: Installation, webhook_id: str, other_id: str) -> None
     assert endpoints.replace(mine, replace(mine, secret=other.secret, revision=mine.revision + 1))
 
 
-def _counted_calls() -> list[str]:
-    """Collect the names of the AWS calls that follow."""
+@contextmanager
+def _counted_calls() -> Iterator[list[str]]:
+    """Collect the names of the AWS calls made inside the block."""
     calls: list[str] = []
-    for service in ("dynamodb", "sqs", "kms"):
-        events = clients.client(service).meta.events
-        events.register("before-call", lambda model, **_: calls.append(model.name))
-    return calls
+
+    def note(model: Any, **_: object) -> None:
+        calls.append(model.name)
+
+    with (
+        listening("dynamodb", "before-call", note),
+        listening("sqs", "before-call", note),
+        listening("kms", "before-call", note),
+    ):
+        yield calls

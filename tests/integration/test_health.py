@@ -13,6 +13,7 @@ from posthorn.domain.health_policy import DISABLE_AFTER_MS, FAILURES_IN_A_ROW, M
 from posthorn.domain.models import DeliveryKey, Endpoint, Failure, Health, Status
 from posthorn.stores import events as event_rows
 from tests.integration.test_lost_answers import lost_answers
+from tests.moto_account import listening
 from tests.network import answers, fails
 
 if TYPE_CHECKING:
@@ -222,17 +223,17 @@ def test_health_is_written_only_when_it_changes(posthorn: Installation) -> None:
     posthorn.network.receivers["hooks.example.com"] = fails(Failure.CONNECT)
     writes: list[str] = []
     table = posthorn.tables["ConfigTable"]
-    clients.client("dynamodb").meta.events.register(
-        "before-parameter-build.dynamodb.UpdateItem",
-        lambda params, **_: (
-            writes.append(params["UpdateExpression"]) if params["TableName"] == table else None
-        ),
-    )
+
+    def note(params: dict[str, Any], **_: object) -> None:
+        if params["TableName"] == table:
+            writes.append(params["UpdateExpression"])
+
     for _ in range(100):
         posthorn.publish()
 
-    posthorn.dispatch()
-    run(posthorn, 10)
+    with listening("dynamodb", "before-parameter-build.dynamodb.UpdateItem", note):
+        posthorn.dispatch()
+        run(posthorn, 10)
 
     endpoint = endpoint_of(posthorn, webhook["id"])
     assert writes == ["SET health = :health, health_since = :now REMOVE warned_at"]

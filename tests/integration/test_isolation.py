@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posthorn import wiring
-from posthorn.aws import clients
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.ids import EVENT
 from posthorn.domain.models import Event, Health
 from posthorn.stores.events import to_item
 from posthorn.transport.http import MAX_IN_FLIGHT
 from tests.integration.test_health import endpoint_of
+from tests.moto_account import listening
 from tests.network import TimedNetwork
 
 if TYPE_CHECKING:
@@ -117,12 +117,13 @@ def test_an_endpoint_that_shows_that_it_hangs_is_left_alone_from_then_on(posthor
     dispatcher = wiring.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
     records = [record for _, record in _published(posthorn, MAX_IN_FLIGHT + 50)]
     start, writes, table = posthorn.clock(), list[str](), posthorn.tables["ConfigTable"]
-    clients.client("dynamodb").meta.events.register(
-        "before-parameter-build.dynamodb.UpdateItem",
-        lambda params, **_: writes.append("health") if params["TableName"] == table else None,
-    )
 
-    failed = _invoke(posthorn, dispatcher, records)
+    def note(params: dict[str, Any], **_: object) -> None:
+        if params["TableName"] == table:
+            writes.append("health")
+
+    with listening("dynamodb", "before-parameter-build.dynamodb.UpdateItem", note):
+        failed = _invoke(posthorn, dispatcher, records)
 
     assert failed == set()
     assert writes == ["health"] * 2

@@ -158,7 +158,7 @@ def _refusal(name: str) -> ClientError:
 # ---- threads that are none
 
 
-class DeliveryMessage[R]:
+class PendingCall[R]:
     """A call that was handed to the threads."""
 
     def __init__(self, act: Callable[[], R]) -> None:
@@ -183,9 +183,9 @@ class DeliveryMessage[R]:
         return self._result
 
 
-def _wait(tasks: Iterable[DeliveryMessage[Any]]) -> None:
-    for task in tasks:
-        task.run()
+def _wait(calls: Iterable[PendingCall[Any]]) -> None:
+    for call in calls:
+        call.run()
 
 
 class Threads:
@@ -197,11 +197,11 @@ class Threads:
     def __init__(self) -> None:
         self.is_lazy = False
 
-    def submit[**P, R](self, act: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> DeliveryMessage[R]:
-        task = DeliveryMessage(lambda: act(*args, **kwargs))
+    def submit[**P, R](self, act: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> PendingCall[R]:
+        pending = PendingCall(lambda: act(*args, **kwargs))
         if not self.is_lazy:
-            task.run()
-        return task
+            pending.run()
+        return pending
 
     @contextmanager
     def installed(self) -> Iterator[None]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import boto3
-
 from posthorn.delivery.bulk_replay import STALLED_MS
-from posthorn_cli.installed import Installed
 from posthorn_cli.redispatch import redispatch
 from tests.installation import START_MS
 from tests.mappings import Message
@@ -81,12 +78,10 @@ def _look_at_replays(world: World) -> int:
 
 def _redispatch(world: World) -> None:
     """Run `posthorn redispatch` over all there is."""
-    here = world.installation
-    outputs = {f"{name}Name": table for name, table in here.tables.items()}
-    outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in here.queues.items()}
-    place = Installed("posthorn", boto3.Session(), {**outputs, "RetentionDays": "30"}, world.clock)
     until = (
         world.clock() + 60_000
     )  # what a mail's events are called is their time, as the backend's clock has it
-    done = redispatch(place, since_ms=START_MS, until_ms=until, dry_run=False, progress=lambda _: None)
+    done = redispatch(
+        world.operator, since_ms=START_MS, until_ms=until, dry_run=False, progress=lambda _: None
+    )
     world.tally["deliveries redispatched"] += done.queued

@@ -6,10 +6,11 @@ import random
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
+import boto3
 from moto.sqs.models import sqs_backends
 
 from posthorn import wiring
@@ -24,6 +25,7 @@ from posthorn.handlers import replay as replay_handler
 from posthorn.handlers import sweep as sweep_handler
 from posthorn.stores import events
 from posthorn.wiring import open_feedback
+from posthorn_cli.installed import Installed
 from tests.installation import START_MS, Installation, Reply
 from tests.mappings import Died, Message, Record
 from tests.proof import event_sources
@@ -101,6 +103,14 @@ class World:
         self._sqs = sqs_backends[ACCOUNT][REGION].queues
         self.settle_down()
         self.begin()
+
+    @cached_property
+    def operator(self) -> Installed:
+        """The installation as its operator's commands find it; its clients take long to make."""
+        here = self.installation
+        outputs = {f"{name}Name": table for name, table in here.tables.items()}
+        outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in here.queues.items()}
+        return Installed("posthorn", boto3.Session(), {**outputs, "RetentionDays": "30"}, self.clock)
 
     # ---- beginning
 

@@ -5,8 +5,9 @@ import inspect
 from pathlib import Path
 
 import posthorn.handlers
+from posthorn.api import idempotency
 from tests.stack.breakages import broken_by
-from tests.template import LOG_GROUP, ROOT, Template, target
+from tests.template import FUNCTION, LAMBDA, LOG_GROUP, ROOT, Template, target
 
 
 @broken_by(
@@ -52,6 +53,12 @@ def test_every_function_ships_the_same_code_for_the_python_that_tests_it(stack: 
     ("RetentionInDays: !Ref LogRetentionDays", "RetentionInDays: 3653"),
     ("ApplicationLogLevel: !Ref LogLevel", "ApplicationLogLevel: INFO"),
     ("LogFormat: JSON", "LogFormat: Text"),
+    ("SystemLogLevel: WARN", "SystemLogLevel: DEBUG"),
+    (
+        "LoggingConfig: {LogGroup: !Ref ReplayLogGroup}",
+        "LoggingConfig: {LogGroup: !Ref ReplayLogGroup, LogFormat: Text}",
+    ),
+    ("    LoggingConfig: {LogFormat: JSON, ApplicationLogLevel: !Ref LogLevel, SystemLogLevel: WARN}\n", ""),
 )
 def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Template) -> None:
     """A log group is one function's or the API's, and keeps nothing longer than the parameter says."""
@@ -59,11 +66,18 @@ def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Temp
     for name, group in groups.items():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
     used: list[str] = []
-    for function in stack.functions.values():
-        logging = function["LoggingConfig"]
-        assert logging["LogFormat"] == "JSON"
-        assert logging["ApplicationLogLevel"] == {"Ref": "LogLevel"}
-        used.append(target(logging["LogGroup"]))
+    for name, function in stack.translated_of_type(LAMBDA).items():
+        logging = dict(function["LoggingConfig"])
+        own_group = target(logging.pop("LogGroup"))
+        expected = {
+            "LogFormat": "JSON",
+            "ApplicationLogLevel": {"Ref": "LogLevel"},
+            "SystemLogLevel": "WARN",
+        }
+        assert logging == expected, name
+        assert own_group == target(stack.of_type(FUNCTION)[name]["LoggingConfig"]["LogGroup"]), name
+        if name in stack.functions:
+            used.append(own_group)
     access_log = target(stack.resources["ApiStage"]["Properties"]["AccessLogSettings"]["DestinationArn"])
     assert sorted([*used, access_log.removesuffix(".Arn")]) == sorted(groups)
 
@@ -94,3 +108,11 @@ def test_an_attempt_of_the_longest_deadline_fits_twice_into_a_function_that_make
     assert senders == ["DispatchFunction", "DeliverFunction"]
     for name in senders:
         assert stack.functions[name]["Timeout"] >= 2 * longest, name
+
+
+@broken_by(
+    ("Timeout: 29 #", "Timeout: 30 #"),
+)
+def test_a_request_that_is_taken_for_over_is_over(stack: Template) -> None:
+    """Another request takes over unfinished work only when ApiFunction can no longer be doing it."""
+    assert stack.functions["ApiFunction"]["Timeout"] * 1000 < idempotency.REQUEST_OVER_MS

@@ -52,6 +52,34 @@ def test_every_parameter_says_what_it_is_for(stack: Template) -> None:
 
 
 @broken_by(
+    ("Parameters: [DeliveryMemory, DispatchLanes]", "Parameters: [DeliveryMemory]"),
+    ("Parameters: [DeliveryMemory, DispatchLanes]", "Parameters: [DeliveryMemory, DispatchLanes, Stage]"),
+    ("Parameters: [DeliveryMemory, DispatchLanes]", "Parameters: [DeliveryMemory, DispatchLane]"),
+)
+def test_every_parameter_is_in_one_group(stack: Template) -> None:
+    """The console shows each parameter once, below a heading."""
+    groups = _interface(stack)["ParameterGroups"]
+    assert sorted(name for group in groups for name in group["Parameters"]) == sorted(stack.parameters)
+    headings = [group["Label"]["default"] for group in groups]
+    assert all(headings)
+    assert len(set(headings)) == len(headings)
+
+
+@broken_by(
+    ("      LogLevel: {default: Log level}\n", ""),
+    ("LogLevel: {default: Log level}", 'LogLevel: {default: ""}'),
+    ("LogLevel: {default: Log level}", "LogLevel: {default: Stage}"),
+    ("      LogLevel: {default: Log level}\n", "      LogLevels: {default: Log level}\n"),
+)
+def test_every_parameter_has_a_label_of_its_own(stack: Template) -> None:
+    """The console shows words in place of a parameter's name."""
+    labels = {name: label["default"] for name, label in _interface(stack)["ParameterLabels"].items()}
+    assert labels.keys() == stack.parameters.keys()
+    assert all(labels.values())
+    assert len(set(labels.values())) == len(labels)
+
+
+@broken_by(
     ("    Default: 10\n", ""),
     ("    AllowedPattern: ^[a-z][a-z0-9-]{0,15}$\n", ""),
 )
@@ -179,3 +207,7 @@ def test_patterns_let_through_what_a_header_can_carry(
     pattern = re.compile(stack.parameters[name]["AllowedPattern"])
     assert [text for text in taken if not pattern.fullmatch(text)] == []
     assert [text for text in refused if pattern.fullmatch(text)] == []
+
+
+def _interface(stack: Template) -> Any:
+    return stack.data["Metadata"]["AWS::CloudFormation::Interface"]

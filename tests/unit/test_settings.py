@@ -17,10 +17,12 @@ from posthorn.settings import (
     FeedbackSettings,
     ReplaySettings,
     Store,
+    SweepSettings,
     api_settings,
     delivery_settings,
     feedback_settings,
     replay_settings,
+    sweep_settings,
 )
 
 STORE: Final = {
@@ -71,8 +73,23 @@ DELIVERY: Final = {
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
 }
+SWEEP: Final = {
+    **STORE,
+    "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
+    "FIRST_RETRY_QUEUE_URL": "https://sqs.example/first",
+    "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
+    "THIRD_RETRY_QUEUE_URL": "https://sqs.example/third",
+    "SWEEP_GRACE": "600",
+}
 NUMBERS: Final = frozenset(
-    {"RETENTION_DAYS", "FIRST_RETRY_DELAY", "SECOND_RETRY_DELAY", "THIRD_RETRY_DELAY", "ATTEMPT_DEADLINE"}
+    {
+        "RETENTION_DAYS",
+        "FIRST_RETRY_DELAY",
+        "SECOND_RETRY_DELAY",
+        "THIRD_RETRY_DELAY",
+        "ATTEMPT_DEADLINE",
+        "SWEEP_GRACE",
+    }
 )
 OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES"})
 
@@ -91,6 +108,7 @@ KINDS: Final[list[tuple[Any, dict[str, str]]]] = [
     (DeliverySettings, DELIVERY),
     (FeedbackSettings, FEEDBACK),
     (ReplaySettings, REPLAY),
+    (SweepSettings, SWEEP),
 ]
 REQUIRED: Final = [
     pytest.param(kind, env, name, id=f"{kind.__name__} {name}")
@@ -147,6 +165,20 @@ def test_the_settings_of_the_replays() -> None:
         deliver_queue_url="https://sqs.example/deliver",
         replay_queue_url="https://sqs.example/replay",
         dead_letter_queue_url="https://sqs.example/parking",
+    )
+
+
+def test_the_settings_of_the_sweeper() -> None:
+    """It sends messages to the queues of all attempts, once an attempt is overdue for the grace period."""
+    assert SweepSettings.read(SWEEP) == SweepSettings(
+        store=ApiSettings.read(API).store,
+        deliver_queue_url="https://sqs.example/deliver",
+        retry_queue_urls=(
+            "https://sqs.example/first",
+            "https://sqs.example/second",
+            "https://sqs.example/third",
+        ),
+        grace=600,
     )
 
 
@@ -260,6 +292,7 @@ def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -
         (delivery_settings, DeliverySettings, DELIVERY),
         (feedback_settings, FeedbackSettings, FEEDBACK),
         (replay_settings, ReplaySettings, REPLAY),
+        (sweep_settings, SweepSettings, SWEEP),
     ):
         read.cache_clear()
         for name, value in env.items():

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from posthorn.api.http import Request
     from posthorn.api.services import Services
 
+REQUEST_OVER_MS: Final = 30_000
+"""A request that began this long ago has ended: longer than ApiFunction's timeout in template.yaml."""
+
 _SHAPE: Final = re.compile(r"[!-~]{1,255}")
 
 

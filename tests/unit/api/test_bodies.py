@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any, Final
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 from posthorn.api import bodies
 from posthorn.api.http import Request
 from posthorn.api.problems import Problem
-from posthorn.api.routes.events import NewEvent, NewEvents
+from posthorn.api.routes.events import NewEvent, NewEvents, publish
 from posthorn.api.routes.table import ROUTES
 from posthorn.api.routes.webhooks import NewWebhook, WebhookChange
+from posthorn.wire.ecmascript import MAX_DEPTH
 
 MODELS: Final = [*(route.body for route in ROUTES if route.body is not None), NewEvents]
 WEBHOOK: Final[dict[str, Any]] = {"url": "https://hooks.example.com/", "events": ["CONTACT_CREATED"]}
@@ -130,16 +132,23 @@ def test_every_complaint_points_into_the_body(model: Any, value: dict[str, Any])
                 resolve(value, error.pointer)
 
 
-def test_a_complaint_about_deep_data_points_into_the_body() -> None:
-    """Data that is far too deep is refused with a pointer that can be followed, like everything else."""
-    value: dict[str, Any] = {"event": "CONTACT_CREATED", "data": {}}
-    for _ in range(300):
-        value["data"] = {"a": [value["data"]]}
-    try:
-        bodies.validate(NewEvent, value)
-    except Problem as problem:
-        for error in problem.errors:
-            resolve(value, error.pointer)
+@pytest.mark.parametrize("levels", [MAX_DEPTH, 300])
+def test_a_complaint_about_deep_data_points_into_the_body(levels: int) -> None:
+    """Data that nests too deep is refused, and the pointer leads into the event that holds it."""
+    deep: dict[str, Any] = {}
+    for _ in range(levels):
+        deep = {"a": deep}
+    event = {"event": "CONTACT_CREATED", "data": {}}
+    body = {"events": [event, {**event, "data": deep}]}
+    services = mock.Mock(event_types=mock.Mock(schema_of=lambda _: None))
+
+    with pytest.raises(Problem) as refused:
+        publish(services, request(json.dumps(body).encode()))
+
+    assert refused.value.code == "too_deep"
+    (error,) = refused.value.errors
+    assert error.pointer.startswith("/events/1/data")
+    resolve(body, error.pointer)
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 PATH: Final = "/api/v1/partner/email/configuration-sets"
 
-_AT_WORK_MS: Final = 30_000
-"""After this time a request has ended: the function's timeout is 29 seconds."""
-
 type SetName = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$"),
@@ -187,7 +184,7 @@ def _unfinished(services: Services, wanted: ConfigurationSet, decision: Decision
         return found  # left by an earlier try of this request
     if found.state is not SetState.CREATING:
         raise _taken(wanted.name)
-    if wanted.created_at - found.created_at < _AT_WORK_MS:
+    if wanted.created_at - found.created_at < idempotency.REQUEST_OVER_MS:
         raise _concurrent()  # the request that creates it may still be running
     if decision.is_kept:
         raise Problem(

@@ -116,7 +116,7 @@ def invalid_filter(name: str, detail: str) -> Problem:
 def _whole(
     resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
 ) -> DeliveryDetail:
-    """Show a delivery in full. It has one body, that of the last attempt, unless the format was changed."""
+    """Show a delivery in full. The body is that of the last attempt."""
     if event is None:
         made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
         return delivery_views.whole_delivery(

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 MAX_RECIPIENTS: Final = 50
 MAX_HEADERS: Final = 15
 
-_UNDECIDED_MS: Final = 30_000
-"""After this time a request has ended: the function's timeout is 29 seconds."""
-
 # Addresses and headers must not contain line breaks. SES validates addresses; this only catches obvious mistakes.
 type Address = Annotated[
     str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f@]+@[^\x00-\x1f\x7f@\s]+$", max_length=320)
@@ -156,7 +153,7 @@ def _mail(
 
 
 def _undecided(age_ms: int) -> Problem:
-    if age_ms < _UNDECIDED_MS:
+    if age_ms < idempotency.REQUEST_OVER_MS:
         return Problem(
             409, "in_progress", "The first request with this Idempotency-Key is still running.", retry_after=1
         )

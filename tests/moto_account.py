@@ -1,0 +1,112 @@
+"""An AWS account in moto that holds what the template has, empty for each test.
+
+Clients cost most of the time, so the tests of a process share them. moto forgets everything else after each test.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal
+from unittest import mock
+
+from botocore.client import BaseClient
+from moto import backend_index, mock_aws
+
+from posthorn.aws import clients
+from tests.aws import create_key, create_queues, create_tables, create_topics
+from tests.template import REGION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+type Service = Literal["dynamodb", "kms", "sns", "sqs"]
+
+_SERVICES: Final = frozenset[Service]({"dynamodb", "kms", "sns", "sqs"})
+_CREDENTIALS: Final = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_DEFAULT_REGION": REGION,
+}
+_URLS: Final = [(name, url) for name, url in backend_index.backend_url_patterns if name in _SERVICES]
+
+
+@dataclass(frozen=True)
+class Account:
+    """The physical names of what is in the account, by their logical ids."""
+
+    tables: Mapping[str, str]
+    queues: Mapping[str, str]  # URLs
+    topics: Mapping[str, str]  # ARNs
+    key: str  # the ARN
+
+
+@contextmanager
+def empty_account() -> Iterator[Account]:
+    """Make the account and let `posthorn.aws.clients` reach it; forget it afterwards."""
+    with (
+        mock.patch.dict(os.environ, _CREDENTIALS),
+        # moto registers and searches the URLs of all its services, a hundred and more
+        mock.patch.object(backend_index, "backend_url_patterns", _URLS),
+        # moto makes an RSA key for each KMS key, though a symmetric one has no use for it
+        mock.patch("moto.kms.models.generate_private_key"),
+        mock.patch.object(clients, "_client", _shared_client),
+        _atomic_calls(),
+        mock_aws(),
+    ):
+        before = _listeners()
+        yield Account(
+            tables=create_tables(clients.client("dynamodb")),
+            queues=create_queues(clients.client("sqs")),
+            topics=create_topics(clients.client("sns")),
+            key=create_key(clients.client("kms")),
+        )
+        assert _listeners() == before, "a listener outlived its test: use `listening`"
+
+
+@contextmanager
+def listening(service: Service, event: str, listener: Callable[..., None]) -> Iterator[None]:
+    """Call the listener for an event of the shared client, inside the block only."""
+    events: Any = clients.client(service).meta.events
+    events.register(event, listener)
+    try:
+        yield
+    finally:
+        events.unregister(event, listener)
+
+
+@cache
+def _shared_client(service: str) -> Any:
+    return _make_client(service)
+
+
+_make_client: Final = clients._client.__wrapped__
+
+
+def _listeners() -> dict[Service, int]:
+    """Count the listeners of each client that there is."""
+    return {
+        service: _count(_shared_client(service).meta.events._emitter._handlers._root) for service in _SERVICES
+    }
+
+
+def _count(node: Any) -> int:
+    values = node["values"]
+    own = sum(map(len, values)) if values else 0
+    return own + sum(map(_count, node["children"].values()))
+
+
+@contextmanager
+def _atomic_calls() -> Iterator[None]:
+    """Let one AWS call finish before the next begins: moto's conditional writes are not atomic, DynamoDB's are."""
+    lock, plain = threading.RLock(), BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+    def one_at_a_time(self: BaseClient, name: str, parameters: Any) -> Any:
+        with lock:
+            return plain(self, name, parameters)
+
+    with mock.patch.object(BaseClient, "_make_api_call", one_at_a_time):
+        yield
