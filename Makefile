@@ -115,7 +115,7 @@ demo: $(STACK) ## a tour: register, publish, deliver signed, fail, retry
 
 # ---- Generated files -------------------------------------------------------------------------------------
 
-openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes, and the page that shows it
+openapi: $(DEV) ## write functions/posthorn/api/openapi.json from the routes, and the page that shows it
 	@$(BIN)/python -m infra.openapi
 	@$(BIN)/python -m infra.reference
 
