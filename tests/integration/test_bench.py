@@ -71,7 +71,7 @@ def test_the_committed_document_has_the_sentences_of_its_generator() -> None:
         for part in ast.walk(node)
         if isinstance(part, ast.Constant)
         and isinstance(piece := part.value, str)
-        and re.search(r"\. |:$", piece)
+        and re.search(r"[.:](\s|$)", piece)
     ]
 
     head, _, _ = document(Report(), date="2026", load=[], plot="").partition("\n\n2026")
