@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.template import ROOT
+from tests.unit.test_imports import LAYERS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,11 @@ def anchors(text: str) -> set[str]:
     """Return what GitHub makes of a document's headings, for links to them."""
     headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def _place(path: str) -> str:
+    """Return a path below functions/posthorn as the table of layers names it: `api/routes/` -> `api.routes`."""
+    return path.removesuffix("/").removesuffix(".py").replace("/", ".")
 
 
 def section(text: str, heading: str) -> str:
@@ -100,17 +106,13 @@ def test_the_architecture_answers_twenty_six_questions() -> None:
         assert len(ROOT.joinpath(path).read_text("utf-8").splitlines()) <= LINES, path
 
 
-def test_the_architecture_names_every_part_of_the_package() -> None:
-    """A package that is added to functions/posthorn gets its place in the layers."""
+def test_the_architecture_shows_the_layers_that_imports_keep() -> None:
+    """The list is the table that test_imports.py enforces, from the top down."""
     layers = section(ROOT.joinpath("docs/architecture.md").read_text("utf-8"), "Layers")
-    parts = {
-        f"functions/posthorn/{path.name}" + ("/" if path.is_dir() else "")
-        for path in ROOT.joinpath("functions/posthorn").iterdir()
-        if path.is_dir() and not path.name.startswith("__")
-    }
+    lines = re.findall(r"^\d+\. (.+)$", layers, re.MULTILINE)
+    shown = [{_place(path) for path in re.findall(r"`functions/posthorn/([^`]+)`", line)} for line in lines]
 
-    assert parts
-    assert parts <= named_paths(layers)
+    assert shown == [set(names) for names in LAYERS]
 
 
 def test_the_architecture_names_every_index_and_row_of_the_tables() -> None:
