@@ -108,9 +108,8 @@ def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
                     "CPU ms of the process",
                 ),
                 lines,
-                "The artifact of `make build`, with its bytecode, on Python with the packages of Lambda's"
-                " runtime. The ratio compares the CPU beyond that of the empty handler. Each handler creates"
-                " clients for DynamoDB, KMS and SQS.",
+                "The artifact of `make build`, with its bytecode, on Python with what Lambda's runtime brings."
+                " The ratio is of what comes on top of the empty handler. Each makes the clients of DynamoDB, KMS and SQS.",
             )
         ],
         budgets=[
@@ -146,8 +145,8 @@ def _without_bytecode(artifact: Artifact, env: Mapping[str, str]) -> Table:
         "What the bytecode in the artifact saves",
         ("handler", "× without", "CPU ms with it", "without"),
         tuple(lines),
-        "The whole process, the fastest of three. boto3 is imported first: it belongs to the runtime and has its"
-        " bytecode either way.",
+        "The whole process, the least of three. boto3 is imported first: it is the runtime's own and has its bytecode either"
+        " way.",
     )
 
 
@@ -161,7 +160,7 @@ def _dearest(artifact: Artifact, env: Mapping[str, str]) -> Table:
         dearest = sorted(packages.items(), key=lambda item: -item[1])[:10]
         lines.append((name, ", ".join(f"{package} {number(spent / 1000)}" for package, spent in dearest)))
     return Table(
-        "The ten most expensive imports",
+        "The ten dearest imports",
         ("handler", "package and the ms of its own modules, under `-X importtime`"),
         tuple(lines),
     )

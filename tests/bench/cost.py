@@ -44,7 +44,7 @@ def cost_report(figures: Mapping[str, float]) -> Report:
                 ("term", *columns),
                 terms + totals + batches,
                 f"2 KB, one endpoint, 98 % at the first attempt, receivers at 300 ms; list prices of {prices.DATE},"
-                f" {prices.REGION}, no free tier. `posthorn cost` covers other workloads. Fixed costs on top: "
+                f" {prices.REGION}, no free tier. `posthorn cost` answers for other workloads. On top, whatever is sent: "
                 + ", ".join(f"{name} ${dollars:.2f}" for name, dollars in single.monthly.items())
                 + " a month.",
             ),

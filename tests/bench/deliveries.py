@@ -111,10 +111,9 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
             "Dispatch, kept-alive TLS",
             ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
             tuple(rows),
-            "One stream batch of 100 events through DispatchFunction's handler. The bare loop makes the same"
-            " POSTs, signed beforehand, and nothing else: it writes no rows and no log, and does not read the"
-            " response. The naive way makes one `requests.post` and one `Table.put_item` per delivery, each with"
-            " a connection of its own.",
+            "One stream batch of 100 events through DispatchFunction's handler. The bare loop makes the same POSTs,"
+            " signed before, and nothing else: no rows, no log, no look at the answer. The naive way makes one"
+            " `requests.post` and one `Table.put_item` per delivery, and a connection for each.",
         )
     )
     report.merge(_single(stage, rounds=rounds))
@@ -198,7 +197,7 @@ def _fresh(stage: Stage, *, rounds: int) -> Report:
                 "Dispatch, fresh TLS to 100 hosts",
                 ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
                 tuple(_dispatch_rows("100 × 1, 1 KB, 0 ms", series)),
-                "Every delivery opens a connection to a new host: lookup, handshake, certificate.",
+                "Every delivery opens a connection to a host that was never seen: lookup, handshake, certificate.",
             )
         ],
         budgets=[
@@ -250,8 +249,7 @@ def deliver_report(stage: Stage, *, rounds: int) -> Report:
                 "Deliver, 10 retries from a queue",
                 ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
                 tuple(_dispatch_rows("10 × 1, 1 KB, 0 ms", series)),
-                "Each retry costs two writes of its own: a claim before the attempt, a record after it. AWS calls"
-                " of the batch: "
+                "Each retry is claimed before and moved on after, so two writes of its own. AWS calls of the batch: "
                 + ", ".join(f"{count} {name}" for name, count in sorted(calls.items()))
                 + ".",
             )

@@ -64,11 +64,11 @@ def first_report(stage: Stage, *, rounds: int) -> Report:
                 "The first invocation",
                 ("handler", "was", "× the least", "CPU ms of the first invocation", "CPU ms of loading"),
                 tuple(lines),
-                "While Lambda loads a function, the function has a whole processor, as others have measured;"
-                " later it has the share that its memory buys: 0.29 of one at 512 MB, 0.14 at 256. So clients are"
-                " created while it loads. A snapshot is taken after that, once for each version, and nobody waits"
-                " for it. This benchmark does not measure the restore, which Lambda does, nor TLS to AWS: for"
-                " each of its connections, boto3 reads the file of certificates, in about 20 ms of CPU.",
+                "While Lambda loads a function it has a whole processor, as others have measured, and then what its"
+                " memory buys: 0.29 of one at 512 MB, 0.14 at 256. So clients are made while it is loaded. A snapshot is"
+                " taken after that, once for each version, and nobody waits for it; nothing is restored here, and what that"
+                " takes is Lambda's affair. Nor is there TLS to AWS here: for each of its connections, boto3 reads the file"
+                " of certificates, in about 20 ms of CPU.",
             )
         ]
     )

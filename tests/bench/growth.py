@@ -53,9 +53,8 @@ def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Re
                 "Head of line: 10 events × 50 endpoints, one of them hanging",
                 ("case", "healthy p50, ms", "healthy p99, ms", "batch ends after, ms"),
                 rows_out,
-                "From the start of the invocation to the arrival at a healthy receiver. The hanging receiver"
-                " occupies the invocation, and its lane of the stream, until the deadline; no other delivery of"
-                " the batch waits for it.",
+                "From the start of the invocation to the arrival at a healthy receiver. The hanging one keeps the"
+                " invocation for its deadline, and with it its lane of the stream; nobody else waits inside the batch.",
             )
         ]
     )
@@ -87,8 +86,8 @@ def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: 
             "Growth: endpoints of a channel",
             ("endpoints", "CPU ms per delivery", "AWS calls per delivery", "wall ms"),
             tuple(lines),
-            "One event. An invocation makes at most 1,000 attempts; the rest go to DeliverQueue, with a row and a"
-            " message each.",
+            "One event. What is beyond 1,000 attempts of an invocation is left to DeliverQueue, with a row and a message"
+            " each.",
         )
     )
     if {100, 1000} <= set(endpoints):
@@ -150,9 +149,9 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
                     )
                     for count in rows
                 ),
-                "A batch of 100 × 1. The stand-in holds the rows in a hash table, so this shows that our calls,"
-                " their size and our CPU do not depend on the number of rows. DynamoDB promises to find a row by"
-                " its key as quickly in a large table, and the code finds rows by their key or partition only.",
+                "A batch of 100 × 1. The stand-in holds the rows in a hash table, so this shows that our calls, their"
+                " size and our CPU do not depend on what is stored. That DynamoDB finds a row by its key as quickly in"
+                " a large table is DynamoDB's promise, and no row is ever found but by its key or its partition.",
             )
         ],
         budgets=[

@@ -96,8 +96,8 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
                 "Where the CPU of a batch of 100 × 1 goes",
                 ("part", "× bare loop", "CPU ms per batch"),
                 tuple(lines),
-                "The whole takes more than the sum of its parts because threads wait for each other: rows are"
-                " written while receivers answer.",
+                "What the whole takes beyond its parts is threads that wait for each other's turn: rows are written"
+                " while receivers answer.",
             )
         ]
     )
