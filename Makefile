@@ -119,7 +119,7 @@ demo: $(STACK) ## a tour: register, publish, deliver signed, fail, retry
 
 # ---- Generated files -------------------------------------------------------------------------------------
 
-openapi: $(DEV) ## write functions/posthorn/openapi.json from the routes, and the page that shows it
+openapi: $(DEV) ## write functions/posthorn/api/openapi.json from the routes, and the page that shows it
 	@$(BIN)/python -m infra.openapi
 	@$(BIN)/python -m infra.reference
 
@@ -130,6 +130,8 @@ bench: build $(LAMBDA) ## measure everything, write docs/benchmarks.md, print th
 	@$(BIN)/python -m tests.bench
 
 # ---- Checks ----------------------------------------------------------------------------------------------
+
+check: lint unit ## ruff, mypy and the unit tests: before every commit (90 seconds)
 
 test: test-lint test-unit test-integration test-proof test-stack test-e2e ## every check, in stages; fails when one fails
 	@echo "== all stages passed"
@@ -145,11 +147,16 @@ lint: $(DEV) ## ruff and mypy
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-test-lint: headline-lint lint
 WORKERS := --numprocesses 2 --dist worksteal
 
-test-unit: headline-unit $(DEV) $(NODE)
+unit: $(DEV) $(NODE) ## the unit tests
 	@$(BIN)/pytest $(WORKERS) tests/unit
+
+coverage: $(DEV) $(NODE) ## branch coverage of functions/posthorn by unit and integration tests (ten minutes)
+	@$(BIN)/pytest $(WORKERS) --cov --cov-report term:skip-covered tests/unit tests/integration
+
+test-lint: headline-lint lint
+test-unit: headline-unit unit
 test-integration: headline-integration $(DEV) $(NODE)
 	@$(BIN)/pytest $(WORKERS) tests/integration
 # The model on one core, everything else of the proof on another. The hash seed makes runs the same everywhere.
@@ -172,6 +179,6 @@ clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules $(OPENAPI)/node_modules
 	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help setup lock lock-check build local demo openapi counts bench test torture lint clean
+.PHONY: help setup lock lock-check build local demo openapi counts bench check test unit coverage torture lint clean
 .PHONY: test-lint test-unit test-integration test-proof test-stack test-e2e
 .PHONY: headline-lint headline-unit headline-integration headline-proof headline-stack headline-e2e

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 from xml.etree import ElementTree as ET
@@ -55,6 +57,28 @@ def test_the_committed_document_is_whole() -> None:
         assert what in text, what
     assert text.count("| pass |") + text.count("| **fail** |") == 16
     ET.fromstring((ROOT / "docs" / "benchmarks.svg").read_text("utf-8"))  # noqa: S314 - our own picture
+
+
+def test_the_committed_document_has_the_sentences_of_its_generator() -> None:
+    """Nobody edits docs/benchmarks.md by hand: what explains each table is what tests/bench writes."""
+    text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    sentences = [
+        piece
+        for path in sorted(ROOT.glob("tests/bench/*.py"))
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "Table"
+        for node in call.args
+        for part in ast.walk(node)
+        if isinstance(part, ast.Constant)
+        and isinstance(piece := part.value, str)
+        and re.search(r"[.:](\s|$)", piece)
+    ]
+
+    head, _, _ = document(Report(), date="2026", load=[], plot="").partition("\n\n2026")
+
+    assert text.startswith(head)
+    assert len(sentences) > 5
+    assert [sentence for sentence in sentences if sentence not in text] == []
 
 
 def test_the_plot_shows_every_load() -> None:

@@ -32,7 +32,7 @@ from tests.template import (
 )
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = "When an alarm rings"
+SECTION = "When an alarm fires"
 
 CENTS = 10  # a month for each metric of an alarm: https://aws.amazon.com/cloudwatch/pricing/
 
@@ -304,7 +304,7 @@ def test_no_data_is_no_alarm(stack: Template) -> None:
         "`posthorn redispatch --stack ${AWS::StackName} --since",
         "`posthorn redispatch --stack ${AWS::StackName} --from",
     ),
-    ('README, "When an alarm rings"', 'README, "Alarms"'),
+    ('README, "When an alarm fires"', 'README, "Alarms"'),
     ("the log of SweepFunction", "the log of SweeperFunction"),
 )
 def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from posthorn.api import bodies
 from posthorn.api.http import Request
 from posthorn.api.problems import Problem
-from posthorn.api.routes.events import NewEvent, NewEvents, publish
+from posthorn.api.routes.events import NewEvent, NewEvents, publish_events
 from posthorn.api.routes.table import ROUTES
 from posthorn.api.routes.webhooks import NewWebhook, WebhookChange
 from posthorn.wire.ecmascript import MAX_DEPTH
@@ -143,7 +143,7 @@ def test_a_complaint_about_deep_data_points_into_the_body(levels: int) -> None:
     services = mock.Mock(event_types=mock.Mock(schema_of=lambda _: None))
 
     with pytest.raises(Problem) as refused:
-        publish(services, request(json.dumps(body).encode()))
+        publish_events(services, request(json.dumps(body).encode()))
 
     assert refused.value.code == "too_deep"
     (error,) = refused.value.errors
