@@ -1,4 +1,4 @@
-"""Requests rebuilt for the log: they are what the HTTP client sends, and the command really sends them."""
+"""Requests rebuilt for the log equal what the HTTP client sent, and the curl command really sends them."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _envelope(event: Event, body: bytes, secrets: tuple[bytes, ...]) -> Envelope
 
 @FORMATS
 def test_a_rebuilt_request_is_what_the_client_sends(wire: Wire) -> None:
-    """Every header that came over the wire is shown, in the order that it came, and no other."""
+    """The rebuilt request shows every header that was sent, in the order it was sent, and no other."""
     event = _event(_data(wire, AWKWARD[0]))
     body = body_of(wire, event)
     with Receiver(answering(OK)) as receiver:
@@ -111,7 +111,7 @@ def test_a_rebuilt_request_is_what_the_client_sends(wire: Wire) -> None:
 @FORMATS
 @pytest.mark.parametrize("value", AWKWARD, ids=lambda value: next(iter(value)))
 def test_the_command_sends_the_same_request(wire: Wire, value: object) -> None:
-    """Run by a shell with the real curl, it is the same request to the byte, but for the signatures."""
+    """Run in a shell with the real curl, the command sends the same bytes, except for the signatures."""
     event = _event(_data(wire, value))
     body = body_of(wire, event)
     with Receiver(answering(OK)) as receiver:
@@ -128,7 +128,7 @@ def test_the_command_sends_the_same_request(wire: Wire, value: object) -> None:
 
 
 def test_a_body_may_begin_with_anything() -> None:
-    """An `@` is no file name, and a newline at the end stays."""
+    """The command does not take a leading `@` for a file name, and keeps a newline at the end."""
     with Receiver(answering(OK)) as receiver:
         for body in ("@/etc/hostname", "-X GET\n", "<>&|;", "'"):
             _run(curl_line(receiver.url(), (("Content-Type", "text/plain"), ("User-Agent", "a")), body))
@@ -140,7 +140,7 @@ def test_a_body_may_begin_with_anything() -> None:
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=50),
 )
 def test_the_command_is_one_line_of_words_for_a_shell(body: str, value: str) -> None:
-    """Whatever stands in body and headers, the shell takes it as it is."""
+    """Whatever body and headers contain, the shell passes them on unchanged."""
     words = shlex.split(curl_line("https://hooks.example.com/", (("X-Test", value),), body))
 
     assert words[0] == "curl"
@@ -150,7 +150,7 @@ def test_the_command_is_one_line_of_words_for_a_shell(body: str, value: str) -> 
 
 @FORMATS
 def test_without_the_secrets_only_the_signatures_are_missing(wire: Wire) -> None:
-    """Exactly the headers that depend on a secret are placeholders, and the note says why."""
+    """Only the headers that depend on a secret are placeholders, and the note says why."""
     event = _event(_data(wire, {}))
     body = body_of(wire, event)
     endpoint = _endpoint(wire, "https://hooks.example.com/")
@@ -172,8 +172,8 @@ def test_without_the_secrets_only_the_signatures_are_missing(wire: Wire) -> None
     assert set(differing.values()) == {PLACEHOLDER}
 
 
-def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
-    """Nothing was signed and nothing was sent, and that is what the note says."""
+def test_a_blocked_attempt_needs_no_secrets() -> None:
+    """If the guard blocked the attempt, nothing was signed or sent, and the note says so."""
     event = _event("{}")
     endpoint = _endpoint(Wire.SMASHSEND, "https://hooks.example.com/")
     attempt = _attempt(Failure.BLOCKED_ADDRESS, signed_by=())
@@ -185,7 +185,7 @@ def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
 
 @pytest.mark.parametrize(("since", "url"), [(None, True), (AT - 1, True), (AT, True), (AT + 1, False)])
 def test_the_url_is_that_of_the_attempt_or_none(since: int | None, url: object) -> None:
-    """A URL that the endpoint got after the attempt is not shown for it."""
+    """If the endpoint's URL changed after the attempt, the new URL is not shown for it."""
     endpoint = replace(_endpoint(Wire.SMASHSEND, "https://hooks.example.com:8443/"), url_since=since)
 
     sent = rebuild(endpoint, _event("{}"), _attempt(), body=b"{}", secrets=SECRETS, brand=BRAND)
