@@ -1,13 +1,13 @@
-"""The promise, as something that can be checked against what a world has become.
+"""The promise, as a check of a world's final state.
 
-Every accepted event and every endpoint that it is for is exactly one delivery row: delivered, failed with a reason, or
-still open with a due time. What "for" means while endpoints change:
+Every accepted event and every endpoint that it is for has exactly one delivery row: delivered, failed with a
+reason, or still open with a due time. Since endpoints change, "for" means:
 
-- A row must be there when the endpoint was there before the event was accepted, wanted its type, and still exists.
-  Whether it was switched off meanwhile decides about the reason, not about the row.
-- A row may be there when the endpoint existed at any moment after the event was accepted: it came, or went, while
-  the event was on its way.
-- No row may be there otherwise, above all none of another channel's endpoint.
+- A row must exist if the endpoint existed before the event was accepted, matched its type, and still exists.
+  Whether it was disabled meanwhile decides the reason, not whether there is a row.
+- A row may exist if the endpoint existed at any time after the event was accepted: it was created or deleted
+  while the event was in progress.
+- No other row may exist, above all none of another channel's endpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ATTEMPTS = 4  # the first, and three retries
 
 
 def broken(world: World, *, settled: bool = True) -> list[str]:
-    """Return every way in which the promise does not hold; `settled` when nothing should be open any more."""
+    """Return every violation of the promise; with `settled`, nothing may be open any more."""
     rows = {row.key: row for row in world.tables.rows()}
     return [
         *world.violations,
@@ -45,7 +45,7 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
 
 
 def out_of_order(world: World) -> list[str]:
-    """Return messages that are there before the row they need: the order of effects, seen from outside."""
+    """Return messages that exist before the row they need: the order of effects, seen from outside."""
     found: list[str] = []
     for task in world.tasks():
         row = world.tables.row(task.key)
@@ -55,7 +55,7 @@ def out_of_order(world: World) -> list[str]:
 
 
 def forsaken(world: World) -> list[str]:
-    """Return open rows that no message and no stream record will come for: only the sweeper can save them."""
+    """Return open rows that no message or stream record will reach: only the sweeper can save them."""
     coming = {(task.key, task.generation) for task in world.tasks()}
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
@@ -128,7 +128,7 @@ def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
 
 
 def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
-    """Check what receivers saw against what was accepted and what is on record."""
+    """Compare what receivers saw with what was accepted and recorded."""
     counted = Counter(sent.what for sent in world.receivers.sent)
     for what, times in counted.items():
         if times > 1 + world.unrecorded.get(what, 0):
@@ -154,7 +154,7 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
 
 
 def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
-    """Check bulk replays against what they began."""
+    """Compare the counts of bulk replays with what they replayed."""
     jobs = {job.id: job for job in world.tables.replays()}
     begun = Counter(row.replay for row in rows.values() if row.replay in jobs)
     for job in jobs.values():
@@ -166,7 +166,7 @@ def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str
 
 
 def _parked(world: World) -> Iterator[str]:
-    """Nothing that Posthorn writes itself is unreadable to it."""
+    """Posthorn can read everything that it writes itself."""
     for what in world.parked:
         yield f"parked: {what.get('reason')}"
 

@@ -1,4 +1,4 @@
-"""How everything comes to its end: the mappings go on, and what they gave up is found again."""
+"""How every run ends: the mappings continue, and work that they gave up is recovered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOK_SECONDS: Final = STALLED_MS // 1000 + 1
 
 
 def drain(world: World, *, with_sweeper: bool = True) -> None:
-    """Heal everything and let time pass until nothing is left to do."""
+    """End all faults and let time pass until nothing is left to do."""
     world.receivers.moods.clear()
     for _ in range(200):
         with world.happening():
@@ -33,7 +33,7 @@ def drain(world: World, *, with_sweeper: bool = True) -> None:
 
 
 def _work_off(world: World) -> bool:
-    """Let every mapping do what it can do now; false when that was nothing."""
+    """Let every mapping do its current work; return false if there was none."""
     lanes = world.stream.ready()
     for lane in lanes:
         world.stream.poll(lane)
@@ -45,7 +45,7 @@ def _work_off(world: World) -> bool:
 
 
 def wait(world: World) -> bool:
-    """Pass to the moment when the next message is visible; false when there is none."""
+    """Advance to the time when the next message is visible; return false if there is none."""
     moments = [message.visible_at for queue in world.queues.values() for message in queue.messages]
     if moments:
         world.clock.now_ms = max(world.clock.now_ms, min(moments))
@@ -53,7 +53,7 @@ def wait(world: World) -> bool:
 
 
 def _recover(world: World) -> bool:
-    """Do what the sweeper and an operator do about what the mappings gave up; false when there is nothing."""
+    """Run the sweeper and the operator's commands for work given up; return false if there is none."""
     given_up, world.given_up = world.given_up, []
     if given_up:
         _redispatch(world)
@@ -66,11 +66,11 @@ def _recover(world: World) -> bool:
         world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
     world.tally["dead letters moved back"] += len(buried)
     world.observe()
-    return bool(given_up or buried or standing or world.tasks())  # what was swept comes as a message
+    return bool(given_up or buried or standing or world.tasks())  # swept deliveries come as messages
 
 
 def _look_at_replays(world: World) -> int:
-    """Look at bulk replays that stand still, as those do who wait for them; returns how many there are."""
+    """Read bulk replays that stand still, as their callers would; return how many there are."""
     standing = world.standing_replays()
     if standing:
         world.clock.pass_seconds(LOOK_SECONDS)
@@ -80,13 +80,11 @@ def _look_at_replays(world: World) -> int:
 
 
 def _redispatch(world: World) -> None:
-    """Run `posthorn redispatch` over all there is."""
+    """Run `posthorn redispatch` over everything."""
     here = world.installation
     outputs = {f"{name}Name": table for name, table in here.tables.items()}
     outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in here.queues.items()}
     place = Installed("posthorn", boto3.Session(), {**outputs, "RetentionDays": "30"}, world.clock)
-    until = (
-        world.clock() + 60_000
-    )  # what a mail's events are called is their time, as the backend's clock has it
+    until = world.clock() + 60_000  # mail events are named by their time on the backend's clock
     done = redispatch(place, since_ms=START_MS, until_ms=until, dry_run=False, progress=lambda _: None)
     world.tally["deliveries redispatched"] += done.queued
