@@ -1,6 +1,6 @@
-"""JSON as people and programs write it: strategies of texts whose meaning JavaScript keeps.
+"""JSON as people and programs write it: texts whose meaning JavaScript keeps.
 
-Hypothesis draws a value and a number; the number decides about white space and how each character is spelled.
+Hypothesis draws a value and a number; the number decides the white space and the spelling of each character.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KEYS: Final = (
 
 
 class _Number(str):
-    """A number in a spelling of its own."""
+    """A number with its own spelling."""
 
     __slots__ = ()
 
@@ -82,7 +82,7 @@ def _spelled(value: Any, random_bytes: random.Random) -> str:
         case bool():
             return str(value).lower()
         case int() | float():
-            return repr(value)  # names a float exactly, even one beyond 2**53
+            return repr(value)  # exact for any float, even beyond 2**53
         case list():
             return f"[{','.join(_spaced(_spelled(one, random_bytes), random_bytes) for one in value) or _space(random_bytes)}]"
         case dict():

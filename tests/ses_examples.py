@@ -1,4 +1,4 @@
-"""The notifications that AWS publishes as examples, what becomes of each, and JSON taken apart to compare it."""
+"""AWS's example notifications, the event that each becomes, and JSON split into parts for comparison."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def data_of(told: Json) -> Json:
 
 
 def enveloped(message: str, kind: str = "Notification") -> str:
-    """Return a message as SNS delivers it unless raw delivery is on."""
+    """Return a message as SNS delivers it without raw delivery."""
     return json.dumps(
         {
             "Type": kind,
@@ -97,7 +97,7 @@ def enveloped(message: str, kind: str = "Notification") -> str:
 
 
 def parts(value: Any, path: str = "") -> dict[str, Any]:
-    """Take JSON apart: path -> value, `{}` or `[]` for what has parts itself; headers go by their names."""
+    """Split JSON into path -> value, with `{}` or `[]` for containers; headers are keyed by name."""
     found = {path: {} if isinstance(value, dict) else [] if isinstance(value, list) else value}
     for name, part in _children(value):
         found |= parts(part, f"{path}/{name}" if path else name)
@@ -117,7 +117,7 @@ def without(value: Any, paths: Collection[str], path: str = "") -> Any:
 
 
 def replaced(value: Any, at: str, new: Any, path: str = "") -> Any:
-    """Return JSON with another part at a path."""
+    """Return JSON with another value at a path."""
     if path == at:
         return new
     parted = [
@@ -129,7 +129,7 @@ def replaced(value: Any, at: str, new: Any, path: str = "") -> Any:
 
 
 def expected_of(name: str, told: Json) -> dict[str, Any]:
-    """Return the parts that an event has to have, going by the tables above alone."""
+    """Return the expected parts of an event, from the tables above alone."""
     before = parts(told)
     ses_id = told["mail"]["messageId"]
     after = {

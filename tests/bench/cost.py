@@ -1,4 +1,4 @@
-"""The cost model's part of the report: counted, measured, priced."""
+"""The cost model's part of the report, from counts, measurements and prices."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ASSUMED_INIT: Final = {"init_api_cpu_ms": 0.0, "init_dispatch_cpu_ms": 0.0, "in
 
 
 def cost_report(figures: Mapping[str, float]) -> Report:
-    """Dollars per million, by term and against load, from this run's own CPU figures."""
+    """Return dollars per million, by term and by load, with this run's CPU figures."""
     measured = {**_ASSUMED_INIT, **figures}
     usual = Workload()
     single, tens = bill(usual, measured), bill(replace(usual, published=10), measured)

@@ -1,4 +1,4 @@
-"""The first invocation: what is left for it when the code was loaded one way or another."""
+"""The first invocation: the work left for it after the code was loaded in one way or another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ sys.stderr.write(f"{{(loaded - begun) * 1000}} {{(answered - loaded) * 1000}}")
 
 
 def first_report(stage: Stage, *, rounds: int) -> Report:
-    """One publish, and one batch of ten, in a fresh interpreter after each way of loading the code."""
+    """Measure one publish and one batch of ten in fresh interpreters, for each way of loading the code."""
     say("first invocation: fresh interpreters")
     stage.listen(hosts(1))
     publish = request("POST", "/v1/events", new_key(), {"event": "CONTACT_CREATED", "data": {"n": 1}})

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report:
-    """One endpoint of 50 that never answers: what the other 49 notice of it."""
+    """Measure how one of 50 endpoints that never answers affects the other 49."""
     say("head of line: 1 hanging endpoint among 50")
     found: dict[str, list[float]] = {"50 healthy": [], "49 healthy, 1 hangs": []}
     walls: dict[str, list[float]] = {name: [] for name in found}
     for turn in range(rounds * 2):
         case = list(found)[turn % 2]
         rows = stage.endpoint_rows(hosts(50, "line"), path="/0/noted")
-        if case != "50 healthy" and not quick:  # a deadline takes its time
+        if case != "50 healthy" and not quick:  # the deadline passes in real time
             rows[0]["url"]["S"] = rows[0]["url"]["S"].replace("/0/noted", "/hang/hook")
         stage.control("put", table="ConfigTable", items=rows)
         event = stage.records(stage.events(10, size=1024))
@@ -36,7 +36,7 @@ def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Re
         started = time.monotonic()
         dispatch.handler(event, Context())
         walls[case].append((time.monotonic() - started) * 1000)
-        if turn >= 2 or quick:  # the first of each connects
+        if turn >= 2 or quick:  # the first one of each connects
             found[case] += [(at - started) * 1000 for _, at in stage.control("arrivals")]
     rows_out = tuple(
         (
@@ -66,7 +66,7 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: Sequence[int]) -> Report:
-    """More endpoints per channel, and more rows in the tables."""
+    """Measure more endpoints per channel, and more rows in the tables."""
     report = Report()
     lines: list[tuple[str, ...]] = []
     per_delivery: dict[int, float] = {}
@@ -117,7 +117,7 @@ def _tolerant(stage: Stage, units: int) -> Contender:
 
 
 def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
-    dispatch.dispatcher.cache_clear()  # what is known by now of receivers that were waited for says nothing here
+    dispatch.dispatcher.cache_clear()  # forget which receivers were slow before
     stage.listen(hosts(1))
     calls: dict[int, int] = {}
     contenders: dict[str, Contender] = {}

@@ -1,4 +1,4 @@
-"""Where the CPU of a batch goes: its parts, each alone and in one thread."""
+"""Where the CPU time of a batch goes: each part alone, in one thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmark says: tables, budgets with pass or fail, and the document that holds them."""
+"""The benchmark's results: tables, budgets with pass or fail, and the document with both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES: Final = ("boto3", "pycurl", "pydantic", "aws-lambda-powertools", "requ
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures under a heading."""
+    """A table with a heading."""
 
     title: str
     columns: tuple[str, ...]
@@ -44,7 +44,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A promise, and what was measured of it."""
+    """A budget and its measured figure."""
 
     what: str
     limit: float
@@ -69,7 +69,7 @@ class Budget:
 
 @dataclass(slots=True)
 class Report:
-    """All that one run found out."""
+    """All results of one run."""
 
     tables: list[Table] = field(default_factory=list)
     budgets: list[Budget] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Report:
 
 
 def number(value: float) -> str:
-    """Write a figure with three digits that count."""
+    """Format a figure with three significant digits."""
     if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
@@ -98,7 +98,7 @@ def spread(value: Spread) -> str:
 
 
 def machine() -> str:
-    """Return one paragraph about where this was measured."""
+    """Return a paragraph about the machine of this run."""
     cpu = next(
         (
             line.partition(":")[2].strip()
@@ -115,7 +115,7 @@ def machine() -> str:
 
 
 def document(report: Report, *, date: str, load: Sequence[str], plot: str) -> str:
-    """Return docs/benchmarks.md."""
+    """Return the text of docs/benchmarks.md."""
     parts = [
         "# Benchmarks\n",
         (

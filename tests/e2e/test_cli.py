@@ -1,4 +1,4 @@
-"""`posthorn`, as an operator types it."""
+"""The `posthorn` command, as an operator types it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _posthorn(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(stack: Stack, arguments: list[str], says: str) -> None:
-    """A command that fails exits with 1 and one line that says why, and no traceback."""
+    """A command that fails exits with 1 and one line that says why, without a traceback."""
     done = _posthorn(stack, *arguments)
 
     assert done.returncode == 1
@@ -50,7 +50,7 @@ def test_what_cannot_be_done_is_said_in_one_line(stack: Stack, arguments: list[s
     "arguments", [[], ["keys"], ["keys", "create"], ["keys", "create", "--scope", "root"]]
 )
 def test_a_wrong_command_line_shows_how_it_goes(stack: Stack, arguments: list[str]) -> None:
-    """A command line that makes no sense exits with 2 and the usage."""
+    """An invalid command line exits with 2 and prints the usage."""
     done = _posthorn(stack, *arguments)
 
     assert done.returncode == 2
@@ -58,7 +58,7 @@ def test_a_wrong_command_line_shows_how_it_goes(stack: Stack, arguments: list[st
 
 
 def test_a_second_key_of_a_workspace_sees_the_same(stack: Stack) -> None:
-    """A key for an existing workspace is made for that workspace."""
+    """A key for an existing workspace is created in that workspace."""
     first = _posthorn(stack, "keys", "create", "--name", "one", "--scope", "api_user")
     workspace = first.stdout.split()[1]
     second = _posthorn(
