@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tests.network import Receiver
 
 OURS: Final = frozenset({"host", "accept", "accept-encoding", "content-length"})
-"""Headers that the HTTP client says by itself."""
+"""Headers that the HTTP client adds by itself."""
 
 
 def log_of(posthorn: Installation, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:

@@ -120,7 +120,7 @@ def _space(random_bytes: random.Random) -> str:
 _seeds: Final = st.integers(0, 2**32 - 1)
 
 values: Final = st.builds(_text, _values, _seeds)
-"""Texts of any JSON value that survives JavaScript, fewer than 32 levels deep."""
+"""Texts of any JSON value that JavaScript keeps unchanged, fewer than 32 levels deep."""
 
 objects: Final = st.builds(_text, _objects(_values), _seeds)
-"""The same of JSON objects only."""
+"""The same for JSON objects only."""

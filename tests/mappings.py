@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 type Function = Callable[[Json], Any]
-"""Takes the event of an invocation and answers, or raises `Died`."""
+"""Receives the event of an invocation and answers, or raises `Died`."""
 
 
 class Died(BaseException):

@@ -81,7 +81,7 @@ def _imports(tree: ast.AST, *, for_types_only: bool) -> Iterator[Import]:
                 for alias in node.names:
                     yield Import(f"{module}.{alias.name}", node.lineno, for_types_only)
             case ast.ImportFrom():
-                raise AssertionError(f"line {node.lineno}: imports are absolute here")
+                raise AssertionError(f"line {node.lineno}: imports must be absolute")
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 yield from _imports(node, for_types_only=True)
             case _:

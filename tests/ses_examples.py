@@ -33,7 +33,7 @@ TYPES: Final = {
     "send": ("send", "2016-10-14T05:02:16.645Z"),
     "subscription": ("subscription", "2022-01-12T01:00:17.910Z"),
 }
-"""The type and the time of each example's event."""
+"""Type and time of each example's event."""
 
 OUR_TAGS: Final = tuple(f"mail/tags/posthorn-{name}" for name in ("message", "set", "workspace"))
 _SES_TAGS: Final = {
@@ -61,10 +61,10 @@ REMOVED: Final[dict[str, set[str]]] = {
     "delivery-delay": {*OUR_TAGS, *_SENDER, "mail/tags/ses:configuration-set"},
     "subscription": {*OUR_TAGS, *_SES_TAGS, *_SENDER, "mail/tags/ses:operation"},
 }
-"""All that a receiver does not get to see of each example, with what is below it."""
+"""The paths of each example that receivers do not see, including everything below them."""
 
 RENAMED: Final = ("mail/messageId", "mail/commonHeaders/messageId", "mail/headers/Message-ID/value")
-"""Where SES's id of the mail stands, and ours is to stand."""
+"""The paths of SES's message id, where events have ours."""
 
 
 def example(name: str) -> Json:

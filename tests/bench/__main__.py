@@ -65,9 +65,11 @@ def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
 def main() -> int:
     """Measure, print the budgets, and write docs/benchmarks.md and the figures for the cost model."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="every case once; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="run every case once and write nothing")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contender (default: 9)")
-    parser.add_argument("--without-artifact", action="store_true", help="leaves out what `make build` makes")
+    parser.add_argument(
+        "--without-artifact", action="store_true", help="skip the cases that need `make build`"
+    )
     options = parser.parse_args()
     load = [f"{os.getloadavg()[0]:.2f} before"]
     report = measure(

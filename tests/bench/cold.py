@@ -108,8 +108,8 @@ def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
                     "CPU ms of the process",
                 ),
                 lines,
-                "The artifact of `make build`, with its bytecode, on Python with what Lambda's runtime brings."
-                " The ratio is of what comes on top of the empty handler. Each makes the clients of DynamoDB, KMS and SQS.",
+                "The artifact of `make build`, with its bytecode, on Python with the Lambda runtime's packages."
+                " The ratio is of the time beyond the empty handler's. Each creates the clients of DynamoDB, KMS and SQS.",
             )
         ],
         budgets=[
@@ -142,10 +142,10 @@ def _without_bytecode(artifact: Artifact, env: Mapping[str, str]) -> Table:
         with_it, without = (min(values) for values in zip(*turns, strict=True))
         lines.append((name, number(without / with_it), number(with_it), number(without)))
     return Table(
-        "What the bytecode in the artifact saves",
+        "Time saved by the artifact's bytecode",
         ("handler", "× without", "CPU ms with it", "without"),
         tuple(lines),
-        "The whole process, the least of three. boto3 is imported first: it is the runtime's own and has its bytecode either"
+        "The whole process, the minimum of three. boto3 is imported first: it comes with the runtime, with bytecode either"
         " way.",
     )
 
@@ -160,8 +160,8 @@ def _dearest(artifact: Artifact, env: Mapping[str, str]) -> Table:
         dearest = sorted(packages.items(), key=lambda item: -item[1])[:10]
         lines.append((name, ", ".join(f"{package} {number(spent / 1000)}" for package, spent in dearest)))
     return Table(
-        "The ten dearest imports",
-        ("handler", "package and the ms of its own modules, under `-X importtime`"),
+        "The ten slowest imports",
+        ("handler", "package and the ms of its own modules, by `-X importtime`"),
         tuple(lines),
     )
 
@@ -214,7 +214,7 @@ class Context:
 with open({str(event_file)!r}) as file:
     event = json.load(file)
 if handler(event, Context()) != {{"batchItemFailures": []}}: sys.exit(1)
-# not ru_maxrss, which remembers the process that this one was forked from
+# not ru_maxrss, which includes the process that this one was forked from
 with open("/proc/self/status") as file:
     sys.stderr.write(next(line for line in file if line.startswith("VmHWM")))
 """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PAYLOADS: Final = (256, 1024, 2048, 3072, 4096, 8192, 20_480, 65_536)
 LOG_EVENT_BYTES: Final = 26
-"""What CloudWatch Logs counts for an event beside its text."""
+"""Bytes that CloudWatch Logs counts for an event beside its text."""
 
 _ANSWER_HEADERS: Final = (
     ("content-type", "text/plain"),

@@ -65,7 +65,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
             for delay in (0, 200, 2000):
                 if delay == 2000 and (quick or size > 1024):
                     continue  # waiting does not depend on the payload
-                say(f"dispatch: 100 × {endpoints}, {size} bytes, receivers at {delay} ms")
+                say(f"dispatch: 100 × {endpoints}, {size} bytes, receivers answering in {delay} ms")
                 is_budgeted = (endpoints, size, delay) == (1, 1024, 0)
                 turns = rounds if delay == 0 else max(1, rounds // 3) if delay == 200 else 1
                 if is_budgeted and not quick:
@@ -88,7 +88,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                             "×",
                         ),
                         Budget(
-                            "the same: the naive way takes",
+                            "the same: the naive code takes",
                             20,
                             ratio(series["naive, one by one"], series["Posthorn"]).median,
                             "× as much",
@@ -100,7 +100,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                 if (endpoints, size, delay) == (1, 1024, 200):
                     report.budgets.append(
                         Budget(
-                            "wall time of a batch of 100 × 1, receivers at 200 ms",
+                            "wall time of a batch of 100 × 1, receivers answering in 200 ms",
                             400,
                             series["Posthorn"].wall.median,
                             "ms",
@@ -108,11 +108,11 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                     )
     report.tables.append(
         Table(
-            "Dispatch, kept-alive TLS",
+            "Dispatch, keep-alive TLS",
             ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
             tuple(rows),
-            "One stream batch of 100 events through DispatchFunction's handler. The bare loop makes the same POSTs,"
-            " signed before, and nothing else: no rows, no log, no look at the answer. The naive way makes one"
+            "One stream batch of 100 events through DispatchFunction's handler. The bare loop sends the same POSTs,"
+            " already signed, and does nothing else: no rows, no log, no reading of responses. The naive code makes one"
             " `requests.post` and one `Table.put_item` per delivery, and a connection for each.",
         )
     )
@@ -197,7 +197,7 @@ def _fresh(stage: Stage, *, rounds: int) -> Report:
                 "Dispatch, fresh TLS to 100 hosts",
                 ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
                 tuple(_dispatch_rows("100 × 1, 1 KB, 0 ms", series)),
-                "Every delivery opens a connection to a host that was never seen: lookup, handshake, certificate.",
+                "Every delivery opens a connection to a new host: lookup, handshake, certificate.",
             )
         ],
         budgets=[
@@ -249,7 +249,7 @@ def deliver_report(stage: Stage, *, rounds: int) -> Report:
                 "Deliver, 10 retries from a queue",
                 ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
                 tuple(_dispatch_rows("10 × 1, 1 KB, 0 ms", series)),
-                "Each retry is claimed before and moved on after, so two writes of its own. AWS calls of the batch: "
+                "Each retry is claimed before and recorded after, so it takes two writes. AWS calls of the batch: "
                 + ", ".join(f"{count} {name}" for name, count in sorted(calls.items()))
                 + ".",
             )

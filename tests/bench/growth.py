@@ -53,8 +53,8 @@ def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Re
                 "Head of line: 10 events × 50 endpoints, one of them hanging",
                 ("case", "healthy p50, ms", "healthy p99, ms", "batch ends after, ms"),
                 rows_out,
-                "From the start of the invocation to the arrival at a healthy receiver. The hanging one keeps the"
-                " invocation for its deadline, and with it its lane of the stream; nobody else waits inside the batch.",
+                "From the start of the invocation to the arrival at a healthy receiver. The hanging one holds the"
+                " invocation, and its lane of the stream, until its deadline; no other receiver in the batch waits for it.",
             )
         ]
     )
@@ -86,14 +86,14 @@ def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: 
             "Growth: endpoints of a channel",
             ("endpoints", "CPU ms per delivery", "AWS calls per delivery", "wall ms"),
             tuple(lines),
-            "One event. What is beyond 1,000 attempts of an invocation is left to DeliverQueue, with a row and a message"
+            "One event. Attempts beyond 1,000 in an invocation are sent to DeliverQueue, with a row and a message"
             " each.",
         )
     )
     if {100, 1000} <= set(endpoints):
         report.budgets.append(
             Budget(
-                "growth: CPU per delivery at 1,000 endpoints, of that at 100",
+                "growth: CPU per delivery at 1,000 endpoints, relative to 100",
                 1.1,
                 per_delivery[1000] / per_delivery[100],
                 "×",
@@ -150,19 +150,19 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
                     for count in rows
                 ),
                 "A batch of 100 × 1. The stand-in holds the rows in a hash table, so this shows that our calls, their"
-                " size and our CPU do not depend on what is stored. That DynamoDB finds a row by its key as quickly in"
-                " a large table is DynamoDB's promise, and no row is ever found but by its key or its partition.",
+                " size and our CPU do not depend on the stored rows. That DynamoDB finds a row by its key as quickly in"
+                " a large table is DynamoDB's promise; every row is read by its key or its partition.",
             )
         ],
         budgets=[
             Budget(
-                f"growth: CPU per delivery at {last:,} rows, of that at {first:,}",
+                f"growth: CPU per delivery at {last:,} rows, relative to {first:,}",
                 1.1,
                 ratio(taken[last], taken[first]).median,
                 "×",
             ),
             Budget(
-                f"growth: AWS calls at {last:,} rows, of those at {first:,}",
+                f"growth: AWS calls at {last:,} rows, relative to {first:,}",
                 1.1,
                 calls[last] / calls[first],
                 "×",

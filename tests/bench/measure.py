@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 type Turn = Callable[[], int]
-"""Does the work once and returns how many units it made; this alone is measured."""
+"""Does the work once and returns the number of units; only this is measured."""
 
 type Contender = Callable[[], Turn]
 """Prepares a turn."""

@@ -55,7 +55,7 @@ def draw(figures: Mapping[str, float]) -> str:
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
                 ' font-family="system-ui, sans-serif">'
             ),
-            "<title>Cost and throughput against load</title>",
+            "<title>Cost and throughput by load</title>",
             f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="8" fill="#fbfbfd"/>',
             *lines,
             "</svg>\n",

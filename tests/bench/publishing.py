@@ -135,7 +135,7 @@ def publish_report(stage: Stage, *, rounds: int) -> Report:
                 "Publish, and the rest of the API",
                 ("request", "× a bare PutItem", "CPU ms per request", "CPU ms per event"),
                 tuple(lines),
-                "Through ApiFunction's handler, API key remembered. A bare PutItem is one call of boto3.",
+                "Through ApiFunction's handler, with the API key cached. A bare PutItem is one boto3 call.",
             )
         ],
         figures={

@@ -87,12 +87,12 @@ class Account:
             # an attempt without a status may not have reached its receiver at all
             answered = sum(attempt.outcome.status is not None for attempt in row.attempts)
             if answered > received[event_id]:
-                self.wrong.append(f"on record and not received at {party.kind}: {event_id}")
+                self.wrong.append(f"recorded but not received at {party.kind}: {event_id}")
         self.wrong += [
-            f"received and never accepted at {party.kind}: {one}" for one in received.keys() - party.accepted
+            f"received but never accepted at {party.kind}: {one}" for one in received.keys() - party.accepted
         ]
         self.wrong += [
-            f"a row and never accepted at {party.kind}: {one}" for one in rows.keys() - party.accepted
+            f"a row without an accepted event at {party.kind}: {one}" for one in rows.keys() - party.accepted
         ]
 
     def table(self) -> str:

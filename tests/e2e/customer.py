@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 TOKEN: Final = "wht_canary-token-that-nobody-may-log"
-"""The token of every webhook here, so that whoever verifies needs to know but one."""
+"""The token of every webhook here, so that verifiers need only one."""
 PATIENCE: Final = 90.0
-"""Seconds to wait for what must come to pass, even on a busy machine."""
+"""Seconds to wait for an expected result, even on a busy machine."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PAUSE: Final = (0.5, 2.0)  # seconds between two kills
 DEATHS: Final = 30  # then stop, or a slow machine would never finish
 CHILDHOOD: Final = 4.0
-"""Seconds that a worker lives at least. One that dies while it starts has done nothing that could be lost."""
+"""Minimum lifetime of a worker in seconds. One killed during its start has done nothing that could be lost."""
 _NAME: Final = b"AWS_LAMBDA_FUNCTION_NAME="
 
 

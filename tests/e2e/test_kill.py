@@ -26,7 +26,7 @@ EVENTS: Final = 100  # of each customer
 BATCH: Final = 50
 PUBLISHERS: Final = 2
 VISIBILITY: Final = 35
-"""Seconds; the template's 180 would be most of the test. A claim must end before: AttemptDeadline and half a minute."""
+"""Seconds; the template's 180 would dominate the test. A claim must expire before: AttemptDeadline and 30 s."""
 PATIENCE: Final = 240.0  # seconds until every event has settled, on a busy machine
 QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 FUNCTIONS: Final = ("ApiFunction", "DispatchFunction", "DeliverFunction")
@@ -46,7 +46,7 @@ RECEIVERS: Final[dict[str, tuple[Answer, int]]] = {
     "refusing the URL": (always(404), 1),
     "moved": (always(302), 1),
 }
-"""How receivers answer, and how many of them there are: twenty."""
+"""How each of the twenty receivers answers."""
 
 
 def test_no_event_is_lost_while_functions_die(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,7 +25,7 @@ COMMANDS: Final = [(block["kind"], block["command"]) for block in _BLOCK.findite
 ELSEWHERE: Final = {
     "make demo": "tests/e2e/test_demo.py",
     "make test": "CI",
-    "export ": "values of the reader's own",
+    "export ": "the reader's own values",
     "# needs AWS": "AWS",
     "# needs Docker": "Docker",
 }

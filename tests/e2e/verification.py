@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECRET: Final = "whsec_" + base64.b64encode(TOKEN.encode()).decode()
 
 type Receiving = Callable[[Answer], AbstractContextManager[Recorder]]
-"""Opens a receiver with these answers, and verifies what came to it when it closes."""
+"""Opens a receiver with these answers, and verifies its deliveries when it closes."""
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:

@@ -44,7 +44,7 @@ def test_the_committed_document_is_whole() -> None:
 
     for what in (
         "bare client loop",
-        "naive way",
+        "naive code",
         "AWS calls",
         "write units",
         "boto3",

@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
 
     world: ClassVar[World]
     with_sweeper: ClassVar[bool] = True
-    """Without it, nothing happens that nobody but the sweeper and an operator would find again."""
+    """Without it, no run loses work that only the sweeper or an operator could recover."""
 
     def __init__(self) -> None:
         super().__init__()

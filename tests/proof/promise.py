@@ -50,7 +50,7 @@ def out_of_order(world: World) -> list[str]:
     for task in world.tasks():
         row = world.tables.row(task.key)
         if row is None or (row.generation, row.attempt) < (task.generation, task.attempt - 1):
-            found.append(f"a message is there before its row: attempt {task.attempt} of {task.key}")
+            found.append(f"a message precedes its row: attempt {task.attempt} of {task.key}")
     return found
 
 
@@ -59,7 +59,7 @@ def forsaken(world: World) -> list[str]:
     coming = {(task.key, task.generation) for task in world.tasks()}
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
-        f"open, and nothing comes for it: {row.key}"
+        f"open without a message or stream record: {row.key}"
         for row in world.tables.rows()
         if row.status.is_open and (row.key, row.generation) not in coming and row.key.event_id not in records
     ]
@@ -69,7 +69,7 @@ def _lost(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for event_id in world.answered - set(world.accepted):
         yield f"answered 202 and never written: {event_id}"
     for event_id in world.told - set(world.accepted):
-        yield f"told of a mail and never an event: {event_id}"
+        yield f"a notification that never became an event: {event_id}"
     for event in world.accepted.values():
         for life in world.lives.values():
             endpoint = life.endpoint
@@ -84,13 +84,13 @@ def _unfounded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]
     for key, row in rows.items():
         event, life = world.accepted.get(key.event_id), world.lives.get(key.endpoint_id)
         if event is None or life is None:
-            yield f"a row of what was never accepted or never existed: {key}"
+            yield f"a row whose event or endpoint never existed: {key}"
         elif row.channel != event.channel or life.endpoint.channel != event.channel:
             yield f"a row across channels: {key}"
         elif not Subscribers([life.endpoint]).of(event):
-            yield f"a row for an endpoint that wants no such event: {key}"
+            yield f"a row for an endpoint that does not match the event: {key}"
         elif life.until is not None and life.until < world.accepted_at[event.id]:
-            yield f"a row for an endpoint that was gone before: {key}"
+            yield f"a row for an endpoint that was deleted before: {key}"
 
 
 def _misrecorded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
@@ -98,12 +98,12 @@ def _misrecorded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[st
         if row.status.is_open and row.next_attempt_at is None:
             yield f"open without a due time: {key}"
         if row.attempt > ATTEMPTS:
-            yield f"more attempts than the schedule has: {key}"
+            yield f"more attempts than the schedule allows: {key}"
         numbers = [one.number for one in row.attempts if one.generation == row.generation]
         if numbers != list(range(1, row.attempt + 1)):
-            yield f"attempts {numbers} are recorded of {row.attempt}: {key}"
+            yield f"attempts {numbers} are recorded, but {row.attempt} were made: {key}"
         if row.status is Status.FAILED and not _is_reason(world, row, world.lives.get(key.endpoint_id)):
-            yield f"failed as {row.reason}, which it did not: {key}"
+            yield f"failed as {row.reason} without that cause: {key}"
 
 
 def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
@@ -144,13 +144,13 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
             yield f"sent across workspaces: {sent.key}"
         which = (event.id, endpoint.wire)
         if bodies.setdefault(which, body_of(endpoint.wire, event)) != sent.received.body:
-            yield f"another body than was accepted: {sent.key}"
+            yield f"the body differs from the accepted event: {sent.key}"
         if not 1 <= sent.attempt <= ATTEMPTS:
             yield f"attempt {sent.attempt} was sent: {sent.key}"
     succeeded = {(sent.key, sent.generation) for sent in world.receivers.sent if sent.succeeded}
     for key, row in rows.items():
         if row.status is Status.DELIVERED and (key, row.generation) not in succeeded:
-            yield f"delivered, and its receiver knows nothing of it: {key}"
+            yield f"delivered without a success at its receiver: {key}"
 
 
 def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
@@ -160,15 +160,15 @@ def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str
     for job in jobs.values():
         counts = job.counts
         if job.state is JobState.DONE and counts.matched != counts.replayed + counts.skipped:
-            yield f"{counts.matched} matched, of which {counts.replayed} and {counts.skipped} are known: {job.id}"
+            yield f"{counts.matched} matched, but {counts.replayed} replayed and {counts.skipped} skipped: {job.id}"
         if not job.is_unfinished and begun[job.id] > counts.replayed:  # a later replay hides an earlier one
-            yield f"{begun[job.id]} begun and {counts.replayed} counted: {job.id}"
+            yield f"{begun[job.id]} replayed, but {counts.replayed} counted: {job.id}"
 
 
 def _parked(world: World) -> Iterator[str]:
     """Posthorn can read everything that it writes itself."""
     for what in world.parked:
-        yield f"parked: {what.get('reason')}"
+        yield f"dead letter: {what.get('reason')}"
 
 
 def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:

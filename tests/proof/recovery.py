@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.proof.world import World
 
 LOOK_SECONDS: Final = STALLED_MS // 1000 + 1
-"""After that long, a bulk replay that stands still goes on for whoever looks at it."""
+"""After that long, reading a bulk replay that stands still wakes it."""
 
 
 def drain(world: World, *, with_sweeper: bool = True) -> None:
@@ -29,7 +29,7 @@ def drain(world: World, *, with_sweeper: bool = True) -> None:
             busy = _work_off(world)
         if not busy and not wait(world) and not (with_sweeper and _recover(world)):
             return
-    world.violations.append("the work does not come to an end")
+    world.violations.append("the work does not end")
 
 
 def _work_off(world: World) -> bool:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DEATHS = (Kind.DIE_BEFORE, Kind.DIE_AFTER)
 LOSSES = (Kind.LOSE_ANSWER, Kind.THROTTLE)
 ORDERS = ((False, False), (True, True))
-"""Calls at once or when they are asked for; POSTs one after another or all before the first outcome."""
+"""Calls run at once or when their results are read; POSTs one by one or all before the first outcome."""
 
 
 def steps(world: World, scenario: Scenario, way: Way) -> list[str]:

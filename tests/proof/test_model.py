@@ -33,7 +33,7 @@ RUN_OF_CI = settings(
 )
 REACHED = (
     "invocations that died",
-    "POSTs made again for that",
+    "POSTs repeated for that reason",
     "dead letters moved back",
     "deliveries redispatched",
     "rows swept",
@@ -42,7 +42,7 @@ REACHED = (
     "row delivered",
     *(f"row {reason}" for reason in Reason if reason not in {Reason.BLOCKED_ADDRESS, Reason.EVENT_EXPIRED}),
 )
-"""What the runs must have come across, or they would prove nothing about it."""
+"""Events that must occur in the runs; otherwise they would prove nothing about them."""
 
 
 def test_the_promise_holds_whatever_happens(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ MAIL_WORKSPACE: Final = 0
 MAIL_SET: Final = "mails"
 LANES: Final = 3  # of the shards of a channel's events; more would add nothing
 SWEEP_SECONDS: Final = 660
-"""Longer than the sweeper's interval and its grace period together."""
+"""Longer than the sweeper's interval plus its grace period."""
 
 
 @dataclass
@@ -240,7 +240,7 @@ class World:
         for sent in self.receivers.sent[before:]:
             then = known.get(sent.key.endpoint_id)
             if then is None or sent.endpoint.revision < then.revision:
-                self.violations.append(f"sent to an endpoint as it was once: {sent.key}")
+                self.violations.append(f"sent to an outdated version of an endpoint: {sent.key}")
             if not sent.endpoint.enabled:
                 self.violations.append(f"sent to a disabled endpoint: {sent.key}")
             row = self.tables.row(sent.key)
@@ -287,13 +287,13 @@ class World:
         self.observe()
         request.rows |= set(self.accepted) - before
         if len(request.rows) > request.count and request.key:
-            self.violations.append("one idempotency key made more events than were published")
+            self.violations.append("one idempotency key created more events than were published")
         if reply is None or reply.status == 503:
             return
         told = reply.body["events"] if "events" in reply.body else [reply.body["event"]]
         ids = tuple(event["id"] for event in told)
         if request.ids not in {None, ids}:
-            self.violations.append("one idempotency key was answered with different events")
+            self.violations.append("one idempotency key returned different events")
         request.ids = ids
         self.answered.update(ids)
 
@@ -303,7 +303,7 @@ class World:
         told["events accepted"] += len(self.accepted)
         told["POSTs"] += len(self.receivers.sent)
         told["POSTs that a fault kept from the record"] += sum(self.unrecorded.values())
-        told["POSTs made again for that"] += len(self.receivers.sent) - len(
+        told["POSTs repeated for that reason"] += len(self.receivers.sent) - len(
             {sent.what for sent in self.receivers.sent}
         )
         told["generations by replays"] += sum(row.generation - 1 for row in self.tables.rows())

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 PACKAGES: Final = ("express", "standardwebhooks", "svix")
 PATIENCE: Final = 30.0
-"""Seconds to wait for something that a receiver is about to do, even on a busy machine."""
+"""Seconds to wait for a receiver's next step, even on a busy machine."""
 
 
 class ReceiverError(Exception):

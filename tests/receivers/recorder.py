@@ -31,7 +31,7 @@ class Recorded:
 
 
 type Answer = Callable[[Recorded], int]
-"""Gives the status for a POST; may take its time."""
+"""Returns the status for a POST; may be slow."""
 
 
 class Recorder:

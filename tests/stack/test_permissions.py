@@ -43,8 +43,8 @@ IDENTITIES = f"{_SES}:identity/*"
 
 # The only resources with a wildcard, and why each cannot be named.
 WILDCARDS = {
-    SETS: "sets are made while the stack runs; their names begin with the prefix that the backend gives them",
-    IDENTITIES: "operators verify senders when they like, and SES refuses those that are not",
+    SETS: "sets are created while the stack runs; their names begin with the backend's prefix",
+    IDENTITIES: "operators verify senders at any time, and SES refuses unverified ones",
 }
 
 ALLOWED: dict[str, dict[str, set[str]]] = {
@@ -112,7 +112,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
 }
 
 KNOWN_AND_NEVER_SENT_TO = {
-    ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, and after that comes attempt 2",
+    ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, which attempt 2 follows",
     ("DispatchFunction", "Retry15MinQueue"): "as above",
     ("DeliverFunction", "DeliverQueue"): "only first attempts wait there",
 }

@@ -38,7 +38,7 @@ SETTINGS: dict[
 }
 
 READ_BY_OTHERS = {
-    "RES_OPTIONS": "the C library's resolver, which getaddrinfo asks, bounds a lookup by it",
+    "RES_OPTIONS": "limits the lookups of the C library's resolver, which getaddrinfo uses",
     "POWERTOOLS_SERVICE_NAME": "Powertools writes it into every log line",
 }
 
@@ -55,10 +55,10 @@ class Recorder(Mapping[str, str]):
         return self._variables[name]
 
     def __iter__(self) -> Iterator[str]:
-        raise AssertionError("settings are read by name, not by looking around")
+        raise AssertionError("settings must be read by name, not by iteration")
 
     def __len__(self) -> int:
-        raise AssertionError("settings are read by name, not by looking around")
+        raise AssertionError("settings must be read by name, not by iteration")
 
 
 def variables_of(stack: Template, function: str, **parameters: str) -> dict[str, str]:

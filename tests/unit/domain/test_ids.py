@@ -25,7 +25,7 @@ from posthorn.domain.ids import (
 # Crockford's base 32 (https://www.crockford.com/base32.html)
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LATEST: Final = 2**48 - 1
-"""Milliseconds; what the 48 bits of a ULID's time hold, the year 10889."""
+"""Milliseconds: the maximum of a ULID's 48-bit time, in the year 10889."""
 
 moments: Final = st.integers(0, LATEST)
 entropies: Final = st.binary(min_size=10, max_size=10)
