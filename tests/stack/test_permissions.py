@@ -221,7 +221,7 @@ def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: T
 @broken_by(
     ("      Role: !GetAtt DeliverRole.Arn\n", ""),
     (
-        "      Description: What DeliverFunction may do.\n",
+        "      Description: Permissions of DeliverFunction.\n",
         "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess']\n",
     ),
 )
