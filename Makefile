@@ -160,12 +160,12 @@ test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV)
 test-e2e: headline-e2e $(STACK) $(NODE)
 	@$(BIN)/pytest tests/e2e
 
-headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
-headline-unit: ; @echo "== unit: one module at a time, loopback only (a minute)"
-headline-integration: ; @echo "== integration: the functions together, in moto (five minutes)"
-headline-proof: ; @echo "== proof: no event is lost, whatever dies and whenever (three minutes)"
-headline-stack: ; @echo "== stack: the locks and the template, read as data, and its linters (a minute)"
-headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (five minutes)"
+headline-lint: ; @echo "== lint: ruff and mypy (half a minute)"
+headline-unit: ; @echo "== unit: single modules, loopback only (one minute)"
+headline-integration: ; @echo "== integration: all functions together, with moto (five minutes)"
+headline-proof: ; @echo "== proof: no event is lost, whichever step fails (three minutes)"
+headline-stack: ; @echo "== stack: lock files, contract tests and linters of the template (one minute)"
+headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries wait in real time (five minutes)"
 
 clean: ## remove everything that was made here
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules

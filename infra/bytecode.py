@@ -1,7 +1,7 @@
-"""Compiles what `sam build` made, so that no cold start has to: `make build` runs it.
+"""Adds bytecode to the output of `sam build`, so that cold starts need not compile: run by `make build`.
 
-`/var/task` is read-only, so a function without bytecode compiles all of it again at every cold start. Timestamps do not
-survive packaging; `unchecked-hash` bytecode is valid whatever becomes of them (PEP 552).
+`/var/task` is read-only, so without bytecode a function compiles everything at every cold start. Timestamps
+do not survive packaging; `unchecked-hash` bytecode stays valid regardless (PEP 552).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RUNTIME: Final = re.compile(r"^ *Runtime: python(\d+)\.(\d+) *$", re.MULTILINE)
 
 
 class NotCompiled(Exception):
-    """Bytecode that was not made, and why."""
+    """Bytecode could not be made; the text says why."""
 
 
 def functions(build: Path) -> list[Path]:
@@ -33,7 +33,7 @@ def functions(build: Path) -> list[Path]:
 
 
 def runtime(build: Path) -> tuple[int, int]:
-    """Return the Python version that the built template asks for."""
+    """Return the Python version that the built template requires."""
     found = {
         (int(major), int(minor))
         for major, minor in _RUNTIME.findall((build / "template.yaml").read_text("utf-8"))
@@ -44,7 +44,7 @@ def runtime(build: Path) -> tuple[int, int]:
 
 
 def compile_build(build: Path, *, version: tuple[int, int]) -> int:
-    """Write `unchecked-hash` bytecode beside every source of every function; returns how many functions."""
+    """Write `unchecked-hash` bytecode beside every source file; return the number of functions."""
     folders = functions(build)
     wanted = runtime(build)
     if wanted != version:
@@ -68,7 +68,7 @@ def compile_build(build: Path, *, version: tuple[int, int]) -> int:
 
 
 def main() -> int:
-    """Compile the build below the repository, or the one that is named."""
+    """Compile the repository's build, or the given one."""
     parser = argparse.ArgumentParser(prog="python -m infra.bytecode", description=__doc__)
     parser.add_argument("build", nargs="?", type=Path, default=BUILD, help="default: .aws-sam/build")
     options = parser.parse_args()

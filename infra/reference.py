@@ -1,6 +1,6 @@
-"""Writes functions/posthorn/reference.html, the page that `/docs` shows, from the API's description: `make openapi`.
+"""Writes functions/posthorn/reference.html, the page at `/docs`, from the API's description: `make openapi`.
 
-One static page: no script, no font, nothing fetched from anywhere.
+One static page: no scripts, no fonts, no external resources.
 """
 
 import json
@@ -158,7 +158,7 @@ def _shape(name: str, schema: Schema) -> str:
 
 
 def _prose(text: str) -> str:
-    """Write a description, where code stands between backticks."""
+    """Return a description as HTML, with code for text in backticks."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
@@ -167,7 +167,7 @@ def _content(holder: Schema) -> str:
 
 
 def _type(schema: Schema) -> str:
-    """Say in a few words what a schema allows."""
+    """Return a short text for the type of a schema."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#shape-{name}">{name}</a>'

@@ -1,4 +1,4 @@
-"""What is adjusted after a deploy, since MiniStack is not AWS and this machine is not a region."""
+"""Changes after a deploy, since MiniStack is not AWS and this machine is not a region."""
 
 from typing import Any, Final
 
@@ -9,7 +9,7 @@ QUEUE_CONCURRENCY: Final = 4
 
 
 def limit_queue_concurrency(account: Account) -> None:
-    """Lower the concurrency of every queue's event source mapping to what one machine can carry."""
+    """Lower the concurrency of every queue's event source mapping to what one machine can handle."""
     functions = account.client("lambda")
     mappings: list[dict[str, Any]] = functions.list_event_source_mappings()["EventSourceMappings"]
     for mapping in mappings:

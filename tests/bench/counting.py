@@ -242,7 +242,7 @@ def _note(  # noqa: C901, PLR0912 - a table of operations
         case "Scan":
             ledger.calls -= 1  # the test's own read of the stream
         case _:
-            raise ValueError(f"no rule to count{name} costs")
+            raise ValueError(f"no rule for the cost of {name}")
 
 
 def _indexes() -> dict[str, list[capacity.Index]]:

@@ -23,7 +23,7 @@ ORDERS = ((False, False), (True, True))
 def steps(world: World, scenario: Scenario, way: Way) -> list[str]:
     """Return the steps of the scenario's invocation without a fault; the promise holds afterwards."""
     violations = run(world, scenario, way)
-    assert violations == [], f"{scenario}, without any fault:{violations}"
+    assert violations == [], f"{scenario}, without any fault: {violations}"
     assert world.watched is not None, f"{scenario} invokes nothing"
     return world.watched.steps
 

@@ -1,4 +1,4 @@
-"""`posthorn cost`: a workload's bill, for people."""
+"""`posthorn cost`: a workload's bill in readable form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRICKLE: Final = 0.4  # events a second: a million, spread evenly over a month
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add an option for everything that a workload says."""
+    """Add an option for every field of a workload."""
     usual = Workload()
 
     def option(name: str, kind: Callable[[str], float], about: str) -> None:
@@ -45,13 +45,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def workload(options: argparse.Namespace) -> Workload:
-    """Return what the options say."""
+    """Return the workload that the options describe."""
     said = {field.name: getattr(options, field.name) for field in fields(Workload) if field.name in options}
     return Workload(**said)
 
 
 def text(wanted: Workload) -> str:
-    """Return the bill of a workload, that of the same trickling in, and what others charge."""
+    """Return the bill of a workload, the same at a low rate, and other services' prices."""
     measured = committed()
     one = bill(wanted, measured)
     slow = bill(replace(wanted, rate=min(wanted.rate, _TRICKLE)), measured)

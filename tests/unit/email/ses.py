@@ -132,7 +132,7 @@ class Ses:
                 return "AlreadyExistsException"
             self.sets[name]["to"][destination] = asked.pop("EventDestination")
         else:
-            raise AssertionError(f"the API's role does not allow this call:{operation}")
+            raise AssertionError(f"the API's role does not allow this call: {operation}")
         assert asked == {}, "the request has parameters that this stand-in ignores"
         return None
 

@@ -47,7 +47,7 @@ def test_an_invalid_parameter_is_refused_before_anything_starts(
         command.main(["AttemptDeadline=3", wrong])
 
     assert ended.value.code == 2
-    assert f"{wrong!r} is not Key=Value" in capsys.readouterr().err
+    assert f"{wrong!r} must be Key=Value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("machine", "expected"), [("x86_64", "x86_64"), ("aarch64", "arm64")])
@@ -73,7 +73,7 @@ def test_missing_environments_are_named(monkeypatch: pytest.MonkeyPatch, tmp_pat
     for tool in ("EMULATOR_PYTHON", "LAMBDA_PYTHON"):
         monkeypatch.setattr(places, tool, tmp_path)  # present, whether or not this checkout was set up
     monkeypatch.setattr(places, "SAM", tmp_path / "sam")
-    with pytest.raises(StartFailed, match=rf"^{tmp_path}/sam: not there; run `make setup`"):
+    with pytest.raises(StartFailed, match=rf"^{tmp_path}/sam: not found; run `make setup`"):
         require_environments()
 
 
@@ -98,7 +98,7 @@ def test_an_emulator_that_dies_is_tried_on_other_ports(
     monkeypatch.setattr(emulator, "EMULATOR_PYTHON", dying)
     monkeypatch.setattr(emulator, "free_port", lambda: next(ports))
     with (
-        pytest.raises(StartFailed, match=r"(?s)does not start.*no luck"),
+        pytest.raises(StartFailed, match=r"(?s)did not start.*no luck"),
         emulator.running_emulator(StateDirectory(tmp_path)),
     ):
         pass
