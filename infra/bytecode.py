@@ -16,7 +16,7 @@ from typing import Final
 
 BUILD: Final = Path(__file__).parent.parent / ".aws-sam" / "build"
 TASK: Final = "/var/task"
-"""Where Lambda unpacks a function; tracebacks show it, and the machine that built it stays unnamed."""
+"""The folder into which Lambda unpacks a function. Tracebacks show it instead of the build machine's path."""
 
 _RUNTIME: Final = re.compile(r"^ *Runtime: python(\d+)\.(\d+) *$", re.MULTILINE)
 
@@ -28,7 +28,7 @@ class NotCompiled(Exception):
 def functions(build: Path) -> list[Path]:
     """Return the folders of a build, one per function."""
     if not (build / "template.yaml").is_file():
-        raise NotCompiled(f"{build} holds no build; run `sam build` first")
+        raise NotCompiled(f"{build} has no build; run `sam build` first")
     return sorted(path for path in build.iterdir() if path.is_dir())
 
 
@@ -39,7 +39,7 @@ def runtime(build: Path) -> tuple[int, int]:
         for major, minor in _RUNTIME.findall((build / "template.yaml").read_text("utf-8"))
     }
     if len(found) != 1:
-        raise NotCompiled(f"the template names {len(found)} Python runtimes; bytecode is for exactly one")
+        raise NotCompiled(f"the template must have exactly one Python runtime, but has {len(found)}")
     return found.pop()
 
 
@@ -49,8 +49,8 @@ def compile_build(build: Path, *, version: tuple[int, int]) -> int:
     wanted = runtime(build)
     if wanted != version:
         raise NotCompiled(
-            f"the functions run on Python {wanted[0]}.{wanted[1]} and this is {version[0]}.{version[1]};"
-            " its bytecode would be ignored there"
+            f"the functions run on Python {wanted[0]}.{wanted[1]}, but this is Python {version[0]}.{version[1]},"
+            " whose bytecode they would ignore"
         )
     for folder in folders:
         made = compileall.compile_dir(
@@ -63,7 +63,7 @@ def compile_build(build: Path, *, version: tuple[int, int]) -> int:
             prependdir=TASK,
         )
         if not made:
-            raise NotCompiled(f"something in {folder.name} does not compile; it is named above")
+            raise NotCompiled(f"{folder.name} does not compile; see the error above")
     return len(folders)
 
 

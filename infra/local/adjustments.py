@@ -5,7 +5,7 @@ from typing import Any, Final
 from infra.local.account import Account
 
 QUEUE_CONCURRENCY: Final = 4
-"""Batches of one queue at a time. Each is a Python process here; the template's 100 would take the machine down."""
+"""Concurrent batches per queue. Each is a Python process here; the template's 100 would overload the machine."""
 
 
 def limit_queue_concurrency(account: Account) -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TOKEN: Final = "wht_canary-token-that-nobody-may-log"
+TOKEN: Final = "wht_canary-token-that-must-not-be-logged"
 """The token of every webhook here, so that verifiers need only one."""
 PATIENCE: Final = 90.0
 """Seconds to wait for an expected result, even on a busy machine."""

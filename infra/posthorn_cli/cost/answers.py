@@ -13,7 +13,7 @@ HEAD: Final = (
     "Apigw-Requestid: BpXZkhBBliAEJ4Q=",
 )
 RECORD_BYTES: Final = 29
-"""Around what is encrypted: 5 of header, 8 of nonce and 16 of tag in TLS 1.2 with GCM; TLS 1.3 takes 22."""
+"""Bytes per TLS record: a header of 5, a nonce of 8 and a tag of 16 in TLS 1.2 with GCM; TLS 1.3 takes 22."""
 HANDSHAKE_BYTES: Final = 5500  # hello, four certificates up to a root that old clients know, finished
 
 _EVENT: Final = (

@@ -89,7 +89,7 @@ def test_another_python_than_the_functions_is_refused(tmp_path: Path) -> None:
     """AWS would silently ignore bytecode of another version, and only the bill would show it."""
     build = _build(tmp_path)
 
-    with pytest.raises(NotCompiled, match=r"Python 3\.13 and this is 3\.14"):
+    with pytest.raises(NotCompiled, match=r"Python 3\.13, but this is Python 3\.14"):
         compile_build(build, version=(3, 14))
     assert _bytecode(build) == {}
 
