@@ -35,7 +35,7 @@ def _posthorn(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]
         (["keys", "revoke", "000000000000"], "there is no key 000000000000"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(stack: Stack, arguments: list[str], says: str) -> None:
+def test_a_failed_command_prints_one_line(stack: Stack, arguments: list[str], says: str) -> None:
     """A command that fails exits with 1 and one line that says why, without a traceback."""
     done = _posthorn(stack, *arguments)
 
@@ -49,7 +49,7 @@ def test_what_cannot_be_done_is_said_in_one_line(stack: Stack, arguments: list[s
 @pytest.mark.parametrize(
     "arguments", [[], ["keys"], ["keys", "create"], ["keys", "create", "--scope", "root"]]
 )
-def test_a_wrong_command_line_shows_how_it_goes(stack: Stack, arguments: list[str]) -> None:
+def test_an_invalid_command_line_prints_the_usage(stack: Stack, arguments: list[str]) -> None:
     """An invalid command line exits with 2 and prints the usage."""
     done = _posthorn(stack, *arguments)
 

@@ -17,7 +17,7 @@ def _shape(text: str) -> list[str]:
     return sorted(re.sub(r"(evt|cs)_\w+", r"\1_…", line) for line in lines)
 
 
-def test_the_demo_shows_what_the_readme_says_it_does() -> None:
+def test_the_demo_prints_the_timeline_of_the_readme() -> None:
     """`make demo` succeeds and prints the timeline that the README shows."""
     printed = re.search(r"<!-- demo -->\n```text\n(.*?)```", README, re.DOTALL)
     assert printed is not None

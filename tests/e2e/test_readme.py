@@ -140,7 +140,7 @@ def test_the_make_targets_exist() -> None:
     assert {"demo", "test"} <= targets
 
 
-def test_the_stages_are_those_that_the_readme_shows() -> None:
+def test_the_stages_match_the_readme() -> None:
     """The `make test` output in the README has the Makefile's headlines, in order."""
     printed = re.findall(r"^(== .*)$", README, re.MULTILINE)
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")

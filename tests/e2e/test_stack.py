@@ -79,7 +79,7 @@ def test_each_function_has_the_role_of_its_name(stack: Stack, name: str) -> None
     assert _role(stack, f"{name}Function").endswith(f":role/{stack.physical_id(f'{name}Role')}")
 
 
-def test_a_role_allows_what_the_template_grants_and_nothing_else(stack: Stack, probe: Probe) -> None:
+def test_a_role_allows_exactly_what_the_template_grants(stack: Stack, probe: Probe) -> None:
     """ApiFunction's role allows a granted call, but not on another table or with another operation."""
     config, events = stack.outputs["ConfigTableName"], stack.outputs["EventsTableName"]
     queue = stack.client("sqs").get_queue_url(QueueName=stack.outputs["Retry1MinQueueName"])["QueueUrl"]
@@ -115,7 +115,7 @@ def test_functions_see_lambdas_packages_and_no_others(probe: Probe) -> None:
     assert [name for name, there in found["modules"].items() if there] == ["boto3"]
 
 
-def test_queues_keep_what_the_template_says(stack: Stack) -> None:
+def test_queues_are_configured_as_in_the_template(stack: Stack) -> None:
     """Delays are the caller's, and failing messages end in the dead-letter queue."""
     queues = stack.client("sqs")
     delays = []

@@ -77,7 +77,7 @@ def ids(posthorn: Installation) -> dict[str, str]:
         or route.scope is not None  # open routes take no input that could be invalid
     ],
 )
-def test_the_api_does_what_it_says(
+def test_the_api_matches_its_description(
     posthorn: Installation,
     description: BaseSchema,
     ids: dict[str, str],

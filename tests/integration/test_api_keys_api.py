@@ -129,7 +129,7 @@ def test_a_key_gives_no_scope_that_it_lacks(posthorn: Installation, has: Scope) 
         ({"secret": "phk_mine"}, "/secret"),
     ],
 )
-def test_what_is_wrong_with_a_key_is_pointed_at(
+def test_an_error_in_a_key_has_a_pointer(
     posthorn: Installation, fields: dict[str, Any], pointer: str
 ) -> None:
     """Unknown scopes, no scopes and an expiry in the past are refused, and no key is created."""
@@ -144,7 +144,7 @@ def test_what_is_wrong_with_a_key_is_pointed_at(
     ]
 
 
-def test_an_unknown_scope_is_answered_with_those_there_are(posthorn: Installation) -> None:
+def test_the_error_for_an_unknown_scope_lists_the_known_ones(posthorn: Installation) -> None:
     """The error lists the known scopes."""
     (error,) = create(posthorn, scopes=["root"]).body["errors"]
     assert all(scope in error["detail"] for scope in Scope)

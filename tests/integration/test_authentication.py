@@ -199,7 +199,7 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
 @pytest.mark.parametrize(
     "route", [route for route in PROTECTED if "{" in route.path], ids=lambda route: route.operation
 )
-def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Route) -> None:
+def test_resources_of_other_workspaces_are_not_found(posthorn: Installation, route: Route) -> None:
     """Foreign, unknown and malformed ids get the identical 404, and the foreign resource is unchanged."""
     ids = _ids(posthorn)
     _, other = posthorn.new_workspace()
@@ -329,7 +329,7 @@ def test_no_key_is_stored(posthorn: Installation) -> None:
 
 
 @pytest.mark.parametrize("route", OPEN, ids=lambda route: route.operation)
-def test_what_is_open_needs_no_key(posthorn: Installation, route: Route) -> None:
+def test_open_routes_need_no_key(posthorn: Installation, route: Route) -> None:
     """Health and the OpenAPI document need no key."""
     assert posthorn.call(route.method, route.path, key="").status == 200
 

@@ -56,7 +56,7 @@ def test_a_set_cannot_take_the_name_of_another(posthorn: Installation) -> None:
     assert posthorn.call("GET", f"{SETS}/{two}").body["name"] == "two"
 
 
-def test_deleting_a_set_takes_its_destinations_and_ends_what_is_in_flight(posthorn: Installation) -> None:
+def test_deleting_a_set_deletes_its_destinations_and_ends_their_deliveries(posthorn: Installation) -> None:
     """Its destinations are deleted too, and a delivery waiting for a retry ends as `endpoint_deleted`."""
     posthorn.network.receivers["yourapp.com"] = answers(500)
     set_id = new_set(posthorn)
@@ -125,7 +125,7 @@ def test_a_deletion_that_broke_off_is_completed_by_the_next(
     assert new_set(posthorn) != set_id
 
 
-def test_a_delete_that_comes_late_leaves_the_name_to_its_new_owner(
+def test_a_late_delete_leaves_the_name_to_its_new_owner(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The slower of two deletes does not release the name if a new set has taken it."""

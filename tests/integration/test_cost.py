@@ -40,7 +40,7 @@ def test_our_own_headers_are_among_those_that_the_model_counts(posthorn: Install
     assert f"Content-Length: {len(answer['body'])}" == headers[2]
 
 
-def test_a_larger_answer_costs_what_it_is_larger(posthorn: Installation) -> None:
+def test_a_larger_answer_costs_the_extra_bytes(posthorn: Installation) -> None:
     """Ten events cost only the extra body; everything around it is the same."""
     assert len(_answer(posthorn, 10)["body"]) - len(_answer(posthorn, 1)["body"]) == (
         answer_bytes(10) - answer_bytes(1)

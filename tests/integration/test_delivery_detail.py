@@ -107,7 +107,7 @@ def test_the_url_of_an_attempt_is_not_guessed(posthorn: Installation, webhook: d
     assert (second["url"], second["notes"]) == ("https://hooks.example.com/other", [])
 
 
-def test_the_same_url_again_is_no_change(posthorn: Installation, webhook: dict[str, Any]) -> None:
+def test_setting_the_same_url_is_not_a_change(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """A PUT with the same URL leaves the log unchanged."""
     event_id = deliver_to(posthorn, answers(200))
     posthorn.clock.pass_seconds(10)

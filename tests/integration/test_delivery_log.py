@@ -180,7 +180,7 @@ def _spoil(posthorn: Installation, key: DeliveryKey) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?status=undelivered", "?event=CONTACT_CREATED"])
-def test_one_row_of_a_newer_version_hides_no_other(
+def test_a_row_of_a_newer_version_does_not_hide_others(
     posthorn: Installation, webhook: dict[str, Any], query: str
 ) -> None:
     """An unreadable entry is marked as such; on its own it is a 503, since newer code can read it."""
@@ -274,9 +274,7 @@ def test_an_outdated_index_entry_is_not_shown(
     assert [one["eventId"] for one in log_of(posthorn, webhook, "?status=undelivered")] == [failed]
 
 
-def test_an_event_of_a_newer_version_is_no_error_of_ours(
-    posthorn: Installation, webhook: dict[str, Any]
-) -> None:
+def test_an_event_of_a_newer_version_is_a_503(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """A single event of a newer version is a 503, but the list still shows it."""
     event_id = deliver_to(posthorn, answers(200))
     table = posthorn.tables["EventsTable"]

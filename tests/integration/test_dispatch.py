@@ -188,7 +188,7 @@ def test_a_malformed_record_is_dead_lettered_and_its_neighbors_are_delivered(
     assert "canary" not in parked.body
 
 
-def test_a_removed_row_is_no_event(posthorn: Installation) -> None:
+def test_a_removed_row_is_not_an_event(posthorn: Installation) -> None:
     """Records other than INSERT are ignored, should the filter ever let them through."""
     posthorn.register()
     posthorn.publish()
@@ -282,7 +282,7 @@ def test_one_unreadable_endpoint_does_not_stop_the_others(posthorn: Installation
     assert [webhook["id"] for webhook in listed] == [fine["id"]]
 
 
-def test_records_that_there_is_no_time_to_queue_fail(posthorn: Installation) -> None:
+def test_records_that_cannot_be_queued_in_time_fail(posthorn: Installation) -> None:
     """At the very end of an invocation, records are reported as failed instead of half written."""
     posthorn.register()
     posthorn.publish()

@@ -153,7 +153,7 @@ def test_a_name_that_was_taken_can_be_published(posthorn: Installation, name: st
         ({"schema": None, "example": {"text": "x" * 33_000}}, 413, "/example"),
     ],
 )
-def test_what_is_wrong_with_a_type_is_pointed_at(
+def test_an_error_in_a_type_has_a_pointer(
     posthorn: Installation, fields: dict[str, Any], status: int, pointer: str
 ) -> None:
     """An unsupported schema or an example that does not fit it is refused when the type is created."""
@@ -202,7 +202,7 @@ def test_operational_types_cannot_be_published_but_subscribed_to(posthorn: Insta
     ]
 
 
-def test_an_own_type_reaches_those_who_subscribed(posthorn: Installation) -> None:
+def test_an_own_type_reaches_its_subscribers(posthorn: Installation) -> None:
     """A declared type can be subscribed to by name and by prefix, and its events are delivered."""
     create(posthorn)
     posthorn.network.receivers["hooks.example.com"] = answers(200)

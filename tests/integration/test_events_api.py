@@ -154,9 +154,7 @@ def test_an_event_shows_its_delivery_per_webhook(posthorn: Installation) -> None
     ]
 
 
-def test_a_part_of_the_deliveries_is_no_answer(
-    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_deliveries_are_a_503(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
     """If some deliveries cannot be read, the caller gets 503 instead of the rest."""
     from posthorn.stores import batches
 

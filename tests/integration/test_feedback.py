@@ -250,7 +250,7 @@ def test_a_message_about_the_topic_is_acknowledged_and_logged(
 # ---- outages
 
 
-def test_an_outage_of_dynamodb_brings_back_what_it_hit(
+def test_an_outage_of_dynamodb_fails_only_the_affected_messages(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the messages whose events were not written are received again, and then written."""

@@ -218,7 +218,7 @@ def test_a_signature_is_valid_for_five_minutes(standard: Line, age: int, status:
     assert standard.receiver.report()["status"] == status
 
 
-def test_a_rotation_is_noticed_by_nobody(standard: Line, behind: Line, published: Line) -> None:
+def test_a_rotation_disturbs_no_receiver(standard: Line, behind: Line, published: Line) -> None:
     """Receivers with either token accept; the published example needs the new one."""
     one = delivery("{}", TOKEN, OLDER)
     assert standard.post(one) == 200

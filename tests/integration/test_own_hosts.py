@@ -67,13 +67,15 @@ def test_no_event_destination_is_registered_at_the_api(posthorn: Installation, h
 
 
 @pytest.mark.parametrize("host", ["other.execute-api.us-east-1.amazonaws.com", "api2.acme.com", "acme.com"])
-def test_the_neighbours_of_the_api_are_receivers_like_any(posthorn: Installation, host: str) -> None:
+def test_other_hosts_of_the_domain_are_allowed(posthorn: Installation, host: str) -> None:
     """Other APIs, and other names of the same domain, are allowed."""
     assert posthorn.register(host)["url"] == f"https://{host}/hook"
 
 
 @pytest.mark.parametrize("host", [OWN, "api.acme.com"])
-def test_what_was_registered_before_the_name_was_ours_is_not_sent(posthorn: Installation, host: str) -> None:
+def test_an_endpoint_registered_before_the_name_was_ours_is_blocked(
+    posthorn: Installation, host: str
+) -> None:
     """If the stored URL now leads to the API, the delivery fails for good, and nothing is sent."""
     webhook = posthorn.register()
     endpoints = posthorn.services.endpoints

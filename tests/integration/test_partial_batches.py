@@ -131,7 +131,9 @@ def test_nothing_fails_where_nothing_went_wrong(posthorn: Installation, handler:
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_what_fails_is_named_as_the_mapping_names_it(posthorn: Installation, handler: str) -> None:
+def test_failed_records_are_reported_by_the_mappings_identifiers(
+    posthorn: Installation, handler: str
+) -> None:
     """In an outage every record is reported by its own identifier, once."""
     records = [_named(handler, _good(posthorn, handler), "good"), *_odd(handler)]
     names = ["good", *(f"odd-{number}" for number in range(len(records) - 1))]
@@ -144,9 +146,7 @@ def test_what_fails_is_named_as_the_mapping_names_it(posthorn: Installation, han
 
 @pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("name", NAMELESS)
-def test_a_record_without_a_name_that_is_done_is_no_failure(
-    posthorn: Installation, handler: str, name: Any
-) -> None:
+def test_a_completed_record_needs_no_identifier(posthorn: Installation, handler: str, name: Any) -> None:
     """A completed record needs no identifier."""
     record = _named(handler, _good(posthorn, handler), name)
 
@@ -155,7 +155,7 @@ def test_a_record_without_a_name_that_is_done_is_no_failure(
 
 @pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("name", NAMELESS)
-def test_a_record_without_a_name_that_failed_brings_back_the_batch(
+def test_a_failed_record_without_an_identifier_fails_the_batch(
     posthorn: Installation, handler: str, name: Any
 ) -> None:
     """A failed record without an identifier fails the invocation, so that the whole batch is retried."""
@@ -165,7 +165,7 @@ def test_a_record_without_a_name_that_failed_brings_back_the_batch(
         HANDLERS[handler]({"Records": records}, Context())
 
 
-def test_two_events_without_a_name_are_not_taken_for_one(posthorn: Installation) -> None:
+def test_two_records_without_an_identifier_are_not_confused(posthorn: Installation) -> None:
     """Stream records are told apart by their identifiers; without them the batch is retried in halves."""
     records = [_named("dispatch", _good(posthorn, "dispatch"), ...) for _ in range(2)]
 
@@ -174,7 +174,7 @@ def test_two_events_without_a_name_are_not_taken_for_one(posthorn: Installation)
     assert [_failed(dispatch.handler({"Records": [one]}, Context())) for one in records] == [[], []]
 
 
-def test_names_are_given_once_and_in_order() -> None:
+def test_identifiers_are_reported_once_and_in_order() -> None:
     """The answer depends only on which records failed."""
     assert batch_response.response({"b", "a"}) == {
         "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]

@@ -67,7 +67,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[i
             running.terminate()
 
 
-def test_a_receiver_of_the_guide_takes_what_is_signed_and_each_event_once(receiver: tuple[int, Path]) -> None:
+def test_a_receiver_of_the_guide_accepts_signed_events_once(receiver: tuple[int, Path]) -> None:
     """A delivery is accepted, its duplicate is accepted but not handled, a tampered one is refused."""
     port, printed = receiver
     body, headers = _delivery()

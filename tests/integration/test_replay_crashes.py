@@ -251,7 +251,7 @@ def test_another_replay_in_between(posthorn: Installation) -> None:
     assert replays.get(replay_id)["counts"] == {"matched": SMALL, "replayed": SMALL - 1, "skipped": 1}
 
 
-def test_a_cancelled_job_counts_what_had_begun(posthorn: Installation) -> None:
+def test_a_canceled_job_counts_started_deliveries(posthorn: Installation) -> None:
     """A page that crashed halfway before the cancellation is counted exactly and not finished."""
     replays = replaying(posthorn)
     replays.settle(SMALL)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.installation import Installation
 
 
-def test_what_failed_is_sent_again_and_nothing_else(posthorn: Installation) -> None:
+def test_only_failed_deliveries_are_replayed(posthorn: Installation) -> None:
     """After a repair, each failed event arrives once more under its own id; delivered ones do not."""
     replays = replaying(posthorn)
     posthorn.network.receivers["hooks.example.com"] = answers(200)
@@ -78,7 +78,7 @@ def test_the_window_holds_its_beginning_and_not_its_end(posthorn: Installation) 
 @pytest.mark.parametrize(
     ("wanted", "again"), [("failed", {Status.FAILED}), ("all", {Status.FAILED, Status.DELIVERED})]
 )
-def test_what_is_asked_for_and_what_is_open(posthorn: Installation, wanted: str, again: set[Status]) -> None:
+def test_the_selection_by_status(posthorn: Installation, wanted: str, again: set[Status]) -> None:
     """`all` adds delivered ones; waiting ones and example events are never replayed; a dry run agrees."""
     replays = replaying(posthorn)
     before = {event_id: status for status in Status for event_id in replays.settle(3, status)}

@@ -143,7 +143,7 @@ def test_there_are_never_more_than_two(posthorn: Installation, webhook: dict[str
     assert [verifies(received, token) for token in tokens] == [False, True, True]
 
 
-def test_the_same_token_again_is_no_rotation(posthorn: Installation, webhook: dict[str, Any]) -> None:
+def test_the_current_token_again_is_not_a_rotation(posthorn: Installation, webhook: dict[str, Any]) -> None:
     """Sending the current token again, without a key, does not drop the previous one."""
     replies = [rotate(posthorn, webhook, {"token": "a-token-of-my-own"}) for _ in range(2)]
     received = deliver(posthorn)

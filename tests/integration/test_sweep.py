@@ -180,7 +180,7 @@ def test_the_worker_settles_a_delivery_without_an_endpoint(posthorn: Installatio
     assert _row(posthorn, row.key).reason is Reason.ENDPOINT_DELETED
 
 
-def test_an_unreadable_row_hides_no_other(posthorn: Installation) -> None:
+def test_an_unreadable_row_does_not_hide_others(posthorn: Installation) -> None:
     """A row of a later version is logged and skipped; its neighbors get their messages."""
     rows = _overdue(posthorn, 3)
     clients.client("dynamodb").update_item(

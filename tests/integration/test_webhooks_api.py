@@ -78,7 +78,7 @@ def test_the_token_is_stored_encrypted(posthorn: Installation) -> None:
         ({}, {"enabled": True}),
     ],
 )
-def test_an_update_changes_what_is_given_and_nothing_else(
+def test_an_update_changes_only_the_given_fields(
     posthorn: Installation, change: dict[str, object], stays: dict[str, object]
 ) -> None:
     """PUT takes any subset of the fields and leaves the others unchanged."""
@@ -123,7 +123,7 @@ def test_delete_answers_the_published_word_and_then_the_webhook_is_gone(posthorn
     assert posthorn.call("GET", "/v1/webhooks").body["webhooks"] == []
 
 
-def test_the_list_comes_in_pages_that_add_up(posthorn: Installation) -> None:
+def test_the_pages_together_are_the_whole_list(posthorn: Installation) -> None:
     """Following the cursors shows every webhook once, in order of creation."""
     made = []
     for number in range(5):

@@ -286,7 +286,7 @@ def test_alarms_notify_their_topic_at_both_ends(stack: Template) -> None:
 @broken_by(
     ("TreatMissingData: notBreaching", "TreatMissingData: breaching"),
 )
-def test_no_data_is_no_alarm(stack: Template) -> None:
+def test_missing_data_fires_no_alarm(stack: Template) -> None:
     """Most metrics of an idle installation have no data, which fires no alarm."""
     for name, alarm in alarms_of(stack).items():
         assert alarm["TreatMissingData"] == "notBreaching", name

@@ -53,7 +53,7 @@ def test_the_function_with_snapshots_is_called_if_they_are_wanted(stack: Templat
     ),
     ("  ApiPermission:\n    Type", "  ApiPermission:\n    Condition: SimulatedMail\n    Type"),
 )
-def test_what_is_called_may_be_called_before(stack: Template) -> None:
+def test_permissions_precede_the_integration(stack: Template) -> None:
     """Both permissions exist before the integration; the plain function keeps its own in either case."""
     assert stack.resources["ApiIntegration"]["DependsOn"] == "ApiPermission"
     assert '{"Ref": "ApiSnapshotPermission"}' in json.dumps(part(stack, "ApiIntegration")["IntegrationUri"])
@@ -79,7 +79,7 @@ def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
         '"ms":"$context.responseLatency","key":"$context.authorizer.key"',
     ),
 )
-def test_the_access_log_tells_who_called_what_and_nothing_confidential(stack: Template) -> None:
+def test_the_access_log_has_the_request_and_nothing_confidential(stack: Template) -> None:
     """A line is JSON, even with missing values, and holds no query, header or body."""
     line = part(stack, "ApiStage")["AccessLogSettings"]["Format"]
     variable = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)")

@@ -110,7 +110,7 @@ def test_cfn_lint_finds_nothing_in_the_translation(
     assert (found.returncode, found.stdout) == (0, ""), found.stdout + found.stderr
 
 
-def test_checkov_finds_exactly_what_is_skipped_for_a_reason(stack: Template, translated: Path) -> None:
+def test_checkov_finds_exactly_the_skipped_checks(stack: Template, translated: Path) -> None:
     """Every failed check is in the table above, and every check in the table still fails."""
     found = run(
         tool_of("checkov"),

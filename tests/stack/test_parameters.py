@@ -80,7 +80,7 @@ def test_numbers_stay_in_their_range(stack: Template) -> None:
 @broken_by(
     ('Default: "false"', 'Default: "true"'),
 )
-def test_choices_are_those_that_the_service_knows(stack: Template) -> None:
+def test_choices_are_limited_to_valid_values(stack: Template) -> None:
     """Parameters with few valid values list them."""
     found = {
         name: (one["Default"], one["AllowedValues"])
@@ -172,7 +172,7 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
         ),
     ],
 )
-def test_patterns_let_through_what_a_header_can_carry(
+def test_patterns_allow_only_valid_header_text(
     stack: Template, name: str, taken: list[str], refused: list[str]
 ) -> None:
     """Text that ends up in a header or a name can neither break out of it nor be too long."""

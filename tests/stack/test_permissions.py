@@ -171,7 +171,7 @@ def resource_of(value: Any) -> str:
         "                  - !GetAtt DeliverDeadLetterQueue.Arn\n",
     ),
 )
-def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
+def test_every_function_has_exactly_the_listed_rights(stack: Template) -> None:
     """The roles match the table above, so a new right is a decision and no side effect."""
     assert {name: rights_of(stack, name) for name in stack.functions} == ALLOWED
 
@@ -196,7 +196,7 @@ def test_no_role_holds_a_wildcard(stack: Template) -> None:
 @broken_by(
     (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
 )
-def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Template) -> None:
+def test_only_the_backends_own_sets_may_be_changed(stack: Template) -> None:
     """The wildcard covers the names that the backend creates, and contains all of its prefix."""
     assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-cs_")
     assert rights_of(stack, "ApiFunction")["ses:DeleteConfigurationSet"] == {SETS}

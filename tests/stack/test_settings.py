@@ -111,7 +111,7 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
     function="DispatchFunction",
 )
 @pytest.mark.parametrize("function", SETTINGS)
-def test_settings_find_what_they_read(stack: Template, function: str) -> None:
+def test_the_template_sets_every_variable_that_is_read(stack: Template, function: str) -> None:
     """The template sets every variable that a function's settings read."""
     missing = names_read(stack, function) - stack.variables(function).keys()
     assert not missing

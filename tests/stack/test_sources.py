@@ -73,7 +73,7 @@ def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
         "DEAD_LETTER_QUEUE_URL: !Ref DeliverDeadLetterQueue",
     ),
 )
-def test_what_is_given_up_on_is_kept(stack: Template) -> None:
+def test_failed_work_is_kept(stack: Template) -> None:
     """Every source has a dead-letter queue in the template, the same one that the function itself uses."""
     for name, mapping in mappings_of(stack).items():
         dead_letters = dead_letter_queue_of(stack, mapping)
@@ -140,7 +140,7 @@ def test_only_retries_wait_for_a_batch(stack: Template) -> None:
     ("VisibilityTimeout: 180", "VisibilityTimeout: 40"),
     ("VisibilityTimeout: 200", "VisibilityTimeout: 45"),
 )
-def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(stack: Template) -> None:
+def test_a_claim_outlives_its_function_and_expires_before_the_message_returns(stack: Template) -> None:
     """For any deadline, a delivery that may still be in progress cannot be claimed by another invocation."""
     timeout = stack.functions["DeliverFunction"]["Timeout"]
     deadline = stack.parameters["AttemptDeadline"]

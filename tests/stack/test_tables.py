@@ -43,7 +43,7 @@ def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Templat
     ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
     ("[status, event_type, generation, is_test]", "[status]"),
 )
-def test_indexes_are_those_of_the_design(stack: Template) -> None:
+def test_indexes_match_the_stores(stack: Template) -> None:
     """Indexes and attributes have the names that the stores use, and only attributes that are read."""
     key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
     due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
@@ -114,7 +114,7 @@ def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Te
     ("    DeletionPolicy: Retain", "    DeletionPolicy: Delete"),
     ("    UpdateReplacePolicy: Retain\n", ""),
 )
-def test_what_holds_state_outlives_the_stack(stack: Template) -> None:
+def test_state_outlives_the_stack(stack: Template) -> None:
     """Neither deleting the stack nor replacing a resource deletes a table, a queue or the key."""
     stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
     assert len(stateful) == 14

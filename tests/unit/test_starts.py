@@ -70,7 +70,7 @@ def test_the_first_request_loads_nothing() -> None:
     assert loaded == "401 []"  # after a lookup of a key that does not exist
 
 
-def test_a_snapshot_holds_what_few_requests_need() -> None:
+def test_a_snapshot_includes_rarely_needed_code() -> None:
     """Before the snapshot, every model is built, the email client is created and schema checks are loaded."""
     code = (
         "from posthorn.api.bodies import Body",

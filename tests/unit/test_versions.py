@@ -92,7 +92,7 @@ def test_a_message() -> None:
 
 
 @pytest.mark.parametrize("what", READERS)
-def test_what_a_later_version_adds_does_no_harm(what: str) -> None:
+def test_unknown_fields_do_no_harm(what: str) -> None:
     """An unknown attribute leaves a row readable."""
     later = {**ROWS[what], "colour": {"S": "blue"}}
 

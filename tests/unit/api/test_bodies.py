@@ -76,7 +76,7 @@ def test_an_object_is_read() -> None:
     ],
     ids=lambda value: value[:16] if isinstance(value, bytes) else value,
 )
-def test_what_is_no_object_is_a_bad_request(body: bytes, code: str) -> None:
+def test_anything_but_an_object_is_a_bad_request(body: bytes, code: str) -> None:
     """Anything other than one JSON object is refused before any field is checked."""
     with pytest.raises(Problem) as problem:
         bodies.parse(request(body))
@@ -95,7 +95,7 @@ def test_a_body_has_five_megabytes_at_most() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @given(value=st.dictionaries(st.text(max_size=8), json_values, max_size=4))
-def test_every_complaint_points_into_the_body(model: Any, value: dict[str, Any]) -> None:
+def test_every_error_points_into_the_body(model: Any, value: dict[str, Any]) -> None:
     """Every pointer leads to a value that was sent, or to a missing field of an object that was sent."""
     try:
         bodies.validate(model, value)
@@ -172,7 +172,7 @@ def test_an_entry_of_a_list_is_pointed_at() -> None:
     assert complaints(NewEvent, {"event": "X", "data": []}) == {"/data": "This is an object."}
 
 
-def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
+def test_an_oversized_event_is_pointed_at() -> None:
     """An oversized event is pointed at within its batch; an oversized body as a whole has no pointer."""
     assert bodies.too_large("Too much.").document().get("errors") is None
     assert bodies.too_large("Too much.", "/events/3/data").document()["errors"] == [
@@ -193,31 +193,31 @@ def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
         {**WEBHOOK, "description": None, "enabled": False, "retry_rate_limited": True},
     ],
 )
-def test_what_the_documentation_shows_is_taken(value: dict[str, Any]) -> None:
+def test_the_documented_requests_are_accepted(value: dict[str, Any]) -> None:
     """The published request examples are valid; optional fields may be absent or, where equivalent, null."""
     made = bodies.validate(NewWebhook, value)
     assert made.model_dump(include=set(value)) == value
 
 
-def test_a_change_knows_what_it_was_given() -> None:
+def test_a_change_knows_its_given_fields() -> None:
     """An absent field stays unchanged; a field sent with its default value is a change."""
     assert bodies.validate(WebhookChange, {}).model_fields_set == set()
     assert bodies.validate(WebhookChange, {"enabled": True}).model_fields_set == {"enabled"}
 
 
-def test_the_place_of_an_object_goes_before_its_complaints() -> None:
+def test_pointers_start_with_the_entry_of_a_batch() -> None:
     """In a batch, each pointer starts with the index of its entry."""
     assert complaints(NewEvent, {"data": {}}, "/events/3") == {"/events/3/event": "This field is required."}
 
 
-def test_twenty_complaints_are_enough() -> None:
+def test_at_most_twenty_errors_are_returned() -> None:
     """At most twenty errors are returned, so that the answer stays readable."""
     assert len(problem_of(NewWebhook, {**WEBHOOK, **{f"x{number}": 1 for number in range(50)}}).errors) == 20
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("value", ["canary", ["canary"], {"a": "canary"}, 31337], ids=repr)
-def test_no_complaint_repeats_a_value(model: Any, value: object) -> None:
+def test_no_error_repeats_a_value(model: Any, value: object) -> None:
     """Errors never repeat a value, which may be a secret and would end up in answers and logs."""
     for name in model.model_fields:
         try:

@@ -136,7 +136,7 @@ def test_a_cursor_can_be_neither_cut_nor_extended(cursors: Cursors, data: st.Dat
     cursor=st.text(max_size=60)
     | st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode())
 )
-def test_no_other_text_is_a_cursor(cursors: Cursors, cursor: str) -> None:
+def test_any_other_text_is_refused(cursors: Cursors, cursor: str) -> None:
     """Any made-up cursor is a 400, never another error."""
     problem = refused(cursors, asking(cursor))
     assert (problem.status, problem.code) == (400, "invalid_cursor")
@@ -168,7 +168,7 @@ def test_no_other_text_is_a_cursor(cursors: Cursors, cursor: str) -> None:
         "the same letters",
     ],
 )
-def test_a_cursor_is_of_no_use_anywhere_else(cursors: Cursors, changes: dict[str, Any]) -> None:
+def test_a_cursor_is_refused_anywhere_else(cursors: Cursors, changes: dict[str, Any]) -> None:
     """A cursor used by another tenant, list or filter gets the same 400 as a made-up cursor."""
     problem = refused(cursors, asking(cursors.write(REQUEST, POSITION), replace(REQUEST, **changes)))
     assert (problem.status, problem.code) == (400, "invalid_cursor")
@@ -225,7 +225,7 @@ def limited(text: str) -> Request:
     return replace(REQUEST, query={"limit": text})
 
 
-def test_a_list_has_a_hundred_entries_unless_told_otherwise() -> None:
+def test_the_default_limit_is_a_hundred() -> None:
     """Without `limit`, a page has the maximum size of 100 entries."""
     assert read_limit(replace(REQUEST, query={})) == MAX_LIMIT == 100
 

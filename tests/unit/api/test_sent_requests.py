@@ -90,7 +90,7 @@ def _envelope(event: Event, body: bytes, secrets: tuple[bytes, ...]) -> Envelope
 
 
 @FORMATS
-def test_a_rebuilt_request_is_what_the_client_sends(wire: Wire) -> None:
+def test_a_rebuilt_request_equals_the_sent_one(wire: Wire) -> None:
     """The rebuilt request shows every header that was sent, in the order it was sent, and no other."""
     event = _event(_data(wire, AWKWARD[0]))
     body = body_of(wire, event)

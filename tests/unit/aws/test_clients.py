@@ -106,7 +106,7 @@ def test_a_batch_of_keys_is_asked_for_as_botocore_would(ours: Sent, theirs: Sent
     assert found["Responses"] == {"deliveries": [{"pk": {"B": b"\x00\x01"}}]}
 
 
-def test_what_was_not_written_is_written_again(ours: Sent) -> None:
+def test_unprocessed_items_are_written_again(ours: Sent) -> None:
     """UnprocessedItems, parsed by botocore, are sent again unchanged."""
     row = {"pk": {"S": "a"}, "data": {"B": b"\x00"}}
     unwritten = {"t": [{"PutRequest": {"Item": {"pk": {"S": "a"}, "data": {"B": "AA=="}}}}]}

@@ -256,7 +256,7 @@ def test_a_retry_becomes_visible_when_it_is_due(sqs: Sqs, due_in_ms: int, delay:
 
 
 @pytest.mark.parametrize("due_at", [None, NOW_MS, NOW_MS - 1, NOW_MS - 60_000, 0])
-def test_what_is_due_can_be_taken_at_once(sqs: Sqs, due_at: int | None) -> None:
+def test_due_messages_are_visible_at_once(sqs: Sqs, due_at: int | None) -> None:
     """A message with no due time, or one in the past, is visible at once."""
     # in the queue without a default delay: in the others, moto ignores an explicit 0
     sqs.queues.enqueue(replace(MESSAGE, attempt=1), due_at=due_at, now_ms=NOW_MS)
@@ -311,7 +311,7 @@ def _queued(count: int) -> list[Delivery]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
-def test_many_messages_are_those_that_would_be_sent_one_by_one(sqs: Sqs, count: int) -> None:
+def test_batches_and_single_messages_are_the_same(sqs: Sqs, count: int) -> None:
     """Sent in batches of ten or one by one, messages have the same text, delay and group."""
     rows = _queued(count)
     sqs.queues.enqueue_all(rows, now_ms=NOW_MS)
@@ -351,9 +351,7 @@ class Refusing:
         return {"Failed": [{"Id": entries[0]["Id"], "Code": "ThrottlingException", "SenderFault": False}]}
 
 
-def test_what_a_batch_refused_is_sent_again_and_nothing_else(
-    sqs: Sqs, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refused_entries_of_a_batch_are_sent_again(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
     """When SQS refuses part of a batch, only that part is sent again, and every message is sent once."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     refusing: Any = Refusing(sqs.client, times=2)
@@ -363,7 +361,7 @@ def test_what_a_batch_refused_is_sent_again_and_nothing_else(
     assert sorted(key.event_id for key in sent) == [row.key.event_id for row in rows]
 
 
-def test_what_a_batch_refuses_for_good_is_given_back(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_permanently_refused_entries_are_returned(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a few rounds, exactly the rows whose messages could not be sent are returned."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     refusing: Any = Refusing(sqs.client, times=1000)

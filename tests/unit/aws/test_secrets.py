@@ -83,7 +83,7 @@ def test_a_secret_comes_back_as_its_bytes(kms: Kms, token: str) -> None:
     assert kms.unsealer.secret_of(kms.endpoint(token=token)) == token.encode()
 
 
-def test_what_is_stored_does_not_show_the_secret(kms: Kms) -> None:
+def test_stored_data_does_not_show_the_secret(kms: Kms) -> None:
     """Neither the row nor a printed endpoint shows the token."""
     endpoint = kms.endpoint()
     assert TOKEN.encode() not in endpoint.secret.ciphertext
@@ -99,7 +99,7 @@ def test_what_is_stored_does_not_show_the_secret(kms: Kms) -> None:
     ],
     ids=["copied to another workspace", "with another workspace's name", "copied to another endpoint"],
 )
-def test_a_secret_opens_at_no_other_endpoint(kms: Kms, changes: dict[str, Any]) -> None:
+def test_a_secret_does_not_decrypt_at_another_endpoint(kms: Kms, changes: dict[str, Any]) -> None:
     """A ciphertext copied into another endpoint's row does not decrypt."""
     stolen = replace(kms.endpoint(), **changes)
     with pytest.raises(Unavailable) as refused:
@@ -107,7 +107,7 @@ def test_a_secret_opens_at_no_other_endpoint(kms: Kms, changes: dict[str, Any]) 
     assert refused.value.code == "InvalidCiphertextException"
 
 
-def test_a_secret_opens_as_no_other_version(kms: Kms) -> None:
+def test_a_secret_does_not_decrypt_as_another_version(kms: Kms) -> None:
     """A ciphertext does not decrypt as another version, so an old one cannot pass for the newest."""
     endpoint = kms.endpoint(version=1)
     with pytest.raises(Unavailable):
@@ -115,7 +115,7 @@ def test_a_secret_opens_as_no_other_version(kms: Kms) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"workspace": "wksp_2"}, {"secret": 2}], ids=["workspace", "version"])
-def test_what_is_remembered_is_bound_as_well(kms: Kms, changes: dict[str, Any]) -> None:
+def test_cached_secrets_are_bound_as_well(kms: Kms, changes: dict[str, Any]) -> None:
     """A stolen ciphertext does not decrypt even while its owner's secret is cached."""
     endpoint = kms.endpoint()
     kms.unsealer.secret_of(endpoint)
@@ -137,7 +137,7 @@ def test_a_system_secret_opens_for_its_purpose_only(kms: Kms) -> None:
         kms.unsealer.open_system(kms.endpoint().secret.ciphertext, "cursors")
 
 
-def test_what_a_secret_is_bound_to_never_changes(kms: Kms) -> None:
+def test_the_encryption_context_never_changes(kms: Kms) -> None:
     """The encryption context never changes: stored secrets and the roles' policies depend on its names."""
     sealed = kms.endpoint(version=3).secret.ciphertext
     context = {"app": "posthorn", "workspace": "wksp_1", "endpoint": "wh_1", "version": "3"}
@@ -150,7 +150,7 @@ def test_what_a_secret_is_bound_to_never_changes(kms: Kms) -> None:
     assert opened["Plaintext"] == b"key"
 
 
-def test_a_secret_is_remembered_for_five_minutes(kms: Kms) -> None:
+def test_a_secret_is_cached_for_five_minutes(kms: Kms) -> None:
     """A KMS outage of less than five minutes goes unnoticed; a longer one does not."""
     endpoint = kms.endpoint()
     kms.unsealer.secret_of(endpoint)
@@ -163,7 +163,7 @@ def test_a_secret_is_remembered_for_five_minutes(kms: Kms) -> None:
     assert failed.value.code == "EndpointConnectionError"
 
 
-def test_an_outage_is_not_remembered(kms: Kms) -> None:
+def test_an_outage_is_not_cached(kms: Kms) -> None:
     """Failures are not cached: secrets are available as soon as KMS answers again."""
     endpoint = kms.endpoint()
     with kms.out_of_order(), pytest.raises(Unavailable):
@@ -203,7 +203,7 @@ def instant_endpoint(name: str) -> Endpoint:
     )
 
 
-def test_a_thousand_secrets_are_remembered_and_no_more() -> None:
+def test_a_thousand_secrets_are_cached_at_most() -> None:
     """The cache holds a thousand secrets and evicts the oldest first."""
     kms = InstantKms()
     unsealer = Unsealer(kms)  # type: ignore[arg-type]
@@ -239,7 +239,7 @@ def test_many_threads_may_ask_at_once() -> None:
     assert failures == []
 
 
-def test_what_is_remembered_can_be_asked_for_without_asking_kms(kms: Kms) -> None:
+def test_cached_secrets_are_available_without_kms(kms: Kms) -> None:
     """The cache returns all secrets that sign now, or none. An attempt cannot be signed with only some."""
     old = kms.endpoint(token="the-old-token-of-it", version=2)
     new = replace(

@@ -46,7 +46,7 @@ def test_a_key_has_the_shape_that_scanners_look_for(entropy: bytes) -> None:
 
 
 @given(entropy=entropies)
-def test_a_key_splits_into_what_names_and_what_proves_it(entropy: bytes) -> None:
+def test_a_key_splits_into_id_and_secret(entropy: bytes) -> None:
     """Twelve characters are the key's id; thirty-two are the secret, compared by its hash."""
     key = mint(entropy)
     parts = split(key)
@@ -81,7 +81,7 @@ def test_no_two_characters_can_be_swapped(entropy: bytes, data: st.DataObject) -
 
 
 @given(text=st.text(max_size=60))
-def test_no_other_text_is_a_key(text: str) -> None:
+def test_any_other_text_is_rejected(text: str) -> None:
     """Any header value is parsed as a key or rejected; nothing is raised."""
     assert split(text) is None
 
@@ -107,7 +107,7 @@ def test_another_amount_of_random_bytes_is_a_mistake(length: int) -> None:
         mint(bytes(length))
 
 
-def test_what_is_stored_is_sha_256_of_the_secret() -> None:
+def test_the_stored_hash_is_sha_256_of_the_secret() -> None:
     """The table holds only the hash of the secret part."""
     assert hash_of("abc") == bytes.fromhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     assert hash_of("x") == hashlib.sha256(b"x").digest()

@@ -47,7 +47,7 @@ def test_the_published_types_are_there_with_their_descriptions() -> None:
     assert {name: built_in()[name].description for name in PUBLISHED} == PUBLISHED
 
 
-def test_there_are_no_types_that_nobody_published() -> None:
+def test_there_are_no_unpublished_types() -> None:
     """The six documented types, the examples' campaign types and the operational ones: no others exist."""
     assert built_in().keys() == PUBLISHED.keys() | NAMED | OPERATIONAL
     assert {name for name, one in built_in().items() if one.operational} == OPERATIONAL

@@ -125,7 +125,7 @@ def test_an_exhausted_delivery_makes_it_failing() -> None:
         (DISABLE_AFTER_MS, 200, True, HealthChange(Health.HEALTHY)),
     ],
 )
-def test_what_days_of_failing_lead_to(ago: int, status: int, warned: bool, change: HealthChange) -> None:
+def test_days_of_failures(ago: int, status: int, warned: bool, change: HealthChange) -> None:
     """A failing endpoint is warned about after one day and disabled after five; a 2xx resets both."""
     assert find(ill(Health.FAILING, ago=ago, warned=warned), outcome(status)) == change
 

@@ -116,7 +116,7 @@ def test_another_amount_of_random_bytes_is_a_mistake(entropy: bytes) -> None:
         "evt_../../../../../etc/passwd#",
     ],
 )
-def test_what_only_looks_like_an_id_is_none(text: str) -> None:
+def test_lookalikes_are_not_ids(text: str) -> None:
     """An id has exactly one spelling, so it can be looked up without being normalized."""
     assert not is_id(text, EVENT)
 
@@ -142,7 +142,7 @@ def test_the_shard_comes_from_the_random_part(now_ms: int, entropy: bytes) -> No
 
 
 @given(prefix=prefixes, now_ms=moments, entropy=entropies)
-def test_the_moment_of_an_id_can_be_read(prefix: str, now_ms: int, entropy: bytes) -> None:
+def test_the_time_of_an_id_can_be_read(prefix: str, now_ms: int, entropy: bytes) -> None:
     """The creation time of an id and the first id of its millisecond can both be read back."""
     assert made_at(new_id(prefix, now_ms=now_ms, entropy=entropy)) == now_ms
     assert made_at(lower_bound(prefix, now_ms=now_ms)) == now_ms

@@ -134,13 +134,13 @@ def test_the_longest_type_is_taken() -> None:
         ("CONTACT_ADDRESS_*", "CONTACT_CREATED", False),
     ],
 )
-def test_what_a_pattern_covers(pattern: str, event_type: str, expected: bool) -> None:
+def test_the_names_that_a_pattern_covers(pattern: str, event_type: str, expected: bool) -> None:
     """A pattern covers one name, every name, or every name that continues a prefix of whole words."""
     assert matches([pattern], event_type) is expected
 
 
 @given(prefix=upper, rest=upper)
-def test_a_prefix_covers_what_goes_on_behind_it(prefix: str, rest: str) -> None:
+def test_a_prefix_covers_its_continuations(prefix: str, rest: str) -> None:
     """`PREFIX_*` covers PREFIX_ANYTHING in both spellings, but no longer word with the same first letters."""
     name = f"{prefix}_{rest}"
     assume(len(name) <= MAX_TYPE_LENGTH)
@@ -200,7 +200,7 @@ def test_a_pattern_that_can_match_nothing_is_refused(pattern: str, code: str) ->
         ("ORDER_PAID", "There is no event type ORDER_PAID."),
     ],
 )
-def test_a_refusal_says_what_is_not_there(pattern: str, detail: str) -> None:
+def test_a_refusal_names_the_unknown_type(pattern: str, detail: str) -> None:
     """The error names the prefix or type as the customer wrote it."""
     with pytest.raises(RefusedEventType) as refused:
         check_subscribed(pattern, KNOWN)

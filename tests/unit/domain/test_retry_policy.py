@@ -159,7 +159,9 @@ def test_three_retries_and_then_no_more(what: Outcome) -> None:
     ],
     ids=["200", "404", "410", "307", "blocked"],
 )
-def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, transition: Transition) -> None:
+def test_final_outcomes_are_final_at_every_attempt(
+    attempt: int, what: Outcome, transition: Transition
+) -> None:
     """A success, a rejection or a blocked address ends a delivery at any attempt."""
     assert after(what, attempt=attempt) == transition
 
@@ -202,7 +204,7 @@ def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, tr
         ("Sun, 16 Apr 2023 15:48:20 +9999", 60),
     ],
 )
-def test_what_retry_after_asks_for(value: str, delay: int) -> None:
+def test_the_delay_that_retry_after_requests(value: str, delay: int) -> None:
     """The longer of the schedule and the header applies, up to 15 minutes; nonsense is ignored."""
     assert after(outcome(503, retry_after=value)) == retry(delay)
 

@@ -38,7 +38,7 @@ def _backwards(value: Any) -> Any:
         if isinstance(value, str | int) and path not in {"eventType", *ses.RENAMED}
     ],
 )
-def test_whatever_a_receiver_could_tell_apart_is_two_events(name: str, path: str) -> None:
+def test_different_data_for_receivers_makes_different_events(name: str, path: str) -> None:
     """A different recipient, feedback id, link, response or header makes a different event."""
     told = ses.example(name)
     value = parts(told)[path]
@@ -57,7 +57,7 @@ def test_two_mails_have_two_events() -> None:
 @pytest.mark.parametrize(
     ("name", "path"), [(name, path) for name in NAMES for path in sorted(ses.REMOVED[name] - {*OUR_TAGS})]
 )
-def test_what_no_receiver_sees_makes_no_event(name: str, path: str) -> None:
+def test_removed_fields_make_no_difference(name: str, path: str) -> None:
     """Notifications that differ only in removed fields give the same event."""
     told = ses.example(name)
     assert event_of(without(told, {path})).id == event_of(told).id

@@ -67,7 +67,7 @@ def test_a_message_id_of_the_senders_own_stays(value: Any) -> None:
 
 
 @pytest.mark.parametrize("ses_id", ["", None, 5])
-def test_without_an_id_of_ses_no_other_id_changes(ses_id: Any) -> None:
+def test_without_an_id_of_ses_the_headers_are_unchanged(ses_id: Any) -> None:
     """If SES names no id, the mail still gets ours, and its headers are unchanged."""
     told = ses.example("click")
     mail = data_of(replaced(told, "mail/messageId", ses_id))["mail"]
@@ -141,7 +141,7 @@ def test_a_type_that_no_header_could_carry_is_malformed(event_type: Any) -> None
         event_of(ses.example("send") | {"eventType": event_type})
 
 
-def test_what_has_no_type_is_malformed() -> None:
+def test_a_notification_without_a_type_is_malformed() -> None:
     """Notifications of an identity have a notificationType and no tags; they are not Posthorn's."""
     told = without(ses.example("bounce"), {"eventType"}) | {"notificationType": "Bounce"}
     with pytest.raises(Malformed, match="eventType"):

@@ -52,7 +52,7 @@ def test_an_event_without_a_time_of_its_own_has_that_of_its_mail(own: Any) -> No
         ["2026-05-03T12:34:57Z"],
     ],
 )
-def test_a_time_that_is_none_is_malformed(time: Any) -> None:
+def test_an_invalid_time_is_malformed(time: Any) -> None:
     """Without a valid time there is no id and no event time, so the notification is malformed."""
     with pytest.raises(Malformed):
         event_of(replaced(ses.example("bounce"), "bounce/timestamp", time))

@@ -27,7 +27,7 @@ def test_there_is_an_example_of_every_type() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_lost_but_what_must_be_removed_and_nothing_is_invented(name: str) -> None:
+def test_exactly_the_listed_paths_are_removed(name: str) -> None:
     """Field by field, an event equals the example without the listed paths and with our message id."""
     told = ses.example(name)
 
@@ -62,7 +62,7 @@ def test_the_data_begins_as_receivers_expect_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_data_is_what_javascript_would_write(name: str) -> None:
+def test_the_data_survives_javascript(name: str) -> None:
     """The body survives JSON.parse and JSON.stringify, so its signature verifies afterwards."""
     data = event_of(ses.example(name)).data
     assert stringify(parse(data.encode())) == data

@@ -144,7 +144,7 @@ def test_every_recipient_has_exactly_one_outcome(to: list[str], cc: list[str]) -
 
 
 @given(address=ADDRESSES)
-def test_only_what_arrives_is_read(address: str) -> None:
+def test_only_delivered_mails_are_opened(address: str) -> None:
     """No address opens or clicks a mail that bounced or was suppressed, and none outside the simulator."""
     found = reaction(address)
 

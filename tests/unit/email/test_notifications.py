@@ -94,7 +94,7 @@ def test_a_bounce_says_why() -> None:
     assert len({one["feedbackId"] for one in (bounce, suppression, answer)}) == 3
 
 
-def test_time_goes_by_between_the_events() -> None:
+def test_events_follow_each_other_in_time() -> None:
     """A mail is sent at the clock's time, delivered later, and opened or complained about later still."""
     told = story(replace(MAIL, to=("complaint+open+click@simulator.amazonses.com",)))
 
@@ -163,7 +163,7 @@ def test_the_headers_are_those_of_the_mail() -> None:
 
 
 @pytest.mark.parametrize(("html", "text", "kind"), [("x", None, "text/html"), (None, "x", "text/plain")])
-def test_one_body_is_no_multipart(html: str | None, text: str | None, kind: str) -> None:
+def test_a_single_body_is_not_multipart(html: str | None, text: str | None, kind: str) -> None:
     """A mail with a single body has that body's content type."""
     headers = story(replace(MAIL, html=html, text=text))[0]["mail"]["headers"]
 

@@ -77,7 +77,7 @@ def test_a_rejection_repeats_nothing(ses: Ses, code: str) -> None:
         assert secret not in told
 
 
-def test_what_botocore_refuses_is_a_rejection(ses: Ses) -> None:
+def test_a_request_refused_by_botocore_is_a_rejection(ses: Ses) -> None:
     """A request that botocore refuses to send is the customer's to fix, not an outage."""
     with pytest.raises(RejectedMail) as raised:
         ses.backend.send(replace(MAIL, headers=(("X-Empty", ""),)))

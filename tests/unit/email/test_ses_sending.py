@@ -72,7 +72,7 @@ def test_everything_of_a_mail_reaches_ses(ses: Ses) -> None:
     assert len(tags) == 5
 
 
-def test_what_a_mail_lacks_is_not_sent(ses: Ses) -> None:
+def test_missing_fields_are_not_sent(ses: Ses) -> None:
     """A minimal mail names no set, has no empty list and no HTML."""
     ses.backend.send(replace(MAIL, configuration_set=None, html=None, text="Hi"))
 

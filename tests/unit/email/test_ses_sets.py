@@ -30,7 +30,7 @@ CREATE: Final = ("CreateConfigurationSet", "CreateConfigurationSetEventDestinati
         (Suppression.BOUNCE_AND_COMPLAINT, ["BOUNCE", "COMPLAINT"]),
     ],
 )
-def test_a_set_suppresses_what_it_was_made_to(ses: Ses, suppression: Suppression, reasons: list[str]) -> None:
+def test_a_set_has_the_requested_suppression(ses: Ses, suppression: Suppression, reasons: list[str]) -> None:
     """Each option becomes SES's list of reasons, on create and on update."""
     ses.backend.create_set(SET, suppression)
     made = list(ses.sets[NAME]["suppressed"])

@@ -34,7 +34,7 @@ def test_the_test_message_of_ses_is_a_notice(message: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["SubscriptionConfirmation", "UnsubscribeConfirmation"])
-def test_what_sns_says_about_a_subscription_is_a_notice(kind: str) -> None:
+def test_a_message_about_a_subscription_is_a_notice(kind: str) -> None:
     """SNS's own messages about a subscription carry no event and are dropped."""
     told = enveloped("You have chosen to subscribe to the topic. To confirm, visit the SubscribeURL.", kind)
     assert unwrap(told) == Notice(kind)
@@ -46,7 +46,7 @@ def test_a_type_of_its_own_makes_no_envelope() -> None:
     assert unwrap(json.dumps(told)) == told
 
 
-def test_numbers_and_texts_come_through_as_they_are() -> None:
+def test_numbers_and_texts_are_unchanged() -> None:
     """Parsed values can be written again without a change."""
     text = '{"eventType":"Send","n":[11893,0.1,1e21,-3],"s":"a\\"\\u00fc\\ud83d\\ude00"}'
     assert unwrap(text) == {"eventType": "Send", "n": [11893, 0.1, 1e21, -3], "s": 'a"ü😀'}
@@ -73,7 +73,7 @@ def test_numbers_and_texts_come_through_as_they_are() -> None:
     ],
     ids=lambda message: ascii(message[:30]),
 )
-def test_what_is_no_strict_json_object_is_malformed(message: str) -> None:
+def test_anything_but_a_strict_json_object_is_malformed(message: str) -> None:
     """A body that receivers could not verify is malformed, with or without an envelope."""
     with pytest.raises(Malformed):
         unwrap(message)

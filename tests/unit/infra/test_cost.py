@@ -48,7 +48,7 @@ MEASURED = {
         ({"m": {"M": {"k": {"S": "v"}}}}, 7),
     ],
 )
-def test_an_item_weighs_what_dynamodb_says(item: Any, size: int) -> None:
+def test_item_sizes_follow_dynamodbs_rules(item: Any, size: int) -> None:
     """UTF-8 for names and values; a byte per two digits; 3 bytes per list or map and 1 per element."""
     assert capacity.item_size(item) == size
 
@@ -66,7 +66,7 @@ def test_a_write_costs_the_larger_of_both_rows(before: int, after: int, units: i
     assert capacity.write_units(_sized(before) if before else None, _sized(after) if after else None) == units
 
 
-def test_a_sparse_index_costs_only_what_changes_in_it() -> None:
+def test_a_sparse_index_costs_only_changes() -> None:
     """Entering or leaving costs 1; a changed key costs 2 (delete and insert); no change costs nothing."""
     out = {"pk": {"S": "p"}, "other": {"S": "x"}}
     inside = {**out, "due": {"N": "1"}}
@@ -184,7 +184,7 @@ def test_retries_by_hand() -> None:
     assert alone.terms["secrets (KMS)"] == pytest.approx((1 + retries) * 3.00, rel=1e-4)
 
 
-def test_retries_share_what_a_window_lets_gather() -> None:
+def test_retries_of_one_window_share_an_invocation() -> None:
     """Of 30 retries a second, each queue gets ten, each of its pollers two, and a two-second window four."""
     assert bill(Workload(success=0.9, retries=3, rate=100), MEASURED).retry_batch == pytest.approx(4)
 

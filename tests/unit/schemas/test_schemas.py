@@ -41,19 +41,19 @@ def doubling(levels: int) -> dict[str, Any]:
     return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{levels}": {"type": "object"}}}
 
 
-def test_data_that_fits_has_no_complaints() -> None:
+def test_valid_data_has_no_errors() -> None:
     """A valid order passes without errors."""
     assert paths(ORDER, {"id": "ord_1", "lines": [{"amount": 1}]}) == set()
 
 
-def test_every_complaint_leads_to_its_place() -> None:
+def test_every_error_has_a_pointer() -> None:
     """Each error has a pointer to the value that is wrong."""
     wrong = {"id": "1", "lines": [{"amount": 1}, {"amount": 0}, {"amount": "much"}], "more": 1}
     assert paths(ORDER, wrong) == {("id",), ("lines", 1, "amount"), ("lines", 2, "amount"), ()}
 
 
 @given(secret=st.text("abcdef", min_size=12, max_size=40))
-def test_a_complaint_does_not_repeat_the_data(secret: str) -> None:
+def test_an_error_does_not_repeat_the_data(secret: str) -> None:
     """Errors never repeat the data, since they may be logged."""
     data = {"id": secret, "lines": [{"amount": secret}, secret], "lines2": secret}
     found = compiled(ORDER).complaints(data, size=100)
@@ -61,7 +61,7 @@ def test_a_complaint_does_not_repeat_the_data(secret: str) -> None:
     assert not any(secret in one.detail for one in found)
 
 
-def test_a_complaint_is_a_short_sentence() -> None:
+def test_an_error_is_a_short_sentence() -> None:
     """The error for an enum of ten thousand values is truncated."""
     schema = {"properties": {"a": {"enum": [f"choice-{n}" for n in range(2000)]}}}
     (one,) = compiled(schema).complaints({"a": 1}, size=10)
@@ -69,7 +69,7 @@ def test_a_complaint_is_a_short_sentence() -> None:
     assert len(one.detail) < 310
 
 
-def test_of_many_complaints_only_some_are_told() -> None:
+def test_at_most_twenty_errors_are_returned() -> None:
     """At most twenty errors are returned; for large data, the first twenty."""
     schema = compiled({"properties": {"a": {"items": {"type": "integer"}}}})
     data = {"a": ["x"] * 100}
@@ -95,9 +95,7 @@ def test_of_many_complaints_only_some_are_told() -> None:
         ({"$anchor": "a", "items": {"$ref": "#a"}}, ("items", "$ref")),
     ],
 )
-def test_what_is_not_taken_is_refused_where_it_stands(
-    schema: dict[str, Any], path: tuple[str | int, ...]
-) -> None:
+def test_unsupported_parts_are_pointed_at(schema: dict[str, Any], path: tuple[str | int, ...]) -> None:
     """The error points at the part of the schema that is not supported."""
     with pytest.raises(RefusedSchema) as refused:
         compiled(schema)

@@ -179,7 +179,7 @@ def test_a_failure_keeps_everything(outcome: Outcome, number: int) -> None:
     assert from_text(to_text(made)) == made
 
 
-def test_a_success_that_did_not_come_to_its_end_is_a_failure() -> None:
+def test_an_incomplete_success_is_a_failure() -> None:
     """A 200 whose body broke off is a failure, and is kept like any other failure."""
     made = attempt(replace(EVERYTHING, failure=Failure.TIMEOUT, error="no end of the answer within 10 s"))
     assert from_text(to_text(made)) == made
@@ -220,7 +220,7 @@ def test_other_texts_are_malformed(text: str) -> None:
         from_text(text)
 
 
-def test_what_a_later_version_adds_is_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     """Unknown fields are ignored, so rows of a newer version stay readable during a rollout or rollback."""
     text = '{"number":2,"at":3,"ms":[1,2,3,4,5],"status":500,"invented":{"later":true}}'
     assert from_text(text) == Attempt(2, 3, Outcome(Timings(1, 2, 3, 4, 5), status=500))

@@ -90,7 +90,7 @@ def _raw(one: str) -> bytes:
 
 
 @given(st.integers(0, (1 << 48) - 1), st.binary(min_size=10, max_size=10))
-def test_an_id_tells_its_moment(moment: int, entropy: bytes) -> None:
+def test_an_id_contains_its_time(moment: int, entropy: bytes) -> None:
     """An id yields its time, and the first id of a time is the smallest possible."""
     one = new_id(EVENT, now_ms=moment, entropy=entropy)
 

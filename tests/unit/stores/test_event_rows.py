@@ -214,6 +214,6 @@ def test_any_row_is_read_or_malformed(changes: dict[str, Any]) -> None:
         return
 
 
-def test_what_a_later_version_adds_is_passed_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     """Unknown attributes of the same version are ignored."""
     assert from_item(row(invented={"S": "later"})) == EVENT

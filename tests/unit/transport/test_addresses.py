@@ -159,7 +159,7 @@ def denied_by_oracle(url: str) -> bool:
 
 @settings(max_examples=500)
 @given(urls.filter(lambda url: "_" not in url))
-def test_what_the_oracle_refuses_is_refused(url: str) -> None:
+def test_urls_that_the_oracle_refuses_are_refused(url: str) -> None:
     """We refuse what another guard refuses before a lookup, except `_`, which some hosts really use."""
     if denied_by_oracle(url):
         event("denied")

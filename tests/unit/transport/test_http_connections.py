@@ -94,7 +94,7 @@ class TestConnections:
             assert send(client, post).status == 200
             assert receiver.connections == 2
 
-    def test_an_answer_nobody_asked_for_is_not_taken_for_the_next(self, client: Client) -> None:
+    def test_an_unsolicited_response_is_dropped(self, client: Client) -> None:
         """Data that a receiver sends before the next request is dropped with its connection."""
         forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
         with Receiver(answering(OK + forged)) as receiver:

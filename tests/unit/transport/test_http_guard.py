@@ -42,7 +42,7 @@ class TestGuard:
         client.close()
         assert (outcome.failure, dialler.dialled) == (Failure.BLOCKED_ADDRESS, [])
 
-    def test_a_host_that_libcurl_reads_differently_goes_nowhere(self, ca_file: str) -> None:
+    def test_a_host_that_libcurl_parses_differently_is_not_dialed(self, ca_file: str) -> None:
         """If libcurl parses a host differently, it has no address for it and may not look it up."""
         dialler = Dialler()
         client = Client(

@@ -67,7 +67,7 @@ class TestNeighbours:
             order = order_of(client, [url] * 5, healthy.url(), served.set)
         assert order == ["healthy"] * NEIGHBOURS + ["hostile"] * 5
 
-    def test_all_are_served_while_a_port_accepts_nobody(self, client: Client) -> None:
+    def test_all_are_served_while_a_port_accepts_no_connections(self, client: Client) -> None:
         """The same holds for a receiver that does not accept connections."""
         with ExitStack() as stack, Receiver(answering(OK)) as healthy:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))

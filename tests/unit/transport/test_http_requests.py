@@ -18,7 +18,7 @@ def may_be_set(name: str, value: str) -> bool:
 
 
 class TestRequest:
-    def test_goes_out_as_it_was_made(self, client: Client) -> None:
+    def test_a_request_is_sent_unchanged(self, client: Client) -> None:
         """Path, headers and body reach the receiver unchanged, and almost nothing is added."""
         headers = (*JSON, ("User-Agent", "SMASHSEND-Webhook/1.0"), ("X-Empty", ""), ("webhook-id", "evt_1"))
         body = b'{"n":"\x00\xff"}'
@@ -111,7 +111,7 @@ class TestRequest:
             assert may_be_set(f"x{character}", "a") == is_token, ascii(character)
             assert may_be_set("x", f"a{character}") == (" " <= character <= "~"), ascii(character)
 
-    def test_what_can_be_a_credential_is_not_shown(self) -> None:
+    def test_possible_credentials_are_not_shown(self) -> None:
         """A printed request shows no path, headers or body."""
         post = post_to("https://hooks.acme.com/CANARY?CANARY", b"CANARY", (("X-Token", "CANARY"),))
         assert "hooks.acme.com" in repr(post)

@@ -11,7 +11,7 @@ from tests.unit.transport.receivers import OK, Connection, Receiver, answering, 
 
 
 class TestAnswer:
-    def test_keeps_what_the_log_shows(self, client: Client) -> None:
+    def test_the_logged_parts_of_a_response_are_kept(self, client: Client) -> None:
         """Status, address, times, the listed headers and the beginning of the body are kept."""
         answer = (
             b"HTTP/1.1 202 Accepted\r\nContent-Type: text/plain\r\nX-REQUEST-ID: r1\r\nSet-Cookie: secret\r\n"

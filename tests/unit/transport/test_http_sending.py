@@ -40,7 +40,7 @@ class TestSending:
         client.close()
         assert sorted(keys) == list(range(14))
 
-    def test_a_hanging_receiver_delays_nobody(self, client: Client) -> None:
+    def test_a_hanging_receiver_delays_no_other(self, client: Client) -> None:
         """A receiver that answers only after fifty others were served does not delay them."""
         served = threading.Event()
 
@@ -58,7 +58,7 @@ class TestSending:
                     served.set()
         assert order == [("healthy", 200)] * 50 + [("slow", 200)]
 
-    def test_a_name_is_looked_up_once_in_a_moment_and_anew_for_the_next_batch(self, ca_file: str) -> None:
+    def test_a_name_is_resolved_once_per_batch(self, ca_file: str) -> None:
         """Attempts of one batch share a recent lookup of a name; the next batch looks it up again."""
         asked: list[str] = []
 
@@ -74,9 +74,7 @@ class TestSending:
         client.close()
         assert asked == ["hooks.acme.com"] * 2
 
-    def test_what_a_name_resolved_to_is_forgotten(
-        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_resolved_addresses_expire(self, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A cached address expires; a name that moved to a private address is refused from then on."""
         monkeypatch.setattr(http, "ANSWER_SECONDS", 0.0)
         answers = iter([["8.8.8.8"], ["10.0.0.1"]])
@@ -99,7 +97,7 @@ class TestSending:
         assert failures == [Failure.CONNECT, Failure.BLOCKED_ADDRESS]
         assert opened == ["8.8.8.8"]
 
-    def test_a_hanging_name_delays_nobody(self, ca_file: str) -> None:
+    def test_a_hanging_name_delays_no_other(self, ca_file: str) -> None:
         """A name that resolves only after fifty others were served does not delay them."""
         served = threading.Event()
 
@@ -139,9 +137,7 @@ class TestSending:
             "DNS gave no answer for tarpit.acme.com in time",
         )
 
-    def test_an_answer_of_dns_that_comes_too_late(
-        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_a_late_dns_answer(self, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A lookup that completes after the deadline does not revive its attempt."""
         monkeypatch.setattr(Lookups, "cancel", lambda *_: None)  # as if the lookup completed just then
         seen, answered = threading.Event(), threading.Event()

@@ -71,7 +71,7 @@ class TestTls:
         assert outcome.error is not None
         assert outcome.error.startswith("the certificate is not trusted")
 
-    def test_the_default_roots_are_those_of_certifi(
+    def test_the_default_roots_are_certifis(
         self, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """By default the client trusts the authorities of certifi and no others."""

@@ -146,7 +146,7 @@ class TestLookups:
             assert done.acquire(timeout=GIVE_UP)
             assert again.answers() == ("hooks",)
 
-    def test_a_mistake_of_the_resolver_reaches_who_asks(self) -> None:
+    def test_a_resolver_error_reaches_the_callers(self) -> None:
         """An exception in the resolver is raised to its callers and ends no thread."""
         done = threading.Semaphore(0)
 

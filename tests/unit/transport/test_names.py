@@ -38,7 +38,7 @@ class TestSystemResolver:
             (UnicodeError("label too long"), "knows no IPv4 address"),
         ],
     )
-    def test_what_fails_is_a_name_not_resolved(
+    def test_every_failure_is_a_name_not_resolved(
         self, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
     ) -> None:
         """Every way in which a lookup can fail is the same error, which contains the name."""
@@ -82,7 +82,7 @@ class TestVet:
             vet(TARGET, ["10.1.2.3"], PUBLIC)
         assert "10.1.2.3" not in str(refused.value)
 
-    def test_no_answer_is_no_address(self) -> None:
+    def test_an_empty_answer_is_refused(self) -> None:
         """An empty answer is treated like no answer."""
         with pytest.raises(NameNotResolved):
             vet(TARGET, [], PUBLIC)

@@ -54,7 +54,7 @@ class TestTable:
             "٨.8.8.8",
         ],
     )
-    def test_what_is_no_address_is_refused(self, text: str) -> None:
+    def test_other_texts_are_refused(self, text: str) -> None:
         """A spelling that only some C libraries parse is not an address, not even for private targets."""
         for policy in (PUBLIC, PRIVATE):
             with pytest.raises(RefusedTarget):

@@ -58,7 +58,7 @@ def test_no_more_of_a_body_is_held_than_is_shown() -> None:
     assert answer.snippet() == "x" * SNIPPET_BYTES
 
 
-def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
+def test_a_partial_character_at_the_cut_is_dropped() -> None:
     """Kept text ends between characters, not in the middle of one."""
     answer = Response()
     answer.read_body(b"x" + "ü".encode() * SNIPPET_BYTES)
@@ -156,7 +156,7 @@ def test_a_status_may_have_any_reason_or_none(line: bytes) -> None:
         b"\r\n",
     ],
 )
-def test_what_does_not_begin_with_a_status_is_no_answer(line: bytes) -> None:
+def test_a_response_must_begin_with_a_status_line(line: bytes) -> None:
     """The first line, and any other line that looks like one, must be a valid status line."""
     first = Response()
     assert (first.read_header(line), first.is_malformed) == (STOP, True)

@@ -14,7 +14,7 @@ HANGS = 2 * GIVE_UP  # a resolver that nothing may wait for
 
 
 class TestLookups:
-    def test_a_hanging_name_holds_up_no_other(self) -> None:
+    def test_a_hanging_name_does_not_delay_others(self) -> None:
         """While one lookup hangs, others are answered."""
         over = threading.Event()
         done = threading.Semaphore(0)

@@ -195,14 +195,14 @@ class TestOwnHosts:
     @pytest.mark.parametrize(
         "url", ["https://api.acme.com/", "https://API.Acme.com:8443/v1", "https://api.acme.com:443?a"]
     )
-    def test_the_api_is_no_target(self, url: str, policy: Policy) -> None:
+    def test_the_api_is_not_a_target(self, url: str, policy: Policy) -> None:
         """Our own host is refused in any case, at any port and at any stage, with advice."""
         with pytest.raises(RefusedTarget, match="your own receiver") as refused:
             parse_target(url, policy)
         assert refused.value.code == "own_host"
 
     @pytest.mark.parametrize("host", ["acme.com", "x.api.acme.com", "xapi.acme.com", "api.acme.com.au"])
-    def test_names_beside_it_are(self, host: str) -> None:
+    def test_other_names_are_targets(self, host: str) -> None:
         """Only the exact host is ours."""
         assert parse_target(f"https://{host}/", Policy(own_hosts=OWN)).host == host
 

@@ -78,14 +78,14 @@ def refusal(text: bytes) -> str:
 @example('{"__proto__":{"a":1},"constructor":null,"toJSON":1}')
 @example('["\\u2028\\u2029\\u007f\\u001f\\/\\ud83d\\ude00","\u2028\u007f/\U0001f600"]')
 @example("[1.0,1e21,0.1,-0.0,-0,5e-324,1e-7,123456789012345680000.0,1e5,100.0]")
-def test_what_is_written_equals_what_javascript_writes(javascript: JavaScript, text: str) -> None:
+def test_texts_equal_those_of_javascript(javascript: JavaScript, text: str) -> None:
     """A receiver that parses and reserializes a body gets the very bytes that were signed."""
     assert stringify(parse(text.encode())) == javascript.rewrite(text)
 
 
 @EXAMPLES
 @given(text=json_texts.values)
-def test_writing_what_was_written_changes_nothing(javascript: JavaScript, text: str) -> None:
+def test_writing_is_idempotent(javascript: JavaScript, text: str) -> None:
     """Writing is idempotent: parsing and writing again changes nothing."""
     once = stringify(parse(text.encode()))
     assert javascript.rewrite(once) == once
@@ -133,7 +133,7 @@ _NEAR_JSON: Final = st.lists(
 @example('"\\x41"')
 @example("[\u0661]")
 @example("-")
-def test_nothing_is_taken_that_javascript_refuses(javascript: JavaScript, text: str) -> None:
+def test_javascript_accepts_every_accepted_text(javascript: JavaScript, text: str) -> None:
     """JavaScript accepts every accepted text and writes it the same."""
     try:
         written = stringify(parse(text.encode()))
@@ -222,12 +222,12 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
     ],
     ids=lambda value: value[:24] if isinstance(value, bytes) else value,
 )
-def test_what_would_not_survive_is_refused_with_its_reason(code: str, text: bytes) -> None:
+def test_lossy_values_are_refused_with_their_reason(code: str, text: bytes) -> None:
     """Each kind of data loss has an error code of its own."""
     assert refusal(text) == code
 
 
-def test_a_refusal_tells_the_place() -> None:
+def test_a_refusal_names_the_position() -> None:
     """The error says where the JSON is broken."""
     with pytest.raises(RefusedJson) as refused:
         parse(b'{\n "a": x}')
@@ -257,7 +257,7 @@ def test_a_refusal_repeats_nothing_of_the_text() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), {1, 2}, b"bytes", object()])
-def test_what_is_no_json_value_is_a_mistake_of_the_caller(value: object) -> None:
+def test_values_outside_json_raise(value: object) -> None:
     """The writer raises on values that JSON cannot represent."""
     with pytest.raises(TypeError):
         stringify([value])

@@ -90,7 +90,7 @@ def test_the_published_payloads_go_out_as_published(payload: dict[str, Any]) -> 
 
 
 @given(text=json_texts.objects)
-def test_a_body_is_what_javascript_would_write_of_it(text: str) -> None:
+def test_a_body_survives_javascript(text: str) -> None:
     """The whole body, not only its data, survives a JavaScript round trip."""
     event = replace(EVENT, data=stringify(parse(text.encode())))
     body = body_of(Wire.SMASHSEND, event)
@@ -159,7 +159,7 @@ def test_a_token_is_its_utf_8_bytes(token: str) -> None:
     )
 
 
-def test_the_dotted_spelling_goes_out_as_it_was_published() -> None:
+def test_the_published_spelling_is_kept() -> None:
     """An event keeps the spelling that its publisher used."""
     body = body_of(Wire.SMASHSEND, replace(EVENT, type="contact.created"))
     assert json.loads(body)["event"] == "contact.created"

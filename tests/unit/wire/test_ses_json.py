@@ -104,7 +104,7 @@ def test_the_newest_secret_signs_for_the_brand() -> None:
 
 
 @pytest.mark.parametrize("data", ["{}", '{"mail":{},"eventType":"Send"}', "[]", ""])
-def test_what_does_not_begin_with_its_type_is_malformed(data: str) -> None:
+def test_data_must_begin_with_its_type(data: str) -> None:
     """Data that does not begin with its type is malformed and is never sent."""
     with pytest.raises(Malformed):
         check(Wire.SPLASHIFY, replace(EVENT, data=data))

@@ -145,7 +145,7 @@ def test_a_rotation_adds_the_old_signature_behind_the_new_one() -> None:
     timestamp=st.integers(0, 2**40),
     body=st.binary(max_size=100),
 )
-def test_no_other_frame_has_the_same_signature(message_id: str, timestamp: int, body: bytes) -> None:
+def test_the_signed_text_is_unambiguous(message_id: str, timestamp: int, body: bytes) -> None:
     """The signed text splits into id, time and body in only one way."""
     headers = dict(standard_headers([SECRET], message_id=message_id, timestamp=timestamp, body=body))
     signed_bytes = f"{message_id}.{timestamp}.".encode() + body
