@@ -18,12 +18,12 @@ TARGET: Final = Path(__file__).parent.parent / "functions" / "posthorn" / "api" 
 type Schema = dict[str, Any]
 
 _GROUPS: Final = (  # the first prefix that fits names the group
-    ("/v1/webhooks/{webhookId}/", "Deliveries of webhooks"),
+    ("/v1/webhooks/{webhookId}/", "What became of a webhook's deliveries"),
     ("/v1/webhooks", "Webhooks"),
     ("/v1/event-types", "Event types"),
     ("/v1/events", "Events"),
     ("/v1/api-keys", "API keys"),
-    ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations/{destinationId}/", "Deliveries of email events"),
+    ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations/{destinationId}/", "What became of mail events"),
     ("/api/v1/partner/email/configuration-sets/{configSetId}/event-destinations", "Event destinations"),
     ("/api/v1/partner/email/configuration-sets", "Configuration sets"),
     ("/api/v1/partner/email", "Mail"),

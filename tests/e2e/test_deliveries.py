@@ -177,10 +177,10 @@ def test_a_malformed_record_is_dead_lettered_and_its_neighbor_is_delivered(
         lone_customer.register(receiver.url)
         (delivery,) = lone_customer.settled(lone_customer.publish())
 
-    parked = _parked(stack, "DispatchDeadLetterQueueName", "nonsense")
+    dead_letter = _dead_letter(stack, "DispatchDeadLetterQueueName", "nonsense")
     assert delivery["status"] == "delivered"
-    assert parked["kind"] == "stream-record"
-    assert parked["reason"]
+    assert dead_letter["kind"] == "stream-record"
+    assert dead_letter["reason"]
 
 
 def test_a_malformed_message_is_dead_lettered_with_its_reason(stack: Stack) -> None:
@@ -190,9 +190,9 @@ def test_a_malformed_message_is_dead_lettered_with_its_reason(stack: Stack) -> N
 
     sqs.send_message(QueueUrl=url, MessageBody="not for you")
 
-    parked = _parked(stack, "DeliverDeadLetterQueueName", "not for you")
-    assert (parked["kind"], parked["body"]) == ("message", "not for you")
-    assert parked["reason"] == "the message is not JSON"
+    dead_letter = _dead_letter(stack, "DeliverDeadLetterQueueName", "not for you")
+    assert (dead_letter["kind"], dead_letter["body"]) == ("message", "not for you")
+    assert dead_letter["reason"] == "the message is not JSON"
 
 
 def test_bad_requests_get_their_answers_over_http(customer: Customer) -> None:
@@ -239,7 +239,7 @@ def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiv
     assert lone_customer.key not in lines
 
 
-def _parked(stack: Stack, output: str, needle: str) -> dict[str, Any]:
+def _dead_letter(stack: Stack, output: str, needle: str) -> dict[str, Any]:
     """Return the dead letter that contains the needle, as soon as it exists."""
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=stack.outputs[output])["QueueUrl"]

@@ -139,13 +139,13 @@ def test_a_malformed_notification_is_dead_lettered(stack: Stack) -> None:
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=stack.outputs["FeedbackDeadLetterQueueName"])["QueueUrl"]
 
-    def parked() -> dict[str, Any] | None:
+    def dead_letter() -> dict[str, Any] | None:
         for message in sqs.receive_message(QueueUrl=url).get("Messages", []):
             found: dict[str, Any] = json.loads(message["Body"])
             return found
         return None
 
-    assert awaited(parked)["reason"]
+    assert awaited(dead_letter)["reason"]
 
 
 def test_nothing_secret_of_a_mail_was_logged(stack: Stack) -> None:

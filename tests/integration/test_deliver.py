@@ -300,8 +300,8 @@ def test_a_malformed_message_is_dead_lettered_and_its_neighbors_are_delivered(
 
     assert failed == set()
     assert _row(posthorn, key).status is Status.DELIVERED
-    (parked,) = posthorn.waiting("DispatchDeadLetterQueue")  # these settings are DispatchFunction's
-    told = json.loads(parked.body)
+    (dead_letter,) = posthorn.waiting("DispatchDeadLetterQueue")  # these settings are DispatchFunction's
+    told = json.loads(dead_letter.body)
     assert (told["message_id"], told["body"]) == ("odd", body)
     assert told["reason"]
 

@@ -181,11 +181,11 @@ def test_a_malformed_record_is_dead_lettered_and_its_neighbors_are_delivered(
 
     assert failed == set()
     assert {received.id for received in posthorn.network.received} == set(events) - {events[place]}
-    (parked,) = posthorn.waiting("DispatchDeadLetterQueue")
-    told = json.loads(parked.body)
+    (dead_letter,) = posthorn.waiting("DispatchDeadLetterQueue")
+    told = json.loads(dead_letter.body)
     assert told["reason"]
     assert told["sequence_number"] == records[place]["dynamodb"]["SequenceNumber"]
-    assert "canary" not in parked.body
+    assert "canary" not in dead_letter.body
 
 
 def test_a_removed_row_is_not_an_event(posthorn: Installation) -> None:
@@ -346,8 +346,8 @@ def test_an_outage_fails_the_records_and_loses_nothing(
     assert first == {records[0]["dynamodb"]["SequenceNumber"]}
     assert second == set()
     row = posthorn.row(DeliveryKey(webhook["id"], event_id))
-    parked = posthorn.waiting("DispatchDeadLetterQueue")
-    assert (row is not None and row.status is Status.DELIVERED) != (len(parked) == 1)
+    dead_letters = posthorn.waiting("DispatchDeadLetterQueue")
+    assert (row is not None and row.status is Status.DELIVERED) != (len(dead_letters) == 1)
 
 
 def test_an_event_without_a_matching_endpoint_is_done(posthorn: Installation) -> None:

@@ -41,7 +41,7 @@ def events(posthorn: Installation) -> list[Event]:
     return sorted(map(from_item, rows), key=lambda event: event.id)
 
 
-def parked(posthorn: Installation) -> list[dict[str, Any]]:
+def dead_letters(posthorn: Installation) -> list[dict[str, Any]]:
     return [json.loads(one.body) for one in posthorn.waiting("FeedbackDeadLetterQueue")]
 
 
@@ -62,7 +62,7 @@ def test_every_example_becomes_an_event(posthorn: Installation, envelope: Any) -
         event = stored[one["eventType"]]
         assert parts(json.loads(event.data)) == expected_of(name, one)
         assert (event.channel, event.workspace) == (ses.SET_ID, ses.WORKSPACE)
-    assert parked(posthorn) == []
+    assert dead_letters(posthorn) == []
 
 
 def test_an_event_is_found_under_its_set(posthorn: Installation) -> None:
@@ -128,7 +128,7 @@ def test_the_same_notification_twice_is_one_event(posthorn: Installation) -> Non
     assert posthorn.notify([message(enveloped(text), 5)]) == set()
 
     assert clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"] == [first]
-    assert parked(posthorn) == []
+    assert dead_letters(posthorn) == []
 
 
 def test_the_same_notification_at_many_functions_at_once_is_one_event(posthorn: Installation) -> None:
@@ -207,7 +207,7 @@ def test_a_malformed_message_is_dead_lettered_and_its_neighbors_become_events(
     assert posthorn.notify(batch) == set()
 
     assert sorted(event.type for event in events(posthorn)) == ["open", "send"]
-    (told,) = parked(posthorn)
+    (told,) = dead_letters(posthorn)
     assert (told["kind"], told["message_id"], told["body"]) == ("notification", "odd", body)
     assert told["reason"]
 
@@ -220,7 +220,7 @@ def test_a_dead_letter_logs_its_reason_and_nothing_of_the_mail(
 
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
     assert line["message_id"] == "message-0"
-    assert line["reason"] == parked(posthorn)[0]["reason"]
+    assert line["reason"] == dead_letters(posthorn)[0]["reason"]
     assert "posthorn-set" in line["reason"]
     assert "@" not in log_lines.getvalue()
 
@@ -242,7 +242,7 @@ def test_a_message_about_the_topic_is_acknowledged_and_logged(
     assert posthorn.notify([message(body, 1), message(ses.example("send"), 2)]) == set()
 
     assert [event.type for event in events(posthorn)] == ["send"]
-    assert parked(posthorn) == []
+    assert dead_letters(posthorn) == []
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
     assert (line["level"], line["message_id"], line["notice"]) == ("INFO", "message-1", operational_event)
 
@@ -284,7 +284,7 @@ def test_a_message_that_cannot_be_dead_lettered_comes_again(posthorn: Installati
     assert [event.type for event in events(posthorn)] == ["send"]
     sqs.create_queue(QueueName=url.rsplit("/", 1)[1])
     assert posthorn.notify(batch) == set()
-    assert [told["message_id"] for told in parked(posthorn)] == ["message-1"]
+    assert [told["message_id"] for told in dead_letters(posthorn)] == ["message-1"]
 
 
 # ---- the handler

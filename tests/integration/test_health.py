@@ -28,7 +28,7 @@ def endpoint_of(posthorn: Installation, endpoint_id: str) -> Endpoint:
     return found
 
 
-def notices(posthorn: Installation) -> list[Event]:
+def operational_events(posthorn: Installation) -> list[Event]:
     """Return the operational events that Posthorn has published."""
     rows = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     return [event for event in map(event_rows.from_item, rows) if event.type.startswith("WEBHOOK_")]
@@ -65,7 +65,7 @@ def test_gone_publishes_that_it_is_disabled(posthorn: Installation, attempt: int
     posthorn.clock.pass_seconds(60)
     posthorn.deliver(posthorn.take("Retry1MinQueue"))
 
-    (operational_event,) = notices(posthorn)
+    (operational_event,) = operational_events(posthorn)
 
     assert (operational_event.channel, operational_event.workspace) == (
         posthorn.workspace,
@@ -109,7 +109,7 @@ def test_ten_410s_at_once_publish_one_event(posthorn: Installation) -> None:
 
     posthorn.dispatch()
 
-    assert len(notices(posthorn)) == 1
+    assert len(operational_events(posthorn)) == 1
     assert endpoint_of(posthorn, webhook["id"]).revision == 2
 
 
@@ -126,7 +126,7 @@ def test_no_event_without_a_change(posthorn: Installation) -> None:
 
     posthorn.dispatch()
 
-    assert notices(posthorn) == []
+    assert operational_events(posthorn) == []
     assert endpoint_of(posthorn, webhook["id"]).enabled
 
 
@@ -149,7 +149,7 @@ def test_no_change_without_an_event(posthorn: Installation) -> None:
     assert row is not None
     assert row.status is Status.FAILED
     assert not endpoint_of(posthorn, webhook["id"]).enabled
-    assert len(notices(posthorn)) == 1
+    assert len(operational_events(posthorn)) == 1
 
 
 def test_disabling_by_hand_is_published_once(posthorn: Installation) -> None:
@@ -161,7 +161,9 @@ def test_disabling_by_hand_is_published_once(posthorn: Installation) -> None:
         assert posthorn.call("PUT", path, {"enabled": enabled}).status == 200
         posthorn.clock.pass_seconds(1)
 
-    assert [json.loads(operational_event.data)["reason"] for operational_event in notices(posthorn)] == [
+    assert [
+        json.loads(operational_event.data)["reason"] for operational_event in operational_events(posthorn)
+    ] == [
         "manual",
         "manual",
     ]
@@ -177,7 +179,7 @@ def test_disabling_by_hand_when_the_response_is_lost(posthorn: Installation) -> 
 
     endpoint = endpoint_of(posthorn, webhook["id"])
     assert reply.body["webhook"]["enabled"] is False
-    assert len(notices(posthorn)) == 1
+    assert len(operational_events(posthorn)) == 1
     assert (endpoint.revision, endpoint.secret.version) == (2, 2)
 
 
@@ -207,7 +209,7 @@ def test_an_event_destination_that_is_gone_is_published_on_its_workspaces_channe
 
     posthorn.dispatch()
 
-    (operational_event,) = notices(posthorn)
+    (operational_event,) = operational_events(posthorn)
     assert operational_event.channel == posthorn.workspace
     assert json.loads(operational_event.data)["webhook"] == {
         "id": destination["destination_id"],
@@ -277,11 +279,11 @@ def test_one_warning_after_a_day(posthorn: Installation) -> None:
     webhook_id = fail_for_days(posthorn, MIN_UNDELIVERED)
     posthorn.clock.pass_seconds(WARN_AFTER_MS / 1000 - 61)
     run(posthorn)
-    early = notices(posthorn)
+    early = operational_events(posthorn)
     posthorn.clock.pass_seconds(1)
     run(posthorn, 3)
 
-    (operational_event,) = notices(posthorn)
+    (operational_event,) = operational_events(posthorn)
 
     assert early == []
     assert operational_event.type == "WEBHOOK_FAILING"
@@ -303,7 +305,7 @@ def test_five_days_of_failures_disable_it(posthorn: Installation) -> None:
     run(posthorn)
 
     shown = posthorn.call("GET", f"/v1/webhooks/{webhook_id}").body["webhook"]
-    told = max(notices(posthorn), key=lambda operational_event: operational_event.id)
+    told = max(operational_events(posthorn), key=lambda operational_event: operational_event.id)
 
     assert before is True
     assert (shown["enabled"], shown["disabledReason"]) == (False, "failing")

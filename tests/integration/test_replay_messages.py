@@ -115,9 +115,9 @@ def test_an_outage_delays_a_step(posthorn: Installation, monkeypatch: pytest.Mon
 def test_a_malformed_message_is_dead_lettered(posthorn: Installation, body: str) -> None:
     """A malformed message becomes a dead letter with its reason and does not come again."""
     assert posthorn.replayer.replay([{"messageId": "1", "body": body}]) == set()
-    (parked,) = posthorn.waiting("ReplayDeadLetterQueue")
-    assert json.loads(parked.body)["body"] == body
-    assert json.loads(parked.body)["reason"]
+    (dead_letter,) = posthorn.waiting("ReplayDeadLetterQueue")
+    assert json.loads(dead_letter.body)["body"] == body
+    assert json.loads(dead_letter.body)["reason"]
 
 
 def test_a_message_without_a_job_is_dropped(posthorn: Installation) -> None:

@@ -38,7 +38,7 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_unfounded(world, rows),
         *_misrecorded(world, rows),
         *_sendings(world, rows),
-        *_parked(world),
+        *_dead_lettered(world),
         *_miscounted(world, rows),
         *((*_open(rows), *_standing(world)) if settled else ()),
     ]
@@ -165,9 +165,9 @@ def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str
             yield f"{begun[job.id]} replayed, but {counts.replayed} counted: {job.id}"
 
 
-def _parked(world: World) -> Iterator[str]:
+def _dead_lettered(world: World) -> Iterator[str]:
     """Posthorn can read everything that it writes itself."""
-    for what in world.parked:
+    for what in world.dead_letters:
         yield f"dead letter: {what.get('reason')}"
 
 

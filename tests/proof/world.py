@@ -129,7 +129,7 @@ class World:
         self.unrecorded: dict[tuple[DeliveryKey, int, int], int] = {}
         self.given_up: list[Record] = []
         self.buried: list[tuple[str, Message]] = []
-        self.parked: list[dict[str, Any]] = []
+        self.dead_letters: list[dict[str, Any]] = []
         self.violations: list[str] = []
         self._made_mappings()
         self.revive()
@@ -325,7 +325,7 @@ class World:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
         for queue in DEAD_LETTER_QUEUES:
-            self.parked += [one.task for one in self.installation.take(queue)]
+            self.dead_letters += [one.task for one in self.installation.take(queue)]
         self._watch_endpoints()
 
     def _watch_endpoints(self) -> None:
