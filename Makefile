@@ -1,4 +1,4 @@
-# Every target works from a fresh clone: what it needs is made below .venv first.
+# Every target works from a fresh clone and first creates the environments that it needs below .venv.
 PYTHON ?= python3.13
 BIN := .venv/bin
 UV := $(BIN)/uv
@@ -6,14 +6,14 @@ LOCKS := infra/requirements
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export UV_NO_CONFIG := 1
 export UV_PYTHON_DOWNLOADS := never
-# Trust what the machine trusts, as pip does
+# Trust the machine's certificates, as pip does
 export UV_SYSTEM_CERTS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
-# A finished environment carries a stamp; a lock newer than the stamp makes the environment again.
+# A finished environment has a stamp file; if its lock is newer than the stamp, the environment is rebuilt.
 DEV := .venv/.made
 SAM := .venv/sam/.made
 EMULATOR := .venv/emulator/.made
@@ -36,10 +36,10 @@ help: ## list the targets
 
 # ---- Environments ----------------------------------------------------------------------------------------
 
-setup: $(STACK) $(CHECKOV) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS) ## make every environment; other targets make the ones they need
+setup: $(STACK) $(CHECKOV) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS) ## make every environment; other targets make those they need
 
 $(UV): $(LOCKS)/uv.txt
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on PATH; Python 3.13 is all that is needed (or say make PYTHON=...)" >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found; install Python 3.13 or set its path with make PYTHON=..." >&2; exit 1; }
 	@echo "making .venv"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --require-hashes -r $<
@@ -51,8 +51,8 @@ $(DEV): $(UV) $(LOCKS)/dev.txt pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# Each of these pins libraries that contradict another's, so each lives alone. What stands for Lambda's runtime is
-# compiled, as the runtime is.
+# These tools pin conflicting libraries, so each has its own environment. The one that stands for Lambda's runtime is
+# compiled, like the runtime.
 .venv/%/.made: $(LOCKS)/%.txt $(UV)
 	@echo "installing $* into .venv/$*"
 	@$(UV) venv --quiet --clear --python $(BIN)/python .venv/$*
@@ -61,7 +61,7 @@ $(DEV): $(UV) $(LOCKS)/dev.txt pyproject.toml
 
 %/node_modules/.made: %/package-lock.json
 	@echo "installing the Node packages of $*"
-	@command -v npm >/dev/null || { echo "npm is not on PATH; the tests have receivers written in JavaScript" >&2; exit 1; }
+	@command -v npm >/dev/null || { echo "npm was not found; the tests need it for receivers written in JavaScript" >&2; exit 1; }
 	@cd $* && npm ci --silent --no-audit --no-fund
 	@mkdir -p $(@D)
 	@touch $@
@@ -72,7 +72,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.13 --no-anno
 GROUPS := lambda emulator sam checkov clients
 PACKAGES := functions/requirements.txt $(LOCKS)/uv.txt $(LOCKS)/dev.txt $(GROUPS:%=$(LOCKS)/%.txt)
 
-# $(call compile,options) says how each lock is compiled; $$lock is its file, $$out where it goes.
+# $(call compile,options) compiles one lock; $$lock is its file, $$out the output.
 define compile
 	case $$lock in \
 	functions/requirements.txt) $(COMPILE) $(1) pyproject.toml --output-file $$out ;; \
@@ -84,65 +84,65 @@ endef
 
 UPGRADE ?=
 
-lock: $(UV) ## bring the locks in line with pyproject.toml; with UPGRADE=--upgrade to the newest versions
+lock: $(UV) ## update the locks from pyproject.toml; UPGRADE=--upgrade takes the newest versions
 	@for lock in $(PACKAGES); do \
 		echo "compiling $$lock"; out=$$lock; \
 		$(call compile,--generate-hashes $(UPGRADE)) || exit 1; \
 	done
 
-# Versions that are locked are preferred, so only a change of pyproject.toml makes a difference. Hashes are left
-# out: an index may add a file to a version at any time, and pip and uv check them on installing anyway.
-lock-check: $(UV) ## fail when a lock is not what pyproject.toml yields
+# Locked versions are preferred, so only a change of pyproject.toml makes a difference. Hashes are left
+# out: an index may add a file to a version at any time, and pip and uv check hashes on installation anyway.
+lock-check: $(UV) ## fail if a lock does not match pyproject.toml
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; for lock in $(PACKAGES); do \
 		out=$$fresh/$$(basename $$lock); cp $$lock $$out; \
 		$(call compile,) || exit 1; \
 		sed -e '/^ *--hash=/d' -e 's/ \\$$//' $$lock | diff -u --label $$lock --label "$$lock from pyproject.toml" - $$out || \
-		{ echo "$$lock is not what pyproject.toml yields: run make lock" >&2; exit 1; }; \
+		{ echo "$$lock does not match pyproject.toml: run make lock" >&2; exit 1; }; \
 	done
 
 # ---- The stack -------------------------------------------------------------------------------------------
 
 MACHINE := $(subst amd64,x86_64,$(subst aarch64,arm64,$(shell uname -m)))
 
-# Another processor than this machine's: make build ARCHITECTURE=arm64
+# For another architecture than this machine's: make build ARCHITECTURE=arm64
 ARCHITECTURE ?= $(MACHINE)
 
-build: $(DEV) $(SAM) ## sam build and bytecode, into .aws-sam
+build: $(DEV) $(SAM) ## run sam build and add bytecode, in .aws-sam
 	@SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(BIN)/python -m infra.bytecode
 
-local: $(STACK) ## the whole stack on this machine, without Docker or AWS; Ctrl-C ends it
+local: $(STACK) ## run the whole stack on this machine, without Docker or AWS, until Ctrl-C
 	@exec $(BIN)/python -m infra.local $(PARAMETERS)
 
-demo: $(STACK) ## a tour: register, publish, deliver signed, fail, retry
+demo: $(STACK) ## watch a demo: register, publish, deliver signed, fail, retry
 	@exec $(BIN)/python -m infra.demo
 
 # ---- Generated files -------------------------------------------------------------------------------------
 
-openapi: $(DEV) ## write functions/posthorn/api/openapi.json from the routes, and the page that shows it
+openapi: $(DEV) ## generate functions/posthorn/api/openapi.json from the routes, and the page that shows it
 	@$(BIN)/python -m infra.openapi
 	@$(BIN)/python -m infra.reference
 
-counts: $(DEV) ## count what the handlers ask of AWS, for posthorn cost
+counts: $(DEV) ## count the handlers' AWS calls, for posthorn cost
 	@$(BIN)/python -m tests.bench.counting
 
-bench: build $(LAMBDA) ## measure everything, write docs/benchmarks.md, print the budgets (five minutes)
+bench: build $(LAMBDA) ## run the benchmark, write docs/benchmarks.md, print the budgets (five minutes)
 	@$(BIN)/python -m tests.bench
 
 # ---- Checks ----------------------------------------------------------------------------------------------
 
 check: lint unit ## ruff, mypy and the unit tests: before every commit (90 seconds)
 
-test: test-lint test-unit test-integration test-proof test-stack test-e2e ## every check, in stages; fails when one fails
+test: test-lint test-unit test-integration test-proof test-stack test-e2e ## run every check, in stages; fails if one fails
 	@echo "== all stages passed"
 
 MODEL := tests/proof/test_model.py
 RUNS ?= 5000
 
-torture: $(DEV) ## the proof with other runs every time, RUNS=5000 of them: an hour and more
+torture: $(DEV) ## run the proof with new random runs, RUNS=5000 of them (over an hour)
 	@TORTURE_RUNS=$(RUNS) $(BIN)/pytest $(MODEL)
 
-lint: $(DEV) ## ruff and mypy
+lint: $(DEV) ## run ruff and mypy
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -159,7 +159,7 @@ test-lint: headline-lint lint
 test-unit: headline-unit unit
 test-integration: headline-integration $(DEV) $(NODE)
 	@$(BIN)/pytest $(WORKERS) tests/integration
-# The model on one core, everything else of the proof on another. The hash seed makes runs the same everywhere.
+# The model runs on one core, the rest of the proof on another. The hash seed makes runs the same everywhere.
 test-proof: headline-proof $(DEV)
 	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \
 	PYTHONHASHSEED=0 $(BIN)/pytest $(MODEL); model=$$?; wait $$others && exit $$model
@@ -168,14 +168,14 @@ test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV) $(OPENAPI_TOOLS) 
 test-e2e: headline-e2e $(STACK) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS)
 	@$(BIN)/pytest tests/e2e
 
-headline-lint: ; @echo "== lint: ruff, mypy (half a minute)"
-headline-unit: ; @echo "== unit: one module at a time, loopback only (a minute)"
-headline-integration: ; @echo "== integration: the functions together, in moto (five minutes)"
-headline-proof: ; @echo "== proof: no event is lost, whatever dies and whenever (three minutes)"
-headline-stack: ; @echo "== stack: the locks, the template and the API's description, read as data, and their linters (two minutes)"
-headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries take their time (five minutes)"
+headline-lint: ; @echo "== lint: ruff and mypy (half a minute)"
+headline-unit: ; @echo "== unit: single modules, loopback only (one minute)"
+headline-integration: ; @echo "== integration: all functions together, with moto (three minutes)"
+headline-proof: ; @echo "== proof: no event is lost, whichever step fails (three minutes)"
+headline-stack: ; @echo "== stack: lock files, contract tests and linters of the template and the API's description (two minutes)"
+headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries wait in real time (six minutes)"
 
-clean: ## remove everything that was made here
+clean: ## remove everything that make created
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules $(OPENAPI)/node_modules
 	@find functions infra tests -name __pycache__ -type d -prune -exec rm -rf {} +
 

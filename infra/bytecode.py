@@ -1,7 +1,7 @@
-"""Compiles what `sam build` made, so that no cold start has to: `make build` runs it.
+"""Adds bytecode to the output of `sam build`, so that cold starts need not compile: run by `make build`.
 
-`/var/task` is read-only, so a function without bytecode compiles all of it again at every cold start. Timestamps do not
-survive packaging; `unchecked-hash` bytecode is valid whatever becomes of them (PEP 552).
+`/var/task` is read-only, so without bytecode a function compiles everything at every cold start. Timestamps
+do not survive packaging; `unchecked-hash` bytecode stays valid regardless (PEP 552).
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import Final
 
 BUILD: Final = Path(__file__).parent.parent / ".aws-sam" / "build"
 TASK: Final = "/var/task"
-"""Where Lambda unpacks a function; tracebacks show it, and the machine that built it stays unnamed."""
+"""The folder into which Lambda unpacks a function. Tracebacks show it instead of the build machine's path."""
 
 _RUNTIME: Final = re.compile(r"^ *Runtime: python(\d+)\.(\d+) *$", re.MULTILINE)
 
 
 class NotCompiled(Exception):
-    """Bytecode that was not made, and why."""
+    """Bytecode could not be made; the text says why."""
 
 
 def functions(build: Path) -> list[Path]:
     """Return the folders of a build, one per function."""
     if not (build / "template.yaml").is_file():
-        raise NotCompiled(f"{build} holds no build; run `sam build` first")
+        raise NotCompiled(f"{build} has no build; run `sam build` first")
     return sorted(path for path in build.iterdir() if path.is_dir())
 
 
 def runtime(build: Path) -> tuple[int, int]:
-    """Return the Python version that the built template asks for."""
+    """Return the Python version that the built template requires."""
     found = {
         (int(major), int(minor))
         for major, minor in _RUNTIME.findall((build / "template.yaml").read_text("utf-8"))
     }
     if len(found) != 1:
-        raise NotCompiled(f"the template names {len(found)} Python runtimes; bytecode is for exactly one")
+        raise NotCompiled(f"the template must have exactly one Python runtime, but has {len(found)}")
     return found.pop()
 
 
 def compile_build(build: Path, *, version: tuple[int, int]) -> int:
-    """Write `unchecked-hash` bytecode beside every source of every function; returns how many functions."""
+    """Write `unchecked-hash` bytecode beside every source file; return the number of functions."""
     folders = functions(build)
     wanted = runtime(build)
     if wanted != version:
         raise NotCompiled(
-            f"the functions run on Python {wanted[0]}.{wanted[1]} and this is {version[0]}.{version[1]};"
-            " its bytecode would be ignored there"
+            f"the functions run on Python {wanted[0]}.{wanted[1]}, but this is Python {version[0]}.{version[1]},"
+            " whose bytecode they would ignore"
         )
     for folder in folders:
         made = compileall.compile_dir(
@@ -63,12 +63,12 @@ def compile_build(build: Path, *, version: tuple[int, int]) -> int:
             prependdir=TASK,
         )
         if not made:
-            raise NotCompiled(f"something in {folder.name} does not compile; it is named above")
+            raise NotCompiled(f"{folder.name} does not compile; see the error above")
     return len(folders)
 
 
 def main() -> int:
-    """Compile the build below the repository, or the one that is named."""
+    """Compile the repository's build, or the given one."""
     parser = argparse.ArgumentParser(prog="python -m infra.bytecode", description=__doc__)
     parser.add_argument("build", nargs="?", type=Path, default=BUILD, help="default: .aws-sam/build")
     options = parser.parse_args()

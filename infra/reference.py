@@ -1,6 +1,6 @@
-"""Writes functions/posthorn/api/reference.html, the page that `/docs` shows, from the API's description: `make openapi`.
+"""Writes functions/posthorn/reference.html, the page at `/docs`, from the API's description: `make openapi`.
 
-One static page: no script, no font, nothing fetched from anywhere.
+One static page: no scripts, no fonts, no external resources.
 """
 
 import json
@@ -159,7 +159,7 @@ def _shape(name: str, schema: Schema) -> str:
 
 
 def _prose(text: str) -> str:
-    """Write a description, where code stands between backticks and what matters between pairs of stars."""
+    """Return a description as HTML, with code for text in backticks."""
     text = re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
     return re.sub(r"\*\*([^*]+)\*\*", r"<strong>\1</strong>", text)
 
@@ -169,7 +169,7 @@ def _content(holder: Schema) -> str:
 
 
 def _type(schema: Schema) -> str:
-    """Say in a few words what a schema allows."""
+    """Return a short text for the type of a schema."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#shape-{name}">{name}</a>'

@@ -1,7 +1,7 @@
-"""Tables, queues, topics and the key in moto, made from template.yaml, so that no test works on a shape of its own.
+"""Tables, queues, topics and the key in moto, created from template.yaml, so that tests use the real schema.
 
-Every function returns logical id -> physical name, and physical names differ from logical ones,
-so code that confuses the two fails here as it would on AWS.
+Every function returns logical id -> physical name, and physical names differ from logical ones, so code that
+confuses the two fails here as it would on AWS.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _QUEUE_ATTRIBUTES = ("DelaySeconds", "VisibilityTimeout", "MessageRetentionPerio
 
 
 def create_tables(client: DynamoDBClient) -> dict[str, str]:
-    """Create every table with its keys, indexes, stream and TTL; return logical id -> table name."""
+    """Create every table with its keys, indexes, stream and TTL; return table names by logical id."""
     names: dict[str, str] = {}
     for logical_id, properties in load().of_type(TABLE).items():
         names[logical_id] = name = _physical(logical_id)
         request: dict[str, Any] = {field: properties[field] for field in _TABLE_FIELDS if field in properties}
         if stream := properties.get("StreamSpecification"):
-            # CloudFormation switches the stream on by naming its view; the API wants to be told
+            # CloudFormation enables the stream when its view type is set; the API needs both
             request["StreamSpecification"] = {"StreamEnabled": True, **stream}
         client.create_table(TableName=name, **request)
         if ttl := properties.get("TimeToLiveSpecification"):
@@ -63,12 +63,12 @@ def create_tables(client: DynamoDBClient) -> dict[str, str]:
 
 
 def create_queues(client: SQSClient) -> dict[str, str]:
-    """Create every queue with its delay, timeout and redrive policy; return logical id -> queue URL."""
+    """Create every queue with its delay, timeout and redrive policy; return queue URLs by logical id."""
     known = load().defaults
     urls: dict[str, str] = {}
     waiting = load().of_type(QUEUE)
     while waiting:
-        # a dead-letter queue comes before the queues that name it
+        # dead-letter queues come before the queues that refer to them
         logical_id = next(name for name, queue in waiting.items() if _redrive_target(queue) not in waiting)
         queue = resolve(waiting.pop(logical_id), known | PSEUDO_PARAMETERS)
         attributes: Any = {name: str(queue[name]) for name in _QUEUE_ATTRIBUTES if name in queue}
@@ -81,7 +81,7 @@ def create_queues(client: SQSClient) -> dict[str, str]:
 
 
 def create_topics(client: SNSClient) -> dict[str, str]:
-    """Create every topic and subscribe its queue, which is there already; return logical id -> topic ARN."""
+    """Create every topic and subscribe its existing queue; return topic ARNs by logical id."""
     arns = {
         logical_id: client.create_topic(Name=_physical(logical_id))["TopicArn"]
         for logical_id in load().of_type(TOPIC)
@@ -110,10 +110,10 @@ def create_key(client: KMSClient) -> str:
 def environment(function: str, physical: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that the template gives a function, every parameter at its default.
 
-    `physical` holds what the functions above returned: table names, queue URLs, topic ARNs, and the key's
-    ARN as `"SecretsKey.Arn"`. A parameter named in it too, such as `"Stage"`, leaves its default.
+    `physical` holds what the functions above returned: table names, queue URLs, topic ARNs, and the key's ARN
+    as `"SecretsKey.Arn"`. A parameter named in it too, such as `"Stage"`, overrides its default.
     """
-    apis = dict.fromkeys(load().of_type(API), API_ID)  # moto makes none
+    apis = dict.fromkeys(load().of_type(API), API_ID)  # moto creates none
     known = load().defaults | PSEUDO_PARAMETERS | apis | dict(physical)
     return {name: str(resolve(value, known)) for name, value in load().variables(function).items()}
 

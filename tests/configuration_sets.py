@@ -1,4 +1,4 @@
-"""Configuration sets and their event destinations in an installation, and the mail that these hear of."""
+"""Configuration sets and their event destinations in an installation, and the mail that causes events."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def new_destination(posthorn: Installation, set_id: str, **fields: Any) -> dict[
 
 
 def deliver_all(posthorn: Installation) -> None:
-    """Let what the backend told become events, and the events deliveries."""
+    """Let the backend's notifications become events, and the events deliveries."""
     assert posthorn.notify(posthorn.take("FeedbackQueue")) == set()
     assert posthorn.dispatch() == set()
 
 
 def check_refusal(reply: Reply, pointer: str) -> None:
-    """See that an answer points at the culprit and does not repeat the secret."""
+    """Check that an error points at its cause and does not repeat the secret."""
     assert reply.status == 422
     assert [error["pointer"] for error in reply.body["errors"]] == [pointer]
     assert SECRET not in json.dumps(reply.body)

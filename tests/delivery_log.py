@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from tests.network import Receiver
 
 OURS: Final = frozenset({"host", "accept", "accept-encoding", "content-length"})
-"""Headers that the HTTP client says by itself."""
+"""Headers that the HTTP client adds by itself."""
 
 
 def log_of(posthorn: Installation, webhook: dict[str, Any], query: str = "") -> list[dict[str, Any]]:
-    """Return what a list shows, at most a page."""
+    """Return the first page of the list."""
     reply = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}/deliveries{query}")
     assert reply.status == 200, reply
     found: list[dict[str, Any]] = reply.body["deliveries"]
@@ -21,7 +21,7 @@ def log_of(posthorn: Installation, webhook: dict[str, Any], query: str = "") -> 
 
 
 def detail_of(posthorn: Installation, webhook: dict[str, Any], event_id: str) -> dict[str, Any]:
-    """Return one delivery with all that is shown of it."""
+    """Return one delivery in full."""
     reply = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}/deliveries/{event_id}")
     assert reply.status == 200, reply
     found: dict[str, Any] = reply.body["delivery"]
@@ -31,7 +31,7 @@ def detail_of(posthorn: Installation, webhook: dict[str, Any], event_id: str) ->
 def deliver_to(
     posthorn: Installation, receiver: Receiver, event: str = "CONTACT_CREATED", **fields: Any
 ) -> str:
-    """Publish an event a second later, to a receiver that behaves like this, and return its id."""
+    """Publish an event a second later to a receiver with this behavior; return the event's id."""
     posthorn.network.receivers["hooks.example.com"] = receiver
     posthorn.clock.pass_seconds(1)
     event_id = posthorn.publish(event, **fields)

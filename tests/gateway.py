@@ -1,4 +1,4 @@
-"""API Gateway's HTTP API as a WSGI application in front of the API's handler, for tools that speak HTTP."""
+"""API Gateway's HTTP API as a WSGI application in front of the API's handler, for tools that use HTTP."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def event_of(method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
-    """Return a request as payload format 2.0 has it."""
+    """Return a request in payload format 2.0."""
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
@@ -29,7 +29,7 @@ def event_of(method: str, path: str, query: str, headers: Mapping[str, str], bod
             "apiId": API_ID,
             "requestId": "request",
         },
-        # anything API Gateway does not take for text comes as base64
+        # API Gateway sends everything that it does not consider text as base64
         "body": base64.b64encode(body).decode() if body else None,
         "isBase64Encoded": bool(body),
     }
@@ -42,12 +42,12 @@ def event_of(method: str, path: str, query: str, headers: Mapping[str, str], bod
 
 
 def application(posthorn: Installation) -> Callable[..., Iterable[bytes]]:
-    """Return a WSGI application that passes requests on as payload format 2.0 says."""
+    """Return a WSGI application that passes requests on in payload format 2.0."""
 
     def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length)
-        # WSGI hands over bytes in the disguise of Latin-1
+        # WSGI passes bytes as Latin-1 strings
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", errors="replace")
         headers = {
             name.removeprefix("HTTP_").replace("_", "-").lower(): value

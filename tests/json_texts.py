@@ -1,6 +1,6 @@
-"""JSON as people and programs write it: strategies of texts whose meaning JavaScript keeps.
+"""JSON as people and programs write it: texts whose meaning JavaScript keeps.
 
-Hypothesis draws a value and a number; the number decides about white space and how each character is spelled.
+Hypothesis draws a value and a number; the number decides the white space and the spelling of each character.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _KEYS: Final = (
 
 
 class Number(str):
-    """A number, or a word in its place, in a spelling of its own."""
+    """A number with its own spelling."""
 
     __slots__ = ()
 
@@ -84,7 +84,7 @@ def _spelled(value: Any, random_bytes: random.Random) -> str:
         case bool():
             return str(value).lower()
         case int() | float():
-            return repr(value)  # names a float exactly, even one beyond 2**53
+            return repr(value)  # exact for any float, even beyond 2**53
         case list():
             return f"[{','.join(_spaced(_spelled(one, random_bytes), random_bytes) for one in value) or _space(random_bytes)}]"
         case dict():
@@ -122,7 +122,7 @@ def _space(random_bytes: random.Random) -> str:
 seeds: Final = st.integers(0, 2**32 - 1)
 
 values: Final = st.builds(text_of, plain_values, seeds)
-"""Texts of any JSON value that survives JavaScript, fewer than 32 levels deep."""
+"""Texts of any JSON value that JavaScript keeps unchanged, fewer than 32 levels deep."""
 
 objects: Final = st.builds(text_of, _objects(plain_values), seeds)
 """The same of JSON objects only."""

@@ -1,4 +1,4 @@
-"""A function's code as Lambda loads it: in an interpreter of its own, with the template's environment."""
+"""A function's code as Lambda loads it: in its own interpreter, with the template's environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from tests.aws import environment
 from tests.template import load
 
-# Stands where boto3 makes its clients: notes their services, and every call is answered with nothing.
+# Replaces boto3's client factory: records the services, and answers every call with nothing.
 RECORDER = """
 import sys, botocore.session
 
@@ -39,7 +39,7 @@ botocore.session.Session.create_client = lambda *given, **options: Client(*given
 
 
 def loading(function: str, *then: str, **variables: str) -> str:
-    """Load a function's handler as Lambda does, with the template's environment, and return what is printed then."""
+    """Load a function's handler as Lambda does, then run the lines and return their output."""
     module, _, name = load().functions[function]["Handler"].rpartition(".")
     names = dict.fromkeys(load().resources, "made-by-cloudformation")
     env = {

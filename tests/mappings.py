@@ -1,29 +1,29 @@
-"""A model of Lambda's two event source mappings, on a clock that only a test moves.
+"""A model of Lambda's two event source mappings, on a clock that only a test advances.
 
-What is modelled, as AWS documents it:
+The model covers, as AWS documents it:
 
 Stream (DynamoDB)
-- Records of one lane come in order, and one batch of a lane is at work at a time. A lane is what `ParallelizationFactor`
-  makes of a shard: all records of one partition key are in one lane. Lanes know nothing of each other.
+- Records of one lane come in order, and one batch of a lane is processed at a time. `ParallelizationFactor` splits a
+  shard into lanes: all records of one partition key are in one lane. Lanes are independent of each other.
 - An answer without failures checkpoints behind the batch. With failures, everything before the lowest reported sequence
-  number is done, and everything from it on comes again, what had succeeded included.
-- A batch that failed as a whole is cut in two (`BisectBatchOnFunctionError`), which costs no retry; a single record is
-  tried again up to `MaximumRetryAttempts` times. What came back through a partial answer counts a retry too.
+  number is done, and everything from it on is retried, including records that had succeeded.
+- A batch that failed as a whole is bisected (`BisectBatchOnFunctionError`), which costs no retry; a single record is
+  retried up to `MaximumRetryAttempts` times. Records that come again after a partial answer use up a retry, too.
 - Records that have used up their retries, or that are older than `MaximumRecordAgeInSeconds`, are given up: the failure
-  destination is told their sequence numbers, not their contents.
+  destination gets their sequence numbers, not their contents.
 - A checkpoint may be lost: the last batch comes again (at least once).
 
 Queue (SQS)
-- A message is received when it is due, and then hidden for the visibility timeout. In what order, nobody promises.
-- An answer removes the messages that it does not name; the others come again when they are visible again.
+- A message is received when it is due, and then hidden for the visibility timeout. The order is not guaranteed.
+- An answer deletes the messages that it does not name; the others are received again once they are visible.
 - A message that was received `maxReceiveCount` times moves to the dead-letter queue instead of being received again.
-- A removed message may come once more (at least once).
+- A deleted message may be received once more (at least once).
 
 Both
-- `None`, `{}`, and an empty or missing list of failures mean that all went well. An exception, an identifier that is
-  empty, missing or of no record in the batch mean that none did.
+- `None`, `{}`, and an empty or missing list of failures mean complete success. An exception, or an identifier that is
+  empty, missing or of no record in the batch, means complete failure.
 
-What is not: how fast mappings poll and scale, batching windows, throttled invocations, the retention of queues.
+It does not cover polling rates, scaling, batching windows, throttled invocations and the retention of queues.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 type Json = dict[str, Any]
 type Function = Callable[[Json], Any]
-"""Takes the event of an invocation and answers, or raises `Died`."""
+"""Receives the event of an invocation and answers, or raises `Died`."""
 
 
 class Died(BaseException):
-    """The invocation came to no answer; nothing of ours may catch it."""
+    """The invocation gave no answer; our code must not catch this."""
 
 
 def failures(answer: Any, identifiers: Sequence[str]) -> set[str]:
@@ -71,7 +71,7 @@ class Record:
 
 @dataclass
 class Batch:
-    """Records that are tried together."""
+    """Records that are processed together."""
 
     records: list[Record]
     retries: int = 0
@@ -82,7 +82,7 @@ class Lane:
     """Records of the same partition keys, in order."""
 
     waiting: deque[Record] = field(default_factory=deque)
-    work: deque[Batch] = field(default_factory=deque)  # cut or come again; before what waits
+    work: deque[Batch] = field(default_factory=deque)  # bisected or to be retried; before the waiting ones
     last: Batch | None = None
     busy: bool = False
 
@@ -114,18 +114,18 @@ class StreamMapping:
         self._sequence = 0
 
     def add(self, lane: str, content: Json) -> None:
-        """Take a change of the table up into the stream."""
+        """Add a change of the table to the stream."""
         self._sequence += 1
         sequence = f"{self._sequence:021d}"
         content["dynamodb"]["SequenceNumber"] = sequence
         self.lanes.setdefault(lane, Lane()).waiting.append(Record(sequence, self._clock(), content))
 
     def ready(self) -> list[str]:
-        """Return the lanes that have something to do."""
+        """Return the lanes that have work to do."""
         return [name for name, lane in self.lanes.items() if not lane.is_empty and not lane.busy]
 
     def pending(self) -> list[Record]:
-        """Return every record that has not been taken or given up."""
+        """Return every record that has been neither processed nor given up."""
         return [
             record
             for lane in self.lanes.values()
@@ -162,7 +162,7 @@ class StreamMapping:
             lane.work.extendleft(reversed(self._rest(batch, min(undone), whole=whole)))
 
     def exhaust(self, name: str) -> None:
-        """Use up all retries of a lane's next batch, by invocations that died before they did anything."""
+        """Exhaust the retries of a lane's next batch, with invocations that die before they do anything."""
         batch = self._next(self.lanes[name])
         self._give_up(batch.records, "RetryAttemptsExhausted")
 
@@ -173,14 +173,14 @@ class StreamMapping:
         return Batch([lane.waiting.popleft() for _ in range(wanted)])
 
     def _young(self, batch: Batch) -> Batch:
-        """Give up the records that have grown too old."""
+        """Give up records that are too old."""
         oldest = self._clock() - self._max_age_ms
         if aged := [record for record in batch.records if record.at < oldest]:
             self._give_up(aged, "MaxRecordAgeExceeded")
         return Batch([record for record in batch.records if record.at >= oldest], batch.retries)
 
     def _rest(self, batch: Batch, lowest: str, *, whole: bool) -> list[Batch]:
-        """Return the batches that follow from one that was not taken as a whole."""
+        """Return the batches that follow from one that did not succeed as a whole."""
         rest = [record for record in batch.records if record.sequence >= lowest]
         if whole and len(rest) > 1:
             middle = len(rest) // 2
@@ -232,18 +232,18 @@ class QueueMapping:
         return [message for message in self.messages if message.visible_at <= now]
 
     def repeat(self) -> None:
-        """Let the message that was removed last come once more."""
+        """Deliver the last deleted message once more."""
         if self.removed:
             message = self.removed.pop()
             self.messages.append(Message(message.id, message.body, self._clock(), message.receives))
 
     def exhaust(self) -> None:
-        """Use up the receives of what is ready, by invocations that died before they did anything."""
+        """Exhaust the receives of all ready messages, with invocations that die before they do anything."""
         for message in self.ready():
             message.receives = self._max_receives
 
     def poll(self, size: int | None = None, *, first: int = 0) -> None:
-        """Invoke the function with a batch of what is ready, beginning anywhere."""
+        """Invoke the function with a batch of ready messages, starting at any of them."""
         ready = self.ready()
         turn = first % len(ready) if ready else 0
         batch = (ready[turn:] + ready[:turn])[: min(size or self._batch_size, self._batch_size)]

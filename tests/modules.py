@@ -1,4 +1,4 @@
-"""The source of functions/posthorn as data: its modules, their syntax trees and who imports whom."""
+"""The source of functions/posthorn as data: its modules, their syntax trees and their imports."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Import:
     for_types_only: bool
 
     def is_of(self, name: str) -> bool:
-        """Tell whether the import is of this package or module, or of something inside it."""
+        """Return whether the import is of this package or module, or of something inside it."""
         return self.of == name or self.of.startswith(f"{name}.")
 
 
 @dataclass(frozen=True)
 class Module:
-    """One module, named as Python names it."""
+    """One module, by its Python name."""
 
     name: str
     source: str
@@ -42,7 +42,7 @@ class Module:
 
     @cached_property
     def imports(self) -> list[Import]:
-        """Every import, those inside functions included."""
+        """Every import, including those inside functions."""
         return list(_imports(self.tree, for_types_only=False))
 
 
@@ -53,7 +53,7 @@ def modules() -> dict[str, Module]:
 
 
 def imported_modules(module: Module, *, at_runtime: bool = False) -> set[str]:
-    """Return the modules of ours that a module imports; only what really runs when `at_runtime`."""
+    """Return the modules of ours that a module imports; only those imported at run time if `at_runtime`."""
     known = modules()
     found = set()
     for one in module.imports:
@@ -81,7 +81,7 @@ def _imports(tree: ast.AST, *, for_types_only: bool) -> Iterator[Import]:
                 for alias in node.names:
                     yield Import(f"{module}.{alias.name}", node.lineno, for_types_only)
             case ast.ImportFrom():
-                raise AssertionError(f"line {node.lineno}: imports are absolute here")
+                raise AssertionError(f"line {node.lineno}: imports must be absolute")
             case ast.If(test=ast.Name(id="TYPE_CHECKING")):
                 yield from _imports(node, for_types_only=True)
             case _:

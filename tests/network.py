@@ -1,4 +1,4 @@
-"""The network as a table: which receiver answers what. Stands where posthorn.transport.http.Client stands."""
+"""The network as a table: which receiver answers what. It replaces posthorn.transport.http.Client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Received:
 
     host: str
     at: int  # Unix milliseconds
-    headers: dict[str, str]  # names in lower case
+    headers: dict[str, str]  # lowercase names
     body: bytes = field(repr=False)
 
     @property
@@ -39,17 +39,17 @@ class Received:
 
 
 def answers(status: int, *, headers: tuple[tuple[str, str], ...] = (), snippet: str = "") -> Receiver:
-    """Make a receiver that always answers this."""
+    """Return a receiver that always answers this."""
     return lambda _: Outcome(INSTANT, status=status, address="203.0.113.7", headers=headers, snippet=snippet)
 
 
 def fails(failure: Failure) -> Receiver:
-    """Make a receiver that never answers."""
+    """Return a receiver that never answers."""
     return lambda _: Outcome(INSTANT, failure=failure, error="no answer")
 
 
 def in_turn(*receivers: Receiver) -> Receiver:
-    """Make a receiver that behaves like each of these in turn, and like the last from then on."""
+    """Return a receiver that behaves like each of these in turn, then like the last."""
     waiting = list(receivers)
 
     def receive(received: Received) -> Outcome:
@@ -60,7 +60,7 @@ def in_turn(*receivers: Receiver) -> Receiver:
 
 
 class Network:
-    """Every receiver there is, by host, and every POST that reached one."""
+    """All receivers, by host, and every POST that reached one."""
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self.receivers: dict[str, Receiver] = {}
@@ -71,7 +71,7 @@ class Network:
         self,
         posts: Iterable[tuple[K, Post]],
         *,
-        deadline: float,  # noqa: ARG002 - the seam's shape; time stands still here
+        deadline: float,  # noqa: ARG002 - the client's signature; time does not pass here
     ) -> Iterator[tuple[K, Outcome]]:
         for key, post in posts:
             received = Received(
@@ -88,15 +88,15 @@ class Network:
 
 
 class MovableClock(Protocol):
-    """A clock that whoever makes time pass may set."""
+    """A clock that the test sets."""
 
     now_ms: int
 
 
 class TimedNetwork(Network):
-    """Receivers that take their time: as many POSTs at once as the real client makes, on a virtual clock.
+    """Slow receivers on a virtual clock, with as many concurrent POSTs as the real client makes.
 
-    Every host answers 200 after its latency, or times out where that is longer than the deadline.
+    Every host answers 200 after its latency, or times out if that is longer than the deadline.
     """
 
     def __init__(self, clock: MovableClock, latencies: dict[str, int]) -> None:

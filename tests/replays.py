@@ -1,4 +1,4 @@
-"""Bulk replays in an installation: rows to replay, and a Lambda that dies where a test wants it to."""
+"""Bulk replays in an installation: rows to replay, and a Lambda that crashes where a test says."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ if TYPE_CHECKING:
 
 HOUR_MS: Final = 3_600_000
 SINCE_MS: Final = START_MS - HOUR_MS
-VISIBILITY: Final = 180  # seconds until a message whose function died comes again
+VISIBILITY: Final = 180  # seconds until a crashed function's message is received again
 
 type Matches = Callable[[str, dict[str, Any]], bool]
 
 
 class Died(BaseException):
-    """The process is gone: no code of ours sees this coming."""
+    """The process has crashed; no code of ours can catch this."""
 
 
 @dataclass
 class Death:
-    """Where a process dies: at which of the calls that match, before it is carried out or after."""
+    """Where a process crashes: at which of the matching calls, before or after it is carried out."""
 
     at: int
     after: bool
     matches: Matches = lambda _, __: True
-    calls: int = 0  # those that matched so far
+    calls: int = 0  # matching calls so far
     is_over: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def meets(self, name: str, parameters: dict[str, Any]) -> bool:
-        """Count a call and tell whether it is the one; nothing is carried out after death."""
+        """Count a call and return whether the crash is here; nothing is carried out after it."""
         with self.lock:
             if self.is_over:
                 raise Died
@@ -56,7 +56,7 @@ class Death:
 
 @contextmanager
 def dying(death: Death) -> Iterator[Death]:
-    """Let whatever calls AWS die there."""
+    """Make AWS calls crash there."""
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
     def call(self: BaseClient, name: str, parameters: dict[str, Any]) -> Any:
@@ -72,7 +72,7 @@ def dying(death: Death) -> Iterator[Death]:
 
 @dataclass
 class Replaying:
-    """One endpoint whose deliveries are replayed, and the queue in front of ReplayFunction."""
+    """An endpoint whose deliveries are replayed, and the queue of ReplayFunction."""
 
     posthorn: Installation
     endpoint_id: str
@@ -84,7 +84,7 @@ class Replaying:
         return f"/v1/webhooks/{self.endpoint_id}/replays"
 
     def settle(self, count: int, status: Status = Status.FAILED, *, is_test: bool = False) -> list[str]:
-        """Write settled deliveries, a second apart; returns their event ids."""
+        """Write settled deliveries, a second apart; return their event ids."""
         first = len(self.events)
         made = [
             new_id(EVENT, now_ms=SINCE_MS + number * 700, entropy=self.posthorn.services.random_bytes(10))
@@ -109,7 +109,7 @@ class Replaying:
         )
 
     def start(self, **wanted: Any) -> str:
-        """Ask for a replay of everything and return its id."""
+        """Start a replay of everything and return its id."""
         reply = self.post(**wanted)
         assert reply.status == 202, reply
         replay_id: str = reply.body["replay"]["id"]
@@ -132,9 +132,10 @@ class Replaying:
         steps: int = 1000,
         collect: bool = False,
     ) -> int:
-        """Work off the queue as Lambda does; `deaths` says where the nth invocation dies. Returns how many it took.
+        """Process the queue as Lambda does; return the number of invocations.
 
-        `collect` takes what is sent to DeliverQueue off it, where moto looks through all of it for each message.
+        `deaths` says where the nth invocation crashes. `collect` removes what is sent to DeliverQueue, since
+        moto searches all of it for each message.
         """
         messages: list[Waiting] = []
         for number in range(steps):
@@ -171,7 +172,7 @@ class Replaying:
         return {event_id: row.generation for event_id, row in self.rows().items()}
 
     def asked_for(self) -> list[tuple[str, int, int]]:
-        """Return event, generation and attempt of every message on DeliverQueue, doubles left out."""
+        """Return event, generation and attempt of every message on DeliverQueue, without duplicates."""
         tasks = [message.task for message in (*self.collected, *self.posthorn.waiting("DeliverQueue"))]
         mine = {
             (task["event"], task["generation"], task["attempt"])
@@ -182,5 +183,5 @@ class Replaying:
 
 
 def replaying(posthorn: Installation) -> Replaying:
-    """Register a webhook of which nothing is delivered yet."""
+    """Register a webhook without any deliveries."""
     return Replaying(posthorn, posthorn.register()["id"])

@@ -1,4 +1,4 @@
-"""A body that each operation of the API takes, for tests that go through all of them."""
+"""A valid request body for each operation of the API, for tests that call all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def event_type(unique: str) -> str:
 
 
 def destination(host: str = "yourapp.com") -> dict[str, Any]:
-    """Return what an event destination is made from."""
+    """Return the fields of an event destination."""
     return {
         "name": "production-webhook",
         "destination_type": "WEBHOOK",
@@ -33,7 +33,7 @@ def destination(host: str = "yourapp.com") -> dict[str, Any]:
 
 
 def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> Any:
-    """Return a body that the route takes, None where it takes none; `unique` is text that nothing else is called."""
+    """Return a valid body for the route, or None if it takes none; `unique` makes names unique."""
     bodies: dict[str, Any] = {
         "POST /v1/webhooks": {"url": f"https://{host}/", "events": ["*"], "description": unique},
         f"PUT {WEBHOOK}": {"description": unique},

@@ -1,4 +1,4 @@
-"""What somebody wrote to read SES's events from SNS, going by AWS's documentation and knowing nothing of us."""
+"""A consumer of SES events over SNS, written only from AWS's documentation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Happened:
-    """What the consumer keeps of an event."""
+    """The fields of an event that the consumer keeps."""
 
     event_type: str
     message_id: str
@@ -28,7 +28,7 @@ class Happened:
 
 
 def consume(message: str) -> Happened:
-    """Read the `Message` of an SNS notification; any field that AWS promises and that is not there is an error."""
+    """Read the `Message` of an SNS notification; a missing field that AWS promises is an error."""
     event = json.loads(message)
     mail = event["mail"]
     key, read = _READERS[event["eventType"]]

@@ -1,4 +1,4 @@
-"""The notifications that AWS publishes as examples, what becomes of each, and JSON taken apart to compare it."""
+"""AWS's example notifications, the event that each becomes, and JSON split into parts for comparison."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TYPES: Final = {
     "send": ("send", "2016-10-14T05:02:16.645Z"),
     "subscription": ("subscription", "2022-01-12T01:00:17.910Z"),
 }
-"""The type and the time of each example's event."""
+"""Type and time of each example's event."""
 
 OUR_TAGS: Final = tuple(f"mail/tags/posthorn-{name}" for name in ("message", "set", "workspace"))
 _SES_TAGS: Final = {
@@ -61,10 +61,10 @@ REMOVED: Final[dict[str, set[str]]] = {
     "delivery-delay": {*OUR_TAGS, *_SENDER, "mail/tags/ses:configuration-set"},
     "subscription": {*OUR_TAGS, *_SES_TAGS, *_SENDER, "mail/tags/ses:operation"},
 }
-"""All that a receiver does not get to see of each example, with what is below it."""
+"""The paths of each example that receivers do not see, including everything below them."""
 
 RENAMED: Final = ("mail/messageId", "mail/commonHeaders/messageId", "mail/headers/Message-ID/value")
-"""Where SES's id of the mail stands, and ours is to stand."""
+"""The paths of SES's message id, where events have ours."""
 
 
 def example(name: str) -> Json:
@@ -79,7 +79,7 @@ def data_of(told: Json) -> Json:
 
 
 def enveloped(message: str, kind: str = "Notification") -> str:
-    """Return a message as SNS delivers it unless raw delivery is on."""
+    """Return a message as SNS delivers it without raw delivery."""
     return json.dumps(
         {
             "Type": kind,
@@ -97,7 +97,7 @@ def enveloped(message: str, kind: str = "Notification") -> str:
 
 
 def parts(value: Any, path: str = "") -> dict[str, Any]:
-    """Take JSON apart: path -> value, `{}` or `[]` for what has parts itself; headers go by their names."""
+    """Split JSON into path -> value, with `{}` or `[]` for containers; headers are keyed by name."""
     found = {path: {} if isinstance(value, dict) else [] if isinstance(value, list) else value}
     for name, part in _children(value):
         found |= parts(part, f"{path}/{name}" if path else name)
@@ -117,7 +117,7 @@ def without(value: Any, paths: Collection[str], path: str = "") -> Any:
 
 
 def replaced(value: Any, at: str, new: Any, path: str = "") -> Any:
-    """Return JSON with another part at a path."""
+    """Return JSON with another value at a path."""
     if path == at:
         return new
     parted = [
@@ -129,7 +129,7 @@ def replaced(value: Any, at: str, new: Any, path: str = "") -> Any:
 
 
 def expected_of(name: str, told: Json) -> dict[str, Any]:
-    """Return the parts that an event has to have, going by the tables above alone."""
+    """Return the expected parts of an event, from the tables above alone."""
     before = parts(told)
     ses_id = told["mail"]["messageId"]
     after = {

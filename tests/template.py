@@ -1,4 +1,4 @@
-"""template.yaml as data: what the contract tests read and what tests/aws.py builds from."""
+"""template.yaml as data: the contract tests read it, and tests/aws.py creates resources from it."""
 
 from __future__ import annotations
 
@@ -48,24 +48,24 @@ type Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Template:
-    """The template from its text: read, and translated as CloudFormation would get it."""
+    """The template, parsed and translated as CloudFormation would get it."""
 
     text: str
 
     @cached_property
     def data(self) -> Json:
-        """The template as written: `!Ref x` is `{"Ref": "x"}`, `!GetAtt x.y` `{"Fn::GetAtt": ["x", "y"]}`."""
+        """The template as written: `!Ref x` is `{"Ref": "x"}` and `!GetAtt` is `{"Fn::GetAtt": [...]}`."""
         data: Json = yaml_parse(self.text)
         return data
 
     @cached_property
     def translated(self) -> Json:
         """The template after SAM's transform, which needs neither network nor credentials."""
-        # imported here, since the tests that only want tables should not pay for it
+        # imported here, so that tests that only need tables do not pay for it
         from samtranslator.translator.transform import transform
 
         data = yaml_parse(self.text)
-        # `sam package` puts the uploaded code's place here
+        # `sam package` inserts the location of the uploaded code here
         data["Globals"]["Function"]["CodeUri"] = "s3://bucket/code.zip"
         with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}):
             translated: Json = transform(data, {}, _NoManagedPolicies())
@@ -83,12 +83,12 @@ class Template:
 
     @property
     def functions(self) -> dict[str, Json]:
-        """Return the properties of every function, each in its plain form; test_snapstart.py is about the other."""
+        """Return the properties of every function in its plain form; test_snapstart.py covers the other."""
         return {name: one for name, one in self.of_type(FUNCTION).items() if name != "ApiSnapshotFunction"}
 
     @property
     def defaults(self) -> dict[str, str]:
-        """Every parameter at its default, as CloudFormation passes it: as text."""
+        """Every parameter at its default, as text, as CloudFormation passes it."""
         return {name: str(parameter["Default"]) for name, parameter in self.parameters.items()}
 
     def of_type(self, kind: str) -> dict[str, Json]:
@@ -107,7 +107,7 @@ class Template:
 
 
 class _NoManagedPolicies:
-    """Stands where SAM would ask IAM for the ARNs of AWS's own policies."""
+    """Replaces SAM's query of IAM for the ARNs of AWS's own policies."""
 
     def load(self) -> dict[str, str]:
         return {}
@@ -115,12 +115,15 @@ class _NoManagedPolicies:
 
 @lru_cache(maxsize=1)
 def load() -> Template:
-    """Read template.yaml once for everybody; nobody changes what is inside."""
+    """Read template.yaml once for all tests, none of which may change it."""
     return Template((ROOT / "template.yaml").read_text(encoding="utf-8"))
 
 
 def resolve(value: Any, known: Mapping[str, str]) -> Any:
-    """Replace Ref, GetAtt, If, Select, Join and Sub by what `known` says; a GetAtt is looked up as `"Logical.Attribute"`."""
+    """Evaluate Ref, GetAtt, If, Select, Join and Sub with `known` values.
+
+    The key of a GetAtt is `"Logical.Attribute"`.
+    """
     match value:
         case {"Ref": name}:
             return known[name]
@@ -158,7 +161,7 @@ def holds(condition: Any, known: Mapping[str, str]) -> bool:
 
 
 def target(value: Any) -> str:
-    """Return what a Ref or GetAtt points at: `"Logical"` or `"Logical.Attribute"`."""
+    """Return the target of a Ref or GetAtt: `"Logical"` or `"Logical.Attribute"`."""
     match value:
         case {"Ref": str() as name}:
             return name

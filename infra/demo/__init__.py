@@ -1,1 +1,1 @@
-"""`make demo`: register two webhooks, publish two events, and watch them arrive, one of them at the fourth try."""
+"""`make demo`: register two webhooks, publish two events, watch them arrive, one at the fourth attempt."""

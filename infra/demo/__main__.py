@@ -1,4 +1,4 @@
-"""The demo from beginning to end. It exits with 1 if anything differs from what it says."""
+"""The demo from beginning to end. It exits with 1 if anything unexpected happens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from infra.demo import mails, webhooks
 from infra.demo.api import Api, UnexpectedAnswer
-from infra.demo.play import DemoFailed
+from infra.demo.arrivals import DemoFailed
 from infra.local.errors import LocalStackError
 from infra.local.places import STATE
 from infra.local.stack import running_stack
@@ -25,18 +25,20 @@ PARAMETERS: Final = {
 
 
 def main() -> int:
-    """Run the demo; returns the exit status."""
-    print("Posthorn, built and deployed on this machine: the real functions, no Docker, no AWS account.\n")
+    """Run the demo; return the exit status."""
+    print(
+        "Building and deploying Posthorn on this machine: the real functions, without Docker or an AWS account.\n"
+    )
     try:
         with running_stack(PARAMETERS, state_directory=STATE / "demo") as stack:
             _show(stack)
     except (DemoFailed, UnexpectedAnswer, LocalStackError) as error:
-        print(f"\nNot as it should be: {error}", file=sys.stderr)
+        print(f"\nThe demo failed: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    print("\nAll of it went as it should, and nothing is left running. Next: make test")
+    print("\nEverything worked, and nothing is left running. Next: make test")
     return 0
 
 
@@ -48,12 +50,12 @@ def _show(stack: Stack) -> None:
         scopes=("api_user", "user", "partner"),
     )
     api = Api(stack.api_url, key)
-    print("\nFirst act: webhooks. One receiver answers at once, the other at the fourth attempt.\n")
-    webhooks.play(api)
+    print("\nPart 1: webhooks. One receiver succeeds at once, the other at the fourth attempt.\n")
+    webhooks.run(api)
     print(
-        "\nSecond act: mails. Three calls, then three mails; the backend is the simulator, nothing is sent.\n"
+        "\nPart 2: email. Three API calls, then three mails. The backend is a simulator, so no mail is sent.\n"
     )
-    mails.play(api)
+    mails.run(api)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a customer's code would do: call the API with a key."""
+"""An API client, as a customer would write it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class UnexpectedAnswer(Exception):
-    """The API answered something else than the demo says it does."""
+    """The API's answer differs from what the demo expects."""
 
 
 @dataclass(frozen=True, slots=True)

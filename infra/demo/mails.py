@@ -1,4 +1,4 @@
-"""The second act: the three calls of the published API, then mails to the mailbox simulator."""
+"""Part 2: the three calls of the published API, then mails to the mailbox simulator."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.demo.play import DemoFailed, check_signatures, next_arrival
+from infra.demo.arrivals import DemoFailed, check_signatures, next_arrival
 from infra.demo.receivers import EMAIL, Arrival, Receiver, listening
 from infra.demo.timeline import Timeline
 
@@ -20,11 +20,11 @@ EXPECTED: Final = {
     "bounce@simulator.amazonses.com": ["Send", "Bounce"],
     "complaint@simulator.amazonses.com": ["Send", "Delivery", "Complaint"],
 }
-"""What becomes of a mail to each address, as SES documents its simulator."""
+"""The events of a mail to each address, as SES documents its simulator."""
 
 
-def play(api: Api) -> None:
-    """Make the three calls, send three mails, and watch what is told of them."""
+def run(api: Api) -> None:
+    """Make the three calls, send three mails, and watch their events."""
     arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
     receiver = Receiver("yourapp", EMAIL, (200,), arrivals.put)
     receiver.secret = SECRET
@@ -32,7 +32,7 @@ def play(api: Api) -> None:
         timeline = Timeline()
         _make_calls(api, timeline, receiver)
         mails = {_send(api, timeline, address): address for address in EXPECTED}
-        _watch(arrivals, timeline, mails)
+        _follow(arrivals, timeline, mails)
 
 
 def _make_calls(api: Api, timeline: Timeline, receiver: Receiver) -> None:
@@ -55,7 +55,9 @@ def _make_calls(api: Api, timeline: Timeline, receiver: Receiver) -> None:
         },
         expect=201,
     )
-    timeline.say("you", "POST …/event-destinations   yourapp wants send, delivered, bounce, complaint, …")
+    timeline.say(
+        "you", "POST …/event-destinations   yourapp subscribes to send, delivered, bounce, complaint, …"
+    )
 
 
 def _send(api: Api, timeline: Timeline, address: str) -> str:
@@ -75,16 +77,16 @@ def _send(api: Api, timeline: Timeline, address: str) -> str:
     return message_id
 
 
-def _watch(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict[str, str]) -> None:
-    """Show every event as it arrives, and check that it is about a mail of ours and was to be expected."""
+def _follow(arrivals: queue.SimpleQueue[Arrival], timeline: Timeline, mails: dict[str, str]) -> None:
+    """Show every event as it arrives, and check that it was expected for one of the mails."""
     waiting = {address: Counter(events) for address, events in EXPECTED.items()}
     while any(count.total() for count in waiting.values()):
         arrival = next_arrival(arrivals)
         address = mails.get(_message_id(arrival.payload), "")
-        timeline.told(arrival, address)
+        timeline.mail_event(arrival, address)
         check_signatures(arrival)
         if not address or not waiting[address][arrival.event]:
-            raise DemoFailed(f"{arrival.event} about {address or 'an unknown mail'} was not to be expected")
+            raise DemoFailed(f"unexpected {arrival.event} about {address or 'an unknown mail'}")
         waiting[address][arrival.event] -= 1
 
 

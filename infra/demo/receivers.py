@@ -1,4 +1,4 @@
-"""The receivers of the demo: two small web servers on this machine that check every signature."""
+"""The receivers of the demo: small web servers on this machine that verify every signature."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class Arrival:
     event: str
     attempt: int  # counted by the receiver
     payload: dict[str, Any] = field(repr=False)
-    published_check: bool  # the example that the published API prints
-    library_check: bool  # the `standardwebhooks` package
+    published_check: bool  # by the published API's example code
+    library_check: bool  # by the `standardwebhooks` package
     answer: int
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiverKind:
-    """What differs between a receiver of webhooks and one of email events."""
+    """The differences between a receiver of webhooks and one of email events."""
 
     event_of: Callable[[dict[str, Any]], str]
     published_check: Callable[[bytes, Any, str], bool]  # body, headers, secret
 
 
 class Receiver:
-    """A web server that gives the answers it was told to, and the last of them from then on."""
+    """A web server that gives these answers in turn, then the last one."""
 
     def __init__(
         self, name: str, kind: ReceiverKind, answers: Sequence[int], report: Callable[[Arrival], object]
@@ -65,7 +65,7 @@ class Receiver:
         return f"http://127.0.0.1:{self.server.server_address[1]}{PATH}"
 
     def receive(self, headers: Any, body: bytes) -> int:
-        """Check a POST, report it, and return the status to answer."""
+        """Verify and report a POST, and return the status to answer."""
         event_id = headers.get("webhook-id", "")
         with self._lock:
             self._seen[event_id] += 1
@@ -96,14 +96,14 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                pass  # the timeline says it better
+                pass  # the timeline shows it instead
 
         return Handler
 
 
 @contextmanager
 def listening(*receivers: Receiver) -> Iterator[None]:
-    """Let receivers listen for the length of the block."""
+    """Run receivers for the duration of the block."""
     threads = [threading.Thread(target=receiver.server.serve_forever) for receiver in receivers]
     for thread in threads:
         thread.start()
@@ -118,8 +118,8 @@ def listening(*receivers: Receiver) -> Iterator[None]:
 
 
 def _webhook_check(body: bytes, headers: Any, secret: str) -> bool:
-    """Verify as the published example of webhooks does: the parsed body written anew, and the older header."""
-    text = json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False)  # as JSON.stringify would
+    """Verify like the published webhook example: the body reserialized, and the older header."""
+    text = json.dumps(json.loads(body), separators=(",", ":"), ensure_ascii=False)  # like JSON.stringify
     digest = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
     given = headers.get("x-zootools-signature", "")
     current = headers.get("x-smashsend-signature", "")
@@ -127,7 +127,7 @@ def _webhook_check(body: bytes, headers: Any, secret: str) -> bool:
 
 
 def _email_check(body: bytes, headers: Any, secret: str) -> bool:
-    """Verify as the published example of email events does: the raw body."""
+    """Verify like the published email example: the raw body."""
     expected = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return hmac.compare_digest(expected, headers.get("x-splashify-signature", ""))
 

@@ -1,4 +1,4 @@
-"""What the demo shows: a line for whatever happens, when it happens."""
+"""The output of the demo: a line for each action and arrival, as it happens."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from infra.demo.receivers import Arrival
 
-_COLOURS: Final = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
+_COLORS: Final = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
 
 
 class Timeline:
-    """Lines with the seconds since the beginning; safe to write to from the receivers' threads."""
+    """Lines with the seconds since the start; safe to use from the receivers' threads."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
         self._lock = threading.Lock()
-        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def say(self, who: str, what: str, *, at: float | None = None) -> None:
         elapsed = (time.monotonic() if at is None else at) - self._start
@@ -28,7 +28,7 @@ class Timeline:
             print(f"{self.paint(f'{elapsed:6.1f} s', 'dim')}  {who:<9}{what}", flush=True)
 
     def arrived(self, arrival: Arrival, wait: int | None) -> None:
-        """Show a POST that arrived; `wait` is what the schedule says is to follow it, if anything."""
+        """Show a POST that arrived; `wait` is the delay before the next attempt, if there is one."""
         if arrival.answer < 300:
             answer = self.paint(f"answers {arrival.answer}", "green")
         else:
@@ -37,13 +37,13 @@ class Timeline:
         what = f"← {arrival.event}, attempt {arrival.attempt}"
         self.say(arrival.receiver, f"{what:<44}{self._checks(arrival)}  {answer}", at=arrival.at)
 
-    def told(self, arrival: Arrival, address: str) -> None:
-        """Show what was told about a mail."""
+    def mail_event(self, arrival: Arrival, address: str) -> None:
+        """Show an event about a mail."""
         what = f"← {arrival.event:<10} {address}"
         self.say(arrival.receiver, f"{what:<48}{self._checks(arrival)}", at=arrival.at)
 
-    def paint(self, text: str, colour: str) -> str:
-        return f"\033[{_COLOURS[colour]}m{text}\033[0m" if self._colour else text
+    def paint(self, text: str, color: str) -> str:
+        return f"\033[{_COLORS[color]}m{text}\033[0m" if self._color else text
 
     def _checks(self, arrival: Arrival) -> str:
         return (

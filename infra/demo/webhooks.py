@@ -1,4 +1,4 @@
-"""The first act: two webhooks, two events, and a receiver that is not well at first."""
+"""Part 1: two webhooks, two events, and a receiver that fails at first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import queue
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from infra.demo.play import PATIENCE, DemoFailed, check_signatures, next_arrival
+from infra.demo.arrivals import PATIENCE, DemoFailed, check_signatures, next_arrival
 from infra.demo.receivers import WEBHOOK, Arrival, Receiver, listening
 from infra.demo.timeline import Timeline
 
@@ -17,9 +17,9 @@ DELAYS: Final = (3, 5, 8)
 """Seconds; they stand for 1, 5 and 15 minutes."""
 
 STEADY_ANSWERS: Final = (200,)
-MOODY_ANSWERS: Final = (500, 503, 500, 200)
+FLAKY_ANSWERS: Final = (500, 503, 500, 200)
 
-# The examples of the published API, as printed there.
+# the examples of the published API, as printed
 CONTACT_CREATED: Final[dict[str, Any]] = {
     "event": "CONTACT_CREATED",
     "created_at": "2023-04-16T15:45:00Z",
@@ -42,45 +42,45 @@ TEAM_MEMBER_JOINED: Final[dict[str, Any]] = {
 }
 
 
-def play(api: Api) -> None:
-    """Register, publish, watch, and read back what became of it."""
+def run(api: Api) -> None:
+    """Register, publish, watch, and read the results back."""
     arrivals: queue.SimpleQueue[Arrival] = queue.SimpleQueue()
     steady = Receiver("steady", WEBHOOK, STEADY_ANSWERS, arrivals.put)
-    moody = Receiver("moody", WEBHOOK, MOODY_ANSWERS, arrivals.put)
-    with listening(steady, moody):
+    flaky = Receiver("flaky", WEBHOOK, FLAKY_ANSWERS, arrivals.put)
+    with listening(steady, flaky):
         timeline = Timeline()
         webhooks = {
             steady.name: _register(
                 api, timeline, steady, ["CONTACT_CREATED", "WORKSPACE_TEAM_MEMBER_JOINED"]
             ),
             # the other spelling of CONTACT_CREATED
-            moody.name: _register(api, timeline, moody, ["contact.created"]),
+            flaky.name: _register(api, timeline, flaky, ["contact.created"]),
         }
         published = {}
         for event in (CONTACT_CREATED, TEAM_MEMBER_JOINED):
             answer = api.call("POST", "/v1/events", event, expect=202)
             published[answer["event"]["id"]] = event
             timeline.say("you", f"POST /v1/events    {event['event']} is {answer['event']['id']}")
-        expected = len(STEADY_ANSWERS) * 2 + len(MOODY_ANSWERS)
-        _watch(arrivals, timeline, published, expected)
+        expected = len(STEADY_ANSWERS) * 2 + len(FLAKY_ANSWERS)
+        _follow(arrivals, timeline, published, expected)
     _read_back(api, timeline, webhooks, published)
 
 
 def _register(api: Api, timeline: Timeline, receiver: Receiver, events: list[str]) -> str:
     webhook = api.call("POST", "/v1/webhooks", {"url": receiver.url, "events": events}, expect=201)["webhook"]
     receiver.secret = webhook["token"]
-    timeline.say("you", f"POST /v1/webhooks  {receiver.name} wants {', '.join(events)}")
+    timeline.say("you", f"POST /v1/webhooks  {receiver.name} subscribes to {', '.join(events)}")
     webhook_id: str = webhook["id"]
     return webhook_id
 
 
-def _watch(
+def _follow(
     arrivals: queue.SimpleQueue[Arrival],
     timeline: Timeline,
     published: dict[str, dict[str, Any]],
     expected: int,
 ) -> None:
-    """Show every POST as it arrives, and check it against what was published and against the schedule."""
+    """Show every POST as it arrives, and compare it with the published event and the schedule."""
     last: dict[tuple[str, str], float] = {}
     for _ in range(expected):
         arrival = next_arrival(arrivals)
@@ -88,22 +88,22 @@ def _watch(
         timeline.arrived(arrival, DELAYS[arrival.attempt - 1] if failed else None)
         check_signatures(arrival)
         if arrival.payload != published.get(arrival.event_id):
-            raise DemoFailed(f"{arrival.receiver} got something that was not published")
+            raise DemoFailed(f"{arrival.receiver} received an event that was not published")
         key = (arrival.receiver, arrival.event_id)
         if arrival.attempt > 1 and arrival.at - last[key] < DELAYS[arrival.attempt - 2]:
-            raise DemoFailed(f"attempt {arrival.attempt} at {arrival.receiver} came too early")
+            raise DemoFailed(f"attempt {arrival.attempt} arrived at {arrival.receiver} too early")
         last[key] = arrival.at
 
 
 def _read_back(
     api: Api, timeline: Timeline, webhooks: dict[str, str], published: dict[str, dict[str, Any]]
 ) -> None:
-    """Show where every delivery stands, as the API tells it, and check that it is what was seen."""
+    """Show every delivery's state from the API, and compare it with what the receivers saw."""
     print()
     names = {webhook_id: name for name, webhook_id in webhooks.items()}
     wanted = {
         (CONTACT_CREATED["event"], "steady"): list(STEADY_ANSWERS),
-        (CONTACT_CREATED["event"], "moody"): list(MOODY_ANSWERS),
+        (CONTACT_CREATED["event"], "flaky"): list(FLAKY_ANSWERS),
         (TEAM_MEMBER_JOINED["event"], "steady"): list(STEADY_ANSWERS),
     }
     found: dict[tuple[str, str], list[int]] = {}
@@ -122,11 +122,11 @@ def _read_back(
             if delivery["status"] != "delivered":
                 raise DemoFailed(f"{event['event']} at {name} is {delivery['status']}")
     if found != wanted:
-        raise DemoFailed(f"the API tells of {found}, but {wanted} is what happened")
+        raise DemoFailed(f"the API shows {found}, but expected was {wanted}")
 
 
 def _settled(api: Api, event_id: str) -> list[dict[str, Any]]:
-    """Return an event's deliveries once none of them is open; the last row is written after its answer."""
+    """Return an event's deliveries once all have settled; the last row is written after its answer."""
     deadline = time.monotonic() + PATIENCE
     while True:
         deliveries: list[dict[str, Any]] = api.call("GET", f"/v1/events/{event_id}", expect=200)["event"][

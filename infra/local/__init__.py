@@ -1,1 +1,1 @@
-"""The local stack: the real `sam build` output, deployed by the real `sam deploy`, run by MiniStack on loopback."""
+"""The local stack: the output of `sam build`, deployed by `sam deploy`, run by MiniStack on loopback."""

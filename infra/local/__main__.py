@@ -1,4 +1,4 @@
-"""`make local`: the stack stays up until Ctrl-C."""
+"""`make local`: runs the stack until Ctrl-C."""
 
 import argparse
 import os
@@ -20,7 +20,7 @@ def main(arguments: list[str]) -> int:
         nargs="*",
         type=_parameter,
         metavar="Key=Value",
-        help="of the template, as FirstRetryDelay=5",
+        help="template parameter, for example FirstRetryDelay=5",
     )
     parameters: list[tuple[str, str]] = parser.parse_args(arguments).parameters
     try:
@@ -38,12 +38,12 @@ def main(arguments: list[str]) -> int:
 def _parameter(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise argparse.ArgumentTypeError(f"{text!r} is not Key=Value")
+        raise argparse.ArgumentTypeError(f"{text!r} must be Key=Value")
     return name, value
 
 
 def _api_key(stack: Stack) -> str:
-    from posthorn_cli.access import create_workspace_key  # only needed once all is up
+    from posthorn_cli.access import create_workspace_key  # only needed once the stack runs
 
     _, api_key = create_workspace_key(
         stack.client("dynamodb"), stack.outputs["ConfigTableName"], workspace_name="local", scopes=_SCOPES
@@ -53,11 +53,11 @@ def _api_key(stack: Stack) -> str:
 
 def _welcome(stack: Stack, api_key: str) -> str:
     return f"""
-Posthorn answers at {stack.api_url}
+Posthorn is running at {stack.api_url}
   API key   {api_key}
   try       curl -H 'Authorization: Bearer {api_key}' {stack.api_url}/v1/webhooks
-  logs      {STATE}/emulator.log shows what the functions write
-  AWS CLI   . {STATE}/env makes it use this account
+  logs      {STATE}/emulator.log has the functions' output
+  AWS CLI   run '. {STATE}/env' to use this account
   stop      Ctrl-C here, or kill {os.getpid()}"""
 
 
@@ -65,7 +65,7 @@ def _stay(stack: Stack) -> None:
     """Wait for a signal; return only by an exception."""
     emulator = os.pidfd_open(stack.emulator)
     select.select([emulator], [], [])
-    raise StartFailed(f"the emulator ended by itself, see {STATE}/emulator.log")
+    raise StartFailed(f"the emulator stopped unexpectedly, see {STATE}/emulator.log")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The emulator's AWS account: where it is and who deploys into it."""
+"""The emulator's AWS account: its address and the deployer's credentials."""
 
 import os
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from botocore.config import Config
 
 REGION: Final = "us-east-1"
 ROOT: Final = "test"
-"""Key id and secret of the account's root. MiniStack takes it from anybody who reaches it, so it stays on loopback."""
+"""Key id and secret of the account's root. MiniStack accepts them from any client, so it listens on loopback only."""
 
-# botocore reads these from the developer's own configuration otherwise
+# otherwise botocore reads these from the developer's own configuration
 _NOBODYS_CONFIGURATION = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -22,13 +22,13 @@ _NOBODYS_CONFIGURATION = {
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The account, seen by its root."""
+    """The account, with root credentials."""
 
     endpoint_url: str
     region: str = REGION
 
     def client(self, service: str) -> Any:
-        """Make a boto3 client with the deployer's credentials."""
+        """Return a boto3 client with the deployer's credentials."""
         session: Any = boto3.Session(botocore_session=botocore.session.Session(_NOBODYS_CONFIGURATION))
         return session.client(
             service,
@@ -36,11 +36,11 @@ class Account:
             endpoint_url=self.endpoint_url,
             aws_access_key_id=ROOT,
             aws_secret_access_key=ROOT,
-            config=Config(proxies={}),  # a proxy has no way to this machine's loopback
+            config=Config(proxies={}),  # a proxy cannot reach this machine's loopback
         )
 
     def environment(self) -> dict[str, str]:
-        """Return the variables that make AWS tools use this account and nothing of the developer's own."""
+        """Return the variables that make AWS tools use this account and none of the developer's settings."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ACCESS_KEY_ID": ROOT,

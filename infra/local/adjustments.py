@@ -1,15 +1,15 @@
-"""What is adjusted after a deploy, since MiniStack is not AWS and this machine is not a region."""
+"""Changes after a deploy, since MiniStack is not AWS and this machine is not a region."""
 
 from typing import Any, Final
 
 from infra.local.account import Account
 
 QUEUE_CONCURRENCY: Final = 4
-"""Batches of one queue at a time. Each is a Python process here; the template's 100 would take the machine down."""
+"""Concurrent batches per queue. Each is a Python process here; the template's 100 would overload the machine."""
 
 
 def limit_queue_concurrency(account: Account) -> None:
-    """Lower the concurrency of every queue's event source mapping to what one machine can carry."""
+    """Lower the concurrency of every queue's event source mapping to what one machine can handle."""
     functions = account.client("lambda")
     mappings: list[dict[str, Any]] = functions.list_event_source_mappings()["EventSourceMappings"]
     for mapping in mappings:

@@ -1,4 +1,4 @@
-"""The emulator's process, from a free port to the last of its workers."""
+"""The emulator's process, from choosing a port to the end of its workers."""
 
 import socket
 import subprocess
@@ -23,7 +23,7 @@ _START_DEADLINE = 60.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A MiniStack that answers."""
+    """A running MiniStack."""
 
     account: Account
     process_id: int
@@ -31,23 +31,23 @@ class Emulator:
 
 @contextmanager
 def running_emulator(state: StateDirectory) -> Generator[Emulator]:
-    """Start MiniStack on a free loopback port and end it, and every function it runs, after the block."""
+    """Start MiniStack on a free loopback port; stop it and its functions after the block."""
     log = state.log("emulator")
     for _ in range(_PORTS_TRIED):
         port = free_port()
         account = Account(f"http://{LOOPBACK}:{port}")
         with process_group(
-            # -I: nothing of the caller's Python environment, and no import from beside the script
+            # -I: ignore the caller's Python environment, and import nothing from beside the script
             [EMULATOR_PYTHON, "-I", _ENTRYPOINT, LAMBDA_PYTHON],
             env=_environment(account, port, state.temporary),
             cwd=state.path,
             log=log,
-            stdin=subprocess.PIPE,  # closes when this process ends, however that happens
+            stdin=subprocess.PIPE,  # closes when this process ends, in whatever way
         ) as process:
             if _listens(process, port, log):
                 yield Emulator(account, process.pid)
                 return
-    raise StartFailed(f"the emulator does not start\n{tail(log)}")
+    raise StartFailed(f"the emulator did not start\n{tail(log)}")
 
 
 def free_port() -> int:
@@ -59,7 +59,7 @@ def free_port() -> int:
 
 
 def _environment(account: Account, port: int, temporary: Path) -> Mapping[str, str]:
-    """Return all that the emulator gets, and with it the functions: nothing is inherited."""
+    """Return the emulator's whole environment, which the functions share: nothing is inherited."""
     return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
@@ -70,17 +70,18 @@ def _environment(account: Account, port: int, temporary: Path) -> Mapping[str, s
         "AUTH": "true",  # enforce the template's roles
         "LAMBDA_EXECUTOR": "local",
         "MINISTACK_REGION": account.region,
-        "DOCKER_HOST": "unix:///nonexistent",  # else it would tidy up containers where there is Docker
-        "IOT_MTLS_ENABLED": "0",  # else it would listen on every interface
+        "DOCKER_HOST": "unix:///nonexistent",  # otherwise it would remove containers if Docker is installed
+        "IOT_MTLS_ENABLED": "0",  # otherwise it would listen on every interface
         "SFTP_ENABLED": "0",
         **{name: value for name, value in account.environment().items() if name != "AWS_ENDPOINT_URL"},
     }
 
 
 def _listens(process: subprocess.Popen[bytes], port: int, log: Path) -> bool:
-    """Wait for the emulator; False when it ended, as it does when somebody else took the port first.
+    """Wait for the emulator; return False if it exited, as it does if another process took the port first.
 
-    Its own log says when it listens. A request would not do: whoever took the port may be an emulator too.
+    Its own log says when it listens. A request would prove nothing: the other process may be an emulator,
+    too.
     """
     deadline = time.monotonic() + _START_DEADLINE
     while not has_ended(process) and time.monotonic() < deadline:

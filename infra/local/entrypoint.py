@@ -1,6 +1,7 @@
-"""What the emulator's own Python runs: MiniStack, made to fit in four places.
+"""The program that the emulator's own Python runs: MiniStack with four changes.
 
-Nothing of this package may be imported here; it is another environment. Arguments: the Python that runs functions.
+It runs in another environment, so it cannot import from this package. Argument: the Python that runs
+functions.
 """
 
 import importlib
@@ -18,9 +19,9 @@ _SINGLE = {"sns:PublishBatch": "sns:Publish", "sqs:SendMessageBatch": "sqs:SendM
 
 
 def with_encryption_context(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-    """Add the condition keys `kms:EncryptionContext:<name>`, which MiniStack's IAM does not know.
+    """Add the condition keys `kms:EncryptionContext:<name>`, which MiniStack's IAM does not support.
 
-    Without them each statement that asks for one denies, and the template's do.
+    Without them every statement with such a condition denies, and the template has several.
     """
     keys: dict[str, Any] = _request_context(service, action, body, params)
     if service != "kms":
@@ -30,19 +31,19 @@ def with_encryption_context(service: str, action: str, body: bytes, params: dict
 
 
 def with_batches(*arguments: Any, **named: Any) -> Any:
-    """Take a batch for what it is on AWS: allowed by whoever allows one of what is in it."""
+    """Allow a batch operation, as AWS does, if the single operation is allowed."""
     action = _action_of(*arguments, **named)
     return _SINGLE.get(action, action)
 
 
 def end_with_parent() -> None:
-    """End the whole process group once the one who started it is gone, even if it was killed."""
+    """End the whole process group when the parent process is gone, even if it was killed."""
     sys.stdin.buffer.read()
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    # MiniStack runs functions with its own Python and so with its own packages; Lambda has boto3 and no more
+    # MiniStack runs functions with its own Python and packages; Lambda has only boto3
     sys.executable = sys.argv.pop(1)
     iam_actions.request_tag_context = with_encryption_context
     iam_actions.extract_iam_action = with_batches

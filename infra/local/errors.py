@@ -1,13 +1,13 @@
-"""What can go wrong with the local stack.
+"""Errors of the local stack.
 
 LocalStackError
 ├── AlreadyRunning   a stack runs in the same state directory
-└── StartFailed      a step on the way up failed; says which, and where its log is
+└── StartFailed      a step of the start failed; says which, and where its log is
 """
 
 
 class LocalStackError(Exception):
-    """The local stack is not there; the text is meant for the one who started it."""
+    """The local stack is not running; the text is for the person who started it."""
 
 
 class AlreadyRunning(LocalStackError):
@@ -15,4 +15,4 @@ class AlreadyRunning(LocalStackError):
 
 
 class StartFailed(LocalStackError):
-    """A step on the way up failed."""
+    """A step of the start failed."""

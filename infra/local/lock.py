@@ -1,4 +1,7 @@
-"""One stack per state directory. The lock is the kernel's, so it ends with its holder and no stale file blocks."""
+"""One stack per state directory.
+
+The kernel holds the lock, so it ends with its process and is never stale.
+"""
 
 import fcntl
 import os
@@ -11,8 +14,8 @@ from infra.local.errors import AlreadyRunning
 
 @contextmanager
 def held_lock(path: Path) -> Generator[Callable[[str], None]]:
-    """Hold the lock for the length of the block; the value tells others what holds it."""
-    with path.open("a+") as file:  # "a" leaves the holder's words alone
+    """Hold the lock during the block; the yielded function sets the holder's description."""
+    with path.open("a+") as file:  # "a" keeps the holder's description
 
         def tell(words: str) -> None:
             file.truncate(0)
@@ -23,7 +26,7 @@ def held_lock(path: Path) -> Generator[Callable[[str], None]]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             file.seek(0)
-            raise AlreadyRunning(f"a stack runs already: {file.read()}") from error
+            raise AlreadyRunning(f"a stack is already running: {file.read()}") from error
         tell(f"process {os.getpid()}, starting")
         try:
             yield tell

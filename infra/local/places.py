@@ -1,4 +1,4 @@
-"""Where things lie: the repository, the environments the Makefile makes, and what a running stack leaves behind."""
+"""Paths: the repository, the environments that the Makefile creates, and the files of a running stack."""
 
 import platform
 import sys
@@ -14,16 +14,14 @@ STATE: Final = REPOSITORY / ".local"
 
 SAM: Final = REPOSITORY / ".venv/sam/bin/sam"
 EMULATOR_PYTHON: Final = REPOSITORY / ".venv/emulator/bin/python"
-LAMBDA_PYTHON: Final = (
-    REPOSITORY / ".venv/lambda/bin/python"
-)  # with what the Lambda runtime brings, nothing else
+LAMBDA_PYTHON: Final = REPOSITORY / ".venv/lambda/bin/python"  # with the packages of the Lambda runtime only
 
 _LOG_TAIL = 20  # lines
 
 
 @dataclass(frozen=True, slots=True)
 class StateDirectory:
-    """One running stack's files. Two stacks run side by side when each has a directory of its own."""
+    """The files of one running stack. Stacks with different directories run side by side."""
 
     path: Path
 
@@ -37,7 +35,7 @@ class StateDirectory:
 
     @property
     def shell_environment(self) -> Path:
-        """Variables for the AWS CLI and the like."""
+        """Variables for the AWS CLI and similar tools."""
         return self.path / "env"
 
     @property
@@ -50,22 +48,22 @@ class StateDirectory:
 
 
 def tail(log: Path) -> str:
-    """Return the last lines of a log and where the whole of it is."""
+    """Return the last lines of a log and the path of the whole."""
     lines = log.read_text(errors="replace").splitlines()[-_LOG_TAIL:]
     return "\n".join([*lines, f"(the whole log: {log})"])
 
 
 def architecture() -> str:
-    """Return this machine's processor as Lambda calls it; the functions run on it directly."""
+    """Return this machine's architecture by Lambda's name; functions run on it directly."""
     known = {"x86_64": "x86_64", "aarch64": "arm64"}
     if sys.platform != "linux" or (machine := platform.machine()) not in known:
         raise StartFailed(
-            f"functions are built for Lambda, that is for Linux on x86_64 or arm64; this is {platform.platform()}"
+            f"functions are built for Lambda and need Linux on x86_64 or arm64; this is {platform.platform()}"
         )
     return known[machine]
 
 
 def require_environments() -> None:
-    """Refuse to start without the environments that the Makefile makes."""
+    """Raise unless the environments of the Makefile exist."""
     if missing := [str(tool) for tool in (SAM, EMULATOR_PYTHON, LAMBDA_PYTHON) if not tool.exists()]:
-        raise StartFailed(f"{', '.join(missing)}: not there; run `make setup`")
+        raise StartFailed(f"{', '.join(missing)}: not found; run `make setup`")

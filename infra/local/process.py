@@ -1,4 +1,4 @@
-"""Processes in groups of their own, so that what they start ends with them."""
+"""Processes in their own groups, so that their children end with them."""
 
 import ctypes
 import os
@@ -21,9 +21,9 @@ def process_group(
     log: Path,
     stdin: int = subprocess.DEVNULL,
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Run a command, and at the end of the block kill what still runs of it, its children included.
+    """Run a command; at the end of the block kill it and its children if they still run.
 
-    Its output becomes `log`. After the block not even a zombie of the group is left.
+    Its output goes to `log`. After the block no process of the group is left, not even a zombie.
     """
     _adopt_orphans()
     with log.open("wb") as sink:
@@ -39,7 +39,7 @@ def process_group(
     try:
         yield process
     finally:
-        # Nobody has waited for the process before this line, so the number still is this group's
+        # The process has not been waited for yet, so the id still belongs to this group
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         with suppress(ChildProcessError):
@@ -50,7 +50,7 @@ def process_group(
 
 
 def has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Tell whether the process has ended, and leave it to `process_group` to wait for it."""
+    """Return whether the process has ended, without reaping it: `process_group` does that."""
     return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
@@ -63,9 +63,9 @@ def run(command: Sequence[str | Path], *, env: Mapping[str, str], cwd: Path, log
 
 @contextmanager
 def terminable() -> Generator[None]:
-    """Make SIGTERM and SIGHUP unwind the block as Ctrl-C does. For the main thread.
+    """Make SIGTERM and SIGHUP unwind the block as Ctrl-C does. Main thread only.
 
-    What is ignored stays ignored, as under nohup.
+    Ignored signals stay ignored, as under nohup.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
     for number, handler in before.items():
@@ -79,6 +79,6 @@ def terminable() -> Generator[None]:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of descendants whose own parent ends, to wait for them; a container's first process may not."""
+    """Become the parent of orphaned descendants, to reap them; a container's first process may not do so."""
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")

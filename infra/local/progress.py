@@ -1,4 +1,4 @@
-"""What a waiting person sees: one line per step, with how long it took."""
+"""Progress output: one line per step, with its duration."""
 
 import sys
 import time
@@ -6,18 +6,18 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 type Write = Callable[[str], object]
-"""Takes text as it comes; a line ends with its newline."""
+"""Writes text immediately; a line ends with its newline."""
 
 
 def write_stdout(text: str) -> None:
-    """Show text at once, finished line or not."""
+    """Show text at once, even without a newline."""
     sys.stdout.write(text)
     sys.stdout.flush()
 
 
 @contextmanager
 def step(name: str, write: Write) -> Generator[None]:
-    """Say what is being done, and when it is done, how many seconds it took."""
+    """Print the step's name when it starts, and its duration when it ends."""
     write(f"{name} ... ")
     started = time.monotonic()
     done = "interrupted"

@@ -1,4 +1,4 @@
-"""`sam build` and `sam deploy`, as an operator would run them, with their output in logs."""
+"""`sam build` and `sam deploy`, run as an operator would, with their output in logs."""
 
 import json
 import os
@@ -17,9 +17,10 @@ STACK_NAME: Final = "posthorn"
 
 
 def write_parameters(state: StateDirectory, parameters: Mapping[str, str]) -> None:
-    """Write the template's parameters to the file both commands read, the caller's over the local ones.
+    """Write the template's parameters to the file that both commands read.
 
-    A file, since values with spaces or none at all need no quoting there. JSON is YAML.
+    The caller's parameters override the local defaults. In a file, empty values and values with spaces need
+    no quoting. JSON is YAML.
     """
     local = {"Stage": "local", "Architecture": architecture(), "AllowPrivateTargets": "true"}
     _parameters(state).write_text(json.dumps({**local, **parameters}, indent=2) + "\n")
@@ -36,7 +37,7 @@ def build(state: StateDirectory, template: Path) -> None:
 
 
 def deploy(state: StateDirectory, account: Account) -> None:
-    """Deploy what was built."""
+    """Deploy the build."""
     _sam(
         state,
         "deploy",
@@ -65,17 +66,17 @@ def _sam(state: StateDirectory, verb: str, options: Sequence[str | Path], env: M
 
 
 def _environment(state: StateDirectory) -> dict[str, str]:
-    """Return the developer's environment, where pip's settings are, without anything of AWS or SAM."""
+    """Return the developer's environment, which has pip's settings, without AWS's and SAM's variables."""
     settings = state.path / "sam"
     settings.mkdir(exist_ok=True)
-    # SAM asks the package index for a newer SAM once a week; it has just done so
+    # SAM checks the package index for a newer version once a week; pretend that it just did
     (settings / "metadata.json").write_text(json.dumps({"lastVersionCheck": time.time()}))
     kept = {
         name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_", "PYTHON"))
     }
     return {
         **kept,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # `sam build` wants python3.13 there
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",  # `sam build` needs python3.13 there
         "AWS_DEFAULT_REGION": REGION,
         "TMPDIR": str(state.temporary),  # SAM leaves directories behind
         "SAM_CLI_TELEMETRY": "0",

@@ -1,4 +1,4 @@
-"""The running stack: built, deployed, answering, and gone without a trace afterwards."""
+"""The running stack: built, deployed, answering, and removed without a trace afterwards."""
 
 import http.client
 import json
@@ -28,16 +28,16 @@ _ANSWER_DEADLINE = 60.0  # seconds; the first request starts a process and impor
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A deployed stack that answers."""
+    """A deployed and running stack."""
 
-    api_url: str  # no slash at its end; the functions see what follows it as the path
+    api_url: str  # without a trailing slash; the functions see the rest as the path
     account: Account
     outputs: Mapping[str, str] = field(repr=False)  # of the template, by name
     emulator: int  # process id
 
     @property
     def endpoint_url(self) -> str:
-        """Return where all AWS services answer."""
+        """Return the endpoint of all AWS services."""
         return self.account.endpoint_url
 
     @property
@@ -45,15 +45,15 @@ class Stack:
         return self.account.region
 
     def client(self, service: str) -> Any:
-        """Make a boto3 client with the deployer's credentials."""
+        """Return a boto3 client with the deployer's credentials."""
         return self.account.client(service)
 
     def physical_id(self, logical_id: str) -> str:
-        """Return the name that a resource of the template has in the account."""
+        """Return the physical name of a resource of the template."""
         return _physical_id(self.account, logical_id)
 
     def log_lines(self, log_group: str) -> list[str]:
-        """Return what a function has written, oldest first, by its log group's logical id, such as `ApiLogGroup`."""
+        """Return a function's log lines, oldest first, by its log group's logical id (`ApiLogGroup`)."""
         pages = self.client("logs").get_paginator("filter_log_events")
         events = [
             event
@@ -71,10 +71,10 @@ def running_stack(
     template: Path = TEMPLATE,
     write: Write = write_stdout,
 ) -> Generator[Stack]:
-    """Build, deploy and run the stack for the length of the block.
+    """Build, deploy and run the stack for the duration of the block.
 
-    Call it in the main thread. `parameters` are the template's. Two stacks run side by side when each has a state
-    directory of its own; their logs are there. Raises AlreadyRunning or StartFailed.
+    Call it in the main thread. `parameters` are the template's. Two stacks run side by side if each has its
+    own state directory, which holds its logs. Raises AlreadyRunning or StartFailed.
     """
     require_environments()
     state = StateDirectory(state_directory.resolve())
@@ -100,13 +100,14 @@ def running_stack(
 
 
 def _adjusted(emulator: Emulator) -> Stack:
-    """Make up for what the emulator leaves out, and find out what was deployed."""
+    """Make up for differences of the emulator, and read what was deployed."""
     description = emulator.account.client("cloudformation").describe_stacks(StackName=sam.STACK_NAME)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Stacks"][0]["Outputs"]}
     api_id = _physical_id(emulator.account, "Api")
     limit_queue_concurrency(emulator.account)
     return Stack(
-        # The first segment after the id is a stage if there is one of that name, else it belongs to $default
+        # The first path segment after the id is a stage if there is one of that name, else it belongs to
+        # $default
         api_url=f"{emulator.account.endpoint_url}/_aws/execute-api/{api_id}",
         account=emulator.account,
         outputs=outputs,
@@ -123,7 +124,7 @@ def _physical_id(account: Account, logical_id: str) -> str:
 
 
 def _wait_for_answer(stack: Stack) -> None:
-    """Wait until the API answers; a server error is no answer."""
+    """Wait until the API answers without a server error."""
     address = urlsplit(stack.api_url)
     deadline = time.monotonic() + _ANSWER_DEADLINE
     while True:
@@ -136,12 +137,12 @@ def _wait_for_answer(stack: Stack) -> None:
             return
         if time.monotonic() > deadline:
             lines = "\n".join(stack.log_lines("ApiLogGroup")[-20:])
-            raise StartFailed(f"the API answers {response.status} {body.decode(errors='replace')}\n{lines}")
+            raise StartFailed(f"the API answered {response.status} {body.decode(errors='replace')}\n{lines}")
         time.sleep(0.2)
 
 
 def _describe(stack: Stack, state: StateDirectory) -> None:
-    """Leave word of the running stack for people and tools."""
+    """Write files that describe the running stack for people and tools."""
     facts = {
         "api_url": stack.api_url,
         "endpoint_url": stack.endpoint_url,
@@ -158,7 +159,7 @@ def _describe(stack: Stack, state: StateDirectory) -> None:
 
 @contextmanager
 def _clean(state: StateDirectory) -> Generator[None]:
-    """Remove what is true of a running stack only, also what one that was killed has left."""
+    """Remove the files of a running stack, including those of one that was killed."""
     _remove(state)
     state.temporary.mkdir()
     try:

@@ -1,4 +1,7 @@
-"""`make bench`: all cases, the document and its plot. `--quick` runs every case once, small, and writes nothing."""
+"""`make bench`: all cases, the document and its plot.
+
+`--quick` runs every case once, in small, and writes nothing.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +31,9 @@ def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
     report = Report()
     with running() as stage, Path(os.devnull).open("w") as nowhere:
         if len(cores := sorted(os.sched_getaffinity(0))) > 1:
-            os.sched_setaffinity(0, cores[:1])  # the stand-ins have the others
+            os.sched_setaffinity(0, cores[:1])  # the stand-ins use the others
         try:
-            with redirect_stdout(nowhere):  # the lines of the attempts
+            with redirect_stdout(nowhere):  # the log lines of the attempts
                 report.merge(deliveries.dispatch_report(stage, rounds=rounds, quick=quick))
                 report.merge(parts.parts_report(stage, rounds=rounds))
                 report.merge(deliveries.deliver_report(stage, rounds=rounds))
@@ -60,11 +63,13 @@ def measure(*, rounds: int, quick: bool, artifact: bool) -> Report:
 
 
 def main() -> int:
-    """Measure, print the budgets, and write docs/benchmarks.md and what the cost model takes from it."""
+    """Measure, print the budgets, and write docs/benchmarks.md and the figures for the cost model."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="every case once; writes nothing")
+    parser.add_argument("--quick", action="store_true", help="run every case once and write nothing")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each contender (default: 9)")
-    parser.add_argument("--without-artifact", action="store_true", help="leaves out what `make build` makes")
+    parser.add_argument(
+        "--without-artifact", action="store_true", help="skip the cases that need `make build`"
+    )
     options = parser.parse_args()
     load = [f"{os.getloadavg()[0]:.2f} before"]
     report = measure(

@@ -1,4 +1,4 @@
-"""Cold starts: what each handler's import and clients take in a fresh interpreter, and what an artifact weighs."""
+"""Cold starts: the time of each handler's imports and clients in a fresh interpreter, and artifact sizes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _IMPORTED: Final = re.compile(r"import time:\s*(\d+) \|\s*\d+ \| *(\S+)")
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A function as it is deployed, and the interpreter with what Lambda brings."""
+    """A function as it is deployed, and an interpreter with Lambda's own packages."""
 
     folder: Path
     python: Path
@@ -46,8 +46,8 @@ class Artifact:
         return cls(folder, LAMBDA_PYTHON)
 
     def run(self, code: str, environment: Mapping[str, str], *options: str) -> tuple[float, str]:
-        """Run code in a fresh interpreter, which ends without tidying up; returns its CPU ms and its stderr."""
-        # Lambda does not end a process after its first import, and to take one apart costs a tenth of making it.
+        """Run code in a fresh interpreter that exits at once; return its CPU ms and its stderr."""
+        # Lambda does not exit after the first import, and teardown would add a tenth of the time.
         code = f"{code}\nimport os, sys; sys.stderr.flush(); os._exit(0)"
         process = subprocess.Popen(
             [self.python, "-B", *options, "-c", code],
@@ -67,7 +67,7 @@ class Artifact:
 
 
 def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
-    """Fresh interpreters in turns, each with the artifact's own bytecode."""
+    """Measure fresh interpreters in turns, each with the artifact's own bytecode."""
     artifact = Artifact.built()
     env = {"PATH": os.environ["PATH"], **environment}
     codes = {
@@ -80,7 +80,7 @@ def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
     for turn in range(rounds + 1):
         for name, code in codes.items():
             cpu, _ = artifact.run(code, env)
-            if turn:  # the first finds a cold page cache
+            if turn:  # the first one warms the page cache
                 taken[name].append(cpu)
     over = {
         name: [cpu - empty for cpu, empty in zip(values, taken["empty handler"], strict=True)]
@@ -108,8 +108,8 @@ def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
                     "CPU ms of the process",
                 ),
                 lines,
-                "The artifact of `make build`, with its bytecode, on Python with what Lambda's runtime brings."
-                " The ratio is of what comes on top of the empty handler. Each makes the clients of DynamoDB, KMS and SQS.",
+                "The artifact of `make build`, with its bytecode, on Python with the Lambda runtime's packages."
+                " The ratio is of the time beyond the empty handler's. Each creates the clients of DynamoDB, KMS and SQS.",
             )
         ],
         budgets=[
@@ -128,10 +128,10 @@ def cold_report(environment: Mapping[str, str], *, rounds: int) -> Report:
 
 
 def _without_bytecode(artifact: Artifact, env: Mapping[str, str]) -> Table:
-    """Tell what bytecode saves: the same imports with none to be found, as on a read-only /var/task."""
+    """Measure the same imports without bytecode, to show what it saves."""
     lines = []
     boto3 = "import boto3; [boto3.client(name) for name in ('dynamodb', 'kms', 'sqs', 'sns')]"
-    # a prefix where there is none: bytecode is looked for there, for whatever is imported from then on
+    # a prefix that does not exist: from then on, imports look for bytecode there
     hidden = "import sys; sys.pycache_prefix = '/nowhere'"
     for name in ("dispatch", "api"):
         code = _HANDLERS[name]
@@ -142,10 +142,10 @@ def _without_bytecode(artifact: Artifact, env: Mapping[str, str]) -> Table:
         with_it, without = (min(values) for values in zip(*turns, strict=True))
         lines.append((name, number(without / with_it), number(with_it), number(without)))
     return Table(
-        "What the bytecode in the artifact saves",
+        "Time saved by the artifact's bytecode",
         ("handler", "× without", "CPU ms with it", "without"),
         tuple(lines),
-        "The whole process, the least of three. boto3 is imported first: it is the runtime's own and has its bytecode either"
+        "The whole process, the minimum of three. boto3 is imported first: it comes with the runtime, with bytecode either"
         " way.",
     )
 
@@ -160,8 +160,8 @@ def _dearest(artifact: Artifact, env: Mapping[str, str]) -> Table:
         dearest = sorted(packages.items(), key=lambda item: -item[1])[:10]
         lines.append((name, ", ".join(f"{package} {number(spent / 1000)}" for package, spent in dearest)))
     return Table(
-        "The ten dearest imports",
-        ("handler", "package and the ms of its own modules, under `-X importtime`"),
+        "The ten slowest imports",
+        ("handler", "package and the ms of its own modules, by `-X importtime`"),
         tuple(lines),
     )
 
@@ -190,7 +190,7 @@ def _weight(artifact: Artifact) -> Table:
 
 
 def on_loopback(ca_file: str) -> str:
-    """Return code after which delivering functions find every receiver on this machine."""
+    """Return code that makes delivering functions resolve every receiver to this machine."""
     return f"""
 from posthorn import wiring
 from posthorn.transport.addresses import Policy
@@ -202,7 +202,7 @@ wiring.http_client = lambda _: Client(
 
 
 def memory_report(environment: Mapping[str, str], event_file: Path, ca_file: str) -> Report:
-    """Return the peak memory of DispatchFunction over a batch of 100 × 10, in a process of its own."""
+    """Return the peak memory of DispatchFunction for a batch of 100 × 10, in a process of its own."""
     say("memory: dispatch, 100 × 10")
     artifact = Artifact.built()
     code = f"""
@@ -214,7 +214,7 @@ class Context:
 with open({str(event_file)!r}) as file:
     event = json.load(file)
 if handler(event, Context()) != {{"batchItemFailures": []}}: sys.exit(1)
-# not ru_maxrss, which remembers the process that this one was forked from
+# not ru_maxrss, which includes the process that this one was forked from
 with open("/proc/self/status") as file:
     sys.stderr.write(next(line for line in file if line.startswith("VmHWM")))
 """

@@ -1,4 +1,4 @@
-"""The cost model's part of the report: counted, measured, priced."""
+"""The cost model's part of the report, from counts, measurements and prices."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ASSUMED_INIT: Final = {"init_api_cpu_ms": 0.0, "init_dispatch_cpu_ms": 0.0, "in
 
 
 def cost_report(figures: Mapping[str, float]) -> Report:
-    """Dollars per million, by term and against load, from this run's own CPU figures."""
+    """Return dollars per million, by term and by load, with this run's CPU figures."""
     measured = {**_ASSUMED_INIT, **figures}
     usual = Workload()
     single, tens = bill(usual, measured), bill(replace(usual, published=10), measured)
     trickle = bill(replace(usual, rate=RATES[0]), measured)
     columns = {
         f"published singly, {usual.rate:,.0f}/s": single,
-        "in tens, the same": tens,
+        "in batches of ten, same rate": tens,
         "singly, 0.4/s": trickle,
     }
     terms = tuple(
@@ -43,12 +43,14 @@ def cost_report(figures: Mapping[str, float]) -> Report:
                 "Dollars per million deliveries",
                 ("term", *columns),
                 terms + totals + batches,
-                f"2 KB, one endpoint, 98 % at the first attempt, receivers at 300 ms; list prices of {prices.DATE},"
-                f" {prices.REGION}, no free tier. `posthorn cost` answers for other workloads. On top, whatever is sent: "
+                f"2 KB, one endpoint, 98 % delivered at the first attempt, receivers answer in 300 ms; list prices of {prices.DATE},"
+                f" {prices.REGION}, no free tier. `posthorn cost` computes other workloads. Fixed costs: "
                 + ", ".join(f"{name} ${dollars:.2f}" for name, dollars in single.monthly.items())
                 + " a month.",
             ),
-            Table("Others, for a million messages a month", ("who", "$", "on what basis", "source"), peers),
+            Table(
+                "Other services, for a million messages a month", ("service", "$", "basis", "source"), peers
+            ),
         ],
         budgets=[
             Budget("write units of an event, 1 KB", 1, kilobyte.pieces["publish 1"].wru, ""),

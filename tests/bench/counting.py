@@ -1,6 +1,6 @@
-"""Counts what the handlers ask of AWS, in moto, and writes infra/posthorn_cli/cost/counts.json: `make counts`.
+"""Counts the handlers' AWS calls in moto and writes infra/posthorn_cli/cost/counts.json: `make counts`.
 
-Time stands still, ids are thrown with the same dice and receivers answer alike, so a fresh run yields the same counts.
+Time stands still, randomness is seeded and receivers answer alike, so every run gives the same counts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PAYLOADS: Final = (256, 1024, 2048, 3072, 4096, 8192, 20_480, 65_536)
 LOG_EVENT_BYTES: Final = 26
-"""What CloudWatch Logs counts for an event beside its text."""
+"""Bytes that CloudWatch Logs counts for an event beside its text."""
 
 _ANSWER_HEADERS: Final = (
     ("content-type", "text/plain"),
@@ -46,7 +46,7 @@ _REQUEST_BYTES: Final = len("POST /hook HTTP/1.1\r\nHost: h000.example.com\r\nCo
 
 @dataclass
 class Ledger:
-    """Everything that was asked of AWS since it was last closed."""
+    """All AWS calls since the ledger was last closed."""
 
     indexes: dict[str, list[capacity.Index]]
     rows: dict[tuple[str, str, str], Any] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Ledger:
 
 
 def count(payloads: tuple[int, ...] = PAYLOADS) -> list[Run]:
-    """Run every piece of work once for each size of payload."""
+    """Count every piece of work once for each payload size."""
     return [Run(size, _pieces(size)) for size in payloads]
 
 
@@ -87,7 +87,7 @@ def _pieces(size: int) -> dict[str, Counts]:
             pieces[name] = Counts(egress_bytes=egress, **_close(ledger, lines))
 
         one = {"event": "CONTACT_CREATED", "data": data}
-        posthorn.publish(data=data)  # the key and its workspace are remembered from here on
+        posthorn.publish(data=data)  # from here on, the key and its workspace are cached
         posthorn.stream()
         piece("publish 1", lambda: posthorn.publish(data=data))
         piece("publish 10", lambda: posthorn.call("POST", "/v1/events", {"events": [one] * 10}))
@@ -97,7 +97,7 @@ def _pieces(size: int) -> dict[str, Counts]:
         )
         posthorn.stream()
         _listen(posthorn, 1, lambda: _succeeds)
-        _dispatch(posthorn, data, 1)  # the secret is remembered from here on
+        _dispatch(posthorn, data, 1)  # from here on, the secret is cached
         for events in (1, 10, 5):
             work = _prepared(posthorn, data, events)
             piece(f"dispatch {events} x 1", work)
@@ -171,7 +171,7 @@ def _close(ledger: Ledger, lines: io.StringIO) -> dict[str, float]:
 
 @contextmanager
 def _logged() -> Iterator[io.StringIO]:
-    """Keep the lines that a function would write."""
+    """Collect the lines that a function would log."""
     lines = io.StringIO()
     telemetry.log.cache_clear()
     with (
@@ -200,7 +200,7 @@ def _counted() -> Iterator[Ledger]:
 
 
 def _look(plain: Any, table: str, key: Any) -> Any:
-    """Read a row beside the books."""
+    """Read a row without counting it."""
     wanted = {"TableName": table, "Key": {name: key[name] for name in ("pk", "sk")}, "ConsistentRead": True}
     return plain(clients.client("dynamodb"), "GetItem", wanted).get("Item")
 
@@ -240,13 +240,13 @@ def _note(  # noqa: C901, PLR0912 - a table of operations
         case "Encrypt" | "Decrypt":
             ledger.kms += 1
         case "Scan":
-            ledger.calls -= 1  # the installation's own look at what came onto the stream
+            ledger.calls -= 1  # the test's own read of the stream
         case _:
-            raise ValueError(f"nobody knows what {name} costs")
+            raise ValueError(f"no rule for the cost of {name}")
 
 
 def _indexes() -> dict[str, list[capacity.Index]]:
-    """Return what each table's indexes copy, as the template has it."""
+    """Return the attributes that each table's indexes project, from the template."""
     return {
         f"posthorn-{name}-1A2B3C": [
             capacity.Index(
@@ -264,7 +264,7 @@ def _indexes() -> dict[str, list[capacity.Index]]:
 
 
 def text(runs: list[Run]) -> str:
-    """Return counts.json."""
+    """Return the text of counts.json."""
     found = [
         {
             "payload": run.payload,

@@ -1,4 +1,4 @@
-"""Dispatching, retrying, one bad receiver among good ones, and growth."""
+"""Dispatching and retrying, compared with the floor."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def hosts(count: int, prefix: str = "h") -> list[str]:
 
 
 def dispatching(stage: Stage, made: Callable[[], list[Event]], *, units: int) -> Contender:
-    """DispatchFunction's handler over a batch that it has not seen before."""
+    """Return DispatchFunction's handler over a batch that it has not seen before."""
 
     def prepare() -> Turn:
         event = stage.records(made())
@@ -42,7 +42,7 @@ def dispatching(stage: Stage, made: Callable[[], list[Event]], *, units: int) ->
 
 
 def signed(stage: Stage, events: Sequence[Event], count: int, *, path: str) -> list[Plain]:
-    """Return the POSTs that those events lead to, exactly as our own sender makes them."""
+    """Return the POSTs for those events, exactly as the sender builds them."""
     dispatcher = dispatch.dispatcher()
     batch = _Batch()
     dispatcher._read(batch, stage.records(events)["Records"])
@@ -50,26 +50,26 @@ def signed(stage: Stage, events: Sequence[Event], count: int, *, path: str) -> l
     secrets = dispatcher._sender.unseal(job.endpoint for job in jobs)
     posts = [post for _, post in dispatcher._sender._posts(jobs, secrets, [])]
     if len(posts) != count or any(post.target.path != path for post in posts):
-        raise RuntimeError("not the POSTs that were expected")
+        raise RuntimeError("unexpected POSTs")
     return [
         Plain(post.target.host, post.target.port, post.target.url, post.headers, post.body) for post in posts
     ]
 
 
 def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report:
-    """100 events to one and to ten endpoints, small and large, quick and slow, beside the floor and the naive way."""
+    """Measure 100 events to 1 and 10 endpoints: small, large, fast and slow, against floor and naive code."""
     report = Report()
     rows: list[tuple[str, ...]] = []
     for endpoints in (1,) if quick else (1, 10):
         for size in (1024, 20 * 1024):
             for delay in (0, 200, 2000):
                 if delay == 2000 and (quick or size > 1024):
-                    continue  # waiting is not made longer by bytes
-                say(f"dispatch: 100 × {endpoints}, {size} bytes, receivers at {delay} ms")
+                    continue  # waiting does not depend on the payload
+                say(f"dispatch: 100 × {endpoints}, {size} bytes, receivers answering in {delay} ms")
                 is_budgeted = (endpoints, size, delay) == (1, 1024, 0)
                 turns = rounds if delay == 0 else max(1, rounds // 3) if delay == 200 else 1
                 if is_budgeted and not quick:
-                    turns *= 3  # it is close to its budget, and single rounds differ by half
+                    turns *= 3  # close to its budget, and single rounds differ by half
                 series, calls = _dispatch_case(
                     stage,
                     endpoints,
@@ -88,7 +88,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                             "×",
                         ),
                         Budget(
-                            "the same: the naive way takes",
+                            "the same: the naive code takes",
                             20,
                             ratio(series["naive, one by one"], series["Posthorn"]).median,
                             "× as much",
@@ -100,7 +100,7 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                 if (endpoints, size, delay) == (1, 1024, 200):
                     report.budgets.append(
                         Budget(
-                            "wall time of a batch of 100 × 1, receivers at 200 ms",
+                            "wall time of a batch of 100 × 1, receivers answering in 200 ms",
                             400,
                             series["Posthorn"].wall.median,
                             "ms",
@@ -108,11 +108,11 @@ def dispatch_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report
                     )
     report.tables.append(
         Table(
-            "Dispatch, kept-alive TLS",
+            "Dispatch, keep-alive TLS",
             ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
             tuple(rows),
-            "One stream batch of 100 events through DispatchFunction's handler. The bare loop makes the same POSTs,"
-            " signed before, and nothing else: no rows, no log, no look at the answer. The naive way makes one"
+            "One stream batch of 100 events through DispatchFunction's handler. The bare loop sends the same POSTs,"
+            " already signed, and does nothing else: no rows, no log, no reading of responses. The naive code makes one"
             " `requests.post` and one `Table.put_item` per delivery, and a connection for each.",
         )
     )
@@ -160,7 +160,7 @@ def _dispatch_rows(case: str, series: dict[str, Series]) -> list[tuple[str, ...]
 
 
 def _single(stage: Stage, *, rounds: int) -> Report:
-    """One event alone, as when little happens: what the cost model wants to know of a batch's fixed share."""
+    """Measure one event alone, which gives the cost model the fixed share of a batch."""
     stage.listen(hosts(1))
     series = take_turns(
         {"one": dispatching(stage, lambda: stage.events(1, size=1024), units=1)}, rounds=rounds * 3
@@ -169,7 +169,7 @@ def _single(stage: Stage, *, rounds: int) -> Report:
 
 
 def _fresh(stage: Stage, *, rounds: int) -> Report:
-    """100 events to 100 hosts that were never connected to."""
+    """Measure 100 events to 100 hosts without open connections."""
     say("dispatch: 100 fresh TLS hosts")
     fresh = 0
     floor = Floor(ca_file=stage.ca_file)
@@ -197,7 +197,7 @@ def _fresh(stage: Stage, *, rounds: int) -> Report:
                 "Dispatch, fresh TLS to 100 hosts",
                 ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
                 tuple(_dispatch_rows("100 × 1, 1 KB, 0 ms", series)),
-                "Every delivery opens a connection to a host that was never seen: lookup, handshake, certificate.",
+                "Every delivery opens a connection to a new host: lookup, handshake, certificate.",
             )
         ],
         budgets=[
@@ -213,7 +213,7 @@ def _fresh(stage: Stage, *, rounds: int) -> Report:
 
 
 def deliver_report(stage: Stage, *, rounds: int) -> Report:
-    """Measure a full SQS batch of retries, beside the same POSTs alone."""
+    """Measure a full SQS batch of retries against the same POSTs alone."""
     say("deliver: an SQS batch of 10 retries")
     stage.listen(hosts(1))
     floor = Floor(ca_file=stage.ca_file)
@@ -249,7 +249,7 @@ def deliver_report(stage: Stage, *, rounds: int) -> Report:
                 "Deliver, 10 retries from a queue",
                 ("case", "who", "× bare loop", "CPU ms per delivery", "wall ms per batch", "deliveries/s"),
                 tuple(_dispatch_rows("10 × 1, 1 KB, 0 ms", series)),
-                "Each retry is claimed before and moved on after, so two writes of its own. AWS calls of the batch: "
+                "Each retry is claimed before and recorded after, so it takes two writes. AWS calls of the batch: "
                 + ", ".join(f"{count} {name}" for name, count in sorted(calls.items()))
                 + ".",
             )

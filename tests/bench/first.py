@@ -1,4 +1,4 @@
-"""The first invocation: what is left for it when the code was loaded one way or another."""
+"""The first invocation: the work left for it after the code was loaded in one way or another."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ sys.stderr.write(f"{{(loaded - begun) * 1000}} {{(answered - loaded) * 1000}}")
 
 
 def first_report(stage: Stage, *, rounds: int) -> Report:
-    """One publish, and one batch of ten, in a fresh interpreter after each way of loading the code."""
+    """Measure one publish and one batch of ten in fresh interpreters, for each way of loading the code."""
     say("first invocation: fresh interpreters")
     stage.listen(hosts(1))
     publish = request("POST", "/v1/events", new_key(), {"event": "CONTACT_CREATED", "data": {"n": 1}})
@@ -62,12 +62,12 @@ def first_report(stage: Stage, *, rounds: int) -> Report:
         tables=[
             Table(
                 "The first invocation",
-                ("handler", "was", "× the least", "CPU ms of the first invocation", "CPU ms of loading"),
+                ("handler", "loaded", "× the minimum", "CPU ms of the first invocation", "CPU ms of loading"),
                 tuple(lines),
-                "While Lambda loads a function it has a whole processor, as others have measured, and then what its"
-                " memory buys: 0.29 of one at 512 MB, 0.14 at 256. So clients are made while it is loaded. A snapshot is"
-                " taken after that, once for each version, and nobody waits for it; nothing is restored here, and what that"
-                " takes is Lambda's affair. Nor is there TLS to AWS here: for each of its connections, boto3 reads the file"
+                "While Lambda loads a function it has a whole vCPU, as others have measured, and then the share of its"
+                " memory: 0.29 at 512 MB, 0.14 at 256. So clients are created during loading. A snapshot is"
+                " taken after that, once for each version, and delays no request; the time of a restore is"
+                " Lambda's and not measured here. Nor is there TLS to AWS: for each of its connections, boto3 reads the file"
                 " of certificates, in about 20 ms of CPU.",
             )
         ]

@@ -1,4 +1,4 @@
-"""What Posthorn is compared with: the least that the same POSTs can cost, and how most would write it."""
+"""The baselines: the minimum cost of the same POSTs, and the code that most people would write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ THREADS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A POST with nothing left to decide: signed, and its name resolved."""
+    """A POST that is signed and whose name is resolved."""
 
     host: str
     port: int
@@ -30,9 +30,9 @@ class Plain:
 
 
 class Floor:
-    """The bare client loop: libcurl, handles and connections used again, and nothing read of the answer.
+    """The bare client loop: libcurl with reused handles and connections, without reading responses.
 
-    It runs on our own event loop, which is the fastest that was found, so that the floor is not flattered.
+    It runs on our own event loop, the fastest we found, so that the comparison is fair.
     """
 
     def __init__(self, *, ca_file: str, in_flight: int = 200) -> None:
@@ -42,7 +42,7 @@ class Floor:
         self._spare: list[pycurl.Curl] = []
 
     def send(self, posts: Iterable[Plain]) -> int:
-        """Make all POSTs; returns how many were answered."""
+        """Send all POSTs; return how many were answered."""
         waiting, flying, answered = iter(posts), 0, 0
         more = True
         while more or flying:
@@ -83,7 +83,7 @@ class Floor:
 
 
 class Naive:
-    """One `requests.post` and one `Table.put_item` per delivery, as a first version is often written."""
+    """One `requests.post` and one `Table.put_item` per delivery, as many first versions are written."""
 
     def __init__(self, *, ca_file: str) -> None:
         self._ca_file = ca_file

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Report:
-    """One endpoint of 50 that never answers: what the other 49 notice of it."""
+    """Measure how one of 50 endpoints that never answers affects the other 49."""
     say("head of line: 1 hanging endpoint among 50")
     found: dict[str, list[float]] = {"50 healthy": [], "49 healthy, 1 hangs": []}
     walls: dict[str, list[float]] = {name: [] for name in found}
     for turn in range(rounds * 2):
         case = list(found)[turn % 2]
         rows = stage.endpoint_rows(hosts(50, "line"), path="/0/noted")
-        if case != "50 healthy" and not quick:  # a deadline takes its time
+        if case != "50 healthy" and not quick:  # the deadline passes in real time
             rows[0]["url"]["S"] = rows[0]["url"]["S"].replace("/0/noted", "/hang/hook")
         stage.control("put", table="ConfigTable", items=rows)
         event = stage.records(stage.events(10, size=1024))
@@ -36,7 +36,7 @@ def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Re
         started = time.monotonic()
         dispatch.handler(event, Context())
         walls[case].append((time.monotonic() - started) * 1000)
-        if turn >= 2 or quick:  # the first of each connects
+        if turn >= 2 or quick:  # the first one of each connects
             found[case] += [(at - started) * 1000 for _, at in stage.control("arrivals")]
     rows_out = tuple(
         (
@@ -53,8 +53,8 @@ def head_of_line_report(stage: Stage, *, rounds: int, quick: bool = False) -> Re
                 "Head of line: 10 events × 50 endpoints, one of them hanging",
                 ("case", "healthy p50, ms", "healthy p99, ms", "batch ends after, ms"),
                 rows_out,
-                "From the start of the invocation to the arrival at a healthy receiver. The hanging one keeps the"
-                " invocation for its deadline, and with it its lane of the stream; nobody else waits inside the batch.",
+                "From the start of the invocation to the arrival at a healthy receiver. The hanging one holds the"
+                " invocation, and its lane of the stream, until its deadline; no other receiver in the batch waits for it.",
             )
         ]
     )
@@ -66,7 +66,7 @@ def _percentile(values: Sequence[float], share: float) -> float:
 
 
 def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: Sequence[int]) -> Report:
-    """More endpoints per channel, and more rows in the tables."""
+    """Measure more endpoints per channel, and more rows in the tables."""
     report = Report()
     lines: list[tuple[str, ...]] = []
     per_delivery: dict[int, float] = {}
@@ -86,14 +86,14 @@ def growth_report(stage: Stage, *, rounds: int, endpoints: Sequence[int], rows: 
             "Growth: endpoints of a channel",
             ("endpoints", "CPU ms per delivery", "AWS calls per delivery", "wall ms"),
             tuple(lines),
-            "One event. What is beyond 1,000 attempts of an invocation is left to DeliverQueue, with a row and a message"
+            "One event. Attempts beyond 1,000 in an invocation are sent to DeliverQueue, with a row and a message"
             " each.",
         )
     )
     if {100, 1000} <= set(endpoints):
         report.budgets.append(
             Budget(
-                "growth: CPU per delivery at 1,000 endpoints, of that at 100",
+                "growth: CPU per delivery at 1,000 endpoints, relative to 100",
                 1.1,
                 per_delivery[1000] / per_delivery[100],
                 "×",
@@ -117,7 +117,7 @@ def _tolerant(stage: Stage, units: int) -> Contender:
 
 
 def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
-    dispatch.dispatcher.cache_clear()  # what is known by now of receivers that were waited for says nothing here
+    dispatch.dispatcher.cache_clear()  # forget which receivers were slow before
     stage.listen(hosts(1))
     calls: dict[int, int] = {}
     contenders: dict[str, Contender] = {}
@@ -150,19 +150,19 @@ def _rows_report(stage: Stage, *, rounds: int, rows: Sequence[int]) -> Report:
                     for count in rows
                 ),
                 "A batch of 100 × 1. The stand-in holds the rows in a hash table, so this shows that our calls, their"
-                " size and our CPU do not depend on what is stored. That DynamoDB finds a row by its key as quickly in"
-                " a large table is DynamoDB's promise, and no row is ever found but by its key or its partition.",
+                " size and our CPU do not depend on the stored rows. That DynamoDB finds a row by its key as quickly in"
+                " a large table is DynamoDB's promise; every row is read by its key or its partition.",
             )
         ],
         budgets=[
             Budget(
-                f"growth: CPU per delivery at {last:,} rows, of that at {first:,}",
+                f"growth: CPU per delivery at {last:,} rows, relative to {first:,}",
                 1.1,
                 ratio(taken[last], taken[first]).median,
                 "×",
             ),
             Budget(
-                f"growth: AWS calls at {last:,} rows, of those at {first:,}",
+                f"growth: AWS calls at {last:,} rows, relative to {first:,}",
                 1.1,
                 calls[last] / calls[first],
                 "×",

@@ -1,7 +1,7 @@
-"""Measuring: contenders take turns, each turn's CPU and wall time is noted, and medians and ratios come out.
+"""Measuring: contenders take turns; each turn's CPU and wall time gives medians and ratios.
 
-CPU time is that of this process with all its threads, so whatever else runs on the machine disturbs it little.
-A ratio is taken within each round and only then over the rounds: what slows a whole round down cancels out.
+CPU time is that of this process with all its threads, so other processes hardly affect it. A ratio is taken
+within each round and then over the rounds, so a slow round cancels out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 type Turn = Callable[[], int]
-"""Does the work once and returns how many units it made; this alone is measured."""
+"""Does the work once and returns the number of units; only this is measured."""
 
 type Contender = Callable[[], Turn]
 """Prepares a turn."""
@@ -24,7 +24,7 @@ type Contender = Callable[[], Turn]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A median, and the least and the most that was seen."""
+    """A median, with the minimum and maximum."""
 
     median: float
     low: float
@@ -37,7 +37,7 @@ class Spread:
 
 @dataclass(slots=True)
 class Series:
-    """What one contender's turns took, per unit."""
+    """The times of one contender's turns, per unit."""
 
     cpu_ms: list[float] = field(default_factory=list)
     wall_ms: list[float] = field(default_factory=list)  # of the whole turn
@@ -53,12 +53,12 @@ class Series:
 
     @property
     def per_second(self) -> float:
-        """Units a second of wall time, by the median turn."""
+        """Return units per second of wall time, by the median turn."""
         return self.units / self.wall.median * 1000
 
 
 def take_turns(contenders: Mapping[str, Contender], *, rounds: int, warm_up: int = 1) -> dict[str, Series]:
-    """Let the contenders take turns, in an order that moves on by one each round."""
+    """Let the contenders take turns, in an order that rotates by one each round."""
     series = {name: Series() for name in contenders}
     names = list(contenders)
     for turn in range(warm_up + rounds):
@@ -77,5 +77,5 @@ def take_turns(contenders: Mapping[str, Contender], *, rounds: int, warm_up: int
 
 
 def ratio(one: Series, other: Series) -> Spread:
-    """Return how much more CPU per unit one contender takes than another, round by round."""
+    """Return the ratio of two contenders' CPU per unit, round by round."""
     return Spread.of([a / b for a, b in zip(one.cpu_ms, other.cpu_ms, strict=True)])

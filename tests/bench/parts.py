@@ -1,4 +1,4 @@
-"""Where the CPU of a batch goes: its parts, each alone and in one thread."""
+"""Where the CPU time of a batch goes: each part alone, in one thread."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
         "the bare loop": lambda: floor.send(plain),
         "read 100 stream records": lambda: dispatcher._read(_Batch(), records),
         "read the endpoints, match them": lambda: dispatcher._plan(batch),
-        "look for 100 rows that are not there": lambda: dispatcher._deliveries.get_many(unseen),
+        "look up 100 missing rows": lambda: dispatcher._deliveries.get_many(unseen),
         "write bodies, sign": lambda: list(dispatcher._sender._posts(jobs, secrets, [])),
-        "send, and read the answers": lambda: list(
+        "send, and read the responses": lambda: list(
             dispatcher._sender._network.send(iter(posts), deadline=10)
         ),
         "count, and write the log line": log_line,
         "write 100 rows": write_rows,
-        "(six calls of boto3 that carry nothing)": empty_calls,
+        "(six empty boto3 calls)": empty_calls,
     }
 
     def repeated(transition: Callable[[], object]) -> Contender:
@@ -96,7 +96,7 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
                 "Where the CPU of a batch of 100 × 1 goes",
                 ("part", "× bare loop", "CPU ms per batch"),
                 tuple(lines),
-                "What the whole takes beyond its parts is threads that wait for each other's turn: rows are written"
+                "The whole takes longer than its parts because threads wait for each other: rows are written"
                 " while receivers answer.",
             )
         ]

@@ -1,4 +1,4 @@
-"""Draws docs/benchmarks.svg: what a million deliveries cost and how many a vCPU makes, against load."""
+"""Draws docs/benchmarks.svg: cost per million deliveries and deliveries per vCPU, by load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SINGLE, _TENS, _SPEED = "#c2541b", "#e0a070", "#2f5fb3"
 
 
 def draw(figures: Mapping[str, float]) -> str:
-    """Return the picture's text."""
+    """Return the SVG's text."""
     usual = Workload()
     singly = [bill(replace(usual, rate=rate), figures) for rate in RATES]
     tens = [bill(replace(usual, rate=rate, published=10), figures) for rate in RATES]
@@ -55,7 +55,7 @@ def draw(figures: Mapping[str, float]) -> str:
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
                 ' font-family="system-ui, sans-serif">'
             ),
-            "<title>Cost and throughput against load</title>",
+            "<title>Cost and throughput by load</title>",
             f'<rect width="{_WIDTH}" height="{_HEIGHT}" rx="8" fill="#fbfbfd"/>',
             *lines,
             "</svg>\n",
@@ -75,7 +75,7 @@ def _x(rate: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """An axis from nothing to `high`."""
+    """An axis from zero to `high`."""
 
     high: float
 

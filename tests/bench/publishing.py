@@ -1,4 +1,4 @@
-"""ApiFunction's handler: publishing, and the rest of a webhook's life."""
+"""ApiFunction's handler: publishing, and the other operations on a webhook."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def new_key() -> str:
-    """Make an API key that the stand-in knows."""
+    """Create an API key that the stand-in accepts."""
     text = mint(os.urandom(ENTROPY_BYTES))
     parts = split(text)
     if parts is None:
-        raise RuntimeError("a minted key must have a key's shape")
+        raise RuntimeError("a new key must have a key's format")
     ApiKeys(clients.client("dynamodb"), os.environ["CONFIG_TABLE"]).create(
         ApiKey(
             id=parts[0],
@@ -43,7 +43,7 @@ def new_key() -> str:
 def request(
     method: str, path: str, key: str, body: Any = None, *, headers: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Return what API Gateway passes for a request."""
+    """Return the event that API Gateway passes for a request."""
     return {
         "version": "2.0",
         "routeKey": "$default",
@@ -62,7 +62,7 @@ def request(
 
 
 def publish_report(stage: Stage, *, rounds: int) -> Report:
-    """Every kind of request beside a bare PutItem, each several times a turn."""
+    """Measure every kind of request against a bare PutItem, several times a turn."""
     say("publish: the API")
     key = new_key()
     stage.listen([f"w{number}.receivers.bench" for number in range(50)])
@@ -135,7 +135,7 @@ def publish_report(stage: Stage, *, rounds: int) -> Report:
                 "Publish, and the rest of the API",
                 ("request", "× a bare PutItem", "CPU ms per request", "CPU ms per event"),
                 tuple(lines),
-                "Through ApiFunction's handler, API key remembered. A bare PutItem is one call of boto3.",
+                "Through ApiFunction's handler, with the API key cached. A bare PutItem is one boto3 call.",
             )
         ],
         figures={

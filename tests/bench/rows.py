@@ -1,4 +1,4 @@
-"""The tables behind the stand-in for AWS: rows in a dict, found in the same time however many there are."""
+"""The tables of the AWS stand-in: a dict, with constant access time for any number of rows."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any, Final
 
 type Item = dict[str, Any]
 
-_PAGE: Final = 1_000_000  # bytes; a Query's answer has at most 1 MB
+_PAGE: Final = 1_000_000  # bytes: a Query returns at most 1 MB
 
 
 class Rows:
-    """Answers the calls of the handlers.
+    """Answers the handlers' DynamoDB calls.
 
-    Conditions always hold, and an update changes nothing: a benchmark repeats the same work, and what rows go through
-    is what the tests are for.
+    Conditions always hold, and updates change nothing: a benchmark repeats the same work, and the tests check
+    the rows.
     """
 
     def __init__(self) -> None:
         self.calls: dict[str, int] = {}
         self._rows: dict[str, bytes] = {}
         self._others: dict[str, dict[str, bytes]] = {"": self._rows}
-        self._by_partition: dict[str, dict[str, bytes]] = {}  # only of what `put_all` wrote, for queries
+        self._by_partition: dict[str, dict[str, bytes]] = {}  # only for rows of `put_all`, for queries
 
     def put_all(self, table: str, items: list[Item]) -> None:
         """Replace the partitions of these rows."""
@@ -34,13 +34,13 @@ class Rows:
             self._by_partition[_partition(table, item)][item["sk"]["S"]] = row
 
     def fill(self, table: str, count: int) -> None:
-        """Hold that many rows that nobody asks for, beside those that somebody does."""
+        """Store that many rows that no call reads."""
         row = _encode({"pk": {"S": "x"}, "sk": {"S": "y"}})
         for number in range(count):
             self._rows[f"{table}/wh_{number % 1000:026d}/evt_{number:026d}"] = row
 
     def use(self, name: str) -> None:
-        """Go on with the rows of another set of tables; what queries find is in all of them."""
+        """Switch to the rows of another set of tables; queries use the rows of all sets."""
         self._rows = self._others.setdefault(name, {})
 
     def clear(self) -> None:
@@ -50,7 +50,7 @@ class Rows:
     def call(  # noqa: C901, PLR0912 - a table of operations
         self, service: str, operation: str, body: bytes
     ) -> tuple[int, bytes]:
-        """Answer one call of the JSON protocol: HTTP status and body."""
+        """Answer one call of the JSON protocol; return HTTP status and body."""
         self.calls[operation] = self.calls.get(operation, 0) + 1
         asked: Any = json.loads(body)
         match operation:

@@ -1,4 +1,4 @@
-"""Everything around the functions under test: the stand-ins, the environment, and the rows that they find."""
+"""The environment of the functions under test: the stand-ins, the variables, and the rows."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ EXPIRES: Final = 1_900_000_000
 
 
 class Context:
-    """What Lambda says about an invocation that began when this was made."""
+    """The Lambda context of an invocation that begins now."""
 
     def __init__(self, seconds: float = 60.0) -> None:
         self._end = time.monotonic() + seconds
@@ -51,7 +51,7 @@ class Context:
 
 
 class Stage:
-    """The stand-ins, running, and what the benchmark asks of them."""
+    """The running stand-ins, and how the benchmark controls them."""
 
     def __init__(self, ports: Mapping[str, Any], ca_file: str) -> None:
         self.https: int = ports["https"]
@@ -71,12 +71,12 @@ class Stage:
         return answer
 
     def calls(self) -> dict[str, int]:
-        """Return how often each AWS operation was called since the last time this was asked."""
+        """Return the number of calls of each AWS operation since the last call of this method."""
         calls: dict[str, int] = self.control("calls")
         return calls
 
     def environment(self) -> dict[str, str]:
-        """Return the variables of all functions, as the template has them, pointed at the stand-ins."""
+        """Return the variables of all functions, from the template, pointed at the stand-ins."""
         template = load()
         names = {name: name for kind in (TABLE, TOPIC) for name in template.of_type(kind)}
         queues = {
@@ -107,7 +107,7 @@ class Stage:
     # ---- rows and records
 
     def listen(self, hosts: Sequence[str], *, channel: str = WORKSPACE, path: str = "/0/hook") -> None:
-        """Let these hosts, and no others, listen to a channel: the n-th to events of the type BENCH_<n>."""
+        """Subscribe exactly these hosts to a channel, the n-th to events of the type BENCH_<n>."""
         self.control("put", table="ConfigTable", items=self.endpoint_rows(hosts, channel=channel, path=path))
 
     def endpoint_rows(
@@ -134,7 +134,7 @@ class Stage:
     def events(
         self, count: int, *, size: int, channel: str = WORKSPACE, types: Sequence[str] = ("BENCH_ALL",)
     ) -> list[Event]:
-        """Return events that were never seen before; their payloads have `size` bytes."""
+        """Return new events with payloads of `size` bytes."""
         found: list[Event] = []
         for number in range(count):
             self._made += 1
@@ -151,7 +151,7 @@ class Stage:
         return found
 
     def records(self, made: Sequence[Event]) -> dict[str, Any]:
-        """Return what the stream's mapping passes to DispatchFunction."""
+        """Return the records that the stream's mapping passes to DispatchFunction."""
         rows = [events.to_item(event, expires_at=EXPIRES) for event in made]
         images = json.loads(json.dumps(rows, default=lambda raw: base64.b64encode(raw).decode()))
         return {
@@ -166,7 +166,7 @@ class Stage:
         }
 
     def retries(self, made: Sequence[Event]) -> dict[str, Any]:
-        """Write the rows of events whose first attempt failed; return what the queue's mapping passes."""
+        """Write rows of events whose first attempt failed; return the records of the queue's mapping."""
         writer = deliveries.Deliveries(clients.client("dynamodb"), "DeliveriesTable", retention_days=30)
         endpoint_id = f"wh_{0:026d}"
         waiting = [
@@ -208,7 +208,7 @@ def running() -> Iterator[Stage]:
         if standin.stdin is None or standin.stdout is None:
             raise RuntimeError("the stand-ins have no pipes")
         ports = json.loads(standin.stdout.readline())
-        # what a trust store weighs is a part of the truth: all of certifi's roots, and the one that is needed here
+        # the size of a trust store affects the cost, so it has all of certifi's roots and the stand-ins' own
         bundle.write(Path(certifi.where()).read_text("utf-8") + Path(ports["ca_file"]).read_text("utf-8"))
         bundle.flush()
         stage = Stage(ports, bundle.name)

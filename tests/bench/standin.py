@@ -1,9 +1,10 @@
-"""Stand-ins on loopback, in a process of their own: webhook receivers, and the AWS endpoints.
+"""Stand-ins on loopback, in a process of their own: webhook receivers and the AWS endpoints.
 
-What is measured is the process that calls them. So they do as little as they can, in one thread, and their own CPU
-time counts for nothing. Run as a program; it prints one line of JSON with its ports and its certificate authority.
+The process that calls them is measured. So they do as little as possible, in one thread, and their own CPU
+time is not counted. Run as a program, this prints one line of JSON with its ports and its certificate
+authority.
 
-A receiver's path says what it does: `/200/...` answers after 200 ms, `/hang/...` never.
+A receiver's path selects its behavior: `/200/...` answers after 200 ms, `/hang/...` never.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\
 
 
 class Server(asyncio.Protocol, ABC):
-    """HTTP/1.1, as far as our own clients speak it."""
+    """HTTP/1.1, to the extent that our clients use it."""
 
     def __init__(self) -> None:
         self._unread = b""
@@ -38,7 +39,7 @@ class Server(asyncio.Protocol, ABC):
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # always one that writes
+        self._transport = transport  # type: ignore[assignment]  # always a WriteTransport
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -67,7 +68,7 @@ class Server(asyncio.Protocol, ABC):
 
 
 class Receiver(Server):
-    """A customer's endpoint."""
+    """A customer's receiver."""
 
     arrivals: Final[list[tuple[str, float]]] = []
 
@@ -108,7 +109,7 @@ class Aws(Server):
 
 
 def control(rows: Rows, order: dict[str, Any]) -> Any:
-    """Carry out what the benchmark asks for between its measurements."""
+    """Execute a command that the benchmark sends between its measurements."""
     match order["do"]:
         case "put":
             rows.put_all(order["table"], order["items"])
@@ -151,11 +152,11 @@ async def serve() -> None:
         }
         sys.stdout.write(json.dumps({**ports, "ca_file": str(ca_file)}) + "\n")
         sys.stdout.flush()
-        # ends with the benchmark, whose end of the pipe closes then
+        # ends with the benchmark, which closes the pipe
         await loop.run_in_executor(None, sys.stdin.buffer.read)
 
 
 if __name__ == "__main__":
     if len(cores := sorted(os.sched_getaffinity(0))) > 1:
-        os.sched_setaffinity(0, cores[1:])  # the first is for what is measured
+        os.sched_setaffinity(0, cores[1:])  # the first one is for the measured process
     asyncio.run(serve())

@@ -1,4 +1,4 @@
-"""Who published what, who received what, and what the tables say: an account of every event."""
+"""Compares published events with received ones and with the tables, event by event."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def rows_of(stack: Stack, party: Party) -> dict[str, Delivery]:
 
 
 def unsettled(stack: Stack, parties: list[Party]) -> set[DeliveryKey]:
-    """Return the deliveries that have not come to their end, also those of which there is no row."""
+    """Return the deliveries that have not settled, including missing rows."""
     return {
         key
         for party in parties
@@ -65,14 +65,15 @@ class Account:
     wrong: list[str] = field(default_factory=list)
 
     def take(self, stack: Stack, party: Party) -> None:
-        """Compare what was accepted with the rows and with what the receiver saw."""
+        """Compare the accepted events with the rows and with what the receiver saw."""
         rows, received = rows_of(stack, party), Counter(one.id for one in party.recorder.recorded)
         numbers = Counter(
             attempt.number for row in rows.values() for attempt in row.attempts if attempt.number > 1
         )
         self.sums["accepted"] += len(party.accepted)
         self.sums["retries"] += numbers.total()
-        # an event was sent once for each attempt on record, and once more for each that death kept from it
+        # an event was sent once for each recorded attempt, and once more for each attempt that a death kept
+        # from the record
         self.sums["duplicates"] += sum(
             max(0, times - rows[event_id].attempt) for event_id, times in received.items() if event_id in rows
         )
@@ -86,12 +87,12 @@ class Account:
             # an attempt without a status may not have reached its receiver at all
             answered = sum(attempt.outcome.status is not None for attempt in row.attempts)
             if answered > received[event_id]:
-                self.wrong.append(f"on record and not received at {party.kind}: {event_id}")
+                self.wrong.append(f"recorded but not received at {party.kind}: {event_id}")
         self.wrong += [
-            f"received and never accepted at {party.kind}: {one}" for one in received.keys() - party.accepted
+            f"received but never accepted at {party.kind}: {one}" for one in received.keys() - party.accepted
         ]
         self.wrong += [
-            f"a row and never accepted at {party.kind}: {one}" for one in rows.keys() - party.accepted
+            f"a row without an accepted event at {party.kind}: {one}" for one in rows.keys() - party.accepted
         ]
 
     def table(self) -> str:

@@ -11,7 +11,7 @@ from tests.e2e.verification import SECRET, Receiving, verify
 from tests.receivers.node import NodeReceiver, node_receiver
 from tests.receivers.recorder import Answer, Recorder, recording
 
-# Seconds. The order of the three delays stays recognisable, and a whole delivery takes ten seconds
+# Seconds. The order of the three delays stays recognizable, and a whole delivery takes ten seconds
 SCALED = {"FirstRetryDelay": "2", "SecondRetryDelay": "3", "ThirdRetryDelay": "4", "AttemptDeadline": "2"}
 
 
@@ -35,14 +35,14 @@ def stack(request: pytest.FixtureRequest) -> Generator[Stack]:
 
 @pytest.fixture(scope="session")
 def npm_libraries() -> Iterator[NodeReceiver]:
-    """Run the two published verifiers of the npm registry."""
+    """Run the two published verifiers from the npm registry."""
     with node_receiver("standard.js", env={"WEBHOOK_SECRET": SECRET}) as receiver:
         yield receiver
 
 
 @pytest.fixture
 def receiving(npm_libraries: NodeReceiver) -> Receiving:
-    """Give receivers that check, when they close, whatever came to them: every delivery of the run is verified."""
+    """Provide receivers that verify, when they close, every delivery they received."""
 
     @contextmanager
     def verified(answer: Answer) -> Iterator[Recorder]:

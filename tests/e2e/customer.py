@@ -1,4 +1,4 @@
-"""What a customer does with a running stack, for the end-to-end tests."""
+"""A customer of a running stack, for the end-to-end tests."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-TOKEN: Final = "wht_canary-token-that-nobody-may-log"
-"""The token of every webhook here, so that whoever verifies needs to know but one."""
+TOKEN: Final = "wht_canary-token-that-must-not-be-logged"
+"""The token of every webhook here, so that verifiers need only one."""
 PATIENCE: Final = 90.0
-"""Seconds to wait for what must come to pass, even on a busy machine."""
+"""Seconds to wait for an expected result, even on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Customer:
-    """A workspace with a key of its own."""
+    """A workspace with its own key."""
 
     api_url: str
     key: str = field(repr=False)
@@ -35,7 +35,7 @@ class Customer:
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """Call the API over HTTP; a body that is not bytes goes as JSON."""
+        """Call the API over HTTP; a body other than bytes is sent as JSON."""
         address = urlsplit(self.api_url)
         raw = body if isinstance(body, bytes) else None if body is None else json.dumps(body).encode()
         sent = {
@@ -62,7 +62,7 @@ class Customer:
         return event_id
 
     def settled(self, event_id: str, deliveries: int = 1) -> list[dict[str, Any]]:
-        """Return an event's deliveries as soon as there are so many and all have come to their end."""
+        """Return an event's deliveries as soon as there are that many and all have settled."""
 
         def ask() -> list[dict[str, Any]] | None:
             _, body = self.call("GET", f"/v1/events/{event_id}")
@@ -74,9 +74,9 @@ class Customer:
 
 
 def awaited[T](ask: Callable[[], T | None]) -> T:
-    """Ask again and again until there is an answer."""
+    """Poll until there is an answer."""
     deadline = time.monotonic() + PATIENCE
     while (answer := ask()) is None:
         assert time.monotonic() < deadline, f"nothing after {PATIENCE:.0f} s"
-        time.sleep(0.2)  # between two questions; what is awaited is the answer
+        time.sleep(0.2)  # between two polls
     return answer

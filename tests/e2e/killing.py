@@ -1,4 +1,4 @@
-"""Ends the processes that run functions, at random and without warning, as Lambda may."""
+"""Kills the processes that run functions, at random and without warning, as Lambda may."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-PAUSE: Final = (0.5, 2.0)  # seconds between two deaths
-DEATHS: Final = 30  # and then peace, or a slow machine would never come to an end
+PAUSE: Final = (0.5, 2.0)  # seconds between two kills
+DEATHS: Final = 30  # then stop, or a slow machine would never finish
 CHILDHOOD: Final = 4.0
-"""Seconds that a worker lives at least. One that dies while it starts has done nothing that could be lost."""
+"""Minimum lifetime of a worker in seconds. One killed during its start has done nothing that could be lost."""
 _NAME: Final = b"AWS_LAMBDA_FUNCTION_NAME="
 
 
 @contextmanager
 def dying_workers(emulator: int, functions: Collection[str], seed: int) -> Iterator[Counter[str]]:
-    """Kill workers of these functions for the length of the block; counts whose died.
+    """Kill workers of these functions during the block; count the kills by function.
 
-    `emulator` is the process whose children the workers are; nothing else is touched.
+    `emulator` is the process whose children the workers are; no other process is touched.
     """
-    random_bytes, done, died = random.Random(seed), threading.Event(), Counter[str]()  # noqa: S311 - it gambles, it guards nothing
+    random_bytes, done, died = random.Random(seed), threading.Event(), Counter[str]()  # noqa: S311 - not used for security
 
     def kill() -> None:
         while died.total() < DEATHS and not done.wait(random_bytes.uniform(*PAUSE)):
@@ -68,9 +68,9 @@ def _workers(emulator: int) -> list[tuple[int, str]]:
 
 
 def _age(process: int) -> float:
-    """Return for how many seconds a process has been there, 0 when it is gone."""
+    """Return the age of a process in seconds, or 0 if it is gone."""
     try:
-        # proc_pid_stat(5): the name may hold anything, the 22nd field is the start in clock ticks since boot
+        # proc_pid_stat(5): the name may hold anything; the 22nd field is the start in clock ticks since boot
         fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0

@@ -1,4 +1,4 @@
-"""The artifact that `make build` makes of what `sam build` made: bytecode that a read-only folder can use."""
+"""The artifact that `make build` makes from the output of `sam build`: bytecode for a read-only folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from infra.local.stack import Stack
 
-_UNCHECKED: Final = b"\x01\x00\x00\x00"  # PEP 552: a hash, and nobody looks at the source
+_UNCHECKED: Final = b"\x01\x00\x00\x00"  # PEP 552: hash-based, and the source is not checked
 _IMPORTS: Final = """
 import importlib, os, sys
 for name in ("api", "deliver", "dispatch", "feedback"):
@@ -29,10 +29,10 @@ print(len(sources) > 50, [spec.name for spec in sources if not os.path.exists(sp
 
 
 def test_every_module_of_the_artifact_starts_from_bytecode(
-    stack: Stack,  # noqa: ARG001 - it has built the functions
+    stack: Stack,  # noqa: ARG001 - its start has built the functions
     tmp_path: Path,
 ) -> None:
-    """All handlers import from a read-only copy, each module from `unchecked-hash` bytecode, and nothing is written."""
+    """All handlers import from a read-only copy, from `unchecked-hash` bytecode, and write nothing."""
     build = tmp_path / "build"
     copytree(STATE / "e2e" / "build", build)
     assert compile_build(build, version=(3, 13)) == len(functions(build))

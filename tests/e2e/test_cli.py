@@ -1,4 +1,4 @@
-"""`posthorn`, as an operator types it."""
+"""The `posthorn` command, as an operator types it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def _posthorn(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]
         (["keys", "revoke", "000000000000"], "posthorn: There is no API key with the id 000000000000."),
     ],
 )
-def test_a_command_that_fails_says_why_in_one_line(stack: Stack, arguments: list[str], says: str) -> None:
-    """It exits with 1 and one line, and no traceback."""
+def test_a_failed_command_prints_one_line(stack: Stack, arguments: list[str], says: str) -> None:
+    """A command that fails exits with 1 and one line that says why, without a traceback."""
     done = _posthorn(stack, *arguments)
 
     region = stack.account.environment()["AWS_DEFAULT_REGION"]
@@ -50,8 +50,8 @@ def test_a_command_that_fails_says_why_in_one_line(stack: Stack, arguments: list
     "arguments",
     [["keys", "create"], ["keys", "create", "--scope", "root"], ["keys", "create", "--workspace", "acme"]],
 )
-def test_a_wrong_command_line_shows_the_usage(stack: Stack, arguments: list[str]) -> None:
-    """It exits with 2, before anything is asked of AWS."""
+def test_an_invalid_command_line_prints_the_usage(stack: Stack, arguments: list[str]) -> None:
+    """An invalid command line exits with 2 and prints the usage."""
     done = _posthorn(stack, *arguments)
 
     assert done.returncode == 2
@@ -59,7 +59,7 @@ def test_a_wrong_command_line_shows_the_usage(stack: Stack, arguments: list[str]
 
 
 def test_a_second_key_of_a_workspace_sees_the_same(stack: Stack) -> None:
-    """A key for an existing workspace is made for that workspace."""
+    """A key for an existing workspace is created in that workspace."""
     command = ("keys", "create", "--name", "one", "--scope", "api_user")
     first = _posthorn(stack, *command)
     workspace = first.stdout.split()[1]

@@ -1,4 +1,4 @@
-"""The main job on the real artifact: register, publish, receive signed, see it retried."""
+"""The main path on the real artifact: register, publish, receive a signed request, see it retried."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.e2e.verification import Receiving
 
 DELAYS: Final = [int(SCALED[name]) for name in ("FirstRetryDelay", "SecondRetryDelay", "ThirdRetryDelay")]
-# everything that makes JSON differ between two languages
+# everything that two languages may write differently in JSON
 ODD: Final = (
     '{"b":1,"10":"ten","2":"two","nested":{"list":[1,2.5,{"deep":null}],"empty":{},"none":[]},'
     '"name":"Zoë Ünal 日本語 😀 \\u2028 \\" \\\\ \\/ \\n","floats":[1.0,1e21,0.1,-0.0,5e-324,1e-7,100]}'
@@ -45,7 +45,7 @@ def customer(stack: Stack) -> Customer:
 
 @pytest.fixture
 def lone_customer(stack: Stack) -> Customer:
-    """Make a workspace in which nobody else listens."""
+    """Create a workspace in which no one else subscribes."""
     _, key = create_workspace_key(
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
@@ -58,7 +58,7 @@ def lone_customer(stack: Stack) -> Customer:
 def test_the_published_receiver_accepts_a_real_delivery(
     lone_customer: Customer, receiving: Receiving
 ) -> None:
-    """The published Express example, run by Node, answers 200 to odd data and 401 to the same data tampered with."""
+    """The published Express example, run by Node, answers 200 to odd data and 401 to tampered data."""
     with (
         node_receiver("smashsend.js", env={"WEBHOOK_TOKEN": TOKEN}) as receiver,
         receiving(always(200)) as copy,
@@ -116,7 +116,7 @@ def test_every_format_is_read_by_its_published_libraries(
 def test_a_delivery_is_retried_on_schedule_and_verified_each_time(
     customer: Customer, receiving: Receiving
 ) -> None:
-    """500, 503, 500 and 200 make four attempts through the three real queues, each verified by four libraries."""
+    """500, 503, 500, 200 make four attempts through the three real queues, verified by four libraries."""
     with receiving(in_turn(500, 503, 500, 200)) as receiver:
         webhook = customer.register(receiver.url)
         event_id = customer.publish({"contact": {"name": "Zoë"}})
@@ -139,7 +139,7 @@ def test_a_delivery_is_retried_on_schedule_and_verified_each_time(
 def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(
     customer: Customer, receiving: Receiving
 ) -> None:
-    """A receiver that never answers counts as one that fails: four attempts, then exhausted."""
+    """A receiver that never answers has failed: four attempts, then exhausted."""
     over = threading.Event()
 
     def hang(_: Recorded) -> int:
@@ -159,7 +159,7 @@ def test_a_receiver_that_hangs_is_retried_until_the_schedule_is_used_up(
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, "rejected"), (307, "redirected"), (410, "rejected")])
-def test_what_is_final_is_not_tried_again(
+def test_a_final_response_is_not_retried(
     lone_customer: Customer, status: int, reason: str, receiving: Receiving
 ) -> None:
     """4xx and 3xx end a delivery at its first attempt, and 410 disables the webhook."""
@@ -175,7 +175,7 @@ def test_what_is_final_is_not_tried_again(
 
 
 def test_a_batch_reaches_every_receiver_once(lone_customer: Customer, receiving: Receiving) -> None:
-    """A hundred events published together arrive at three receivers, as often as tried, though one of them is slow."""
+    """A hundred events published together arrive at three receivers once each, though one of them is slow."""
     slow = threading.Event()
 
     def think(_: Recorded) -> int:
@@ -196,15 +196,15 @@ def test_a_batch_reaches_every_receiver_once(lone_customer: Customer, receiving:
 
     assert all(counts.keys() == published for counts in arrived)
     assert {delivery["status"] for deliveries in settled for delivery in deliveries} == {"delivered"}
-    # more than once only where a busy machine let an attempt run out of time
+    # more than once only if an attempt timed out on a busy machine
     tried = sum(len(delivery["attempts"]) for deliveries in settled for delivery in deliveries)
     assert 300 <= sum(counts.total() for counts in arrived) <= tried
 
 
-def test_a_malformed_record_is_parked_and_its_neighbour_is_delivered(
+def test_a_malformed_record_is_dead_lettered_and_its_neighbor_is_delivered(
     stack: Stack, lone_customer: Customer, receiving: Receiving
 ) -> None:
-    """A row that is no event ends in the dead-letter queue with a reason, and the stream goes on."""
+    """A row that is not an event becomes a dead letter with a reason, and the stream continues."""
     table = stack.outputs["EventsTableName"]
     stack.client("dynamodb").put_item(
         TableName=table,
@@ -214,26 +214,26 @@ def test_a_malformed_record_is_parked_and_its_neighbour_is_delivered(
         lone_customer.register(receiver.url)
         (delivery,) = lone_customer.settled(lone_customer.publish())
 
-    parked = _parked(stack, "DispatchDeadLetterQueueName", "nonsense")
+    dead_letter = _dead_letter(stack, "DispatchDeadLetterQueueName", "nonsense")
     assert delivery["status"] == "delivered"
-    assert parked["kind"] == "stream-record"
-    assert parked["reason"]
+    assert dead_letter["kind"] == "stream-record"
+    assert dead_letter["reason"]
 
 
-def test_a_malformed_message_is_parked_with_its_reason(stack: Stack) -> None:
-    """A message that nobody understands ends in the dead-letter queue, as it was and with a reason."""
+def test_a_malformed_message_is_dead_lettered_with_its_reason(stack: Stack) -> None:
+    """A malformed message becomes a dead letter, unchanged and with a reason."""
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=stack.outputs["DeliverQueueName"])["QueueUrl"]
 
     sqs.send_message(QueueUrl=url, MessageBody="not for you")
 
-    parked = _parked(stack, "DeliverDeadLetterQueueName", "not for you")
-    assert (parked["kind"], parked["body"]) == ("message", "not for you")
-    assert parked["reason"] == "the message is not JSON"
+    dead_letter = _dead_letter(stack, "DeliverDeadLetterQueueName", "not for you")
+    assert (dead_letter["kind"], dead_letter["body"]) == ("message", "not for you")
+    assert dead_letter["reason"] == "the message is not JSON"
 
 
 def test_bad_requests_get_their_answers_over_http(customer: Customer) -> None:
-    """What the gateway passes on is answered as in the tests without one."""
+    """Over HTTP, requests get the same answers as in the tests without a gateway."""
     good = {"event": "CONTACT_CREATED", "data": {}}
     answers = {
         "no key": customer.call("POST", "/v1/events", good, key="nobody"),
@@ -254,7 +254,7 @@ def test_bad_requests_get_their_answers_over_http(customer: Customer) -> None:
 
 
 def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiving: Receiving) -> None:
-    """After all of the above, no log holds a token, a key, the path of a URL or anything that was published."""
+    """After all of the above, no log holds a token, a key, the path of a URL or anything published."""
     with receiving(always(200)) as receiver, receiving(always(404)) as missing:
         for place in (receiver, missing):
             lone_customer.register(f"{place.url}/canary-path?canary=query")
@@ -263,7 +263,7 @@ def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiv
     groups = ("ApiLogGroup", "DispatchLogGroup", "DeliverLogGroup")
 
     def logged() -> list[dict[str, Any]] | None:
-        """Return the lines of the attempt that was rejected, as soon as they are there."""
+        """Return the log lines of the rejected attempt, as soon as they exist."""
         lines = [json.loads(line) for line in stack.log_lines("DispatchLogGroup") if event_id in line]
         return lines or None
 
@@ -277,8 +277,8 @@ def test_nothing_secret_was_logged(stack: Stack, lone_customer: Customer, receiv
     assert lone_customer.key not in lines
 
 
-def _parked(stack: Stack, output: str, needle: str) -> dict[str, Any]:
-    """Return what was parked and holds the needle, as soon as it is there."""
+def _dead_letter(stack: Stack, output: str, needle: str) -> dict[str, Any]:
+    """Return the dead letter that contains the needle, as soon as it exists."""
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=stack.outputs[output])["QueueUrl"]
 

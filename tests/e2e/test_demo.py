@@ -1,4 +1,4 @@
-"""`make demo`, the first thing that a newcomer sees."""
+"""`make demo`, which a newcomer runs first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ README: Final = (REPOSITORY / "README.md").read_text("utf-8")
 
 
 def _shape(text: str) -> list[str]:
-    """Return the lines that matter, without what differs from run to run: times, ids, the order of the first POSTs."""
+    """Return the timeline's lines without times, ids and order, which differ from run to run."""
     lines = re.findall(r"^ *[\d.]+ s {2}(.*\S)", text, re.MULTILINE)
     return sorted(re.sub(r"(evt|cs)_\w+", r"\1_…", line) for line in lines)
 
 
-def test_the_demo_shows_what_the_readme_says_it_does() -> None:
-    """`make demo` ends well and prints the timeline that the README prints."""
+def test_the_demo_prints_the_timeline_of_the_readme() -> None:
+    """`make demo` succeeds and prints the timeline that the README shows."""
     printed = re.search(r"<!-- demo -->\n```text\n(.*?)```", README, re.DOTALL)
     assert printed is not None
 

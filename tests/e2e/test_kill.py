@@ -26,14 +26,14 @@ EVENTS: Final = 100  # of each customer
 BATCH: Final = 50
 PUBLISHERS: Final = 2
 VISIBILITY: Final = 35
-"""Seconds; the template's 180 would be most of the test. A claim must end before: AttemptDeadline and half a minute."""
-PATIENCE: Final = 240.0  # seconds until every event has come to its end, on a busy machine
+"""Seconds; the template's 180 would dominate the test. A claim must expire before: AttemptDeadline and 30 s."""
+PATIENCE: Final = 240.0  # seconds until every event has settled, on a busy machine
 QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 FUNCTIONS: Final = ("ApiFunction", "DispatchFunction", "DeliverFunction")
 
 
 def hanging(_: Recorded) -> int:
-    """Answer when nobody listens any more."""
+    """Answer after the client has given up."""
     threading.Event().wait(4)
     return 200
 
@@ -46,11 +46,11 @@ RECEIVERS: Final[dict[str, tuple[Answer, int]]] = {
     "refusing the URL": (always(404), 1),
     "moved": (always(302), 1),
 }
-"""How receivers answer, and how many of them there are: twenty."""
+"""How each of the twenty receivers answers."""
 
 
 def test_no_event_is_lost_while_functions_die(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    """Everything that was accepted is delivered or failed with a reason, and its receiver saw it."""
+    """Every accepted event is delivered or failed with a reason, and its receiver saw it."""
     account = Account()
     with ExitStack() as running:
         running.enter_context(_messages_soon_visible_again(stack))
@@ -89,7 +89,7 @@ def _party(stack: Stack, kind: str, running: ExitStack, answer: Answer) -> tuple
 
 
 def _publish(parties: list[tuple[Customer, Party]]) -> None:
-    """Publish everything; a request that dies is made again under its key, as a client would."""
+    """Publish everything; a request that dies is repeated with its key, as a client would."""
     batches = [(*party, first) for first in range(0, EVENTS, BATCH) for party in parties]
     with ThreadPoolExecutor(PUBLISHERS) as publishers:
         published = [publishers.submit(_publish_batch, *batch) for batch in batches]
@@ -107,19 +107,19 @@ def _publish_batch(customer: Customer, party: Party, first: int) -> None:
             party.accepted |= {event["id"] for event in body["events"]}
             return
         assert status >= 500, body
-    raise AssertionError("the API does not come back")
+    raise AssertionError("the API did not recover")
 
 
 def _wait(stack: Stack, parties: list[tuple[Customer, Party]], *, some_seconds: float) -> None:
-    """Wait until everything has come to its end, at most so long."""
+    """Wait until everything has settled, up to the limit."""
     deadline = time.monotonic() + some_seconds
     while unsettled(stack, [party for _, party in parties]) and time.monotonic() < deadline:
-        time.sleep(1)  # between two questions; what is awaited is the answer
+        time.sleep(1)  # between two polls
 
 
 @contextmanager
 def _messages_soon_visible_again(stack: Stack) -> Iterator[None]:
-    """Shorten the visibility timeout of the queues, for the time being."""
+    """Shorten the visibility timeout of the queues during the block."""
     queues = stack.client("sqs")
     urls = [queues.get_queue_url(QueueName=stack.outputs[f"{name}Name"])["QueueUrl"] for name in QUEUES]
     before = {

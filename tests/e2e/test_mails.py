@@ -1,4 +1,4 @@
-"""The email side on the real artifact: set, destination, mail, and the events of its life."""
+"""The email side on the real artifact: set, destination, mail, and the events that it causes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVERYTHING: Final = ["send", "delivered", "bounce", "complaint", "open", "click"
 
 @pytest.fixture
 def partner(stack: Stack) -> Customer:
-    """Make a workspace whose key may do everything about mails."""
+    """Create a workspace whose key has every scope for mails."""
     _, key = create_workspace_key(
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
@@ -36,7 +36,7 @@ def partner(stack: Stack) -> Customer:
 
 
 def _destination(partner: Customer, *urls: str, events: list[str] | None = None) -> str:
-    """Make the set `production` with a destination for each URL, and return the set's id."""
+    """Create the set `production` with a destination for each URL, and return the set's id."""
     status, made = partner.call(
         "POST",
         f"{EMAIL}/configuration-sets",
@@ -79,7 +79,7 @@ def _send(partner: Customer, to: str, **fields: Any) -> str:
 def test_the_published_receiver_accepts_real_events_and_refuses_tampered_ones(
     partner: Customer, receiving: Receiving
 ) -> None:
-    """The published Express example, run by Node, takes every event of a mail and refuses each when changed."""
+    """The published Express example, run by Node, accepts every event and refuses each when changed."""
     with (
         node_receiver("splashify.mjs", env={"SPLASHIFY_WEBHOOK_SECRET": TOKEN}) as example,
         receiving(always(200)) as copy,
@@ -106,10 +106,10 @@ def test_the_published_receiver_accepts_real_events_and_refuses_tampered_ones(
         ("complaint+label@simulator.amazonses.com", ["Send", "Delivery", "Complaint"]),
     ],
 )
-def test_the_life_of_a_mail_is_told(
+def test_every_event_of_a_mail_is_delivered(
     partner: Customer, receiving: Receiving, address: str, expected: list[str]
 ) -> None:
-    """A simulator address causes the events that SES documents, and nothing of the operator's account is in them."""
+    """A simulator address causes the events that SES documents, without the operator's account in them."""
     with receiving(always(200)) as receiver:
         _destination(partner, receiver.url)
         _send(partner, address)
@@ -122,7 +122,7 @@ def test_the_life_of_a_mail_is_told(
 
 
 def test_an_event_destination_is_retried_like_any_endpoint(partner: Customer, receiving: Receiving) -> None:
-    """A destination that fails is tried again on the same schedule, each attempt with an id of its own."""
+    """A destination that fails is retried on the same schedule, each attempt with its own id."""
     with receiving(in_turn(500, 200)) as receiver:
         _destination(partner, receiver.url, events=["send"])
         _send(partner, "success@simulator.amazonses.com")
@@ -133,19 +133,19 @@ def test_an_event_destination_is_retried_like_any_endpoint(partner: Customer, re
     assert second.at - first.at >= 2
 
 
-def test_a_notification_nobody_understands_is_parked(stack: Stack) -> None:
-    """What SES never said ends in the dead-letter queue, with the reason."""
+def test_a_malformed_notification_is_dead_lettered(stack: Stack) -> None:
+    """A notification that SES never sends becomes a dead letter with a reason."""
     stack.client("sns").publish(TopicArn=stack.outputs["FeedbackTopicArn"], Message='{"eventType":"Send"}')
     sqs = stack.client("sqs")
     url = sqs.get_queue_url(QueueName=stack.outputs["FeedbackDeadLetterQueueName"])["QueueUrl"]
 
-    def parked() -> dict[str, Any] | None:
+    def dead_letter() -> dict[str, Any] | None:
         for message in sqs.receive_message(QueueUrl=url).get("Messages", []):
             found: dict[str, Any] = json.loads(message["Body"])
             return found
         return None
 
-    assert awaited(parked)["reason"]
+    assert awaited(dead_letter)["reason"]
 
 
 def test_nothing_secret_of_a_mail_was_logged(stack: Stack) -> None:

@@ -1,4 +1,4 @@
-"""The commands of the README, run as they are printed."""
+"""The README's commands, run as they are printed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMMANDS: Final = [(block["kind"], block["command"]) for block in _BLOCK.findite
 ELSEWHERE: Final = {
     "make demo": "tests/e2e/test_demo.py",
     "make test": "CI",
-    "export ": "values of the reader's own",
+    "export ": "the reader's own values",
     "# needs AWS": "AWS",
     "# needs Docker": "Docker",
 }
@@ -41,7 +41,7 @@ def _run(command: str, stack: Stack, **variables: str) -> str:
 
 
 def test_a_newcomer_gets_from_the_first_key_to_the_first_event(stack: Stack) -> None:
-    """Key, webhook, event, its deliveries and revocation: each command works as it is printed."""
+    """Key, webhook, event, its deliveries and revocation: each command works as printed."""
     create, revoke = [command for kind, command in COMMANDS if kind == "cli"]
     register, publish, look = [command for kind, command in COMMANDS if kind == "api"]
 
@@ -60,7 +60,7 @@ def test_a_newcomer_gets_from_the_first_key_to_the_first_event(stack: Stack) -> 
 
 
 def test_a_newcomer_sends_a_first_mail(stack: Stack) -> None:
-    """Set, destination and mail: each command works as it is printed."""
+    """Set, destination and mail: each command works as printed."""
     make_set, make_destination, send = [command for kind, command in COMMANDS if kind == "mail"]
     _, key = create_workspace_key(
         stack.client("dynamodb"),
@@ -78,22 +78,22 @@ def test_a_newcomer_sends_a_first_mail(stack: Stack) -> None:
     assert list(sent) == ["message_id"]
 
 
-def test_the_price_of_a_million_is_told(stack: Stack) -> None:
-    """The cost command works as it is printed."""
+def test_the_cost_of_a_million_is_printed(stack: Stack) -> None:
+    """The cost command works as printed."""
     (command,) = [command for kind, command in COMMANDS if kind == "cost"]
 
     assert "$ per million deliveries" in _run(command, stack)
 
 
-def test_an_operator_looks_for_what_was_lost(stack: Stack) -> None:
-    """Dead letters and redispatch: each command works as it is printed, and tells what it found."""
+def test_an_operator_finds_lost_work(stack: Stack) -> None:
+    """Dead letters and redispatch: each command works as printed, and reports what it found."""
     letters, again = [_run(command, stack) for kind, command in COMMANDS if kind == "operator"]
     assert {line.split()[0] for line in letters.splitlines()} <= set(QUEUES)
     assert {line.split()[0]: line.split()[1] for line in again.splitlines()}["failed"] == "0"
 
 
-def test_whoever_missed_deliveries_gets_them(stack: Stack) -> None:
-    """Log, detail, match, test, switch, replay of one and of all, and its progress: each command works as printed."""
+def test_missed_deliveries_can_be_replayed(stack: Stack) -> None:
+    """Log, detail, match, example, enabling, replays and progress: each command works as printed."""
     commands = [command for kind, command in COMMANDS if kind == "failed"]
     _, key = create_workspace_key(
         stack.client("dynamodb"),
@@ -140,8 +140,8 @@ def test_the_make_targets_exist() -> None:
     assert {"demo", "test"} <= targets
 
 
-def test_the_stages_are_those_that_the_readme_shows() -> None:
-    """The output of `make test` in the README has the headlines that the Makefile prints, in their order."""
+def test_the_stages_match_the_readme() -> None:
+    """The `make test` output in the README has the Makefile's headlines, in order."""
     printed = re.findall(r"^(== .*)$", README, re.MULTILINE)
     makefile = (REPOSITORY / "Makefile").read_text("utf-8")
 
@@ -150,7 +150,7 @@ def test_the_stages_are_those_that_the_readme_shows() -> None:
     assert printed == [*stages, last]
 
 
-def test_the_map_of_the_tree_is_true() -> None:
-    """Every path that the README names is there."""
+def test_the_paths_exist() -> None:
+    """Every path that the README names exists."""
     for path in re.findall(r"`((?:functions|infra|tests|docs)/[\w./-]*)`", README):
         assert (REPOSITORY / path).exists(), path

@@ -1,4 +1,4 @@
-"""A receiver breaks for good, is repaired, and gets everything that it missed: the walk that the README shows."""
+"""A receiver breaks, is repaired, and gets everything that it missed: the walkthrough of the README."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 EVENTS = 12
 
 
-def test_everything_that_was_missed_is_replayed_and_nothing_twice(stack: Stack, receiving: Receiving) -> None:
-    """After a dry run that counts them, a replay job delivers each failed event once and leaves the delivered alone."""
+def test_missed_events_are_replayed_once(stack: Stack, receiving: Receiving) -> None:
+    """After a dry run that counts them, a replay delivers each failed event once and no delivered one."""
     _, key = create_workspace_key(
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
@@ -65,7 +65,7 @@ def test_everything_that_was_missed_is_replayed_and_nothing_twice(stack: Stack, 
 
 
 def _finished(customer: Customer, path: str, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Start a replay job and return it as soon as it is done."""
+    """Start a replay and return it as soon as it is done."""
     status, body = customer.call("POST", f"{path}/replays", wanted)
     assert status == 202, body
 

@@ -1,4 +1,4 @@
-"""SnapStart on the running stack: switched on, deployed again with another parameter, and switched off."""
+"""SnapStart on the running stack: enabled, deployed again with another parameter, and disabled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULTS = {"ApiSnapStart": "false", "ApiDomainNames": ""}
 
 @pytest.fixture
 def change(stack: Stack) -> Generator[Change]:
-    """Change parameters of the deployed stack and nothing else; afterwards all is as it was."""
+    """Change only these parameters of the deployed stack; restore them afterwards."""
     deployer = stack.client("cloudformation")
     names = [
         one["ParameterKey"]
@@ -50,14 +50,14 @@ def change(stack: Stack) -> Generator[Change]:
         )
 
     yield update
-    if now != DEFAULTS:  # an update to what is there already is an error
+    if now != DEFAULTS:  # an update without changes is an error
         update(**DEFAULTS)
 
 
 def test_the_api_is_called_through_the_newest_version_as_long_as_it_is_wanted(
     stack: Stack, change: Change
 ) -> None:
-    """A parameter that changes reaches the version that is called, and nothing that costs stays when it is off."""
+    """A changed parameter reaches the called version, and nothing that costs remains when it is off."""
     _, key = create_workspace_key(
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
@@ -84,7 +84,7 @@ def test_the_api_is_called_through_the_newest_version_as_long_as_it_is_wanted(
 
 
 def refuses_its_own(customer: Customer) -> bool:
-    """Tell whether the API knows its domain name, which the environment of its function tells it."""
+    """Return whether the API refuses webhooks at its domain name, which it reads from its environment."""
     status, body = customer.call("POST", "/v1/webhooks", {"url": f"https://{OURS}/", "events": ["*"]})
     assert status == 201 or body["code"] == "own_host", body
     return status != 201
@@ -98,7 +98,7 @@ def called(stack: Stack) -> str:
 
 
 def versions(stack: Stack) -> list[dict[str, Any]]:
-    """Return the published versions, each of which has a snapshot that is paid for."""
+    """Return the published versions, each of which has a snapshot that is charged for."""
     listed = stack.client("lambda").list_versions_by_function(
         FunctionName=stack.physical_id("ApiSnapshotFunction")
     )

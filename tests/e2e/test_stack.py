@@ -1,4 +1,4 @@
-"""The stack itself: it answers, its functions run under the template's roles, and nothing outlives it."""
+"""The stack itself: it answers, its functions run under the template's roles, and nothing is left running."""
 
 import http.client
 import io
@@ -61,7 +61,7 @@ def _role(stack: Stack, function: str) -> str:
 
 
 def test_the_api_answers(stack: Stack) -> None:
-    """A plain request to the reported URL reaches ApiFunction, and what it does is in its log group."""
+    """A plain request to the printed URL reaches ApiFunction, which logs to its own log group."""
     address = urlsplit(stack.api_url)
     connection = http.client.HTTPConnection(address.netloc, timeout=30)
     for path, kind in (("/health", "application/json"), ("/docs", "text/html; charset=utf-8")):
@@ -75,12 +75,12 @@ def test_the_api_answers(stack: Stack) -> None:
 
 @pytest.mark.parametrize("name", ["Api", "Dispatch", "Deliver"])
 def test_each_function_has_the_role_of_its_name(stack: Stack, name: str) -> None:
-    """No function borrows another's permissions."""
+    """Each function runs under the role of its own name."""
     assert _role(stack, f"{name}Function").endswith(f":role/{stack.physical_id(f'{name}Role')}")
 
 
-def test_a_role_allows_what_the_template_grants_and_nothing_else(stack: Stack, probe: Probe) -> None:
-    """Under ApiFunction's role a granted call passes, and the same on another table or by another verb does not."""
+def test_a_role_allows_exactly_what_the_template_grants(stack: Stack, probe: Probe) -> None:
+    """ApiFunction's role allows a granted call, but not on another table or with another operation."""
     config, events = stack.outputs["ConfigTableName"], stack.outputs["EventsTableName"]
     queue = stack.client("sqs").get_queue_url(QueueName=stack.outputs["Retry1MinQueueName"])["QueueUrl"]
     assert probe(
@@ -99,7 +99,7 @@ def test_a_role_allows_what_the_template_grants_and_nothing_else(stack: Stack, p
 
 
 def test_the_key_serves_only_posthorns_encryption_context(stack: Stack, probe: Probe) -> None:
-    """The condition on the encryption context, which MiniStack alone would not know, is met and enforced."""
+    """The condition on the encryption context, which MiniStack does not support by itself, is enforced."""
     request = {"KeyId": stack.outputs["SecretsKeyArn"], "Plaintext": "whatever"}
     assert probe(
         ("kms", "encrypt", {**request, "EncryptionContext": CONTEXT}),
@@ -110,13 +110,13 @@ def test_the_key_serves_only_posthorns_encryption_context(stack: Stack, probe: P
 
 
 def test_functions_see_lambdas_packages_and_no_others(probe: Probe) -> None:
-    """boto3 is there as in Lambda; the emulator's and the developer's packages are not."""
+    """boto3 is available as in Lambda; the emulator's and the developer's packages are not."""
     found = probe(modules=("boto3", "hypercorn", "ministack", "pydantic", "pytest", "posthorn"))
     assert [name for name, there in found["modules"].items() if there] == ["boto3"]
 
 
-def test_queues_keep_what_the_template_says(stack: Stack) -> None:
-    """Delays are the caller's, and messages that fail end in the dead-letter queue."""
+def test_queues_are_configured_as_in_the_template(stack: Stack) -> None:
+    """Delays are the caller's, and failing messages end in the dead-letter queue."""
     queues = stack.client("sqs")
     delays = []
     for name in ("Retry1MinQueueName", "Retry5MinQueueName", "Retry15MinQueueName"):
@@ -128,7 +128,7 @@ def test_queues_keep_what_the_template_says(stack: Stack) -> None:
 
 
 def test_no_queue_may_take_the_machine_down(stack: Stack) -> None:
-    """Every queue's mapping is limited; each batch at a time is a process here."""
+    """Every queue's mapping is limited, since each concurrent batch is a process here."""
     mappings = stack.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     limits = [
         mapping["ScalingConfig"]["MaximumConcurrency"]
@@ -140,7 +140,7 @@ def test_no_queue_may_take_the_machine_down(stack: Stack) -> None:
 
 
 def test_the_emulator_ends_with_a_runner_that_was_killed(tmp_path: Path) -> None:
-    """Even a runner that had no chance to tidy up leaves no emulator running."""
+    """Even if the runner is killed, the emulator ends."""
     run = f"""
 import sys, pathlib
 from infra.local.emulator import running_emulator

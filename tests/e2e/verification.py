@@ -1,4 +1,4 @@
-"""Checks every delivery of the end-to-end run with the four published Standard Webhooks libraries."""
+"""Verifies every delivery of the end-to-end run with the four published Standard Webhooks libraries."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SECRET: Final = "whsec_" + base64.b64encode(TOKEN.encode()).decode()
 
 type Receiving = Callable[[Answer], AbstractContextManager[Recorder]]
-"""Opens a receiver with these answers, and verifies what came to it when it closes."""
+"""Opens a receiver with these answers, and verifies its deliveries when it closes."""
 
 
 def post(url: str, body: bytes, headers: dict[str, str]) -> int:
@@ -35,7 +35,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> int:
 
 
 def verify(delivery: Recorded, npm_libraries: NodeReceiver) -> None:
-    """Insist that all four libraries accept a delivery, and that they refuse it when one byte is changed."""
+    """Check that all four libraries accept a delivery, and refuse it with one byte changed."""
     tampered = delivery.body[:-2] + b"\n" + delivery.body[-2:]
     for library in (standardwebhooks.Webhook(SECRET), svix.webhooks.Webhook(SECRET)):
         library.verify(delivery.body, delivery.headers)

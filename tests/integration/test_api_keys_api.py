@@ -1,4 +1,4 @@
-"""`/v1/api-keys`: keys are shown once, give no more than their maker has, and can be taken back."""
+"""`/v1/api-keys`: keys are shown once, grant no scope that their creator lacks, and can be revoked."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def shown(posthorn: Installation, key_id: str) -> dict[str, Any]:
 
 @pytest.fixture
 def calls() -> Iterator[list[str]]:
-    """Give the names of all AWS calls that are made."""
+    """Return a list that collects the name of every AWS call."""
     made: list[str] = []
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
@@ -73,7 +73,7 @@ def test_a_key_is_shown_once_and_works(posthorn: Installation) -> None:
 
 
 def test_a_key_ends_when_it_said(posthorn: Installation) -> None:
-    """An expired key is nobody, and the list says why."""
+    """An expired key gets a 401, and the list shows why."""
     made = create(posthorn, expiresAt="2023-04-16T15:45:05Z").body["apiKey"]
     before = posthorn.call("GET", "/v1/webhooks", key=made["key"]).status
     posthorn.clock.pass_seconds(5)
@@ -83,7 +83,7 @@ def test_a_key_ends_when_it_said(posthorn: Installation) -> None:
 
 
 def test_a_revoked_key_stops_working(posthorn: Installation) -> None:
-    """Here at once, elsewhere within 30 seconds; to revoke it again changes nothing."""
+    """It stops at once in this process and within 30 seconds elsewhere; revoking again changes nothing."""
     made = create(posthorn).body["apiKey"]
     assert posthorn.call("GET", "/v1/webhooks", key=made["key"]).status == 200
 
@@ -99,7 +99,7 @@ def test_a_revoked_key_stops_working(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize("has", [s for s in Scope if s is not Scope.ADMIN])
 def test_a_key_gives_no_scope_that_it_lacks(posthorn: Installation, has: Scope) -> None:
-    """An admin key of one more scope can give these two and no other; the refusal names what it lacks."""
+    """An admin key with one more scope can grant those two only; the error names the missing ones."""
     key = posthorn.new_key(Scope.ADMIN, has)
     lacking = [scope for scope in Scope if scope not in {Scope.ADMIN, has}]
 
@@ -129,10 +129,10 @@ def test_a_key_gives_no_scope_that_it_lacks(posthorn: Installation, has: Scope) 
         ({"secret": "phk_mine"}, "/secret"),
     ],
 )
-def test_what_is_wrong_with_a_key_is_pointed_at(
+def test_an_error_in_a_key_has_a_pointer(
     posthorn: Installation, fields: dict[str, Any], pointer: str
 ) -> None:
-    """Unknown scopes, none at all, and an end that has passed are refused, and nothing is made."""
+    """Unknown scopes, no scopes and an expiry in the past are refused, and no key is created."""
     before = posthorn.call("GET", PATH).body
 
     reply = create(posthorn, **fields)
@@ -144,8 +144,8 @@ def test_what_is_wrong_with_a_key_is_pointed_at(
     ]
 
 
-def test_an_unknown_scope_is_answered_with_those_there_are(posthorn: Installation) -> None:
-    """Nobody has to look them up."""
+def test_the_error_for_an_unknown_scope_lists_the_known_ones(posthorn: Installation) -> None:
+    """The error lists the known scopes."""
     (error,) = create(posthorn, scopes=["root"]).body["errors"]
     assert all(scope in error["detail"] for scope in Scope)
 
@@ -160,7 +160,7 @@ def test_a_repetition_makes_one_key_and_shows_it_once(posthorn: Installation) ->
 
 
 def test_repetitions_at_once_make_one_key(posthorn: Installation) -> None:
-    """One of them shows a key, and that key works."""
+    """One of the concurrent requests returns a key, and that key works."""
     with ThreadPoolExecutor(6) as pool:
         made = [
             reply.body["apiKey"] for reply in pool.map(lambda _: create(posthorn, once="key-1"), range(6))
@@ -172,7 +172,7 @@ def test_repetitions_at_once_make_one_key(posthorn: Installation) -> None:
 
 
 def test_a_key_whose_writing_broke_off_is_made_by_the_repetition(posthorn: Installation) -> None:
-    """A crash after the decision leaves no key; the next try makes it under the same id and shows it."""
+    """A crash before the write leaves no key; the retry creates it under the same id and shows it."""
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
     def failing(self: BaseClient, name: str, parameters: Any) -> Any:
@@ -189,7 +189,7 @@ def test_a_key_whose_writing_broke_off_is_made_by_the_repetition(posthorn: Insta
 
 
 def test_a_key_whose_lost_answer_was_repeated_is_shown(posthorn: Installation) -> None:
-    """Botocore writes the row a second time and finds its own: this is still the first answer."""
+    """If botocore repeats the write, the condition fails on our own row, and the key is still shown."""
     with lost_answers("PutItem"):
         made = create(posthorn).body["apiKey"]
 
@@ -198,7 +198,7 @@ def test_a_key_whose_lost_answer_was_repeated_is_shown(posthorn: Installation) -
 
 @pytest.mark.parametrize("limit", [1, 2, 100])
 def test_the_list_has_pages_and_ones_own_keys_only(posthorn: Installation, limit: int) -> None:
-    """Pages of any size make the same list; other workspaces' keys are in none."""
+    """Pages of any size make the same list, without the keys of other workspaces."""
     made = {create(posthorn).body["apiKey"]["id"] for _ in range(3)} | {posthorn.key[4:16]}
     posthorn.new_workspace()
     found: list[str] = []
@@ -215,8 +215,8 @@ def test_the_list_has_pages_and_ones_own_keys_only(posthorn: Installation, limit
     assert set(found) == made
 
 
-def test_keys_of_others_are_nobodys(posthorn: Installation) -> None:
-    """Another workspace cannot revoke a key, and learns no more than of one that never was."""
+def test_keys_of_other_workspaces_are_not_found(posthorn: Installation) -> None:
+    """Another workspace cannot revoke a key, and gets the same answer as for an unknown one."""
     made = create(posthorn).body["apiKey"]
     _, other = posthorn.new_workspace()
 
@@ -229,7 +229,7 @@ def test_keys_of_others_are_nobodys(posthorn: Installation) -> None:
 
 
 def test_the_use_of_a_key_is_written_once_an_hour(posthorn: Installation, calls: list[str]) -> None:
-    """In an hour of requests there is one write; the others cost a look-up every 30 seconds and nothing more."""
+    """An hour of requests costs one write, and one lookup every 30 seconds."""
     made = create(posthorn).body["apiKey"]
     calls.clear()
     for _ in range(118):
@@ -245,7 +245,7 @@ def test_the_use_of_a_key_is_written_once_an_hour(posthorn: Installation, calls:
 
 
 def test_a_remembered_key_is_noted_when_its_hour_is_over(posthorn: Installation, calls: list[str]) -> None:
-    """The hour may end while a process remembers the key."""
+    """The hour may end while a process has the key cached."""
     made = create(posthorn).body["apiKey"]
     posthorn.call("GET", "/v1/webhooks", key=made["key"])
     posthorn.clock.pass_seconds(HOUR - 10)
@@ -257,8 +257,8 @@ def test_a_remembered_key_is_noted_when_its_hour_is_over(posthorn: Installation,
     assert calls == ["UpdateItem", "Query"]
 
 
-def test_whoever_only_knows_the_id_of_a_key_does_not_use_it(posthorn: Installation, calls: list[str]) -> None:
-    """A request that is refused writes nothing."""
+def test_a_wrong_secret_does_not_count_as_use(posthorn: Installation, calls: list[str]) -> None:
+    """A refused request writes nothing."""
     from posthorn.domain.api_key import PREFIX, _checksum
 
     made = create(posthorn).body["apiKey"]
@@ -272,7 +272,7 @@ def test_whoever_only_knows_the_id_of_a_key_does_not_use_it(posthorn: Installati
 
 @pytest.mark.parametrize("code", ["InternalError", "ConditionalCheckFailedException"])
 def test_no_request_fails_when_its_key_cannot_be_noted(posthorn: Installation, code: str) -> None:
-    """An outage, or another process that was first, is no reason to refuse anybody; it is tried again later."""
+    """If noting the use fails, or another process was first, the request still succeeds."""
     made = create(posthorn).body["apiKey"]
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 

@@ -1,4 +1,4 @@
-"""Who may do what: API keys, scopes and workspaces."""
+"""API keys, scopes and workspaces decide who may do what."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ OPEN = [route for route in ROUTES if route.scope is None]
 
 @pytest.fixture(scope="module")
 def posthorn() -> Iterator[Installation]:
-    """One installation for all: every test makes what it works with."""
+    """One installation for the module: every test creates the resources it uses."""
     with running() as installation:
         yield installation
 
 
 @pytest.fixture(scope="module")
 def untouched(posthorn: Installation) -> dict[str, str]:
-    """Return ids of things that no call of these tests may reach."""
+    """Return the ids of resources that no call of these tests may reach."""
     return _ids(posthorn)
 
 
@@ -66,7 +66,7 @@ def _ids(posthorn: Installation) -> dict[str, str]:
 
 
 def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
-    """Let the event be on both channels, and over at both endpoints."""
+    """Publish the event on both channels and settle it at both endpoints."""
     event = posthorn.services.events.get(posthorn.workspace, ids["eventId"])
     assert event is not None
     data = '{"eventType":"Send"}'
@@ -90,7 +90,7 @@ def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
 
 
 def _start_replays(posthorn: Installation, ids: dict[str, str]) -> str:
-    """Let a replay of one id be under way at both endpoints; returns the id."""
+    """Start a replay with one id at both endpoints; return the id."""
     path = f"/v1/webhooks/{ids['webhookId']}/replays"
     replay_id: str = posthorn.call("POST", path, {"since": SINCE}).body["replay"]["id"]
     job = posthorn.services.replays.get(ids["webhookId"], replay_id)
@@ -102,7 +102,7 @@ def _start_replays(posthorn: Installation, ids: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize("route", PROTECTED, ids=lambda route: route.operation)
-def test_every_way_to_be_nobody_looks_the_same(
+def test_every_invalid_key_gets_the_same_answer(
     posthorn: Installation, untouched: dict[str, str], route: Route
 ) -> None:
     """Missing, malformed, unknown, mistyped, revoked and expired keys get the identical 401."""
@@ -130,8 +130,8 @@ def test_every_way_to_be_nobody_looks_the_same(
     assert replies["missing"].headers["www-authenticate"] == "Bearer"
 
 
-def test_a_key_with_another_secret_is_nobody(posthorn: Installation) -> None:
-    """The id of a key is not enough: with another key's secret behind it, the checksum right, it is refused."""
+def test_a_key_with_another_secret_is_refused(posthorn: Installation) -> None:
+    """A known key id with another key's secret and a valid checksum is refused."""
     from posthorn.domain.api_key import PREFIX, _checksum
 
     mine, other = split(posthorn.key), split(posthorn.new_key(*Scope))
@@ -147,7 +147,7 @@ def test_a_key_with_another_secret_is_nobody(posthorn: Installation) -> None:
 def test_a_route_takes_its_own_scope_and_no_other(
     posthorn: Installation, untouched: dict[str, str], route: Route, scope: Scope
 ) -> None:
-    """Every route asks for exactly one scope; a key without it is told which."""
+    """Every route requires exactly one scope, and the error names it."""
     ids = _ids(posthorn) if scope is route.scope else untouched
 
     reply = _call(posthorn, route, posthorn.new_key(scope), ids)
@@ -160,7 +160,7 @@ def test_a_route_takes_its_own_scope_and_no_other(
 
 
 def test_the_scopes_are_those_of_the_published_api() -> None:
-    """Webhooks ask for `api_user` and `user` as the published API says, and everything about mails for `partner`."""
+    """Webhook routes take `api_user` and `user`, as published; every mail route takes `partner`."""
     assert {route.operation: str(route.scope) for route in PROTECTED} == {
         "GET /v1/webhooks": "api_user",
         "POST /v1/webhooks": "api_user",
@@ -199,8 +199,8 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
 @pytest.mark.parametrize(
     "route", [route for route in PROTECTED if "{" in route.path], ids=lambda route: route.operation
 )
-def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Route) -> None:
-    """Foreign, unknown and nonsensical ids get the identical 404, and the foreign thing stays as it was."""
+def test_resources_of_other_workspaces_are_not_found(posthorn: Installation, route: Route) -> None:
+    """Foreign, unknown and malformed ids get the identical 404, and the foreign resource is unchanged."""
     ids = _ids(posthorn)
     _, other = posthorn.new_workspace()
     unknown = {name: text[:-3] + "000" for name, text in ids.items()}
@@ -226,7 +226,7 @@ def test_what_belongs_to_others_does_not_exist(posthorn: Installation, route: Ro
     ids=lambda route: route.operation,
 )
 def test_a_delivery_of_others_does_not_exist(posthorn: Installation, route: Route) -> None:
-    """At one's own endpoint, the events of others and those that never were get the identical 404."""
+    """At one's own endpoint, foreign and unknown events get the identical 404."""
     ids = _ids(posthorn)
     _, other = posthorn.new_workspace()
     foreign = posthorn.call("POST", "/v1/events", {"event": "CONTACT_CREATED", "data": {}}, key=other)
@@ -269,7 +269,7 @@ def _mine(posthorn: Installation, ids: dict[str, str]) -> list[Any]:
 
 
 def test_a_list_shows_only_ones_own(posthorn: Installation) -> None:
-    """Two workspaces with webhooks each see their own and nothing else."""
+    """Each workspace lists its own webhooks only."""
     keys = [posthorn.new_workspace()[1] for _ in range(2)]
     made = [
         posthorn.call(
@@ -284,7 +284,7 @@ def test_a_list_shows_only_ones_own(posthorn: Installation) -> None:
 
 
 def test_a_revoked_key_stops_working_within_half_a_minute(posthorn: Installation) -> None:
-    """A key that is in use is remembered for 30 seconds at the most, so revoking it works by then."""
+    """Keys are cached for 30 seconds at most, so a revoked key stops working by then."""
     key = posthorn.new_key(Scope.API_USER)
     parts = split(key)
     assert parts is not None
@@ -299,7 +299,7 @@ def test_a_revoked_key_stops_working_within_half_a_minute(posthorn: Installation
 
 
 def test_an_expired_key_stops_working_at_once(posthorn: Installation) -> None:
-    """A key with an end works until then and not a moment longer, remembered or not."""
+    """An expiring key works until then and not a moment longer, cached or not."""
     key = posthorn.new_key(Scope.API_USER)
     parts = split(key)
     assert parts is not None
@@ -318,7 +318,7 @@ def test_an_expired_key_stops_working_at_once(posthorn: Installation) -> None:
 
 
 def test_no_key_is_stored(posthorn: Installation) -> None:
-    """The table holds a hash of the secret part of a key and never the part itself."""
+    """The table holds a hash of the key's secret part, never the secret itself."""
     parts = split(posthorn.key)
     assert parts is not None
 
@@ -329,13 +329,13 @@ def test_no_key_is_stored(posthorn: Installation) -> None:
 
 
 @pytest.mark.parametrize("route", OPEN, ids=lambda route: route.operation)
-def test_what_is_open_needs_no_key(posthorn: Installation, route: Route) -> None:
-    """Health and the API's description answer anybody."""
+def test_open_routes_need_no_key(posthorn: Installation, route: Route) -> None:
+    """Health and the OpenAPI document need no key."""
     assert posthorn.call(route.method, route.path, key="").status == 200
 
 
 def test_the_page_is_a_page_and_runs_nothing(posthorn: Installation) -> None:
-    """A browser shows `/docs` as HTML, and its policy lets nothing on it run or be fetched."""
+    """A browser shows `/docs` as HTML, and its content security policy blocks all scripts and requests."""
     reply = posthorn.call("GET", "/docs", key="")
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert reply.body.startswith("<!doctype html>")

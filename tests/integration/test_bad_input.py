@@ -1,4 +1,4 @@
-"""Bad input: a specific problem document each, and nothing changed."""
+"""Bad input: each mistake gets a specific problem document, and nothing changes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ EVENT: dict[str, Any] = {"event": "CONTACT_CREATED", "data": {"n": 1}}
 
 @pytest.fixture(scope="module")
 def posthorn() -> Iterator[Installation]:
-    """One installation for all: every test here shows that it leaves it as it was."""
+    """One installation for the module: every test shows that it leaves it unchanged."""
     with running() as installation:
         installation.register("original.example.com")
         yield installation
 
 
 def _everything(posthorn: Installation) -> str:
-    """Return all rows of all tables, to tell that nothing changed."""
+    """Return all rows of all tables, to show that nothing changed."""
     dynamodb = clients.client("dynamodb")
     return json.dumps(
         [dynamodb.scan(TableName=table)["Items"] for table in sorted(posthorn.tables.values())],
@@ -76,10 +76,10 @@ WEBHOOKS = [
 
 
 @pytest.mark.parametrize(("body", "status", "code", "pointer"), WEBHOOKS)
-def test_a_webhook_that_cannot_be(
+def test_an_invalid_webhook(
     posthorn: Installation, body: object, status: int, code: str | None, pointer: str
 ) -> None:
-    """Creating with bad input is refused with a code and a pointer to the culprit, and changes nothing."""
+    """Creating with bad input is refused with a code and a pointer to the cause, and changes nothing."""
     before = _everything(posthorn)
 
     reply = posthorn.call("POST", "/v1/webhooks", body)
@@ -93,12 +93,12 @@ def test_a_webhook_that_cannot_be(
 
 @pytest.mark.parametrize(
     ("body", "status", "code", "pointer"),
-    [case for case in WEBHOOKS if "url" in case[0] and "events" in case[0]],  # PUT takes subsets
+    [case for case in WEBHOOKS if "url" in case[0] and "events" in case[0]],  # PUT accepts subsets
 )
-def test_a_change_that_cannot_be(
+def test_an_invalid_change(
     posthorn: Installation, body: object, status: int, code: str | None, pointer: str
 ) -> None:
-    """Updating with bad input is refused in the same words, and the webhook stays as it was."""
+    """Updating with bad input gets the same error, and the webhook stays unchanged."""
     (webhook,) = posthorn.call("GET", "/v1/webhooks").body["webhooks"]
     before = _everything(posthorn)
 
@@ -136,10 +136,8 @@ def test_a_change_that_cannot_be(
         ({"events": [EVENT, {**EVENT, "colour": 1}]}, 422, "invalid_input", "/events/1/colour"),
     ],
 )
-def test_an_event_that_cannot_be(
-    posthorn: Installation, body: object, status: int, code: str, pointer: str
-) -> None:
-    """Publishing bad input is refused with a code and a pointer to the culprit, and accepts nothing."""
+def test_an_invalid_event(posthorn: Installation, body: object, status: int, code: str, pointer: str) -> None:
+    """Publishing bad input is refused with a code and a pointer to the cause, and accepts nothing."""
     before = _everything(posthorn)
 
     reply = posthorn.call("POST", "/v1/events", body)
@@ -177,10 +175,10 @@ def test_an_event_that_cannot_be(
     ids=lambda value: value[:40].decode("latin-1") if isinstance(value, bytes) else None,
 )
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/webhooks"])
-def test_a_body_that_is_not_what_it_should_be(
+def test_an_invalid_body(
     posthorn: Installation, path: str, body: bytes, answer: tuple[int, str], pointers: list[str]
 ) -> None:
-    """Broken, unsafe or oversized JSON is refused before anything else happens, with the place if it has one."""
+    """Broken, unsafe or oversized JSON is refused before anything else happens."""
     before = _everything(posthorn)
 
     reply = posthorn.call("POST", path, body)
@@ -192,7 +190,7 @@ def test_a_body_that_is_not_what_it_should_be(
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/webhooks"])
 def test_an_idempotency_key_with_another_body_is_a_conflict(posthorn: Installation, path: str) -> None:
-    """A key that was used for one body is refused for another, which changes nothing."""
+    """An idempotency key that was used for another body is refused, and nothing changes."""
     first, second = (
         (EVENT, {**EVENT, "data": {"n": 2}}) if "events" in path else (GOOD, {**GOOD, "events": ["*"]})
     )
@@ -208,14 +206,14 @@ def test_an_idempotency_key_with_another_body_is_a_conflict(posthorn: Installati
 
 @pytest.mark.parametrize("key", ["", "with space", "x" * 256, "ümlaut"])
 def test_an_idempotency_key_has_a_shape(posthorn: Installation, key: str) -> None:
-    """A key that is not 1 to 255 printable characters is refused."""
+    """An idempotency key must have 1 to 255 printable characters."""
     reply = posthorn.call("POST", "/v1/events", EVENT, headers={"idempotency-key": key})
 
     assert (reply.status, reply.body["code"]) == (400, "invalid_idempotency_key")
 
 
 def test_an_unknown_route_is_a_problem_document_too(posthorn: Installation) -> None:
-    """A path or method that is not there answers 404 in the same form as everything else."""
+    """An unknown path or method is a 404 in the same format as every other problem."""
     for method, path in [("GET", "/nope"), ("PATCH", "/v1/webhooks"), ("POST", "/health")]:
         reply = posthorn.call(method, path)
 
@@ -224,7 +222,7 @@ def test_an_unknown_route_is_a_problem_document_too(posthorn: Installation) -> N
 
 
 def test_no_problem_document_repeats_what_was_sent(posthorn: Installation) -> None:
-    """An answer to bad input never quotes a token or the secret part of a URL."""
+    """A problem never quotes a token or the secret part of a URL."""
     reply = posthorn.call(
         "POST",
         "/v1/webhooks",
@@ -241,7 +239,7 @@ def test_no_problem_document_repeats_what_was_sent(posthorn: Installation) -> No
 
 @pytest.mark.parametrize("path", ["/v1/webhooks?stauts=failed", "/v1/events?limit=1&", "/v1/event-types?x"])
 def test_an_unknown_query_parameter_is_refused(posthorn: Installation, path: str) -> None:
-    """A filter that is misspelt is an error and not a list of everything."""
+    """A misspelled filter is an error; the list is not returned unfiltered."""
     reply = posthorn.call("GET", path + "&page=2")
 
     assert (reply.status, reply.body["code"]) == (400, "unknown_parameter")

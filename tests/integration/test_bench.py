@@ -1,4 +1,4 @@
-"""The benchmark itself, small: its counts are true, and every case runs and reports."""
+"""The benchmark itself, in small: its counts are correct, and every case runs and reports."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tests.template import ROOT
 
 
 def test_the_committed_counts_are_those_of_a_fresh_run() -> None:
-    """infra/posthorn_cli/cost/counts.json is what `make counts` writes; whoever changes what a delivery asks for, runs it."""
+    """The committed counts.json is current. Run `make counts` after changing the calls of a delivery."""
     (fresh,) = counting.count((2048,))
 
     assert fresh == next(run for run in committed() if run.payload == 2048)
 
 
 def test_every_case_runs_and_every_budget_gets_a_figure() -> None:
-    """`python -m tests.bench --quick` runs each case once; whether a budget is kept says nothing there."""
+    """`python -m tests.bench --quick` runs each case once; its figures say nothing about the budgets."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench", "--quick", "--without-artifact"],
         cwd=ROOT,
@@ -41,12 +41,12 @@ def test_every_case_runs_and_every_budget_gets_a_figure() -> None:
 
 
 def test_the_committed_document_is_whole() -> None:
-    """docs/benchmarks.md has every budget of the issue with its figure, and the plot is a picture."""
+    """docs/benchmarks.md has a figure for every budget, and the plot is valid XML."""
     text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
 
     for what in (
         "bare client loop",
-        "naive way",
+        "naive code",
         "AWS calls",
         "write units",
         "boto3",
@@ -82,7 +82,7 @@ def test_the_committed_document_has_the_sentences_of_its_generator() -> None:
 
 
 def test_the_plot_shows_every_load() -> None:
-    """The picture is XML, and names the rates that were reckoned."""
+    """The plot is XML and names the computed rates."""
     drawn = plot.draw(measured())
 
     words = {element.text for element in ET.fromstring(drawn).iter()}  # noqa: S314 - our own picture
@@ -90,14 +90,14 @@ def test_the_plot_shows_every_load() -> None:
 
 
 def test_ratios_are_taken_within_a_round() -> None:
-    """A round in which the machine is busy slows both, and changes no ratio."""
+    """A slow machine slows both sides of a round, so their ratio is unchanged."""
     ours, floor = Series(cpu_ms=[4.0, 40.0, 4.4]), Series(cpu_ms=[1.0, 10.0, 1.0])
 
     assert ratio(ours, floor) == Spread(4.0, 4.0, 4.4)
 
 
 def test_a_budget_is_kept_at_its_limit() -> None:
-    """At most and at least both include the limit."""
+    """A limit is included, both at most and at least."""
     assert Budget("x", 4, 4.0, "×").kept
     assert not Budget("x", 4, 4.01, "×").kept
     assert Budget("x", 20, 20.0, "×", at_least=True).kept
@@ -105,7 +105,7 @@ def test_a_budget_is_kept_at_its_limit() -> None:
 
 
 def test_the_document_is_markdown() -> None:
-    """Tables have as many cells in every row as in the head; budgets say pass or fail."""
+    """Every row of a table has as many cells as its header; budgets say pass or fail."""
     report = Report(
         tables=[Table("One", ("a", "b"), (("1", "2"), ("3", "4")), "About.")],
         budgets=[Budget("fast", 2, 3.0, "ms")],
@@ -119,13 +119,13 @@ def test_the_document_is_markdown() -> None:
 
 
 def test_figures_have_three_digits() -> None:
-    """Small ones keep their digits, large ones get separators."""
+    """Small figures keep their digits, and large ones get separators."""
     written = [number(value) for value in (0.0123, 0.123, 1.234, 12.34, 1234.5, 7.0)]
     assert written == ["0.012", "0.12", "1.23", "12.3", "1,234", "7"]
 
 
 def test_measured_figures_are_numbers() -> None:
-    """What the cost model takes from the last benchmark is all there."""
+    """Every figure that the cost model reads from the last benchmark is there."""
     text = json.loads((ROOT / "infra" / "posthorn_cli" / "cost" / "measured.json").read_text("utf-8"))
 
     assert {

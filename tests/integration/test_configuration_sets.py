@@ -1,4 +1,4 @@
-"""Configuration sets: their names, changes and deletion, also when the backend fails half-way."""
+"""Configuration sets: names, changes and deletion, also when the email backend fails halfway."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_a_set_belongs_to_its_workspace_and_its_name_is_unique_there(posthorn: Installation) -> None:
-    """A second set of the same name is refused; another workspace may use the name."""
+    """A second set with the same name is refused, but another workspace may use the name."""
     first = new_set(posthorn)
     _, other = posthorn.new_workspace()
 
@@ -31,7 +31,7 @@ def test_a_set_belongs_to_its_workspace_and_its_name_is_unique_there(posthorn: I
 
 @pytest.mark.parametrize("suppression", ["NONE", "BOUNCE", "COMPLAINT", "BOUNCE_AND_COMPLAINT"])
 def test_a_set_can_be_changed(posthorn: Installation, suppression: str) -> None:
-    """PATCH changes the suppression and the name, and mails find the set under its new name only."""
+    """PATCH changes suppression and name; mails then find the set by its new name only."""
     set_id = new_set(posthorn, suppression_options="BOUNCE")
 
     reply = posthorn.call("PATCH", f"{SETS}/{set_id}", {"suppression_options": suppression, "name": "live"})
@@ -46,7 +46,7 @@ def test_a_set_can_be_changed(posthorn: Installation, suppression: str) -> None:
 
 
 def test_a_set_cannot_take_the_name_of_another(posthorn: Installation) -> None:
-    """Renaming to a name that is taken changes nothing."""
+    """Renaming to a taken name changes nothing."""
     new_set(posthorn, "one")
     two = new_set(posthorn, "two")
 
@@ -56,8 +56,8 @@ def test_a_set_cannot_take_the_name_of_another(posthorn: Installation) -> None:
     assert posthorn.call("GET", f"{SETS}/{two}").body["name"] == "two"
 
 
-def test_deleting_a_set_takes_its_destinations_and_ends_what_is_in_flight(posthorn: Installation) -> None:
-    """Destinations go with their set; a delivery that waits for a retry ends as `endpoint_deleted`."""
+def test_deleting_a_set_deletes_its_destinations_and_ends_their_deliveries(posthorn: Installation) -> None:
+    """Its destinations are deleted too, and a delivery waiting for a retry ends as `endpoint_deleted`."""
     posthorn.network.receivers["yourapp.com"] = answers(500)
     set_id = new_set(posthorn)
     destination = new_destination(posthorn, set_id, matching_event_types=["send"])
@@ -83,7 +83,7 @@ def test_deleting_a_set_takes_its_destinations_and_ends_what_is_in_flight(postho
 def test_a_creation_that_broke_off_is_completed_by_the_next(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, key: dict[str, str] | None
 ) -> None:
-    """When the backend fails half-way, the set is not there yet, and the same request again makes it."""
+    """If the backend fails halfway, the set does not exist yet; repeating the request creates it."""
     with monkeypatch.context() as broken:
 
         def fail(*_: object) -> None:
@@ -93,7 +93,7 @@ def test_a_creation_that_broke_off_is_completed_by_the_next(
         first = posthorn.call("POST", SETS, {"name": "production"}, headers=key)
     listed = posthorn.call("GET", SETS).body
     at_once = posthorn.call("POST", SETS, {"name": "production"})
-    posthorn.clock.pass_seconds(31)  # by then the first request is over for certain
+    posthorn.clock.pass_seconds(31)  # by then the first request has ended
 
     second = posthorn.call("POST", SETS, {"name": "production"}, headers=key)
 
@@ -108,7 +108,7 @@ def test_a_creation_that_broke_off_is_completed_by_the_next(
 def test_a_deletion_that_broke_off_is_completed_by_the_next(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the backend fails half-way, the set is of no use any more, and the same request again removes it."""
+    """If the backend fails halfway, the set cannot be used; repeating the request deletes it."""
     set_id = new_set(posthorn)
     with monkeypatch.context() as broken:
 
@@ -125,10 +125,10 @@ def test_a_deletion_that_broke_off_is_completed_by_the_next(
     assert new_set(posthorn) != set_id
 
 
-def test_a_delete_that_comes_late_leaves_the_name_to_its_new_owner(
+def test_a_late_delete_leaves_the_name_to_its_new_owner(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two deletes of one set, the slower one does not take the name from a set made in the meantime."""
+    """The slower of two deletes does not release the name if a new set has taken it."""
     old = new_set(posthorn)
     backend = type(posthorn.services.email)
     made: list[str] = []
@@ -151,7 +151,7 @@ def test_a_delete_that_comes_late_leaves_the_name_to_its_new_owner(
 def test_a_refused_change_changes_nothing_at_the_backend(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A PATCH whose name is taken leaves the suppression at the backend alone; a good one reaches it, also again."""
+    """A PATCH to a taken name leaves the backend alone; a valid one reaches it, even when repeated."""
     new_set(posthorn, "one")
     two = new_set(posthorn, "two")
     told: list[Any] = []
@@ -184,7 +184,7 @@ BAD_SETS: Final = [
 
 
 @pytest.mark.parametrize(("body", "pointer"), BAD_SETS)
-def test_a_set_that_cannot_be(posthorn: Installation, body: dict[str, Any], pointer: str) -> None:
-    """Bad input for a set points at the culprit and makes nothing."""
+def test_an_invalid_set(posthorn: Installation, body: dict[str, Any], pointer: str) -> None:
+    """Bad input for a set gets a pointer to its cause, and no set is created."""
     check_refusal(posthorn.call("POST", SETS, body), pointer)
     assert posthorn.call("GET", SETS).body == {"configuration_sets": []}

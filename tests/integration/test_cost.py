@@ -1,4 +1,4 @@
-"""What the cost model says of the API's answers, beside the answers themselves."""
+"""The cost model's figures for API responses, compared with real responses."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _answer(posthorn: Installation, published: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("published", [1, 2, 10, 100])
 def test_an_answer_to_a_publish_is_as_long_as_the_model_says(posthorn: Installation, published: int) -> None:
-    """One event is answered with one, a batch with a list, and the model knows the length of both."""
+    """One event is answered with an object, a batch with a list, and the model knows both lengths."""
     answer = _answer(posthorn, published)
 
     assert answer["statusCode"] == 202
@@ -31,7 +31,7 @@ def test_an_answer_to_a_publish_is_as_long_as_the_model_says(posthorn: Installat
 
 
 def test_our_own_headers_are_among_those_that_the_model_counts(posthorn: Installation) -> None:
-    """What the function adds is the content's type; the rest is API Gateway's own, and so is the status line."""
+    """The function adds the content type; API Gateway adds the other headers and the status line."""
     answer = _answer(posthorn, 10)
 
     status, *headers = HEAD
@@ -40,8 +40,8 @@ def test_our_own_headers_are_among_those_that_the_model_counts(posthorn: Install
     assert f"Content-Length: {len(answer['body'])}" == headers[2]
 
 
-def test_a_larger_answer_costs_what_it_is_larger(posthorn: Installation) -> None:
-    """Everything around the body is the same, and less than the body of ten."""
+def test_a_larger_answer_costs_the_extra_bytes(posthorn: Installation) -> None:
+    """Ten events cost only the extra body; everything around it is the same."""
     assert len(_answer(posthorn, 10)["body"]) - len(_answer(posthorn, 1)["body"]) == (
         answer_bytes(10) - answer_bytes(1)
     )

@@ -1,4 +1,4 @@
-"""Later attempts: the schedule to the second, and what becomes of odd messages."""
+"""Later attempts: exact retry times, and how unusual messages are handled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUEUES = ("Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 
 
 def _broken(posthorn: Installation, receiver: Receiver, **fields: Any) -> tuple[DeliveryKey, Waiting]:
-    """Register a receiver, let its first attempt fail, and return the delivery and the message for the second."""
+    """Register a failing receiver, make the first attempt, and return delivery and next message."""
     webhook = posthorn.register(**fields)
     posthorn.network.receivers["hooks.example.com"] = receiver
     event_id = posthorn.publish()
@@ -42,7 +42,7 @@ def _row(posthorn: Installation, key: DeliveryKey) -> Delivery:
     "receiver", [answers(500), answers(503), fails(Failure.TIMEOUT), fails(Failure.CONNECT)]
 )
 def test_the_exact_schedule(posthorn: Installation, receiver: Receiver) -> None:
-    """Attempts are made at 0, 60, 360 and 1260 seconds, through the right queue each, and then no more."""
+    """Attempts are made at 0, 60, 360 and 1260 seconds, each through its own queue, and then no more."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = receiver
     start = posthorn.clock()
@@ -71,7 +71,7 @@ def test_the_exact_schedule(posthorn: Installation, receiver: Receiver) -> None:
 
 
 def test_each_attempt_is_signed_for_its_own_time(posthorn: Installation) -> None:
-    """Body and id are the same at every attempt, timestamp and signature are not."""
+    """Body and id are the same on every attempt; timestamp and signature are not."""
     _, message = _broken(posthorn, answers(500))
     posthorn.clock.pass_seconds(60)
     posthorn.deliver([message])
@@ -84,7 +84,7 @@ def test_each_attempt_is_signed_for_its_own_time(posthorn: Installation) -> None
 
 
 def test_success_at_a_retry_ends_it(posthorn: Installation) -> None:
-    """A 2xx at the second attempt settles the delivery, and its row leaves both indexes."""
+    """A 2xx on the second attempt settles the delivery, and its row leaves both indexes."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(200)))
 
     assert posthorn.deliver([message]) == set()
@@ -97,7 +97,7 @@ def test_success_at_a_retry_ends_it(posthorn: Installation) -> None:
 
 
 def test_an_open_row_is_in_both_indexes_and_a_failed_one_in_one(posthorn: Installation) -> None:
-    """The index `due` holds what waits, the index `undelivered` what has not arrived."""
+    """The index `due` holds waiting deliveries; `undelivered` also holds failed ones."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(400)))
     dynamodb, table = clients.client("dynamodb"), posthorn.tables["DeliveriesTable"]
 
@@ -115,7 +115,7 @@ def test_an_open_row_is_in_both_indexes_and_a_failed_one_in_one(posthorn: Instal
 
 @pytest.mark.parametrize(("asked", "delay"), [("120", 120), ("30", 60), ("86400", 900), ("soon", 60)])
 def test_retry_after_can_only_lengthen_the_wait(posthorn: Installation, asked: str, delay: int) -> None:
-    """The larger of schedule and Retry-After counts, up to 900 seconds, and the message carries it."""
+    """The longer of schedule and Retry-After applies, up to 900 seconds, and so does the message's delay."""
     key, message = _broken(posthorn, answers(503, headers=(("retry-after", asked),)))
 
     assert message.delay == delay
@@ -123,10 +123,8 @@ def test_retry_after_can_only_lengthen_the_wait(posthorn: Installation, asked: s
 
 
 @pytest.mark.parametrize(("status", "retried"), [(429, True), (408, True), (404, False)])
-def test_rate_limits_are_retried_for_those_who_ask(
-    posthorn: Installation, status: int, retried: bool
-) -> None:
-    """With `retry_rate_limited`, 408 and 429 follow the rule of 5xx; other 4xx stay final."""
+def test_rate_limits_are_retried_on_request(posthorn: Installation, status: int, retried: bool) -> None:
+    """With `retry_rate_limited`, 408 and 429 are retried like 5xx; other 4xx stay final."""
     webhook = posthorn.register(retry_rate_limited=True)
     posthorn.network.receivers["hooks.example.com"] = answers(status)
     event_id = posthorn.publish()
@@ -139,7 +137,7 @@ def test_rate_limits_are_retried_for_those_who_ask(
 
 @pytest.mark.parametrize("status", [400, 401, 404, 408, 429, 499])
 def test_a_4xx_is_final_after_one_attempt(posthorn: Installation, status: int) -> None:
-    """A receiver that says the request is wrong is not asked again."""
+    """A 4xx is not retried."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(status)
     event_id = posthorn.publish()
@@ -152,7 +150,7 @@ def test_a_4xx_is_final_after_one_attempt(posthorn: Installation, status: int) -
 
 
 def test_the_same_message_twice_sends_once(posthorn: Installation) -> None:
-    """A message that SQS delivers again finds its attempt made, and only repeats the message that follows."""
+    """A redelivered message finds its attempt made, and only sends the next message again."""
     key, message = _broken(posthorn, answers(500))
 
     posthorn.deliver([message])
@@ -167,7 +165,7 @@ def test_the_same_message_twice_sends_once(posthorn: Installation) -> None:
 
 
 def test_two_copies_in_one_batch_send_once(posthorn: Installation) -> None:
-    """Two messages for one attempt at the same time: one makes it, the other is to come again."""
+    """Of two concurrent messages for one attempt, one makes it and the other returns to the queue."""
     _, message = _broken(posthorn, in_turn(answers(500), answers(200)))
     copy = replace(message, id="copy")
 
@@ -178,8 +176,8 @@ def test_two_copies_in_one_batch_send_once(posthorn: Installation) -> None:
     assert failed < {message.id, "copy"}
 
 
-def test_a_claim_of_somebody_who_died_runs_out(posthorn: Installation) -> None:
-    """A delivery that was claimed and never finished is taken over once the claim has run out."""
+def test_the_claim_of_a_dead_worker_expires(posthorn: Installation) -> None:
+    """A delivery that was claimed and never finished is taken over once the claim expires."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(200)))
     posthorn.deliveries.claim(
         key,
@@ -199,7 +197,7 @@ def test_a_claim_of_somebody_who_died_runs_out(posthorn: Installation) -> None:
 
 
 def test_an_old_message_does_nothing(posthorn: Installation) -> None:
-    """A message for an attempt long made, or for another generation, changes nothing."""
+    """A message for an earlier attempt or another generation changes nothing."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(500), answers(200)))
     posthorn.deliver([message])
     posthorn.deliver(posthorn.take("Retry5MinQueue"))
@@ -214,7 +212,7 @@ def test_an_old_message_does_nothing(posthorn: Installation) -> None:
 
 
 def test_a_deleted_webhook_ends_its_deliveries(posthorn: Installation) -> None:
-    """What waits for an endpoint that was deleted fails with that reason, unsent."""
+    """When its endpoint is deleted, a waiting delivery fails unsent with that reason."""
     key, message = _broken(posthorn, answers(500))
     posthorn.call("DELETE", f"/v1/webhooks/{key.endpoint_id}")
 
@@ -226,7 +224,7 @@ def test_a_deleted_webhook_ends_its_deliveries(posthorn: Installation) -> None:
 
 
 def test_a_disabled_webhook_ends_its_deliveries(posthorn: Installation) -> None:
-    """What waits for an endpoint that was switched off fails with that reason, unsent."""
+    """When its endpoint is disabled, a waiting delivery fails unsent with that reason."""
     key, message = _broken(posthorn, answers(500))
     posthorn.call("PUT", f"/v1/webhooks/{key.endpoint_id}", {"enabled": False})
 
@@ -238,7 +236,7 @@ def test_a_disabled_webhook_ends_its_deliveries(posthorn: Installation) -> None:
 
 
 def test_an_expired_event_ends_its_deliveries(posthorn: Installation) -> None:
-    """A delivery whose event is gone fails with that reason."""
+    """When its event has expired, a waiting delivery fails with that reason."""
     key, message = _broken(posthorn, answers(500))
     dynamodb, table = clients.client("dynamodb"), posthorn.tables["EventsTable"]
     (row,) = dynamodb.scan(TableName=table)["Items"]
@@ -250,7 +248,7 @@ def test_an_expired_event_ends_its_deliveries(posthorn: Installation) -> None:
 
 
 def test_a_changed_webhook_is_used_as_it_is_by_then(posthorn: Installation) -> None:
-    """A retry goes to the URL and is signed with the token that the webhook has at that time."""
+    """A retry uses the webhook's current URL and token."""
     key, message = _broken(posthorn, answers(500))
     posthorn.network.receivers["new.example.com"] = answers(200)
     change = {"url": "https://new.example.com/hook", "token": "another-token-of-mine"}
@@ -264,7 +262,7 @@ def test_a_changed_webhook_is_used_as_it_is_by_then(posthorn: Installation) -> N
 
 
 def test_gone_at_a_retry_disables_the_webhook(posthorn: Installation) -> None:
-    """410 at a later attempt has the same effect as at the first."""
+    """410 on a retry disables the webhook, as on the first attempt."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(410)))
 
     posthorn.deliver([message])
@@ -290,10 +288,10 @@ def test_gone_at_a_retry_disables_the_webhook(posthorn: Installation) -> None:
     ids=lambda body: body[:60],
 )
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_malformed_message_is_parked_and_its_neighbours_are_delivered(
+def test_a_malformed_message_is_dead_lettered_and_its_neighbors_are_delivered(
     posthorn: Installation, body: str, place: int
 ) -> None:
-    """A message that makes no sense, or names no delivery, goes to the dead-letter queue with a reason."""
+    """A malformed message, or one without a delivery, becomes a dead letter with a reason."""
     key, message = _broken(posthorn, in_turn(answers(500), answers(200)))
     odd = Waiting(body=body, delay=0, group=None, id="odd")
     messages = [message, odd] if place else [odd, message]
@@ -302,8 +300,8 @@ def test_a_malformed_message_is_parked_and_its_neighbours_are_delivered(
 
     assert failed == set()
     assert _row(posthorn, key).status is Status.DELIVERED
-    (parked,) = posthorn.waiting("DispatchDeadLetterQueue")  # the settings here are DispatchFunction's
-    told = json.loads(parked.body)
+    (dead_letter,) = posthorn.waiting("DispatchDeadLetterQueue")  # these settings are DispatchFunction's
+    told = json.loads(dead_letter.body)
     assert (told["message_id"], told["body"]) == ("odd", body)
     assert told["reason"]
 
@@ -321,7 +319,7 @@ def test_a_malformed_message_is_parked_and_its_neighbours_are_delivered(
 def test_an_outage_brings_the_message_back_and_loses_nothing(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str
 ) -> None:
-    """When DynamoDB or SQS is out, the message comes again, and by then everything is as it should be."""
+    """If DynamoDB or SQS fails, the message is received again and then processed correctly."""
     key, message = _broken(posthorn, answers(500))
     with monkeypatch.context() as broken:
 
@@ -342,7 +340,7 @@ def test_an_outage_brings_the_message_back_and_loses_nothing(
 
 
 def test_without_kms_the_message_comes_again(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signing secret that KMS does not give is an outage, not the receiver's failure."""
+    """If KMS cannot decrypt a signing secret, that is an outage and not the receiver's failure."""
     from posthorn.aws.secrets import Unsealer
 
     key, message = _broken(posthorn, in_turn(answers(500), answers(200)))

@@ -1,4 +1,4 @@
-"""One delivery in the log: every attempt, the request as it was sent, and what is no longer known of it."""
+"""One delivery in the log: every attempt, the request as it was sent, and which parts are no longer known."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_a_delivery_shows_every_attempt(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Time, phases, address and answer of each attempt, or what kept it from getting one."""
+    """Each attempt has its time, phases and address, and a response or the reason for having none."""
     broken = answers(503, headers=(("retry-after", "90"), ("server", "nginx")), snippet="<h1>no</h1>")
     event_id = deliver_to(posthorn, in_turn(broken, fails(Failure.TIMEOUT)))
     posthorn.clock.pass_seconds(90)
@@ -52,7 +52,7 @@ def _sent(posthorn: Installation, number: int) -> tuple[dict[str, str], bytes]:
 
 
 def test_the_request_is_shown_as_it_was_sent(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Method, URL, every header with the real signatures, and the body, to the byte, for each attempt."""
+    """Method, URL, headers with their real signatures, and body are shown exactly, for each attempt."""
     data = {"name": 'Ünal\'s "quote"\n😀', "n": [1e21, {}]}
     event_id = deliver_to(posthorn, in_turn(answers(500), answers(200)), data=data)
     posthorn.clock.pass_seconds(60)
@@ -78,7 +78,7 @@ def test_the_request_is_shown_as_it_was_sent(posthorn: Installation, webhook: di
 def test_signatures_of_a_replaced_secret_are_not_shown(
     posthorn: Installation, webhook: dict[str, Any]
 ) -> None:
-    """Once the token is another one, the old signatures are placeholders, and a note says why."""
+    """After the token changed, old signatures are placeholders, and a note says why."""
     event_id = deliver_to(posthorn, answers(500))
     posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"token": "a-new-token-of-the-owner"})
 
@@ -91,7 +91,7 @@ def test_signatures_of_a_replaced_secret_are_not_shown(
 
 
 def test_the_url_of_an_attempt_is_not_guessed(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """After the URL was changed, older attempts show none, and newer ones the new one."""
+    """After a change of URL, older attempts show none and newer ones the new one."""
     event_id = deliver_to(posthorn, in_turn(answers(500), answers(200)))
     posthorn.clock.pass_seconds(10)
     path = f"/v1/webhooks/{webhook['id']}"
@@ -107,8 +107,8 @@ def test_the_url_of_an_attempt_is_not_guessed(posthorn: Installation, webhook: d
     assert (second["url"], second["notes"]) == ("https://hooks.example.com/other", [])
 
 
-def test_the_same_url_again_is_no_change(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """A PUT that repeats the URL leaves the log as it was."""
+def test_setting_the_same_url_is_not_a_change(posthorn: Installation, webhook: dict[str, Any]) -> None:
+    """A PUT with the same URL leaves the log unchanged."""
     event_id = deliver_to(posthorn, answers(200))
     posthorn.clock.pass_seconds(10)
     posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"url": webhook["url"]})
@@ -119,7 +119,7 @@ def test_the_same_url_again_is_no_change(posthorn: Installation, webhook: dict[s
 
 
 def test_a_request_that_never_left_says_so(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Without a connection nothing was sent, which the shown request does not hide."""
+    """If the connection failed, the request says that nothing was sent."""
     event_id = deliver_to(posthorn, fails(Failure.CONNECT))
 
     (attempt,) = detail_of(posthorn, webhook, event_id)["attempts"]
@@ -128,7 +128,7 @@ def test_a_request_that_never_left_says_so(posthorn: Installation, webhook: dict
 
 
 def test_the_request_of_an_expired_event_is_gone(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """The attempts stay readable without it."""
+    """The attempts stay readable without the request."""
     event_id = deliver_to(posthorn, answers(500))
     _expire(posthorn, event_id)
 
@@ -148,7 +148,7 @@ def _expire(posthorn: Installation, event_id: str) -> None:
 def test_a_delivery_that_was_never_sent_has_a_command_all_the_same(
     posthorn: Installation, webhook: dict[str, Any]
 ) -> None:
-    """What waits for its first attempt can be tried by hand."""
+    """A delivery that waits for its first attempt has a curl command, too."""
     event_id = posthorn.publish()
     posthorn.dispatch(remaining_ms=15_000)
 
@@ -160,7 +160,7 @@ def test_a_delivery_that_was_never_sent_has_a_command_all_the_same(
 
 
 def test_answers_of_receivers_are_shown_as_data(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Names of headers are the receiver's and are not respelled."""
+    """Header names of a response keep the receiver's spelling."""
     event_id = deliver_to(
         posthorn, lambda _: Outcome(INSTANT, status=200, headers=(("x_request_id", "a_b"),))
     )

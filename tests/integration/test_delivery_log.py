@@ -32,7 +32,7 @@ def _pages(posthorn: Installation, path: str, name: str = "deliveries") -> Itera
 
 
 def test_the_log_begins_with_the_newest(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Each entry says where its delivery stands, with its last attempt and no more of the attempts."""
+    """The newest comes first; each entry has its state and last attempt only."""
     first = deliver_to(posthorn, answers(204))
     second = deliver_to(posthorn, answers(500), "contact.deleted")
 
@@ -59,11 +59,11 @@ def test_the_log_begins_with_the_newest(posthorn: Installation, webhook: dict[st
 
 
 def test_the_log_is_filtered_by_status(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Each status shows its own; `undelivered` shows whatever did not arrive, in one query."""
+    """Each status filters its own; `undelivered` finds all that did not arrive, in one query."""
     failed = deliver_to(posthorn, answers(404))
     retrying = deliver_to(
         posthorn, fails(Failure.CONNECT)
-    )  # a timeout would make it slow, and the next one queued
+    )  # a timeout would make it slow, which would queue the next one
     delivered = deliver_to(posthorn, answers(200))
     posthorn.clock.pass_seconds(1)
     queued = posthorn.publish()
@@ -85,7 +85,7 @@ def test_the_log_is_filtered_by_status(posthorn: Installation, webhook: dict[str
 
 
 def test_the_log_is_filtered_by_type(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Either spelling finds either spelling, and only that very type."""
+    """Either spelling of a type finds both, and no other type."""
     created = deliver_to(posthorn, answers(200), "contact.created")
     other = deliver_to(posthorn, answers(500), "CONTACT_CREATED")
     deliver_to(posthorn, answers(200), "contact.deleted")
@@ -101,10 +101,8 @@ def test_the_log_is_filtered_by_type(posthorn: Installation, webhook: dict[str, 
 @pytest.mark.parametrize(
     "query", ["status=lost", "status=", "status=DELIVERED", "event=Contact.Created", "event=*"]
 )
-def test_a_filter_that_means_nothing_is_refused(
-    posthorn: Installation, webhook: dict[str, Any], query: str
-) -> None:
-    """The problem names the filter, and for a status all that it may be."""
+def test_an_invalid_filter_is_refused(posthorn: Installation, webhook: dict[str, Any], query: str) -> None:
+    """The error names the filter, and the allowed values of a status."""
     reply = posthorn.call("GET", f"/v1/webhooks/{webhook['id']}/deliveries?{query}")
 
     assert (reply.status, reply.body["code"]) == (400, "invalid_filter")
@@ -117,7 +115,7 @@ def test_a_filter_that_means_nothing_is_refused(
 def test_pages_put_together_are_the_whole_log(
     posthorn: Installation, webhook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With any limit and any filter, each entry comes once and in order, though queries end wherever they like."""
+    """For any limit and filter, each entry comes once and in order, wherever queries stop."""
     for number in range(7):
         event = "CONTACT_DELETED" if number % 3 else "CONTACT_CREATED"
         deliver_to(posthorn, answers(200 if number % 2 else 404), event)
@@ -142,7 +140,7 @@ def test_pages_put_together_are_the_whole_log(
 
 
 def test_a_cursor_is_bound_to_its_filter(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """What one list gave out, a list with another filter or of another webhook does not take."""
+    """A cursor is refused with another filter or for another webhook."""
     for _ in range(3):
         deliver_to(posthorn, answers(404))
     other = posthorn.register("other.example.com")
@@ -161,7 +159,7 @@ def test_a_cursor_is_bound_to_its_filter(posthorn: Installation, webhook: dict[s
 def test_a_filtered_list_reads_no_more_than_it_may(
     posthorn: Installation, webhook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When nothing on the way matches, the page is empty after a fixed number of queries, and goes on from there."""
+    """If nothing matches, the page is empty after a fixed number of queries, and its cursor continues."""
     monkeypatch.setattr(delivery_log, "_ROWS", 1)
     oldest = deliver_to(posthorn, answers(200), "CONTACT_DELETED")
     for _ in range(delivery_log.PAGES + 1):
@@ -183,10 +181,10 @@ def _spoil(posthorn: Installation, key: DeliveryKey) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?status=undelivered", "?event=CONTACT_CREATED"])
-def test_one_row_of_a_newer_version_hides_no_other(
+def test_a_row_of_a_newer_version_does_not_hide_others(
     posthorn: Installation, webhook: dict[str, Any], query: str
 ) -> None:
-    """An entry that cannot be read says so; alone it is a 503, as it can be read once all functions are new."""
+    """An unreadable entry is marked as such; on its own it is a 503, since newer code can read it."""
     newer, known = deliver_to(posthorn, answers(404)), deliver_to(posthorn, answers(404))
     _spoil(posthorn, DeliveryKey(webhook["id"], newer))
 
@@ -213,7 +211,7 @@ DESTINATION: dict[str, Any] = {
 
 
 def test_an_event_destination_has_the_same_log_in_its_own_spelling(posthorn: Installation) -> None:
-    """Keys are in snake_case, and the request is that of the mail's event, to the byte."""
+    """Keys are in snake_case, and the shown request is exactly the one sent."""
     set_id = posthorn.call("POST", SETS, {"name": "production"}).body["config_set_id"]
     path = f"{SETS}/{set_id}/event-destinations"
     destination = posthorn.call("POST", path, DESTINATION).body["destination_id"]
@@ -244,7 +242,7 @@ def test_an_event_destination_has_the_same_log_in_its_own_spelling(posthorn: Ins
 
 
 def test_a_delivery_of_another_webhook_is_not_found(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """An event that went to one webhook has no delivery at another, and unknown ids look the same."""
+    """An event delivered to another webhook and an unknown event get the same 404."""
     event_id = deliver_to(posthorn, answers(200), "CONTACT_DELETED")
     other = posthorn.register("other.example.com")
 
@@ -258,10 +256,10 @@ def test_a_delivery_of_another_webhook_is_not_found(posthorn: Installation, webh
     assert webhook["id"] != other["id"]
 
 
-def test_what_the_index_says_of_the_past_is_not_shown(
+def test_an_outdated_index_entry_is_not_shown(
     posthorn: Installation, webhook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The index is a moment behind: a delivery that has arrived since is none of the undelivered."""
+    """The index lags behind: a delivery that has arrived since is not listed as undelivered."""
     arrived = deliver_to(posthorn, answers(200))
     failed = deliver_to(posthorn, answers(404))
 
@@ -277,10 +275,8 @@ def test_what_the_index_says_of_the_past_is_not_shown(
     assert [one["eventId"] for one in log_of(posthorn, webhook, "?status=undelivered")] == [failed]
 
 
-def test_an_event_of_a_newer_version_is_no_error_of_ours(
-    posthorn: Installation, webhook: dict[str, Any]
-) -> None:
-    """Whoever asks for it is told to come back, while the list of events still shows it."""
+def test_an_event_of_a_newer_version_is_a_503(posthorn: Installation, webhook: dict[str, Any]) -> None:
+    """A single event of a newer version is a 503, but the list still shows it."""
     event_id = deliver_to(posthorn, answers(200))
     table = posthorn.tables["EventsTable"]
     (row,) = clients.client("dynamodb").scan(TableName=table)["Items"]

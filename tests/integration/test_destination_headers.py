@@ -1,4 +1,4 @@
-"""What an event destination receives: the published headers, an id for each attempt, signatures of two secrets at most."""
+"""Headers that an event destination receives: the published ones, an id per attempt, up to two signatures."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 
 def test_the_three_published_calls(posthorn: Installation) -> None:
-    """Set, destination and mail work as printed, and the destination receives Send and Delivery."""
-    posthorn.clock.now_ms = now_ms()  # the library compares with the time that it really is
+    """The documented calls for set, destination and mail work; Send and Delivery are received."""
+    posthorn.clock.now_ms = now_ms()  # the library compares with the real time
     posthorn.network.receivers["yourapp.com"] = answers(200)
     wanted = {"name": "production", "suppression_options": "BOUNCE_AND_COMPLAINT"}
 
@@ -69,7 +69,7 @@ def _verify(one: Received, event_type: str, secret: str) -> None:
 
 
 def test_an_attempt_has_an_id_of_its_own_and_its_duplicate_the_same(posthorn: Installation) -> None:
-    """A retry carries another delivery id, a repetition of the same attempt the same one."""
+    """A retry has another delivery id; a repetition of the same attempt has the same one."""
     posthorn.network.receivers["yourapp.com"] = in_turn(answers(500), answers(500), answers(200))
     new_destination(posthorn, new_set(posthorn), matching_event_types=["send"])
     posthorn.call("POST", "/api/v1/partner/email/send", MAIL)
@@ -89,7 +89,7 @@ def test_an_attempt_has_an_id_of_its_own_and_its_duplicate_the_same(posthorn: In
 
 
 def test_a_rotated_secret_overlaps_for_a_day(posthorn: Installation) -> None:
-    """After PATCH, the brand header uses the new secret; the old one signs beside it for 24 hours, then no more."""
+    """The brand header uses the new secret at once; the old one signs beside it for 24 hours."""
     posthorn.clock.now_ms = now_ms()
     posthorn.network.receivers["yourapp.com"] = answers(200)
     set_id = new_set(posthorn)
@@ -122,7 +122,7 @@ def test_a_rotated_secret_overlaps_for_a_day(posthorn: Installation) -> None:
 
 
 def test_a_second_rotation_drops_the_oldest_secret(posthorn: Installation) -> None:
-    """There are never more than two secrets, however often one rotates."""
+    """However often a secret is rotated, at most two are valid."""
     posthorn.network.receivers["yourapp.com"] = answers(200)
     set_id = new_set(posthorn)
     destination = new_destination(posthorn, set_id, matching_event_types=["send"])

@@ -1,4 +1,4 @@
-"""First attempts: from a batch of stream records to rows, messages and POSTs."""
+"""First attempts: a batch of stream records becomes rows, messages and POST requests."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _verified(received: Received, token: str) -> dict[str, Any]:
 
 
 def test_every_matching_webhook_gets_the_event_signed(posthorn: Installation) -> None:
-    """Each endpoint whose pattern covers the type gets one POST, signed with its own token."""
+    """Each endpoint with a matching pattern gets one POST, signed with its own token."""
     wanting = {
         "exact.example.com": ["CONTACT_CREATED"],
         "dotted.example.com": ["contact.created"],
@@ -50,7 +50,7 @@ def test_every_matching_webhook_gets_the_event_signed(posthorn: Installation) ->
         for host, events in {**wanting, **not_wanting}.items()
     }
     posthorn.network.receivers = dict.fromkeys(tokens, answers(200))
-    posthorn.clock.now_ms = now_ms()  # the library compares with the time that it really is
+    posthorn.clock.now_ms = now_ms()  # the library compares with the real time
     event_id = posthorn.publish(data={"contact": {"id": "cont_1"}}, created_at="2023-04-16T15:45:00Z")
 
     failed = posthorn.dispatch()
@@ -72,8 +72,8 @@ def test_every_matching_webhook_gets_the_event_signed(posthorn: Installation) ->
         }
 
 
-def test_an_event_reaches_nobody_elses_webhooks(posthorn: Installation) -> None:
-    """An event of one workspace is matched with that workspace's endpoints only."""
+def test_an_event_reaches_webhooks_of_its_workspace_only(posthorn: Installation) -> None:
+    """An event is matched only with endpoints of its own workspace."""
     _, other = posthorn.new_workspace()
     reply = posthorn.call(
         "POST", "/v1/webhooks", {"url": "https://theirs.example.com/", "events": ["*"]}, key=other
@@ -87,7 +87,7 @@ def test_an_event_reaches_nobody_elses_webhooks(posthorn: Installation) -> None:
 
 
 def test_a_first_try_success_costs_one_write_call_and_no_index(posthorn: Installation) -> None:
-    """Twenty-five successes are one BatchWriteItem, and none of their rows is in an index."""
+    """Twenty-five successes take one BatchWriteItem, and none of their rows is in an index."""
     posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     for _ in range(25):
@@ -104,7 +104,7 @@ def test_a_first_try_success_costs_one_write_call_and_no_index(posthorn: Install
 
 
 def test_records_that_come_again_are_not_sent_again(posthorn: Installation) -> None:
-    """A batch that is delivered twice sends once: what has a row is left alone."""
+    """A batch that arrives twice sends once: deliveries that have a row are skipped."""
     posthorn.register("good.example.com")
     posthorn.register("bad.example.com")
     posthorn.network.receivers |= {"good.example.com": answers(200), "bad.example.com": answers(404)}
@@ -123,7 +123,7 @@ def test_records_that_come_again_are_not_sent_again(posthorn: Installation) -> N
 def test_a_lost_message_is_sent_again_with_the_record(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When SQS fails after the row was written, the record fails, and its next run sends only the message."""
+    """If SQS fails after the row was written, the record fails, and its next run sends only the message."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(500)
     event_id = posthorn.publish()
@@ -166,10 +166,10 @@ def test_a_lost_message_is_sent_again_with_the_record(
     ],
 )
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_a_malformed_record_is_parked_and_its_neighbours_are_delivered(
+def test_a_malformed_record_is_dead_lettered_and_its_neighbors_are_delivered(
     posthorn: Installation, spoil: Callable[[dict[str, Any]], object], place: int
 ) -> None:
-    """A record that makes no sense goes to the dead-letter queue with a reason; the batch goes on."""
+    """A malformed record becomes a dead letter with a reason, and the batch continues."""
     posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     events = [posthorn.publish(data={"n": number, "secret": "canary"}) for number in range(3)]
@@ -182,15 +182,15 @@ def test_a_malformed_record_is_parked_and_its_neighbours_are_delivered(
 
     assert failed == set()
     assert {received.id for received in posthorn.network.received} == set(events) - {events[place]}
-    (parked,) = posthorn.waiting("DispatchDeadLetterQueue")
-    told = json.loads(parked.body)
+    (dead_letter,) = posthorn.waiting("DispatchDeadLetterQueue")
+    told = json.loads(dead_letter.body)
     assert told["reason"]
     assert told["sequence_number"] == records[place]["dynamodb"]["SequenceNumber"]
-    assert "canary" not in parked.body
+    assert "canary" not in dead_letter.body
 
 
-def test_a_removed_row_is_no_event(posthorn: Installation) -> None:
-    """Records that are not an INSERT are left alone, should the filter ever let them through."""
+def test_a_removed_row_is_not_an_event(posthorn: Installation) -> None:
+    """Records other than INSERT are ignored, should the filter ever let them through."""
     posthorn.register()
     posthorn.publish()
     (record,) = posthorn.stream()
@@ -202,7 +202,7 @@ def test_a_removed_row_is_no_event(posthorn: Installation) -> None:
 
 
 def test_a_disabled_webhook_gets_a_row_and_no_post(posthorn: Installation) -> None:
-    """What a disabled endpoint misses is on record, so that it can be replayed later."""
+    """Deliveries to a disabled endpoint are recorded, so that they can be replayed later."""
     webhook = posthorn.register()
     posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"enabled": False})
     event_id = posthorn.publish()
@@ -216,7 +216,7 @@ def test_a_disabled_webhook_gets_a_row_and_no_post(posthorn: Installation) -> No
 
 
 def test_gone_disables_the_webhook(posthorn: Installation) -> None:
-    """410 fails the delivery and switches the endpoint off with the reason `gone`."""
+    """410 fails the delivery and disables the endpoint with the reason `gone`."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(410)
     event_id = posthorn.publish()
@@ -235,7 +235,7 @@ def test_gone_disables_the_webhook(posthorn: Installation) -> None:
     )
 
 
-def test_what_exceeds_the_inline_limit_is_queued(
+def test_deliveries_beyond_the_inline_limit_are_queued(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fan-out beyond the limit becomes queued rows and messages, grouped by endpoint."""
@@ -263,8 +263,8 @@ def test_what_exceeds_the_inline_limit_is_queued(
     )
 
 
-def test_one_unreadable_endpoint_does_not_silence_the_others(posthorn: Installation) -> None:
-    """A row that this version cannot read hides itself and nobody else, from the stream and from the API."""
+def test_one_unreadable_endpoint_does_not_stop_the_others(posthorn: Installation) -> None:
+    """An unreadable row hides only its own endpoint, from the stream and from the API."""
     broken, fine = posthorn.register("broken.example.com"), posthorn.register("fine.example.com")
     posthorn.network.receivers = {"fine.example.com": answers(200), "broken.example.com": answers(200)}
     clients.client("dynamodb").update_item(
@@ -284,8 +284,8 @@ def test_one_unreadable_endpoint_does_not_silence_the_others(posthorn: Installat
     assert [webhook["id"] for webhook in listed] == [fine["id"]]
 
 
-def test_what_there_is_no_time_to_queue_comes_again(posthorn: Installation) -> None:
-    """At the very end of an invocation the records are reported instead of half written."""
+def test_records_that_cannot_be_queued_in_time_fail(posthorn: Installation) -> None:
+    """At the very end of an invocation, records are reported as failed instead of half written."""
     posthorn.register()
     posthorn.publish()
     records = posthorn.stream()
@@ -295,7 +295,7 @@ def test_what_there_is_no_time_to_queue_comes_again(posthorn: Installation) -> N
 
 
 def test_without_time_left_everything_is_queued(posthorn: Installation) -> None:
-    """An invocation that has no time for another attempt queues instead of starting one."""
+    """An invocation without time for another attempt queues it instead."""
     posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     posthorn.publish()
@@ -308,7 +308,7 @@ def test_without_time_left_everything_is_queued(posthorn: Installation) -> None:
 
 
 def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
-    """A signing secret that KMS does not give delays its own endpoint's delivery and no other."""
+    """If KMS cannot decrypt a signing secret, only that endpoint's delivery is queued."""
     locked, free = posthorn.register("locked.example.com"), posthorn.register("free.example.com")
     posthorn.network.receivers = {"free.example.com": answers(200), "locked.example.com": answers(200)}
     _swap_secret(posthorn, locked["id"], free["id"])
@@ -328,7 +328,7 @@ def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
 def test_an_outage_fails_the_records_and_loses_nothing(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str
 ) -> None:
-    """When DynamoDB or SQS is out, the records are reported, and their next run settles them."""
+    """If DynamoDB or SQS fails, the records are reported as failed, and their next run settles them."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     event_id = posthorn.publish()
@@ -348,11 +348,11 @@ def test_an_outage_fails_the_records_and_loses_nothing(
     assert first == {records[0]["dynamodb"]["SequenceNumber"]}
     assert second == set()
     row = posthorn.row(DeliveryKey(webhook["id"], event_id))
-    parked = posthorn.waiting("DispatchDeadLetterQueue")
-    assert (row is not None and row.status is Status.DELIVERED) != (len(parked) == 1)
+    dead_letters = posthorn.waiting("DispatchDeadLetterQueue")
+    assert (row is not None and row.status is Status.DELIVERED) != (len(dead_letters) == 1)
 
 
-def test_an_event_that_nobody_wants_is_simply_done(posthorn: Installation) -> None:
+def test_an_event_without_a_matching_endpoint_is_done(posthorn: Installation) -> None:
     """Without a matching endpoint there is no POST, no row and no failure."""
     event_id = posthorn.publish()
 
@@ -376,7 +376,7 @@ def test_a_receiver_that_never_answers_is_retried(posthorn: Installation) -> Non
 
 
 def _swap_secret(posthorn: Installation, webhook_id: str, other_id: str) -> None:
-    """Give a webhook the sealed secret of another one, which KMS opens for that one only."""
+    """Give a webhook the encrypted secret of another, which KMS decrypts for that other one only."""
     endpoints = posthorn.services.endpoints
     mine, other = endpoints.get(posthorn.workspace, webhook_id), endpoints.get(posthorn.workspace, other_id)
     assert mine is not None

@@ -1,4 +1,4 @@
-"""Switching endpoints off and on: why and since when, and what was missed meanwhile."""
+"""Disabling and enabling endpoints: the reason and the time, and the deliveries missed meanwhile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _endpoint(posthorn: Installation, channel: str, endpoint_id: str) -> Endpoin
 
 
 def _destination(posthorn: Installation) -> tuple[str, str, str]:
-    """Make an event destination; returns its channel, its id and its path."""
+    """Create an event destination; return its channel, its id and its path."""
     set_id = posthorn.call("POST", SETS, {"name": "production"}).body["config_set_id"]
     wanted = {
         "name": "webhook",
@@ -40,8 +40,8 @@ def _destination(posthorn: Installation) -> tuple[str, str, str]:
     return set_id, made, f"{path}/{made}"
 
 
-def test_enabling_tells_what_was_missed(posthorn: Installation) -> None:
-    """Rows that failed while the webhook was off, and one that waits from before, are counted; others are not."""
+def test_enabling_counts_missed_deliveries(posthorn: Installation) -> None:
+    """Deliveries that failed while it was disabled, and one still waiting, are counted; no others are."""
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     posthorn.network.receivers["other.example.com"] = answers(503)
     webhook, _ = posthorn.register(), posthorn.register("other.example.com")
@@ -64,14 +64,14 @@ def test_enabling_tells_what_was_missed(posthorn: Installation) -> None:
 
 
 @pytest.mark.parametrize("body", [{"enabled": True}, {"description": "billing"}, {"enabled": False}])
-def test_only_enabling_tells_what_was_missed(posthorn: Installation, body: dict[str, Any]) -> None:
-    """Nothing is counted for a change that enables nothing."""
+def test_only_enabling_counts_missed_deliveries(posthorn: Installation, body: dict[str, Any]) -> None:
+    """A change that does not enable the webhook counts nothing."""
     webhook = posthorn.register()
     assert list(posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", body).body) == ["webhook"]
 
 
-def test_more_than_one_page_is_told(posthorn: Installation) -> None:
-    """When the index has more than one query reads, the count is marked as a beginning."""
+def test_more_than_one_page_is_marked(posthorn: Installation) -> None:
+    """If the index has more than one query reads, the count is marked as incomplete."""
     webhook = posthorn.register(enabled=False)
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
@@ -85,8 +85,8 @@ def test_more_than_one_page_is_told(posthorn: Installation) -> None:
     assert enabled.body["undelivered"] == {"count": 0, "isMore": True}
 
 
-def test_a_destination_tells_the_same_in_its_own_words(posthorn: Installation) -> None:
-    """PATCH of an event destination answers as PUT of a webhook does, with the names of its face."""
+def test_a_destination_counts_the_same_in_its_own_spelling(posthorn: Installation) -> None:
+    """PATCH of an event destination answers like PUT of a webhook, in its own spelling."""
     channel, made, path = _destination(posthorn)
     posthorn.call("PATCH", path, {"enabled": False})
 
@@ -97,7 +97,7 @@ def test_a_destination_tells_the_same_in_its_own_words(posthorn: Installation) -
 
 
 def test_an_unhealthy_endpoint_says_so_until_it_is_enabled_again(posthorn: Installation) -> None:
-    """Health shows while it is not good; whoever enables an endpoint again starts with a clean sheet."""
+    """Health is shown while it is not good; enabling the endpoint resets it."""
     channel, made, destination_path = _destination(posthorn)
     webhook = posthorn.register()
     path = f"/v1/webhooks/{webhook['id']}"
@@ -122,8 +122,8 @@ def test_an_unhealthy_endpoint_says_so_until_it_is_enabled_again(posthorn: Insta
     assert (endpoint.health, endpoint.health_since, endpoint.warned_at) == (Health.HEALTHY, None, None)
 
 
-def test_another_url_is_dated(posthorn: Installation) -> None:
-    """Since when an endpoint has its URL is kept, and the same URL again is no other."""
+def test_a_change_of_url_is_dated(posthorn: Installation) -> None:
+    """The time of the last change of URL is kept; setting the same URL again is not a change."""
     webhook = posthorn.register()
     path = f"/v1/webhooks/{webhook['id']}"
     posthorn.clock.pass_seconds(60)

@@ -1,4 +1,4 @@
-"""Event destinations of a configuration set: made, changed and shown without their secret."""
+"""Event destinations of a configuration set: created, changed and shown without their secret."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from tests.installation import Installation
 
 
-def test_a_destination_made_while_its_set_goes_away_goes_too(
+def test_a_destination_created_while_its_set_is_deleted_is_deleted(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A set that is deleted between the check and the write takes the new destination along."""
+    """If the set is deleted between check and write, the new destination is deleted too."""
     from posthorn.api.routes import endpoints
 
     set_id = new_set(posthorn)
@@ -36,7 +36,7 @@ def test_a_destination_made_while_its_set_goes_away_goes_too(
 
 
 def test_an_idempotency_key_counts_for_one_set(posthorn: Installation) -> None:
-    """The same key and body for two sets makes a destination in each."""
+    """The same key and body for two sets creates a destination in each."""
     key = {"idempotency-key": "same"}
     made = [
         posthorn.call(
@@ -50,7 +50,7 @@ def test_an_idempotency_key_counts_for_one_set(posthorn: Installation) -> None:
 
 
 def test_a_destination_never_shows_its_secret(posthorn: Installation) -> None:
-    """No answer of any call on a destination holds the secret, nor does a row."""
+    """No response of any destination route holds the secret, and neither does a row."""
     set_id = new_set(posthorn)
     destination = new_destination(posthorn, set_id)
     path = f"{SETS}/{set_id}/event-destinations"
@@ -86,7 +86,7 @@ def test_a_destination_never_shows_its_secret(posthorn: Installation) -> None:
 def test_a_change_of_a_destination_changes_nothing_else(
     posthorn: Installation, change: dict[str, Any]
 ) -> None:
-    """PATCH takes any subset of the fields, and what it does not name stays as it was."""
+    """PATCH takes any subset of the fields and leaves the others unchanged."""
     set_id = new_set(posthorn)
     destination = new_destination(posthorn, set_id)
     path = f"{SETS}/{set_id}/event-destinations/{destination['destination_id']}"
@@ -116,8 +116,8 @@ BAD_DESTINATIONS: Final = [
 
 
 @pytest.mark.parametrize(("change", "pointer"), BAD_DESTINATIONS)
-def test_a_destination_that_cannot_be(posthorn: Installation, change: dict[str, Any], pointer: str) -> None:
-    """Bad input for a destination points at the culprit, at creation and at change, and changes nothing."""
+def test_an_invalid_destination(posthorn: Installation, change: dict[str, Any], pointer: str) -> None:
+    """Bad input gets a pointer to its cause, on create and on change, and changes nothing."""
     set_id = new_set(posthorn)
     path = f"{SETS}/{set_id}/event-destinations"
     check_refusal(posthorn.call("POST", path, {**DESTINATION, **change}), pointer)

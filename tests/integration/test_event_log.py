@@ -1,4 +1,4 @@
-"""`GET /v1/events`: what was published, what became of it at each webhook, and why."""
+"""`GET /v1/events`: which events were published, what each webhook received, and why."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _pages(posthorn: Installation, query: str) -> Iterator[list[dict[str, Any]]]
 
 
 def _match(posthorn: Installation, event_id: str) -> dict[str, dict[str, Any]]:
-    """Return what is said of each webhook, by its id."""
+    """Return the explanation for each webhook, by its id."""
     reply = posthorn.call("GET", f"/v1/events/{event_id}/match")
     assert reply.status == 200, reply
     assert reply.body["matched"] == any(one["matched"] for one in reply.body["webhooks"])
@@ -47,7 +47,7 @@ def _match(posthorn: Installation, event_id: str) -> dict[str, dict[str, Any]]:
 
 
 def test_events_are_listed_with_their_deliveries(posthorn: Installation) -> None:
-    """The newest first, each with where it stands at each webhook, and without its data."""
+    """The newest comes first; each event has its state at each webhook, but not its data."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(500)
     first = posthorn.publish()
@@ -83,7 +83,7 @@ def test_events_are_listed_with_their_deliveries(posthorn: Installation) -> None
 
 
 def test_an_event_that_is_on_its_way_has_matched(posthorn: Installation) -> None:
-    """Before the stream has brought it to the dispatcher there is no delivery, but somebody who wants it."""
+    """Before the dispatcher has seen it, an event has no deliveries, but shows the webhooks that match."""
     posthorn.register(HOST)
     event_id = posthorn.publish()
 
@@ -95,7 +95,7 @@ def test_an_event_that_is_on_its_way_has_matched(posthorn: Installation) -> None
 
 
 def test_pages_put_together_are_all_events(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With any limit and filter, and however few rows a query brings, each event comes once and in order."""
+    """For any limit and filter, each event comes once and in order, however few rows a query returns."""
     published = []
     for number in range(23):
         posthorn.clock.pass_seconds(number % 3)  # some within one millisecond
@@ -113,7 +113,7 @@ def test_pages_put_together_are_all_events(posthorn: Installation, monkeypatch: 
 
 
 def test_events_are_listed_for_a_time(posthorn: Installation) -> None:
-    """`since` is the first moment that belongs, `until` the first that does not, with any offset."""
+    """`since` is inclusive and `until` exclusive, with any offset."""
     found = []
     for _ in range(4):
         found.append(posthorn.publish())
@@ -131,8 +131,8 @@ def test_events_are_listed_for_a_time(posthorn: Installation) -> None:
 
 
 @pytest.mark.parametrize("query", ["since=yesterday", "until=2023-02-30T00:00:00Z", "event=Contact.Created"])
-def test_a_filter_that_means_nothing_is_refused(posthorn: Installation, query: str) -> None:
-    """The problem points at the filter."""
+def test_an_invalid_filter_is_refused(posthorn: Installation, query: str) -> None:
+    """The error points at the filter."""
     reply = posthorn.call("GET", f"/v1/events?{query}")
 
     assert (reply.status, reply.body["code"]) == (400, "invalid_filter")
@@ -142,7 +142,7 @@ def test_a_filter_that_means_nothing_is_refused(posthorn: Installation, query: s
 def test_a_page_asks_for_so_many_deliveries_and_no_more(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where many webhooks listen, pages are shorter, and still nothing is left out."""
+    """With many webhooks, pages are shorter, and still no event is missing."""
     for number in range(3):
         posthorn.register(f"h{number}.example.com")
         posthorn.network.receivers[f"h{number}.example.com"] = answers(200)
@@ -157,8 +157,8 @@ def test_a_page_asks_for_so_many_deliveries_and_no_more(
     assert {len(one["deliveries"]) for page in pages for one in page} == {3}
 
 
-def test_nobody_sees_events_of_others(posthorn: Installation) -> None:
-    """Neither those of another workspace nor those of one's own configuration sets are among a workspace's."""
+def test_events_of_others_are_not_listed(posthorn: Installation) -> None:
+    """A workspace lists neither events of other workspaces nor those of its own configuration sets."""
     _, other = posthorn.new_workspace()
     event_id = posthorn.publish()
     posthorn.call("POST", "/v1/events", {"event": "CONTACT_CREATED", "data": {}}, key=other)
@@ -185,7 +185,7 @@ def test_nobody_sees_events_of_others(posthorn: Installation) -> None:
 
 
 def test_deliveries_outlive_their_webhook(posthorn: Installation) -> None:
-    """List, event and explanation show what a webhook got before it was deleted, and when that was."""
+    """List, event and explanation show deliveries from before the webhook was deleted, and when that was."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(200)
     event_id = posthorn.publish()
@@ -209,8 +209,8 @@ def test_deliveries_outlive_their_webhook(posthorn: Installation) -> None:
     assert explained["deletedAt"] == "2023-04-16T15:47:00Z"
 
 
-def test_a_deleted_webhook_is_gone_though_its_tombstone_stays(posthorn: Installation) -> None:
-    """The tombstone holds neither URL nor token, and a second delete finds nothing."""
+def test_a_deleted_webhook_is_gone_though_its_marker_stays(posthorn: Installation) -> None:
+    """The deleted webhook's marker holds neither URL nor token, and a second delete finds nothing."""
     webhook = posthorn.register(HOST)
     path = f"/v1/webhooks/{webhook['id']}"
 
@@ -222,7 +222,7 @@ def test_a_deleted_webhook_is_gone_though_its_tombstone_stays(posthorn: Installa
 
 
 def test_a_delete_whose_answer_was_lost_is_done(posthorn: Installation) -> None:
-    """The repeated call finds its own tombstone, so the caller is told what happened."""
+    """The repeated call finds its own marker, so the caller learns that the delete succeeded."""
     webhook = posthorn.register(HOST)
 
     with lost_answers("TransactWriteItems"):
@@ -233,7 +233,7 @@ def test_a_delete_whose_answer_was_lost_is_done(posthorn: Installation) -> None:
 
 
 def test_a_webhook_that_cannot_be_read_can_be_deleted(posthorn: Installation) -> None:
-    """A row that makes no sense to this version is in nobody's way."""
+    """A row that this version cannot read can still be deleted."""
     from posthorn.aws import clients
 
     webhook = posthorn.register(HOST)
@@ -249,11 +249,11 @@ def test_a_webhook_that_cannot_be_read_can_be_deleted(posthorn: Installation) ->
     assert posthorn.call("DELETE", f"/v1/webhooks/{webhook['id']}").status == 404
 
 
-# ---- why
+# ---- explanations
 
 
 def test_every_webhook_is_explained(posthorn: Installation) -> None:
-    """For each webhook there is one reason, and what it rests on."""
+    """Each webhook has one reason and the facts behind it."""
     by_prefix = posthorn.register("prefix.example.com", events=["CAMPAIGN_SENT", "contact.*"])
     unwanted = posthorn.register("unwanted.example.com", events=["CAMPAIGN_SENT"])
     disabled = posthorn.register("disabled.example.com", enabled=False)
@@ -288,7 +288,7 @@ def test_every_webhook_is_explained(posthorn: Installation) -> None:
 
 
 def test_a_webhook_that_wanted_it_then_is_explained_by_its_delivery(posthorn: Installation) -> None:
-    """What it subscribes to by now does not rewrite what it got; list and event show it, too."""
+    """Its current event types do not change what it received, which list and event show too."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(200)
     event_id = posthorn.publish()
@@ -303,8 +303,8 @@ def test_a_webhook_that_wanted_it_then_is_explained_by_its_delivery(posthorn: In
     assert [one["webhookId"] for one in listed["deliveries"]] == [webhook["id"]]
 
 
-def test_a_test_of_another_webhook_is_explained(posthorn: Installation) -> None:
-    """It would have matched by its type, but was never meant for this one."""
+def test_an_example_event_of_another_webhook_is_explained(posthorn: Installation) -> None:
+    """The type matches, but the example event was sent to one endpoint only."""
     tested, other = posthorn.register(HOST), posthorn.register("other.example.com")
     posthorn.network.receivers[HOST] = answers(200)
     event_id = posthorn.call("POST", f"/v1/webhooks/{tested['id']}/test").body["event"]["id"]

@@ -1,4 +1,4 @@
-"""`/v1/event-types`: the catalogue, a workspace's own types, and publishing what they allow."""
+"""`/v1/event-types`: the catalog, a workspace's own types, and publishing events of both."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def publish(posthorn: Installation, event: str, data: Any) -> Reply:
 
 @pytest.fixture
 def calls() -> Iterator[list[str]]:
-    """Give the names of all AWS calls that are made."""
+    """Return a list that collects the name of every AWS call."""
     made: list[str] = []
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
@@ -59,7 +59,7 @@ def calls() -> Iterator[list[str]]:
 
 
 def test_a_type_is_shown_as_it_was_made(posthorn: Installation) -> None:
-    """Create, retrieve and list agree, in either spelling of the name."""
+    """Create, retrieve and list return the same type, in either spelling of its name."""
     made = create(posthorn, name="order.paid")
 
     assert made.status == 201
@@ -72,7 +72,7 @@ def test_a_type_is_shown_as_it_was_made(posthorn: Installation) -> None:
 
 
 def test_built_in_types_come_first(posthorn: Installation) -> None:
-    """The list begins with the catalogue, in its order, with descriptions and examples."""
+    """The list begins with the catalog, in its order, with descriptions and examples."""
     create(posthorn, name="A_FIRST_LETTER")
     listed = posthorn.call("GET", PATH).body["eventTypes"]
 
@@ -87,7 +87,7 @@ def test_built_in_types_come_first(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize("limit", [1, 4, 11, 12, 100])
 def test_the_list_has_pages(posthorn: Installation, limit: int) -> None:
-    """Pages of any size make the same list, and none is longer than was asked for."""
+    """Pages of any size make the same list, and none is longer than requested."""
     for name in ("ZEBRA", "APPLE", "MANGO"):
         create(posthorn, name=name)
     found: list[str] = []
@@ -117,8 +117,8 @@ def test_the_list_has_pages(posthorn: Installation, limit: int) -> None:
         ("_", "invalid_event_type"),
     ],
 )
-def test_a_name_that_cannot_be_ones_own_is_refused(posthorn: Installation, name: str, code: str) -> None:
-    """What is built in, what mails call theirs, and what is about webhooks is taken; the reason is said."""
+def test_a_reserved_name_is_refused(posthorn: Installation, name: str, code: str) -> None:
+    """Names of built-in, mail and operational types are reserved, and the error says why."""
     reply = create(posthorn, name=name)
 
     assert (reply.status, reply.body["code"]) == (422, code)
@@ -128,7 +128,7 @@ def test_a_name_that_cannot_be_ones_own_is_refused(posthorn: Installation, name:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(name=st.text(max_size=12) | st.from_regex(r"[A-Za-z][A-Za-z_.0-9]{0,12}", fullmatch=True))
 def test_a_name_that_was_taken_can_be_published(posthorn: Installation, name: str) -> None:
-    """Whatever name is accepted works as it was written; every other is a 422 and nothing else."""
+    """Every accepted name can be published as written; any other is a 422."""
     reply = create(posthorn, name=name, schema=None)
     if reply.status != 201:
         assert reply.status in {409, 422}
@@ -153,10 +153,10 @@ def test_a_name_that_was_taken_can_be_published(posthorn: Installation, name: st
         ({"schema": None, "example": {"text": "x" * 33_000}}, 413, "/example"),
     ],
 )
-def test_what_is_wrong_with_a_type_is_pointed_at(
+def test_an_error_in_a_type_has_a_pointer(
     posthorn: Installation, fields: dict[str, Any], status: int, pointer: str
 ) -> None:
-    """A schema that is not taken and an example that does not fit are refused when the type is made."""
+    """An unsupported schema or an example that does not fit it is refused when the type is created."""
     reply = create(posthorn, **fields)
 
     assert reply.status == status
@@ -165,7 +165,7 @@ def test_what_is_wrong_with_a_type_is_pointed_at(
 
 
 def test_a_schema_that_nests_too_deep_is_refused(posthorn: Installation) -> None:
-    """A schema may nest as deep as data may."""
+    """A schema may nest as deeply as data may."""
     schema: dict[str, Any] = {}
     for _ in range(40):
         schema = {"not": schema}
@@ -173,7 +173,7 @@ def test_a_schema_that_nests_too_deep_is_refused(posthorn: Installation) -> None
 
 
 def test_published_data_is_checked_against_the_schema(posthorn: Installation) -> None:
-    """Data that does not fit is refused with the way to each culprit, and without the data."""
+    """Invalid data is refused with a pointer to each error, and without the data."""
     create(posthorn)
 
     good = publish(posthorn, "order.paid", {"order": {"total": 5}})
@@ -192,7 +192,7 @@ def test_published_data_is_checked_against_the_schema(posthorn: Installation) ->
 
 
 def test_operational_types_cannot_be_published_but_subscribed_to(posthorn: Installation) -> None:
-    """What Posthorn says about webhooks, nobody else says."""
+    """Only Posthorn publishes operational events."""
     reply = publish(posthorn, "webhook.disabled", {})
 
     assert (reply.status, reply.body["code"]) == (422, "reserved_event_type")
@@ -202,8 +202,8 @@ def test_operational_types_cannot_be_published_but_subscribed_to(posthorn: Insta
     ]
 
 
-def test_an_own_type_reaches_those_who_subscribed(posthorn: Installation) -> None:
-    """From declaring a type to its delivery, by name and by prefix."""
+def test_an_own_type_reaches_its_subscribers(posthorn: Installation) -> None:
+    """A declared type can be subscribed to by name and by prefix, and its events are delivered."""
     create(posthorn)
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     for pattern in ("order.paid", "ORDER_*"):
@@ -216,8 +216,8 @@ def test_an_own_type_reaches_those_who_subscribed(posthorn: Installation) -> Non
 
 
 @pytest.mark.parametrize("pattern", ["ORDER_PAID", "order.*", "ORDER_*"])
-def test_a_pattern_needs_a_type_of_ones_own_workspace(posthorn: Installation, pattern: str) -> None:
-    """Another workspace's types are unknown here, and known once this workspace has them too."""
+def test_a_pattern_needs_a_type_of_its_workspace(posthorn: Installation, pattern: str) -> None:
+    """Another workspace's types are unknown here until this workspace declares them too."""
     _, other = posthorn.new_workspace()
     create(posthorn, key=other)
     wanted = {"url": "https://hooks.example.com/", "events": [pattern]}
@@ -230,8 +230,8 @@ def test_a_pattern_needs_a_type_of_ones_own_workspace(posthorn: Installation, pa
     assert after.status == 201
 
 
-def test_types_of_others_are_nobodys(posthorn: Installation) -> None:
-    """Two workspaces may have a type of one name; each sees, publishes and deletes its own."""
+def test_types_of_other_workspaces_are_separate(posthorn: Installation) -> None:
+    """Two workspaces may declare the same name; each sees, publishes and deletes its own."""
     _, other = posthorn.new_workspace()
     create(posthorn, key=other, description="Theirs")
 
@@ -243,15 +243,15 @@ def test_types_of_others_are_nobodys(posthorn: Installation) -> None:
 
 
 def test_a_type_works_at_once_and_ends_within_half_a_minute(posthorn: Installation, calls: list[str]) -> None:
-    """A miss is not remembered; another process forgets a deleted type after 30 seconds, and reads it once until then."""
+    """A miss is not cached; a deleted type is cached elsewhere for up to 30 seconds, at one read."""
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 422
     create(posthorn)
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
     calls.clear()
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
-    assert calls == ["PutItem"]  # the event's row and no read
+    assert calls == ["PutItem"]  # the event's row, without a read
 
-    posthorn.services.event_types.own.delete(posthorn.workspace, "ORDER_PAID")  # as another process does
+    posthorn.services.event_types.own.delete(posthorn.workspace, "ORDER_PAID")  # as in another process
     posthorn.clock.pass_seconds(29)
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
     posthorn.clock.pass_seconds(1)
@@ -259,15 +259,15 @@ def test_a_type_works_at_once_and_ends_within_half_a_minute(posthorn: Installati
 
 
 def test_a_built_in_type_costs_no_read(posthorn: Installation, calls: list[str]) -> None:
-    """Publishing a built-in type is one write."""
+    """Publishing a built-in type takes one write."""
     publish(posthorn, "CONTACT_CREATED", {})
     calls.clear()
     publish(posthorn, "CONTACT_CREATED", {})
     assert calls == ["PutItem"]
 
 
-def test_what_was_deleted_here_is_gone_at_once(posthorn: Installation) -> None:
-    """The process that deletes a type does not publish it any more."""
+def test_a_type_deleted_here_is_gone_at_once(posthorn: Installation) -> None:
+    """The process that deletes a type refuses it at once."""
     create(posthorn)
     publish(posthorn, "ORDER_PAID", {"order": {}})
 
@@ -277,20 +277,20 @@ def test_what_was_deleted_here_is_gone_at_once(posthorn: Installation) -> None:
 
 
 def test_built_in_types_stay(posthorn: Installation) -> None:
-    """Deleting one is a conflict that says so."""
+    """Deleting a built-in type is a conflict, and the error says why."""
     reply = posthorn.call("DELETE", f"{PATH}/contact.created")
     assert (reply.status, reply.body["code"]) == (409, "event_type_built_in")
 
 
 def test_a_name_is_taken_once(posthorn: Installation) -> None:
-    """A second type of the same name, in the other spelling, is a conflict."""
+    """A second type of the same name in the other spelling is a conflict."""
     create(posthorn)
     reply = create(posthorn, name="order.paid", description="Another")
     assert (reply.status, reply.body["code"]) == (409, "event_type_exists")
 
 
 def test_a_repetition_makes_one_type(posthorn: Installation) -> None:
-    """Repetitions, also at once, answer the same; after a deletion the key is used up."""
+    """Repeated and concurrent requests get the same answer; after a deletion the key is used up."""
     with ThreadPoolExecutor(6) as pool:
         replies = list(pool.map(lambda _: create(posthorn, once="order-1"), range(6)))
 
@@ -304,7 +304,7 @@ def test_a_repetition_makes_one_type(posthorn: Installation) -> None:
 def test_the_limit_holds_for_requests_at_once(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """However many try, a workspace has no more types than it may; deleting one makes room for one."""
+    """Concurrent requests never exceed the limit of types; deleting one makes room for one."""
     monkeypatch.setattr(store, "MAX_OWN", 3)
     with ThreadPoolExecutor(6) as pool:
         replies = list(pool.map(lambda n: create(posthorn, name=f"TYPE_{n}"), range(6)))

@@ -1,4 +1,4 @@
-"""`/v1/events`: what is accepted, and how it is stored."""
+"""`/v1/events`: which events are accepted, and how they are stored."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _rows(posthorn: Installation) -> list[Any]:
 
 
 def test_one_event_is_accepted_and_can_be_retrieved(posthorn: Installation) -> None:
-    """A published event comes back with its data, its time and no deliveries before the stream ran."""
+    """A published event is returned with its data and time, and without deliveries before the stream ran."""
     data = {"contact": {"id": "cont_123456789", "name": "Ünal 😀"}}
 
     reply = posthorn.call(
@@ -52,7 +52,7 @@ def test_a_batch_of_a_hundred_is_accepted_in_order(posthorn: Installation) -> No
 
 
 def test_one_bad_event_in_a_batch_refuses_the_whole_batch(posthorn: Installation) -> None:
-    """A batch is checked before any of it is accepted, and the answer points at the culprit."""
+    """The whole batch is checked before any of it is accepted, and the error points at the cause."""
     events: list[dict[str, Any]] = [{"event": "CONTACT_CREATED", "data": {}} for _ in range(5)]
     events[3]["event"] = "CONTACT_EXPLODED"
 
@@ -64,7 +64,7 @@ def test_one_bad_event_in_a_batch_refuses_the_whole_batch(posthorn: Installation
 
 
 def test_a_repeated_publish_makes_one_event(posthorn: Installation) -> None:
-    """The same Idempotency-Key gives the same ids and times, though it is later by then."""
+    """The same Idempotency-Key gives the same ids and times, even later."""
     wanted = {"events": [{"event": "CONTACT_CREATED", "data": {"n": n}} for n in range(3)]}
     key = {"idempotency-key": "import-1"}
 
@@ -80,7 +80,7 @@ def test_a_repeated_publish_makes_one_event(posthorn: Installation) -> None:
 def test_a_publish_that_broke_off_is_completed_by_its_repetition(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When DynamoDB fails after the key was taken, the caller gets 503, and a repetition does the work."""
+    """If DynamoDB fails after the key was taken, the caller gets 503, and a retry completes the work."""
     wanted = {"event": "CONTACT_CREATED", "data": {"n": 1}}
     key = {"idempotency-key": "import-2"}
     with monkeypatch.context() as broken:
@@ -99,7 +99,7 @@ def test_a_publish_that_broke_off_is_completed_by_its_repetition(
 
 
 def test_the_same_key_in_another_workspace_is_another_key(posthorn: Installation) -> None:
-    """Idempotency keys of two workspaces have nothing to do with each other."""
+    """Two workspaces may use the same idempotency key."""
     wanted = {"event": "CONTACT_CREATED", "data": {}}
     key = {"idempotency-key": "same"}
     _, other = posthorn.new_workspace()
@@ -111,7 +111,7 @@ def test_the_same_key_in_another_workspace_is_another_key(posthorn: Installation
 
 
 def test_large_data_is_stored_compressed(posthorn: Installation) -> None:
-    """3 KB of ordinary JSON fit into one write unit, and come back as they were."""
+    """3 KB of ordinary JSON fit into one write unit and are read back unchanged."""
     data = {
         "contacts": [
             {"id": f"cont_{n}", "email": f"contact{n}@example.com", "name": "New Contact"} for n in range(36)
@@ -127,7 +127,7 @@ def test_large_data_is_stored_compressed(posthorn: Installation) -> None:
 
 
 def test_an_event_shows_its_delivery_per_webhook(posthorn: Installation) -> None:
-    """Each webhook that wanted the event shows its own state and attempts."""
+    """Each webhook that matched the event shows its own state and attempts."""
     good, bad = posthorn.register("good.example.com"), posthorn.register("bad.example.com")
     posthorn.register("other.example.com", events=["CONTACT_DELETED"])
     posthorn.network.receivers |= {"good.example.com": answers(204), "bad.example.com": answers(500)}
@@ -154,10 +154,8 @@ def test_an_event_shows_its_delivery_per_webhook(posthorn: Installation) -> None
     ]
 
 
-def test_a_part_of_the_deliveries_is_no_answer(
-    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """When some deliveries cannot be read, the caller is told to try again instead of being shown the rest."""
+def test_incomplete_deliveries_are_a_503(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If some deliveries cannot be read, the caller gets 503 instead of the rest."""
     from posthorn.stores import batches
 
     posthorn.register()
@@ -187,7 +185,7 @@ def test_a_part_of_the_deliveries_is_no_answer(
     ],
 )
 def test_times_are_kept_in_utc(posthorn: Installation, given: str, kept: str) -> None:
-    """A time with any offset is taken and kept in UTC, to the millisecond if it was given so."""
+    """A time with any offset is accepted and stored in UTC, to the millisecond if it has any."""
     event_id = posthorn.publish(created_at=given)
 
     assert posthorn.call("GET", f"/v1/events/{event_id}").body["event"]["created_at"] == kept

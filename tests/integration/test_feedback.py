@@ -1,4 +1,4 @@
-"""From a message on the FeedbackQueue to an event: once, whole, and without taking its neighbours along."""
+"""A message on the FeedbackQueue becomes an event: once, complete, and without affecting its neighbors."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ VALIDATION = "Successfully validated SNS topic for Amazon SES event publishing."
 
 
 def message(told: Any, number: int = 0) -> Waiting:
-    """Return a message of the FeedbackQueue; what is not text is sent as JSON."""
+    """Return a message of the FeedbackQueue; objects are sent as JSON."""
     body = told if isinstance(told, str) else json.dumps(told)
     return Waiting(body=body, delay=0, group=None, id=f"message-{number}")
 
 
 def events(posthorn: Installation) -> list[Event]:
-    """Return every event there is, in the order of their ids."""
+    """Return all events in the order of their ids."""
     rows = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     return sorted(map(from_item, rows), key=lambda event: event.id)
 
 
-def parked(posthorn: Installation) -> list[dict[str, Any]]:
+def dead_letters(posthorn: Installation) -> list[dict[str, Any]]:
     return [json.loads(one.body) for one in posthorn.waiting("FeedbackDeadLetterQueue")]
 
 
@@ -50,7 +50,7 @@ def parked(posthorn: Installation) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("envelope", [str, enveloped], ids=["raw", "wrapped"])
 def test_every_example_becomes_an_event(posthorn: Installation, envelope: Any) -> None:
-    """All ten in one batch, raw or wrapped: each is stored, field by field, under its configuration set."""
+    """All ten in one batch, raw or enveloped, are stored field by field under their configuration set."""
     told = {name: ses.example(name) for name in NAMES}
     batch = [message(envelope(json.dumps(one)), number) for number, one in enumerate(told.values())]
 
@@ -62,26 +62,26 @@ def test_every_example_becomes_an_event(posthorn: Installation, envelope: Any) -
         event = stored[one["eventType"]]
         assert parts(json.loads(event.data)) == expected_of(name, one)
         assert (event.channel, event.workspace) == (ses.SET_ID, ses.WORKSPACE)
-    assert parked(posthorn) == []
+    assert dead_letters(posthorn) == []
 
 
 def test_an_event_is_found_under_its_set(posthorn: Installation) -> None:
-    """What is written can be read by channel and id, as the API and the deliverer read it."""
+    """The event can be read by channel and id, as the API and the worker do."""
     posthorn.notify([message(ses.example("bounce"))])
     (event,) = events(posthorn)
     store = Events(clients.client("dynamodb"), posthorn.tables["EventsTable"], retention_days=30)
     assert store.get(ses.SET_ID, event.id) == event
 
 
-def test_an_event_is_kept_from_when_it_was_told(posthorn: Installation) -> None:
-    """What SES tells late is kept as long as anything else, not from when it happened."""
+def test_the_expiry_counts_from_the_arrival(posthorn: Installation) -> None:
+    """A late notification is kept as long as any other, counted from its arrival."""
     posthorn.notify([message(ses.example("bounce"))])
     (row,) = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     assert row["expires_at"]["N"] == str(posthorn.clock() // 1000 + 30 * 86_400)
 
 
 def test_from_the_topic_to_the_receiver(posthorn: Installation) -> None:
-    """Published by SES, an example goes through topic, queue, feedback and dispatch to a receiver, unchanged."""
+    """An event published by SES passes topic, queue, feedback and dispatch to a receiver, unchanged."""
     sets = "/api/v1/partner/email/configuration-sets"
     created = posthorn.call("POST", sets, {"name": "production", "suppression_options": "NONE"}).body
     set_id = created["config_set_id"]
@@ -118,7 +118,7 @@ def test_from_the_topic_to_the_receiver(posthorn: Installation) -> None:
 
 
 def test_the_same_notification_twice_is_one_event(posthorn: Installation) -> None:
-    """In one batch, in the next one, raw and wrapped: it is accepted once, and stays as it was accepted."""
+    """In one batch or two, raw or enveloped, it is accepted once and not changed afterwards."""
     text = json.dumps(ses.example("bounce"))
     assert posthorn.notify([message(text, 1), message(text, 2), message(enveloped(text), 3)]) == set()
     (first,) = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
@@ -128,11 +128,11 @@ def test_the_same_notification_twice_is_one_event(posthorn: Installation) -> Non
     assert posthorn.notify([message(enveloped(text), 5)]) == set()
 
     assert clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"] == [first]
-    assert parked(posthorn) == []
+    assert dead_letters(posthorn) == []
 
 
 def test_the_same_notification_at_many_functions_at_once_is_one_event(posthorn: Installation) -> None:
-    """However many invocations hold a copy of it at the same time, one event comes of it."""
+    """Concurrent invocations with copies of a notification store one event."""
     batch = [message(ses.example("click"), number) for number in range(10)]
     failed: list[set[str]] = []
     start = threading.Barrier(4)
@@ -152,7 +152,7 @@ def test_the_same_notification_at_many_functions_at_once_is_one_event(posthorn: 
 
 
 def test_two_recipients_are_two_events(posthorn: Installation) -> None:
-    """SES tells of each recipient by itself, at the same millisecond if need be."""
+    """SES reports each recipient separately, possibly in the same millisecond."""
     told = ses.example("delivery")
     other = replaced(told, "delivery/recipients", ["another@example.com"])
 
@@ -162,8 +162,8 @@ def test_two_recipients_are_two_events(posthorn: Installation) -> None:
     assert sorted(recipients) == [["another@example.com"], ["recipient@example.com"]]
 
 
-def test_events_that_are_told_out_of_order_are_in_the_order_of_their_time(posthorn: Installation) -> None:
-    """A delivery may be told before its send and a click before its delivery; ids go by when it happened."""
+def test_events_reported_out_of_order_are_sorted_by_their_time(posthorn: Installation) -> None:
+    """A delivery may be reported before its send, and a click before its delivery; ids sort by event time."""
     mail = ses.example("send")["mail"]
     moments = {"Send": "10:00:00", "Delivery": "10:00:01", "Open": "10:05:00", "Click": "10:05:01"}
     told = [
@@ -180,7 +180,7 @@ def test_events_that_are_told_out_of_order_are_in_the_order_of_their_time(postho
     assert [json.loads(event.data)["eventType"] for event in events(posthorn)] == list(moments)
 
 
-# ---- what is no event
+# ---- malformed messages
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
@@ -197,22 +197,22 @@ def test_events_that_are_told_out_of_order_are_in_the_order_of_their_time(postho
     ],
     ids=lambda body: ascii(body[:20]),
 )
-def test_a_malformed_message_is_parked_and_its_neighbours_become_events(
+def test_a_malformed_message_is_dead_lettered_and_its_neighbors_become_events(
     posthorn: Installation, body: str, place: int
 ) -> None:
-    """What makes no sense lies in the dead-letter queue, whole and with the reason, and nothing waits for it."""
+    """A malformed message becomes a dead letter, complete with its reason, and delays nothing."""
     batch = [message(ses.example("send"), 1), message(ses.example("open"), 2)]
     batch.insert(place, Waiting(body=body, delay=0, group=None, id="odd"))
 
     assert posthorn.notify(batch) == set()
 
     assert sorted(event.type for event in events(posthorn)) == ["open", "send"]
-    (told,) = parked(posthorn)
+    (told,) = dead_letters(posthorn)
     assert (told["kind"], told["message_id"], told["body"]) == ("notification", "odd", body)
     assert told["reason"]
 
 
-def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
+def test_a_dead_letter_logs_its_reason_and_nothing_of_the_mail(
     posthorn: Installation, log_lines: io.StringIO
 ) -> None:
     """The log has the message's id and the reason; the addresses stay in the queue."""
@@ -221,7 +221,7 @@ def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
     said = (line["message"], line["kind"], line["id"])
     assert said == ("message.dead_lettered", "notification", "message-0")
-    assert line["reason"] == parked(posthorn)[0]["reason"]
+    assert line["reason"] == dead_letters(posthorn)[0]["reason"]
     assert "posthorn-set" in line["reason"]
     assert "@" not in log_lines.getvalue()
 
@@ -236,14 +236,14 @@ def test_a_parked_message_tells_its_reason_and_nothing_of_the_mail(
     ],
     ids=["raw", "wrapped", "subscribed", "unsubscribed"],
 )
-def test_what_is_about_the_topic_is_acknowledged_and_logged(
+def test_a_message_about_the_topic_is_acknowledged_and_logged(
     posthorn: Installation, log_lines: io.StringIO, body: str, operational_event: str
 ) -> None:
-    """A new configuration set or subscription raises no alarm, and the mail beside it becomes an event."""
+    """Messages about new sets and subscriptions raise no alarm, and the event beside them is stored."""
     assert posthorn.notify([message(body, 1), message(ses.example("send"), 2)]) == set()
 
     assert [event.type for event in events(posthorn)] == ["send"]
-    assert parked(posthorn) == []
+    assert dead_letters(posthorn) == []
     (line,) = map(json.loads, log_lines.getvalue().splitlines())
     assert (line["message"], line["level"]) == ("notification.ignored", "INFO")
     assert (line["id"], line["kind"]) == ("message-1", operational_event)
@@ -252,10 +252,10 @@ def test_what_is_about_the_topic_is_acknowledged_and_logged(
 # ---- outages
 
 
-def test_an_outage_of_dynamodb_brings_back_what_it_hit(
+def test_an_outage_of_dynamodb_fails_only_the_affected_messages(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the messages whose events were not written come again, and then they are written."""
+    """Only the messages whose events were not written are received again, and then written."""
     batch = [message(ses.example(name), number) for number, name in enumerate(NAMES)]
     accept = Events.accept
 
@@ -274,8 +274,8 @@ def test_an_outage_of_dynamodb_brings_back_what_it_hit(
     assert len(events(posthorn)) == 10
 
 
-def test_what_cannot_be_parked_comes_again(posthorn: Installation) -> None:
-    """A message that is neither an event nor parked is not acknowledged; its neighbour is."""
+def test_a_message_that_cannot_be_dead_lettered_comes_again(posthorn: Installation) -> None:
+    """A malformed message that cannot be dead-lettered is not acknowledged; its neighbor is."""
     sqs = clients.client("sqs")
     url = posthorn.queues["FeedbackDeadLetterQueue"]
     sqs.delete_queue(QueueUrl=url)
@@ -286,16 +286,14 @@ def test_what_cannot_be_parked_comes_again(posthorn: Installation) -> None:
     assert [event.type for event in events(posthorn)] == ["send"]
     sqs.create_queue(QueueName=url.rsplit("/", 1)[1])
     assert posthorn.notify(batch) == set()
-    assert [told["message_id"] for told in parked(posthorn)] == ["message-1"]
+    assert [told["message_id"] for told in dead_letters(posthorn)] == ["message-1"]
 
 
 # ---- the handler
 
 
-def test_the_handler_answers_with_what_is_to_come_again(
-    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """FeedbackFunction works with its own environment, and reports the failed messages of its batch by id."""
+def test_the_handler_reports_failed_messages(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FeedbackFunction works with its own environment, and reports failed messages by id."""
     physical = {**posthorn.tables, **posthorn.queues}
     for name, value in environment("FeedbackFunction", physical).items():
         monkeypatch.setenv(name, value)

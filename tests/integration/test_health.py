@@ -1,4 +1,4 @@
-"""Health of endpoints: kept on their rows, and what follows from it for their owners and for the others."""
+"""Endpoint health: stored in the endpoint's row, and its effects on the owner and on other endpoints."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def endpoint_of(posthorn: Installation, endpoint_id: str) -> Endpoint:
     return found
 
 
-def notices(posthorn: Installation) -> list[Event]:
-    """Return the events that Posthorn itself has published."""
+def operational_events(posthorn: Installation) -> list[Event]:
+    """Return the operational events that Posthorn has published."""
     rows = clients.client("dynamodb").scan(TableName=posthorn.tables["EventsTable"])["Items"]
     return [event for event in map(event_rows.from_item, rows) if event.type.startswith("WEBHOOK_")]
 
 
 def run(posthorn: Installation, times: int = 1) -> list[str]:
-    """Publish events, dispatch them one by one, and work off whatever needs no waiting."""
+    """Publish events, dispatch them one by one, and process everything that is due at once."""
     ids = []
     for _ in range(times):
         ids.append(posthorn.publish())
@@ -47,7 +47,7 @@ def run(posthorn: Installation, times: int = 1) -> list[str]:
 
 
 def fail_for_days(posthorn: Installation, deliveries: int) -> str:
-    """Register a webhook that rejects everything, let it fail so often, and return its id."""
+    """Register a webhook that rejects everything, let it fail that often, and return its id."""
     webhook_id: str = posthorn.register()["id"]
     posthorn.network.receivers["hooks.example.com"] = answers(404)
     run(posthorn, FAILURES_IN_A_ROW)
@@ -59,7 +59,7 @@ def fail_for_days(posthorn: Installation, deliveries: int) -> str:
 
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_gone_publishes_that_it_is_disabled(posthorn: Installation, attempt: int) -> None:
-    """410 tells the workspace which webhook is off, why and since when, and never more of its URL than the host."""
+    """The workspace learns which webhook was disabled, why and when, with the URL's host only."""
     webhook = posthorn.register(description="billing", url="https://hooks.example.com/s3cret-path-of-mine")
     posthorn.network.receivers["hooks.example.com"] = answers(410 if attempt == 1 else 500)
     run(posthorn)
@@ -67,7 +67,7 @@ def test_gone_publishes_that_it_is_disabled(posthorn: Installation, attempt: int
     posthorn.clock.pass_seconds(60)
     posthorn.deliver(posthorn.take("Retry1MinQueue"))
 
-    (operational_event,) = notices(posthorn)
+    (operational_event,) = operational_events(posthorn)
 
     assert (operational_event.channel, operational_event.workspace) == (
         posthorn.workspace,
@@ -87,7 +87,7 @@ def test_gone_publishes_that_it_is_disabled(posthorn: Installation, attempt: int
 
 
 def test_another_webhook_can_listen_to_it(posthorn: Installation) -> None:
-    """The event travels as any other: whoever listens to it gets it, signed."""
+    """A webhook that subscribes to the operational event receives it, signed like any other."""
     posthorn.register()
     posthorn.register("ops.example.com", events=["*"])
     posthorn.network.receivers |= {"hooks.example.com": answers(410), "ops.example.com": answers(200)}
@@ -102,8 +102,8 @@ def test_another_webhook_can_listen_to_it(posthorn: Installation) -> None:
     ]
 
 
-def test_ten_410s_at_once_are_one_notice(posthorn: Installation) -> None:
-    """However many attempts find out at the same time, the endpoint is switched off and told of once."""
+def test_ten_410s_at_once_publish_one_event(posthorn: Installation) -> None:
+    """If ten attempts get 410 at once, the endpoint is disabled once, with one event."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(410)
     for _ in range(10):
@@ -111,12 +111,12 @@ def test_ten_410s_at_once_are_one_notice(posthorn: Installation) -> None:
 
     posthorn.dispatch()
 
-    assert len(notices(posthorn)) == 1
+    assert len(operational_events(posthorn)) == 1
     assert endpoint_of(posthorn, webhook["id"]).revision == 2
 
 
-def test_an_owner_who_was_faster_is_not_told(posthorn: Installation) -> None:
-    """No notice without the change: an endpoint that its owner changed in the meantime stays as they want it."""
+def test_no_event_without_a_change(posthorn: Installation) -> None:
+    """If the owner changed the endpoint meanwhile, it stays unchanged and no event is published."""
     webhook = posthorn.register()
 
     def change_and_leave(_: Any) -> Any:
@@ -128,12 +128,12 @@ def test_an_owner_who_was_faster_is_not_told(posthorn: Installation) -> None:
 
     posthorn.dispatch()
 
-    assert notices(posthorn) == []
+    assert operational_events(posthorn) == []
     assert endpoint_of(posthorn, webhook["id"]).enabled
 
 
-def test_no_change_without_a_notice(posthorn: Installation) -> None:
-    """When the event cannot be written, the endpoint stays on; the delivery's own row stands."""
+def test_no_change_without_an_event(posthorn: Installation) -> None:
+    """If the event cannot be written, the endpoint stays enabled; the delivery's row is kept."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(410)
     event_id = posthorn.publish()
@@ -151,11 +151,11 @@ def test_no_change_without_a_notice(posthorn: Installation) -> None:
     assert row is not None
     assert row.status is Status.FAILED
     assert not endpoint_of(posthorn, webhook["id"]).enabled
-    assert len(notices(posthorn)) == 1
+    assert len(operational_events(posthorn)) == 1
 
 
-def test_switching_off_by_hand_is_told_once(posthorn: Installation) -> None:
-    """A PUT that disables publishes the event; one that finds it off already does not; the next time does again."""
+def test_disabling_by_hand_is_published_once(posthorn: Installation) -> None:
+    """A PUT that disables publishes the event once; repeating it does not, disabling anew does."""
     webhook = posthorn.register()
     path = f"/v1/webhooks/{webhook['id']}"
 
@@ -163,14 +163,16 @@ def test_switching_off_by_hand_is_told_once(posthorn: Installation) -> None:
         assert posthorn.call("PUT", path, {"enabled": enabled}).status == 200
         posthorn.clock.pass_seconds(1)
 
-    assert [json.loads(operational_event.data)["reason"] for operational_event in notices(posthorn)] == [
+    assert [
+        json.loads(operational_event.data)["reason"] for operational_event in operational_events(posthorn)
+    ] == [
         "manual",
         "manual",
     ]
 
 
-def test_switching_off_by_hand_when_the_answer_is_lost(posthorn: Installation) -> None:
-    """A transaction that is repeated finds its own work: one event, and the token is rotated once."""
+def test_disabling_by_hand_when_the_response_is_lost(posthorn: Installation) -> None:
+    """A repeated transaction fails on its own write: one event, and one rotation of the token."""
     webhook = posthorn.register()
     change = {"enabled": False, "token": "another-token-of-mine"}
 
@@ -179,12 +181,14 @@ def test_switching_off_by_hand_when_the_answer_is_lost(posthorn: Installation) -
 
     endpoint = endpoint_of(posthorn, webhook["id"])
     assert reply.body["webhook"]["enabled"] is False
-    assert len(notices(posthorn)) == 1
+    assert len(operational_events(posthorn)) == 1
     assert (endpoint.revision, endpoint.secret.version) == (2, 2)
 
 
-def test_an_event_destination_that_is_gone_is_told_on_its_workspaces_channel(posthorn: Installation) -> None:
-    """Owners of event destinations hear of them where their webhooks listen."""
+def test_an_event_destination_that_is_gone_is_published_on_its_workspaces_channel(
+    posthorn: Installation,
+) -> None:
+    """Owners of event destinations are notified on the channel of their webhooks."""
     set_id = posthorn.call("POST", SETS, {"name": "production"}).body["config_set_id"]
     wanted = {
         "name": "audit",
@@ -207,7 +211,7 @@ def test_an_event_destination_that_is_gone_is_told_on_its_workspaces_channel(pos
 
     posthorn.dispatch()
 
-    (operational_event,) = notices(posthorn)
+    (operational_event,) = operational_events(posthorn)
     assert operational_event.channel == posthorn.workspace
     assert json.loads(operational_event.data)["webhook"] == {
         "id": destination["destination_id"],
@@ -218,7 +222,7 @@ def test_an_event_destination_that_is_gone_is_told_on_its_workspaces_channel(pos
 
 
 def test_health_is_written_only_when_it_changes(posthorn: Installation) -> None:
-    """A hundred failures in one batch and ten more batches are one write of the endpoint's row."""
+    """A hundred failures in one batch and ten more batches cost one write of the endpoint's row."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = fails(Failure.CONNECT)
     writes: list[str] = []
@@ -242,7 +246,7 @@ def test_health_is_written_only_when_it_changes(posthorn: Installation) -> None:
 
 
 def test_a_2xx_makes_it_healthy_again(posthorn: Installation) -> None:
-    """One success ends failing, and with it everything that was remembered of it."""
+    """One success clears the failing state and all counters."""
     webhook_id = fail_for_days(posthorn, 1)
     posthorn.clock.pass_seconds(WARN_AFTER_MS / 1000)
     run(posthorn)
@@ -260,8 +264,8 @@ def test_a_2xx_makes_it_healthy_again(posthorn: Installation) -> None:
     )
 
 
-def test_a_change_by_the_owner_is_a_new_beginning_for_the_tally(posthorn: Installation) -> None:
-    """Failures at the old URL are not counted against the new one."""
+def test_a_change_by_the_owner_resets_the_counters(posthorn: Installation) -> None:
+    """Failures at the old URL do not count against the new one."""
     webhook = posthorn.register()
     posthorn.network.receivers |= {"hooks.example.com": answers(404), "new.example.com": answers(404)}
     run(posthorn, FAILURES_IN_A_ROW - 1)
@@ -273,15 +277,15 @@ def test_a_change_by_the_owner_is_a_new_beginning_for_the_tally(posthorn: Instal
 
 
 def test_one_warning_after_a_day(posthorn: Installation) -> None:
-    """The owner is warned once, with the time of what comes next; not before a day, and not twice."""
+    """The owner is warned once, after a day, with the time at which the endpoint will be disabled."""
     webhook_id = fail_for_days(posthorn, MIN_UNDELIVERED)
     posthorn.clock.pass_seconds(WARN_AFTER_MS / 1000 - 61)
     run(posthorn)
-    early = notices(posthorn)
+    early = operational_events(posthorn)
     posthorn.clock.pass_seconds(1)
     run(posthorn, 3)
 
-    (operational_event,) = notices(posthorn)
+    (operational_event,) = operational_events(posthorn)
 
     assert early == []
     assert operational_event.type == "WEBHOOK_FAILING"
@@ -293,8 +297,8 @@ def test_one_warning_after_a_day(posthorn: Installation) -> None:
     assert endpoint_of(posthorn, webhook_id).enabled
 
 
-def test_five_days_of_nothing_but_failures_are_the_end(posthorn: Installation) -> None:
-    """With enough undelivered, the next delivery that fails for good switches the endpoint off, and says so."""
+def test_five_days_of_failures_disable_it(posthorn: Installation) -> None:
+    """With enough undelivered events, the next exhausted delivery disables the endpoint and publishes it."""
     webhook_id = fail_for_days(posthorn, MIN_UNDELIVERED - 1)
     posthorn.clock.pass_seconds(DISABLE_AFTER_MS / 1000 - 61)
     run(posthorn)
@@ -303,15 +307,15 @@ def test_five_days_of_nothing_but_failures_are_the_end(posthorn: Installation) -
     run(posthorn)
 
     shown = posthorn.call("GET", f"/v1/webhooks/{webhook_id}").body["webhook"]
-    told = max(notices(posthorn), key=lambda operational_event: operational_event.id)
+    told = max(operational_events(posthorn), key=lambda operational_event: operational_event.id)
 
     assert before is True
     assert (shown["enabled"], shown["disabledReason"]) == (False, "failing")
     assert (told.type, json.loads(told.data)["reason"]) == ("WEBHOOK_DISABLED", "failing")
 
 
-def test_too_few_failures_are_not_the_end(posthorn: Installation) -> None:
-    """Five days with a handful of events say little: the endpoint stays on until twenty are undelivered."""
+def test_too_few_failures_do_not_disable_it(posthorn: Installation) -> None:
+    """After five days with only a few events, the endpoint stays enabled until twenty are undelivered."""
     webhook_id = fail_for_days(posthorn, 1)
     posthorn.clock.pass_seconds(DISABLE_AFTER_MS / 1000)
 
@@ -324,8 +328,8 @@ def test_too_few_failures_are_not_the_end(posthorn: Installation) -> None:
     assert endpoint_of(posthorn, webhook_id).enabled is False
 
 
-def test_enabling_again_forgets(posthorn: Installation) -> None:
-    """Switched on again, an endpoint is healthy until it shows otherwise."""
+def test_enabling_again_resets_the_health(posthorn: Installation) -> None:
+    """An endpoint that is enabled again is healthy until it fails again."""
     webhook_id = fail_for_days(posthorn, 1)
     for enabled in (False, True):
         posthorn.call("PUT", f"/v1/webhooks/{webhook_id}", {"enabled": enabled})
@@ -336,7 +340,7 @@ def test_enabling_again_forgets(posthorn: Installation) -> None:
 
 
 def test_a_change_by_the_owner_keeps_its_health(posthorn: Installation) -> None:
-    """A PUT that does not switch it on says nothing about how it does."""
+    """A PUT that does not enable the endpoint does not change its health."""
     webhook_id = fail_for_days(posthorn, 1)
 
     posthorn.call("PUT", f"/v1/webhooks/{webhook_id}", {"description": "new", "enabled": True})
@@ -344,8 +348,8 @@ def test_a_change_by_the_owner_keeps_its_health(posthorn: Installation) -> None:
     assert endpoint_of(posthorn, webhook_id).health is Health.FAILING
 
 
-def test_who_holds_up_others_is_queued(posthorn: Installation) -> None:
-    """A failing endpoint takes DeliverQueue under its own group; the others are sent to at once."""
+def test_a_failing_endpoint_is_queued(posthorn: Installation) -> None:
+    """A failing endpoint is queued in its own message group; others are sent to at once."""
     failing_id = fail_for_days(posthorn, 1)
     posthorn.register("fine.example.com")
     posthorn.network.receivers["fine.example.com"] = answers(200)
@@ -362,8 +366,8 @@ def test_who_holds_up_others_is_queued(posthorn: Installation) -> None:
     assert [message.group for message in posthorn.waiting("DeliverQueue")] == [failing_id]
 
 
-def test_an_outage_of_the_row_is_made_up_for_by_the_next_attempt(posthorn: Installation) -> None:
-    """What could not be written about an endpoint's health fails no record and is written the next time."""
+def test_a_failed_write_is_made_up_for_by_the_next_attempt(posthorn: Installation) -> None:
+    """If the health cannot be written, no record fails, and the next attempt writes it."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = answers(404)
     states = posthorn.dispatcher._health_monitor._states

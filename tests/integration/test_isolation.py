@@ -1,4 +1,4 @@
-"""One endpoint that hangs for ever, and what the others notice of it, in virtual time."""
+"""An endpoint that hangs forever, and its effect on the others, in virtual time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ INVOCATION_MS = 60_000
 
 
 def _published(posthorn: Installation, count: int) -> list[tuple[int, dict[str, Any]]]:
-    """Return so many stream records, each with the time at which its event is published, from now on."""
+    """Return that many stream records, each with the time at which its event is published, from now on."""
     found = []
     start = posthorn.clock()
     for number in range(count):
@@ -47,9 +47,9 @@ def _published(posthorn: Installation, count: int) -> list[tuple[int, dict[str, 
 def _dispatch_all(
     posthorn: Installation, dispatcher: Dispatcher, published: list[tuple[int, dict[str, Any]]]
 ) -> dict[str, int]:
-    """Run one invocation after the other over what is there by then; returns event id -> when it was published.
+    """Run invocations one after the other over the records so far; return publish times by event id.
 
-    All events are on one lane: nothing runs beside an invocation that is held up, which is the worst case.
+    All events are on one lane, which is the worst case: nothing runs beside an invocation that is held up.
     """
     waiting, clock = list(published), posthorn.clock
     while waiting:
@@ -66,13 +66,13 @@ def _invoke(posthorn: Installation, dispatcher: Dispatcher, records: list[dict[s
 
 
 def _p99(posthorn: Installation, *, hanging: bool, events: int) -> int:
-    """Return the 99th percentile of the time from publishing to the first attempt, at the healthy endpoints."""
+    """Return the 99th percentile of the time from publishing to the first attempt at healthy endpoints."""
     network = TimedNetwork(posthorn.clock, {**HEALTHY, HANGS: 3_600_000})
     dispatcher = wiring.dispatcher(posthorn.settings, network=network, clock=posthorn.clock)
     hanging_id = ""
     if hanging:
         hanging_id = posthorn.register(HANGS)["id"]
-        # it shows what it is like, once: the events of that moment wait for one deadline
+        # the endpoint turns slow once; events at that moment wait for one deadline
         before = posthorn.clock()
         _dispatch_all(posthorn, dispatcher, _published(posthorn, 3))
         assert posthorn.clock() - before <= posthorn.settings.attempt_deadline * 1000 * 2
@@ -96,7 +96,7 @@ def _p99(posthorn: Installation, *, hanging: bool, events: int) -> int:
 def test_a_hanging_endpoint_with_a_thousand_events_does_not_slow_the_others_down(
     posthorn: Installation,
 ) -> None:
-    """The 99th percentile of the others' first attempts is at most twice what it is without it."""
+    """The others' 99th percentile to the first attempt is at most twice that without the hanging endpoint."""
     for host in HEALTHY:
         posthorn.register(host)
 
@@ -108,9 +108,9 @@ def test_a_hanging_endpoint_with_a_thousand_events_does_not_slow_the_others_down
 
 
 def test_an_endpoint_that_shows_that_it_hangs_is_left_alone_from_then_on(posthorn: Installation) -> None:
-    """Within one invocation, what has not been started when the first attempt times out is queued.
+    """Once the first attempt times out, attempts that have not started in that invocation are queued.
 
-    Two hundred attempts that say the same are two writes: it is slow, and then it is failing.
+    Two hundred attempts with the same outcome cost two writes: slow, then failing.
     """
     hanging_id = posthorn.register(HANGS)["id"]
     network = TimedNetwork(posthorn.clock, {HANGS: 3_600_000})

@@ -1,4 +1,4 @@
-"""Calls that DynamoDB carried out though their answer was lost: botocore repeats them, and they find their own work."""
+"""DynamoDB writes whose response was lost: botocore retries, and the condition fails on our own write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETS = "/api/v1/partner/email/configuration-sets"
 
 @contextmanager
 def lost_answers(*operations: str) -> Iterator[None]:
-    """Carry out each of these operations twice, as after an answer that did not arrive."""
+    """Execute each of these operations twice, as after a lost response."""
     once = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
     def twice(self: BaseClient, name: str, parameters: Any) -> Any:
@@ -56,7 +56,7 @@ def test_the_row_of_a_first_attempt(posthorn: Installation) -> None:
 
 
 def test_the_row_of_a_queued_attempt(posthorn: Installation) -> None:
-    """What there was no time for is queued all the same."""
+    """An attempt that did not fit into the invocation is queued all the same."""
     key = _failing(posthorn)
     records = posthorn.stream()
 
@@ -69,7 +69,7 @@ def test_the_row_of_a_queued_attempt(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize("status", [500, 410])
 def test_the_row_of_a_retry(posthorn: Installation, status: int) -> None:
-    """The row is ours, so what follows from the attempt follows."""
+    """The row is ours, so the next step of the retry follows."""
     key = _failing(posthorn)
     posthorn.dispatch()
     (message,) = posthorn.take("Retry1MinQueue")

@@ -1,4 +1,4 @@
-"""Deliveries as receivers in Node check them: the published example as printed, and the published libraries."""
+"""Node receivers verify deliveries with the published example, as printed, and the published libraries."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PAYLOADS: Final = {
 
 @dataclass(frozen=True)
 class Delivery:
-    """An attempt, ready to go."""
+    """An attempt, ready to send."""
 
     headers: dict[str, str]
     body: bytes
@@ -61,7 +61,7 @@ class Delivery:
 def delivery(
     data: str, *tokens: str, event_type: str = "CONTACT_CREATED", age: int = 0, message_id: str = EVENT_ID
 ) -> Delivery:
-    """Make an attempt out of what a publisher sends, the way that publishing and dispatching do."""
+    """Build an attempt from a published event, as publishing and dispatching do."""
     event = Event(
         id=message_id,
         channel="wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S",
@@ -84,7 +84,7 @@ def delivery(
 
 
 class Line:
-    """A kept-alive connection to a receiver."""
+    """A keep-alive connection to a receiver."""
 
     def __init__(self, receiver: NodeReceiver) -> None:
         self.receiver = receiver
@@ -94,7 +94,7 @@ class Line:
         self._connection.close()
 
     def post(self, one: Delivery) -> int:
-        """Send a delivery and return the status that the receiver answers."""
+        """Send a delivery and return the receiver's status."""
         self._connection.request("POST", PATH, one.body, one.headers)
         with self._connection.getresponse() as answer:
             answer.read()
@@ -103,7 +103,7 @@ class Line:
 
 @pytest.fixture(scope="module")
 def published() -> Iterator[Line]:
-    """Run the published example, which knows the token."""
+    """Run the published example with the current token."""
     with (
         node_receiver("smashsend.js", env={"WEBHOOK_TOKEN": TOKEN}) as receiver,
         closing(Line(receiver)) as line,
@@ -113,7 +113,7 @@ def published() -> Iterator[Line]:
 
 @pytest.fixture(scope="module")
 def standard() -> Iterator[Line]:
-    """Run the published libraries, which know the token."""
+    """Run the published libraries with the current token."""
     secret = f"whsec_{base64.b64encode(TOKEN.encode()).decode()}"
     with (
         node_receiver("standard.js", env={"WEBHOOK_SECRET": secret}) as receiver,
@@ -124,7 +124,7 @@ def standard() -> Iterator[Line]:
 
 @pytest.fixture(scope="module")
 def behind() -> Iterator[Line]:
-    """Run the published libraries at a receiver that still has the token from before the rotation."""
+    """Run the published libraries with the token from before the rotation."""
     secret = f"whsec_{base64.b64encode(OLDER.encode()).decode()}"
     with (
         node_receiver("standard.js", env={"WEBHOOK_SECRET": secret}) as receiver,
@@ -135,13 +135,13 @@ def behind() -> Iterator[Line]:
 
 @pytest.mark.parametrize("data", PAYLOADS.values(), ids=PAYLOADS)
 def test_the_published_example_accepts_what_was_published(published: Line, data: str) -> None:
-    """It writes the body anew before it verifies, and still finds the signature."""
+    """It reserializes the body before verifying, and the signature still matches."""
     assert published.post(delivery(data)) == 200
 
 
 @pytest.mark.parametrize("data", PAYLOADS.values(), ids=PAYLOADS)
 def test_the_published_libraries_accept_what_was_published(standard: Line, data: str) -> None:
-    """Both libraries verify the raw body, and both see the id of the event."""
+    """Both libraries verify the raw body, and both find the event's id."""
     one = delivery(data)
     assert standard.post(one) == 200
     report = standard.receiver.report()
@@ -156,7 +156,7 @@ def test_the_published_libraries_accept_what_was_published(standard: Line, data:
 def test_every_payload_arrives_with_a_signature_that_holds(
     published: Line, standard: Line, data: str
 ) -> None:
-    """Whatever can be published can be verified, by the example and by the libraries."""
+    """Any publishable payload can be verified, by the example and by the libraries."""
     one = delivery(data)
     assert published.post(one) == 200
     assert standard.post(one) == 200
@@ -164,7 +164,7 @@ def test_every_payload_arrives_with_a_signature_that_holds(
 
 
 def test_the_largest_event_can_be_verified(published: Line, standard: Line) -> None:
-    """256 KB of data are no problem for a receiver that takes as much."""
+    """256 KB of data can be verified, if the receiver accepts bodies of that size."""
     data = json.dumps({"text": "é" * (MAX_DATA // 2 - 8)}, ensure_ascii=False)
     assert published.post(delivery(data)) == 200
     assert standard.post(delivery(data)) == 200
@@ -174,19 +174,19 @@ def test_the_largest_event_can_be_verified(published: Line, standard: Line) -> N
 @MODERATE
 @given(data=st.data())
 def test_a_changed_body_is_refused(published: Line, standard: Line, data: st.DataObject) -> None:
-    """A body that says anything else is refused by the example; one with another byte by the libraries."""
+    """The example refuses a body with another meaning; the libraries refuse any changed byte."""
     one = delivery(PAYLOADS["the published example"])
     at = data.draw(st.integers(0, len(one.body) - 1))
     changed = bytearray(one.body)
     changed[at] = data.draw(st.integers(0x20, 0x7E).filter(lambda byte: byte != one.body[at]))
     assert standard.post(replace(one, body=bytes(changed))) == 401
     assert standard.receiver.report()["accepted"] == []
-    if _is_json(bytes(changed)):  # otherwise Express answers 400, without asking the example
+    if _is_json(bytes(changed)):  # otherwise Express answers 400 before the example runs
         assert published.post(replace(one, body=bytes(changed))) == 401
 
 
 def test_white_space_is_the_examples_weakness_only(published: Line, standard: Line) -> None:
-    """The example verifies what a body says, the libraries verify its bytes: that is how each was published."""
+    """The example verifies the reserialized body, the libraries its bytes, as published."""
     one = delivery('{"a":1}')
     spaced = replace(one, body=one.body + b" ")
     assert published.post(spaced) == 200
@@ -195,7 +195,7 @@ def test_white_space_is_the_examples_weakness_only(published: Line, standard: Li
 
 
 def test_another_token_is_refused(published: Line, standard: Line) -> None:
-    """A delivery that somebody else signed is refused by both."""
+    """A delivery signed with another token is refused by both."""
     one = delivery("{}", "wht_somebody_elses_token")
     assert published.post(one) == 401
     assert standard.post(one) == 401
@@ -213,14 +213,14 @@ def test_a_changed_header_is_refused(standard: Line, header: str) -> None:
 
 
 @pytest.mark.parametrize(("age", "status"), [(0, 200), (240, 200), (400, 401)])
-def test_a_signature_holds_for_five_minutes(standard: Line, age: int, status: int) -> None:
-    """The libraries refuse what was signed long ago, so every retry has to be signed anew."""
+def test_a_signature_is_valid_for_five_minutes(standard: Line, age: int, status: int) -> None:
+    """The libraries refuse old signatures, so every retry must be signed anew."""
     assert standard.post(delivery("{}", age=age)) == status
     assert standard.receiver.report()["status"] == status
 
 
-def test_a_rotation_is_noticed_by_nobody(standard: Line, behind: Line, published: Line) -> None:
-    """Who has the new token and who still has the old one both accept; who has only the example needs the new one."""
+def test_a_rotation_disturbs_no_receiver(standard: Line, behind: Line, published: Line) -> None:
+    """Receivers with either token accept; the published example needs the new one."""
     one = delivery("{}", TOKEN, OLDER)
     assert standard.post(one) == 200
     assert standard.receiver.report()["status"] == 200
@@ -230,7 +230,7 @@ def test_a_rotation_is_noticed_by_nobody(standard: Line, behind: Line, published
 
 
 def test_the_two_brand_headers_say_the_same() -> None:
-    """The documentation names one header and its example reads another; both carry the signature."""
+    """The documentation and its example name different headers; both carry the signature."""
     headers = delivery("{}").headers
     assert headers["X-SMASHSEND-Signature"] == headers["X-Zootools-Signature"]
 

@@ -1,4 +1,4 @@
-"""A webhook that leads back to the API that sends it: refused when it is registered, and again when it is sent."""
+"""A webhook that leads back to the sending API is refused at registration and at each attempt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DESTINATION: Final = {
 
 @pytest.fixture
 def posthorn() -> Iterator[Installation]:
-    """Give an installation whose API has two domain names of its own."""
+    """Return an installation whose API has two domain names."""
     with running(ApiDomainNames="api.acme.com,hooks.acme.com") as installation:
         yield installation
 
@@ -44,7 +44,7 @@ def _refusal(posthorn: Installation, method: str, path: str, body: dict[str, Any
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_webhook_is_registered_at_the_api(posthorn: Installation, host: str) -> None:
-    """Every host of the API is refused, in any case and at any port, whether it is given at first or later."""
+    """Every host of the API is refused, in any case and at any port, on create and on update."""
     webhook = posthorn.register("receiver.acme.com")
     url = f"https://{host}/v1/events"
 
@@ -55,7 +55,7 @@ def test_no_webhook_is_registered_at_the_api(posthorn: Installation, host: str) 
 
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_event_destination_is_registered_at_the_api(posthorn: Installation, host: str) -> None:
-    """The other face of an endpoint has the same rule."""
+    """The same rule applies to event destinations."""
     made = posthorn.call("POST", SETS, {"name": "production"})
     destinations = f"{SETS}/{made.body['config_set_id']}/event-destinations"
     kept = posthorn.call("POST", destinations, {**DESTINATION, "webhook_url": "https://receiver.acme.com/"})
@@ -67,14 +67,16 @@ def test_no_event_destination_is_registered_at_the_api(posthorn: Installation, h
 
 
 @pytest.mark.parametrize("host", ["other.execute-api.us-east-1.amazonaws.com", "api2.acme.com", "acme.com"])
-def test_the_neighbours_of_the_api_are_receivers_like_any(posthorn: Installation, host: str) -> None:
-    """Other people's APIs, and other names of a domain, are nobody's business."""
+def test_other_hosts_of_the_domain_are_allowed(posthorn: Installation, host: str) -> None:
+    """Other APIs, and other names of the same domain, are allowed."""
     assert posthorn.register(host)["url"] == f"https://{host}/hook"
 
 
 @pytest.mark.parametrize("host", [OWN, "api.acme.com"])
-def test_what_was_registered_before_the_name_was_ours_is_not_sent(posthorn: Installation, host: str) -> None:
-    """The attempt checks again: an endpoint that leads to the API fails for good, and nothing is posted to it."""
+def test_an_endpoint_registered_before_the_name_was_ours_is_blocked(
+    posthorn: Installation, host: str
+) -> None:
+    """If the stored URL now leads to the API, the delivery fails for good, and nothing is sent."""
     webhook = posthorn.register()
     endpoints = posthorn.services.endpoints
     stored = endpoints.get(posthorn.workspace, webhook["id"])

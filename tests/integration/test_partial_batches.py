@@ -1,6 +1,6 @@
-"""What the handlers of batches answer, whatever is in a batch: exactly what is to come again, by names that exist.
+"""Batch handlers report exactly the failed records, by identifiers that exist, whatever a batch holds.
 
-An answer that is no list of known identifiers makes Lambda take back, or forget, the whole batch.
+An answer that is not a list of known identifiers makes Lambda retry, or drop, the whole batch.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ HANDLERS: dict[str, Callable[[Any, Any], Any]] = {
 }
 NO_BATCHES = {"api": "answers requests", "sweep": "is started by a schedule"}
 
-# names that are none: absent, empty, or of a kind that no identifier has
+# invalid identifiers: absent, empty, or of a type that no identifier has
 NAMELESS: list[Any] = [..., "", None, 7, ["a"], {}]
 
 
 class Context:
-    """What Lambda passes beside the event."""
+    """The context that Lambda passes beside the event."""
 
     def get_remaining_time_in_millis(self) -> int:
         return 60_000
@@ -58,7 +58,7 @@ def _processes(posthorn: Installation) -> Iterator[None]:
 
 
 def _good(posthorn: Installation, handler: str) -> dict[str, Any]:
-    """Return a record that leads to calls of AWS."""
+    """Return a record that leads to AWS calls."""
     webhook_host = f"h{posthorn.sequence}.example.com"
     posthorn.network.receivers[webhook_host] = answers(500)
     if handler == "feedback":
@@ -88,7 +88,7 @@ def _named(handler: str, record: dict[str, Any], name: Any) -> dict[str, Any]:
 
 
 def _odd(handler: str) -> list[dict[str, Any]]:
-    """Return records that no version of anything has written."""
+    """Return records that no version of Posthorn or AWS has written."""
     if handler == "dispatch":
         images: list[Any] = [{}, {"pk": {"S": "x"}}, {"v": {"N": "99"}}, None]
         rows = [{"Keys": {}, "NewImage": image} for image in images] + [{}]
@@ -100,7 +100,7 @@ def _odd(handler: str) -> list[dict[str, Any]]:
 
 
 def _failed(answer: Any) -> list[str]:
-    """Return the identifiers of an answer, which has the one shape that a mapping understands."""
+    """Return the identifiers of an answer, which must have the one valid shape."""
     assert json.loads(json.dumps(answer)) == answer
     assert answer.keys() == {"batchItemFailures"}
     assert all(one.keys() == {"itemIdentifier"} for one in answer["batchItemFailures"])
@@ -116,14 +116,14 @@ def _outage() -> Any:
 
 
 def test_every_handler_of_batches_is_looked_at() -> None:
-    """A handler that is added is looked at here, or says why it answers no batch."""
+    """Every handler is covered here, or listed with a reason why it answers no batch."""
     (folder,) = posthorn.handlers.__path__
     assert {path.stem for path in Path(folder).glob("[!_]*.py")} == HANDLERS.keys() | NO_BATCHES.keys()
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
 def test_nothing_fails_where_nothing_went_wrong(posthorn: Installation, handler: str) -> None:
-    """Neither work that was done nor a record that was parked is to come again; an empty batch is an answer, too."""
+    """Neither completed nor dead-lettered records are reported; an empty batch gets an answer, too."""
     records = [_good(posthorn, handler), *_odd(handler)]
 
     assert _failed(HANDLERS[handler]({"Records": records}, Context())) == []
@@ -131,8 +131,10 @@ def test_nothing_fails_where_nothing_went_wrong(posthorn: Installation, handler:
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_what_fails_is_named_as_the_mapping_names_it(posthorn: Installation, handler: str) -> None:
-    """In an outage every record is to come again, each by its own name and once."""
+def test_failed_records_are_reported_by_the_mappings_identifiers(
+    posthorn: Installation, handler: str
+) -> None:
+    """In an outage every record is reported by its own identifier, once."""
     records = [_named(handler, _good(posthorn, handler), "good"), *_odd(handler)]
     names = ["good", *(f"odd-{number}" for number in range(len(records) - 1))]
 
@@ -144,10 +146,8 @@ def test_what_fails_is_named_as_the_mapping_names_it(posthorn: Installation, han
 
 @pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("name", NAMELESS)
-def test_a_record_without_a_name_that_is_done_is_no_failure(
-    posthorn: Installation, handler: str, name: Any
-) -> None:
-    """Nobody misses the name of a record that need not come again."""
+def test_a_completed_record_needs_no_identifier(posthorn: Installation, handler: str, name: Any) -> None:
+    """A completed record needs no identifier."""
     record = _named(handler, _good(posthorn, handler), name)
 
     assert _failed(HANDLERS[handler]({"Records": [record]}, Context())) == []
@@ -155,18 +155,18 @@ def test_a_record_without_a_name_that_is_done_is_no_failure(
 
 @pytest.mark.parametrize("handler", HANDLERS)
 @pytest.mark.parametrize("name", NAMELESS)
-def test_a_record_without_a_name_that_failed_brings_back_the_batch(
+def test_a_failed_record_without_an_identifier_fails_the_batch(
     posthorn: Installation, handler: str, name: Any
 ) -> None:
-    """It cannot be named, and must not be lost: the invocation fails, so that all of the batch comes again."""
+    """A failed record without an identifier fails the invocation, so that the whole batch is retried."""
     records = [_named(handler, _good(posthorn, handler), name), *_odd(handler)]
 
     with _outage(), pytest.raises(Unavailable):
         HANDLERS[handler]({"Records": records}, Context())
 
 
-def test_two_events_without_a_name_are_not_taken_for_one(posthorn: Installation) -> None:
-    """Stream records are told apart by their names; where that cannot be, the batch comes again, in halves."""
+def test_two_records_without_an_identifier_are_not_confused(posthorn: Installation) -> None:
+    """Stream records are told apart by their identifiers; without them the batch is retried in halves."""
     records = [_named("dispatch", _good(posthorn, "dispatch"), ...) for _ in range(2)]
 
     with pytest.raises(Unavailable):
@@ -174,8 +174,8 @@ def test_two_events_without_a_name_are_not_taken_for_one(posthorn: Installation)
     assert [_failed(dispatch.handler({"Records": [one]}, Context())) for one in records] == [[], []]
 
 
-def test_names_are_given_once_and_in_order() -> None:
-    """The answer depends on what failed and on nothing else."""
+def test_identifiers_are_reported_once_and_in_order() -> None:
+    """The answer depends only on which records failed."""
     assert batch_response.response({"b", "a"}) == {
         "batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]
     }

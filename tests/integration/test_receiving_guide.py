@@ -1,4 +1,4 @@
-"""The receivers that docs/receiving.md shows, run as they are printed."""
+"""The receivers printed in docs/receiving.md, run as they are."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _snippet(language: str) -> str:
 
 @pytest.fixture(params=["python", "js"])
 def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, Path]]:
-    """Run a receiver of the guide; gives its port and the file that it prints to."""
+    """Run a receiver of the guide; yield its port and the file that it prints to."""
     language: str = request.param
     script = tmp_path / f"receiver.{language}"
     script.write_text(_snippet(language), "utf-8")
@@ -69,8 +69,8 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[i
             running.terminate()
 
 
-def test_a_receiver_of_the_guide_takes_what_is_signed_and_each_event_once(receiver: tuple[int, Path]) -> None:
-    """A delivery is taken, its double is taken but not handled again, and one that was tampered with is refused."""
+def test_a_receiver_of_the_guide_accepts_signed_events_once(receiver: tuple[int, Path]) -> None:
+    """A delivery is accepted, its duplicate is accepted but not handled, a tampered one is refused."""
     port, printed = receiver
     body, headers = _delivery()
     assert _post(port, body, headers) == 204

@@ -1,4 +1,4 @@
-"""A delivery once more: a new generation, the same event, and the schedule from its beginning."""
+"""Replaying one delivery: a new generation, the same event, and the retry schedule from the start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOST = "hooks.example.com"
 
 
 def _exhaust(posthorn: Installation) -> list[tuple[str, int, int]]:
-    """Let everything that waits come due, until nothing does; returns queue, delay and attempt of each message."""
+    """Process all messages as they come due; return queue, delay and attempt of each."""
     hops: list[tuple[str, int, int]] = []
     while waiting := [
         (queue, message) for queue in ("DeliverQueue", *RETRIES) for message in posthorn.take(queue)
@@ -36,7 +36,7 @@ def _exhaust(posthorn: Installation) -> list[tuple[str, int, int]]:
 
 
 def _settled(posthorn: Installation, status: int = 500) -> DeliveryKey:
-    """Return a delivery that is over."""
+    """Return a settled delivery."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(status)
     key = DeliveryKey(webhook["id"], posthorn.publish())
@@ -57,7 +57,7 @@ def _detail(posthorn: Installation, key: DeliveryKey) -> dict[str, Any]:
 
 
 def test_a_delivery_that_failed_for_good_arrives_after_a_replay(posthorn: Installation) -> None:
-    """It keeps its id and its body, has a new timestamp and signature, and the log tells its generations apart."""
+    """It keeps its id and body, has a new timestamp and signature, and the log separates its generations."""
     key = _settled(posthorn)
     assert _detail(posthorn, key)["status"] == "failed"
     posthorn.network.receivers[HOST] = answers(200)
@@ -89,7 +89,7 @@ def test_a_delivery_that_failed_for_good_arrives_after_a_replay(posthorn: Instal
 
 
 def test_a_replay_that_fails_is_retried_as_if_it_were_new(posthorn: Installation) -> None:
-    """1, 5 and 15 minutes again, and then it is failed for good again."""
+    """It is retried after 1, 5 and 15 minutes, and then fails for good again."""
     key = _settled(posthorn)
 
     _replay(posthorn, key)
@@ -105,8 +105,8 @@ def test_a_replay_that_fails_is_retried_as_if_it_were_new(posthorn: Installation
     assert (row.status, row.reason, row.generation, row.attempt) == ("failed", "exhausted", 2, 4)
 
 
-def test_what_was_delivered_is_replayed_when_asked_for(posthorn: Installation) -> None:
-    """Whoever names the delivery wants it again, arrived or not."""
+def test_a_delivered_one_is_replayed_on_request(posthorn: Installation) -> None:
+    """A delivery that is named explicitly is replayed even if it had arrived."""
     key = _settled(posthorn, 200)
 
     assert _replay(posthorn, key).status == 202
@@ -116,7 +116,7 @@ def test_what_was_delivered_is_replayed_when_asked_for(posthorn: Installation) -
 
 
 def test_a_row_keeps_so_many_attempts_and_no_more(posthorn: Installation) -> None:
-    """However often a delivery is replayed, its row stays small; the newest attempts are those that stay."""
+    """However often it is replayed, the row stays small; the newest attempts are kept."""
     key = _settled(posthorn)
     for _ in range(5):
         assert _replay(posthorn, key).status == 202
@@ -135,7 +135,7 @@ def test_a_row_keeps_so_many_attempts_and_no_more(posthorn: Installation) -> Non
 
 
 def test_an_open_delivery_is_not_replayed(posthorn: Installation) -> None:
-    """Its next attempt comes by itself; a second line of attempts would double it."""
+    """A delivery that waits for its next attempt is refused; a second series would double it."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(500)
     key = DeliveryKey(webhook["id"], posthorn.publish())
@@ -150,7 +150,7 @@ def test_an_open_delivery_is_not_replayed(posthorn: Installation) -> None:
 
 
 def test_a_disabled_endpoint_is_not_replayed_to(posthorn: Installation) -> None:
-    """Once it is enabled again, the same request with the same key works."""
+    """Once the endpoint is enabled, the same request with the same key works."""
     key = _settled(posthorn)
     path = f"/v1/webhooks/{key.endpoint_id}"
     posthorn.call("PUT", path, {"enabled": False})
@@ -165,7 +165,7 @@ def test_a_disabled_endpoint_is_not_replayed_to(posthorn: Installation) -> None:
 
 
 def test_an_expired_event_is_not_replayed(posthorn: Installation) -> None:
-    """Without its data there is nothing to send, and the delivery stays as it was."""
+    """Without the event's data there is nothing to send; the delivery stays unchanged."""
     key = _settled(posthorn)
     before = posthorn.row(key)
     table = posthorn.tables["EventsTable"]
@@ -179,7 +179,7 @@ def test_an_expired_event_is_not_replayed(posthorn: Installation) -> None:
 
 
 def test_a_replay_takes_no_fields(posthorn: Installation) -> None:
-    """A body that wants something of it is refused; an empty one is none."""
+    """A body with any field is refused; an empty body is allowed."""
     key = _settled(posthorn)
     path = f"/v1/webhooks/{key.endpoint_id}/deliveries/{key.event_id}/replay"
 
@@ -188,7 +188,7 @@ def test_a_replay_takes_no_fields(posthorn: Installation) -> None:
 
 
 def test_two_replays_at_once_begin_one_generation(posthorn: Installation) -> None:
-    """The second finds the delivery open, whether it reads the row before or after the first has begun."""
+    """The second replay finds the delivery open, whether it reads the row before or after the first."""
     key = _settled(posthorn)
     row = posthorn.row(key)
     assert row is not None
@@ -206,7 +206,7 @@ def test_two_replays_at_once_begin_one_generation(posthorn: Installation) -> Non
 
 
 def test_a_repeated_request_replays_once(posthorn: Installation) -> None:
-    """The same Idempotency-Key is one replay, even when it comes after that replay is over."""
+    """The same Idempotency-Key starts one replay, even after that replay has ended."""
     key = _settled(posthorn)
     name = {"idempotency-key": "again"}
 
@@ -227,7 +227,7 @@ def test_a_repeated_request_replays_once(posthorn: Installation) -> None:
 def test_a_replay_whose_message_was_not_sent_is_completed_by_its_repetition(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQS fails after the row was written: the caller gets 503, and the same request sends the message."""
+    """If SQS fails after the row was written, the caller gets 503, and the same request sends the message."""
     from posthorn.domain.errors import Unavailable
 
     key = _settled(posthorn)
@@ -295,7 +295,7 @@ def test_a_stream_record_that_comes_again_leaves_a_replay_alone(posthorn: Instal
 
 
 def test_each_generation_has_delivery_ids_of_its_own(posthorn: Installation) -> None:
-    """The receiver of mail events tells a replay from a duplicate by X-Splashify-Delivery-ID."""
+    """Receivers of mail events tell a replay from a duplicate by X-Splashify-Delivery-ID."""
     set_id = posthorn.call("POST", SETS, {"name": "production"}).body["config_set_id"]
     path = f"{SETS}/{set_id}/event-destinations"
     wanted = {

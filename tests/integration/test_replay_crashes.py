@@ -1,4 +1,4 @@
-"""Bulk replays that die, come twice or come late: each delivery is begun anew exactly once, and the counts are exact."""
+"""Bulk replays that crash or get late or duplicate messages replay each delivery once, with exact counts."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _begins(name: str, parameters: dict[str, Any]) -> bool:
     return name == "PutItem" and "DeliveriesTable" in parameters["TableName"]
 
 
-# the calls around the boundary between two pages, in their order, and at which of them
+# the calls around a page boundary, in order, and which of them fails
 BOUNDARY: Final = [
     (matches, at, after)
     for matches, at in (
@@ -62,7 +62,7 @@ BOUNDARY: Final = [
 
 
 def test_five_thousand_deliveries_and_a_crash_at_every_page(posthorn: Installation) -> None:
-    """Every page dies once, each time a call later: all are begun anew once, none twice, and the counts say so."""
+    """Every page crashes once, each time one call later; all deliveries are replayed once and counted."""
     replays = replaying(posthorn)
     replays.settle(MANY)
     replay_id = replays.start()
@@ -87,7 +87,7 @@ def test_five_thousand_deliveries_and_a_crash_at_every_page(posthorn: Installati
 
 
 def test_a_crash_at_every_call(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wherever a small replay dies, before or after any call to AWS, it goes on as if it had not."""
+    """A small replay that crashes before or after any AWS call continues as if it had not."""
     monkeypatch.setattr(bulk_replay, "PAGE", 2)
     calls = _calls_of_a_whole_replay(posthorn)
     assert calls > 18
@@ -126,7 +126,7 @@ def _assert_each_once(replays: Replaying, replay_id: str, where: object) -> None
 
 
 def test_two_workers_at_one_step(posthorn: Installation) -> None:
-    """SQS may give one message to two functions at once: the page is replayed once, and one next step is recorded."""
+    """If SQS gives a message to two workers, the page is replayed once, with one next step."""
     replays = replaying(posthorn)
     replays.settle(SMALL)
     replay_id = replays.start()
@@ -179,7 +179,7 @@ def test_the_slower_of_two_workers_loses_and_changes_nothing(
 
 
 def test_messages_that_come_twice_and_late(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Doubles of earlier steps, in any order, begin nothing anew and do not multiply."""
+    """Duplicates of earlier steps, in any order, replay nothing again and do not multiply."""
     monkeypatch.setattr(bulk_replay, "PAGE", 2)
     replays = replaying(posthorn)
     replays.settle(2 * SMALL)
@@ -199,7 +199,7 @@ def test_messages_that_come_twice_and_late(posthorn: Installation, monkeypatch: 
 def test_a_double_of_the_last_step_waits_until_the_next_is_surely_sent(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be the only one left that knows that the job must go on; after a while it sends what was lost."""
+    """It may be the only message left for the job, so after a while it sends the lost next step."""
     monkeypatch.setattr(bulk_replay, "PAGE", 2)
     replays = replaying(posthorn)
     replays.settle(SMALL)
@@ -217,8 +217,8 @@ def test_a_double_of_the_last_step_waits_until_the_next_is_surely_sent(
     assert set(replays.generations().values()) == {2}
 
 
-def test_lost_answers_are_no_losses(posthorn: Installation) -> None:
-    """Botocore repeats a write whose answer was lost; the second one finds the first, and the job goes on."""
+def test_lost_responses_do_no_harm(posthorn: Installation) -> None:
+    """Botocore repeats a write whose response was lost; the second finds the first, and the job continues."""
     replays = replaying(posthorn)
     replays.settle(SMALL)
     with lost_answers("PutItem"):
@@ -228,8 +228,8 @@ def test_lost_answers_are_no_losses(posthorn: Installation) -> None:
     assert replays.get(replay_id)["counts"] == {"matched": SMALL, "replayed": SMALL, "skipped": 0}
 
 
-def test_somebody_else_replays_in_between(posthorn: Installation) -> None:
-    """What was replayed and failed again since its page was found is not replayed a second time."""
+def test_another_replay_in_between(posthorn: Installation) -> None:
+    """A delivery that was replayed by another request and failed again is not replayed a second time."""
     replays = replaying(posthorn)
     first, *others = replays.settle(SMALL)
     replay_id = replays.start()
@@ -251,8 +251,8 @@ def test_somebody_else_replays_in_between(posthorn: Installation) -> None:
     assert replays.get(replay_id)["counts"] == {"matched": SMALL, "replayed": SMALL - 1, "skipped": 1}
 
 
-def test_a_cancelled_job_counts_what_had_begun(posthorn: Installation) -> None:
-    """A page that died half-way before the cancellation is counted exactly and not finished."""
+def test_a_canceled_job_counts_started_deliveries(posthorn: Installation) -> None:
+    """A page that crashed halfway before the cancellation is counted exactly and not finished."""
     replays = replaying(posthorn)
     replays.settle(SMALL)
     replay_id = replays.start()
@@ -275,7 +275,7 @@ def test_a_cancelled_job_counts_what_had_begun(posthorn: Installation) -> None:
 def test_a_cancellation_while_a_page_is_replayed(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The page in work is counted, and there is no next one."""
+    """The current page is counted, and there is no next one."""
     monkeypatch.setattr(bulk_replay, "PAGE", 2)
     replays = replaying(posthorn)
     replays.settle(2 * SMALL)

@@ -1,4 +1,4 @@
-"""The messages of bulk replays: lost, put off by an outage, unreadable, or without a job."""
+"""Messages of bulk replays: lost, delayed by an outage, unreadable, or without a job."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def test_a_repeated_request_makes_one_job(posthorn: Installation) -> None:
-    """Under one key there is one job, also after its first message was lost, and however far it is."""
+    """One key makes one job, even after its first message was lost, and however far it has come."""
     replays = replaying(posthorn)
     replays.settle(2)
     headers = {"idempotency-key": "one"}
     with mock.patch.object(
         type(posthorn.services.idempotency), "finish"
-    ):  # the first request dies before its end
+    ):  # the first request crashes before its end
         first = replays.post(headers=headers)
     assert len(posthorn.take("ReplayQueue")) == 1  # and its message is lost
     second = replays.post(headers=headers)
@@ -40,8 +40,8 @@ def test_a_repeated_request_makes_one_job(posthorn: Installation) -> None:
     assert set(replays.generations().values()) == {2}
 
 
-def test_a_job_that_could_not_be_queued_is_none(posthorn: Installation) -> None:
-    """Without a key nobody could ask for it again, so it does not come to life later; with one it does, on asking."""
+def test_a_job_that_could_not_be_queued_does_not_exist(posthorn: Installation) -> None:
+    """Without a key it could never be repeated, so it stays dead; with a key the retry revives it."""
     replays = replaying(posthorn)
     with _throttled("SendMessage"):
         assert replays.post().status == 503
@@ -67,8 +67,8 @@ def _throttled(*operations: str) -> Any:
 
 
 @pytest.mark.parametrize("look", ["get", "list"])
-def test_whoever_looks_wakes_a_job_whose_message_is_lost(posthorn: Installation, look: str) -> None:
-    """Once it has stood still for long, and once only; a job that is over is left alone."""
+def test_reading_a_job_wakes_it_if_its_message_was_lost(posthorn: Installation, look: str) -> None:
+    """It is woken after a long standstill, once only; a finished job is left alone."""
     replays = replaying(posthorn)
     replays.settle(3)
     replay_id = replays.start()
@@ -91,8 +91,8 @@ def test_whoever_looks_wakes_a_job_whose_message_is_lost(posthorn: Installation,
     assert posthorn.waiting("ReplayQueue") == []
 
 
-def test_an_outage_puts_a_step_off(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever AWS does not do is reported as failed, and done when the message comes again."""
+def test_an_outage_delays_a_step(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If an AWS call fails, the message is reported as failed and processed when it comes again."""
     monkeypatch.setattr(bulk_replay, "PAGE", 1)
     replays = replaying(posthorn)
     replays.settle(2)
@@ -112,16 +112,16 @@ def test_an_outage_puts_a_step_off(posthorn: Installation, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("body", ["x", '{"v":1}', '{"v":2,"endpoint":"wh_1","replay":"rpl_1","step":1}'])
-def test_what_is_no_message_is_parked(posthorn: Installation, body: str) -> None:
-    """It is kept with the reason, and does not come again."""
+def test_a_malformed_message_is_dead_lettered(posthorn: Installation, body: str) -> None:
+    """A malformed message becomes a dead letter with its reason and does not come again."""
     assert posthorn.replayer.replay([{"messageId": "1", "body": body}]) == set()
-    (parked,) = posthorn.waiting("ReplayDeadLetterQueue")
-    assert json.loads(parked.body)["body"] == body
-    assert json.loads(parked.body)["reason"]
+    (dead_letter,) = posthorn.waiting("ReplayDeadLetterQueue")
+    assert json.loads(dead_letter.body)["body"] == body
+    assert json.loads(dead_letter.body)["reason"]
 
 
 def test_a_message_without_a_job_is_dropped(posthorn: Installation) -> None:
-    """Its job has expired, or was never more than a request that failed."""
+    """Its job has expired, or its request failed before the job existed."""
     replays = replaying(posthorn)
     replay_id = replays.start()
     job = posthorn.services.replays.get(replays.endpoint_id, replay_id)
@@ -132,7 +132,7 @@ def test_a_message_without_a_job_is_dropped(posthorn: Installation) -> None:
 
 
 def test_rows_that_cannot_be_read(posthorn: Installation) -> None:
-    """A later version's job waits for that version; a later version's delivery is left to it."""
+    """A job of a later version waits for that version; so does a delivery of a later version."""
     replays = replaying(posthorn)
     event_id, *_ = replays.settle(2)
     replay_id = replays.start()

@@ -1,4 +1,4 @@
-"""Which deliveries a bulk replay begins anew: the settled ones of its window that were asked for, each once."""
+"""Which deliveries a bulk replay selects: the settled ones in its window that match, each once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from tests.installation import Installation
 
 
-def test_what_failed_is_sent_again_and_nothing_else(posthorn: Installation) -> None:
-    """Broken, repaired, replayed: each failed event arrives once more under its own id, delivered ones do not."""
+def test_only_failed_deliveries_are_replayed(posthorn: Installation) -> None:
+    """After a repair, each failed event arrives once more under its own id; delivered ones do not."""
     replays = replaying(posthorn)
     posthorn.network.receivers["hooks.example.com"] = answers(200)
     delivered = posthorn.publish()
@@ -46,7 +46,7 @@ def test_what_failed_is_sent_again_and_nothing_else(posthorn: Installation) -> N
 
 
 def test_a_replayed_delivery_that_fails_is_retried(posthorn: Installation) -> None:
-    """It enters the schedule anew, at its beginning."""
+    """It restarts the retry schedule from the beginning."""
     replays = replaying(posthorn)
     posthorn.network.receivers["hooks.example.com"] = answers(400)
     event_id = posthorn.publish()
@@ -62,7 +62,7 @@ def test_a_replayed_delivery_that_fails_is_retried(posthorn: Installation) -> No
 
 
 def test_the_window_holds_its_beginning_and_not_its_end(posthorn: Installation) -> None:
-    """An event of the millisecond `since` is meant, one of `until` is not."""
+    """`since` is inclusive and `until` exclusive, to the millisecond."""
     replays = replaying(posthorn)
     events = replays.settle(5)
     since, until = (rfc3339_ms(made_at(events[at])) for at in (1, 3))
@@ -78,8 +78,8 @@ def test_the_window_holds_its_beginning_and_not_its_end(posthorn: Installation) 
 @pytest.mark.parametrize(
     ("wanted", "again"), [("failed", {Status.FAILED}), ("all", {Status.FAILED, Status.DELIVERED})]
 )
-def test_what_is_asked_for_and_what_is_open(posthorn: Installation, wanted: str, again: set[Status]) -> None:
-    """Delivered ones are replayed for `all` only; queued and retrying ones and tests never are; a dry run agrees."""
+def test_the_selection_by_status(posthorn: Installation, wanted: str, again: set[Status]) -> None:
+    """`all` adds delivered ones; waiting ones and example events are never replayed; a dry run agrees."""
     replays = replaying(posthorn)
     before = {event_id: status for status in Status for event_id in replays.settle(3, status)}
     tests = replays.settle(2, is_test=True)
@@ -102,7 +102,7 @@ def test_what_is_asked_for_and_what_is_open(posthorn: Installation, wanted: str,
 
 
 def test_replaying_twice(posthorn: Installation) -> None:
-    """A second job begins anew what failed again after the first, and leaves alone what is on its way."""
+    """A second job replays deliveries that failed again, and leaves alone those still in progress."""
     replays = replaying(posthorn)
     replays.settle(2)
     replays.start()
@@ -112,7 +112,7 @@ def test_replaying_twice(posthorn: Installation) -> None:
     assert replays.get(second)["counts"]["matched"] == 0
     posthorn.network.receivers["hooks.example.com"] = answers(400)
     posthorn.deliver(posthorn.take("DeliverQueue"))
-    # no event was ever accepted for these rows, so they failed again
+    # these rows have no event, so they failed again
     third = replays.start()
     replays.run()
     assert replays.get(third)["counts"]["replayed"] == 2

@@ -1,4 +1,4 @@
-"""What stops a bulk replay: an endpoint that is disabled or deleted, and whoever cancels it."""
+"""What stops a bulk replay: disabling or deleting its endpoint, and a cancellation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def test_a_disabled_endpoint(posthorn: Installation) -> None:
-    """What would only fail is refused, and counting is not; the refused key may be used again."""
+    """A replay is refused, but a dry run is not, and the refused key may be used again."""
     replays = replaying(posthorn)
     replays.settle(2)
     webhook = f"/v1/webhooks/{replays.endpoint_id}"
@@ -27,7 +27,7 @@ def test_a_disabled_endpoint(posthorn: Installation) -> None:
 
 
 def test_an_endpoint_that_is_disabled_meanwhile(posthorn: Installation) -> None:
-    """The job stops, says why, and counts what it did not do."""
+    """The job stops, says why, and counts the deliveries it did not replay."""
     replays = replaying(posthorn)
     replays.settle(150)
     replay_id = replays.start()
@@ -42,7 +42,7 @@ def test_an_endpoint_that_is_disabled_meanwhile(posthorn: Installation) -> None:
 
 
 def test_an_endpoint_that_is_deleted_meanwhile(posthorn: Installation) -> None:
-    """Its job stops, and nothing more is begun."""
+    """The job stops and replays nothing more."""
     replays = replaying(posthorn)
     replays.settle(3)
     replay_id = replays.start()
@@ -56,7 +56,7 @@ def test_an_endpoint_that_is_deleted_meanwhile(posthorn: Installation) -> None:
 
 
 def test_cancelling(posthorn: Installation) -> None:
-    """A job is cancelled between two pages; cancelling again changes nothing, and what is over cannot be."""
+    """A job is canceled between two pages; canceling again changes nothing, and a finished job stays."""
     replays = replaying(posthorn)
     replays.settle(250)
     replay_id = replays.start()

@@ -1,4 +1,4 @@
-"""`…/replays`: bulk replays as their callers see them, for webhooks and for event destinations."""
+"""`…/replays`: bulk replays through the API, for webhooks and for event destinations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETS = "/api/v1/partner/email/configuration-sets"
 
 
 def _destination(posthorn: Installation) -> str:
-    """Make an event destination and return its path."""
+    """Create an event destination and return its path."""
     made = posthorn.call("POST", SETS, {"name": posthorn.new_id()}).body
     path = f"{SETS}/{made['config_set_id']}/event-destinations"
     wanted = {
@@ -36,7 +36,7 @@ def _destination(posthorn: Installation) -> str:
 
 
 def test_a_job_from_its_beginning_to_its_end(posthorn: Installation) -> None:
-    """It is accepted at once, tells how far it is, and what it did."""
+    """A replay is accepted at once, and then shows its progress and its result."""
     replays = replaying(posthorn)
     replays.settle(150)
     reply = replays.post()
@@ -73,7 +73,7 @@ def test_a_job_from_its_beginning_to_its_end(posthorn: Installation) -> None:
 
 
 def test_progress_is_where_in_the_window_it_is(posthorn: Installation) -> None:
-    """The position is the time of the last event looked at, the fraction its place between since and until."""
+    """The position is the time of the last event examined; the fraction is its place in the window."""
     replays = replaying(posthorn)
     replays.settle(101)
     replay_id = replays.start(until=rfc3339_ms(SINCE_MS + 200 * 700))
@@ -83,7 +83,7 @@ def test_progress_is_where_in_the_window_it_is(posthorn: Installation) -> None:
 
 
 def test_the_list_is_newest_first(posthorn: Installation) -> None:
-    """Pages follow each other, and each job is on one of them."""
+    """Each job is on exactly one page."""
     replays = replaying(posthorn)
     made = []
     for _ in range(3):
@@ -95,8 +95,8 @@ def test_the_list_is_newest_first(posthorn: Installation) -> None:
     assert "nextCursor" not in second
 
 
-def test_nobody_sees_the_replays_of_others(posthorn: Installation) -> None:
-    """Another workspace's, another endpoint's and an unknown job are the same 404, on every route."""
+def test_replays_of_others_are_not_found(posthorn: Installation) -> None:
+    """Another workspace's, another endpoint's and an unknown job get the same 404, on every route."""
     replays, other = replaying(posthorn), replaying(posthorn)
     replay_id = replays.start()
     _, stranger = posthorn.new_workspace()
@@ -139,8 +139,8 @@ def test_nobody_sees_the_replays_of_others(posthorn: Installation) -> None:
         ({"since": "2023-04-16T15:00:00Z", "dry_run": True}, 422, "/dry_run"),
     ],
 )
-def test_what_is_not_a_replay(posthorn: Installation, body: Any, status: int, pointer: str) -> None:
-    """Every complaint points at its cause, and nothing is begun."""
+def test_an_invalid_replay(posthorn: Installation, body: Any, status: int, pointer: str) -> None:
+    """Every error points at its cause, and no job is started."""
     replays = replaying(posthorn)
     reply = posthorn.call("POST", replays.path, body)
     assert (reply.status, [one["pointer"] for one in reply.body["errors"]]) == (status, [pointer])
@@ -149,7 +149,7 @@ def test_what_is_not_a_replay(posthorn: Installation, body: Any, status: int, po
 
 
 def test_a_window_may_be_larger_than_time(posthorn: Installation) -> None:
-    """What is before 1970 begins there, and what lies ahead ends now."""
+    """A window that begins before 1970 starts there, and one that ends in the future ends now."""
     replays = replaying(posthorn)
     replays.settle(2)
     reply = replays.post(since="0001-01-01T00:00:00Z", until="9999-12-31T23:59:59Z")
@@ -160,7 +160,7 @@ def test_a_window_may_be_larger_than_time(posthorn: Installation) -> None:
 
 
 def test_an_event_destination_has_the_same_in_its_own_spelling(posthorn: Installation) -> None:
-    """Partners write and read snake_case, under the scope of partners."""
+    """Partners write and read snake_case, with the scope of partners."""
     path = f"{_destination(posthorn)}/replays"
     body = {"since": "2023-04-16T15:00:00Z", "dry_run": True}
     reply = posthorn.call("POST", path, body, key=posthorn.new_key("partner"))
@@ -184,7 +184,7 @@ def test_an_event_destination_has_the_same_in_its_own_spelling(posthorn: Install
 
 
 def test_the_row_expires_with_the_deliveries(posthorn: Installation) -> None:
-    """A job is kept as long as what it replayed."""
+    """A job is kept as long as the deliveries that it replayed."""
     replays = replaying(posthorn)
     replay_id = replays.start()
     key = {"pk": {"S": replays.endpoint_id}, "sk": {"S": f"replay#{replay_id}"}}

@@ -30,14 +30,14 @@ def rotate(posthorn: Installation, webhook: dict[str, Any], body: Any = None, **
 
 
 def deliver(posthorn: Installation) -> Received:
-    """Publish an event and return what came to the receiver."""
+    """Publish an event and return the request that the receiver got."""
     posthorn.publish()
     assert posthorn.dispatch() == set()
     return posthorn.network.received[-1]
 
 
 def verifies(received: Received, token: str) -> bool:
-    """Tell whether both published libraries accept a delivery; they look at the real clock, too."""
+    """Return whether both published libraries accept a delivery; they use the real clock."""
     secret = "whsec_" + base64.b64encode(token.encode()).decode()
     verdicts = set()
     for library in (standardwebhooks, svix.webhooks):
@@ -64,7 +64,7 @@ def webhook(posthorn: Installation) -> dict[str, Any]:
 def test_both_tokens_verify_until_the_overlap_is_over(
     posthorn: Installation, webhook: dict[str, Any]
 ) -> None:
-    """Published verifiers with the old token and with the new one accept a delivery, and then only the new one."""
+    """Published verifiers accept with the old and the new token, and later with the new one only."""
     posthorn.clock.now_ms -= 2 * HOUR * 1000
     reply = rotate(posthorn, webhook, {"overlapHours": 2})
     old, new = webhook["token"], reply.body["webhook"]["token"]
@@ -82,7 +82,7 @@ def test_both_tokens_verify_until_the_overlap_is_over(
 
 
 def test_the_new_signature_comes_first(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Whoever reads one signature only reads that of the new token."""
+    """A receiver that reads only one signature gets that of the new token."""
     new = rotate(posthorn, webhook).body["webhook"]["token"]
     received = deliver(posthorn)
 
@@ -100,7 +100,7 @@ def test_the_new_signature_comes_first(posthorn: Installation, webhook: dict[str
 def test_the_answer_says_until_when_the_old_token_signs(
     posthorn: Installation, given: dict[str, int], hours: int
 ) -> None:
-    """A day by default, a week at the most."""
+    """The overlap is a day by default and a week at most."""
     webhook = posthorn.register()
     reply = rotate(posthorn, webhook, given)
     endpoint = posthorn.services.endpoints.get(posthorn.workspace, webhook["id"])
@@ -121,7 +121,7 @@ def test_the_answer_says_until_when_the_old_token_signs(
 def test_without_an_overlap_the_old_token_stops_at_once(
     posthorn: Installation, webhook: dict[str, Any]
 ) -> None:
-    """After a leak nobody wants the old token for another hour."""
+    """After a leak, the old token must stop signing at once."""
     reply = rotate(posthorn, webhook, {"overlapHours": 0, "token": "a-token-of-my-own"})
     received = deliver(posthorn)
 
@@ -135,7 +135,7 @@ def test_without_an_overlap_the_old_token_stops_at_once(
 
 
 def test_there_are_never_more_than_two(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """A second rotation within the overlap of the first ends the oldest token."""
+    """A second rotation within the overlap of the first drops the oldest token."""
     tokens = [webhook["token"], *(rotate(posthorn, webhook).body["webhook"]["token"] for _ in range(2))]
     received = deliver(posthorn)
 
@@ -143,8 +143,8 @@ def test_there_are_never_more_than_two(posthorn: Installation, webhook: dict[str
     assert [verifies(received, token) for token in tokens] == [False, True, True]
 
 
-def test_the_same_token_again_is_no_rotation(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Sent twice without a key, one's own token does not push the one before out."""
+def test_the_current_token_again_is_not_a_rotation(posthorn: Installation, webhook: dict[str, Any]) -> None:
+    """Sending the current token again, without a key, does not drop the previous one."""
     replies = [rotate(posthorn, webhook, {"token": "a-token-of-my-own"}) for _ in range(2)]
     received = deliver(posthorn)
 
@@ -156,7 +156,7 @@ def test_the_same_token_again_is_no_rotation(posthorn: Installation, webhook: di
 def test_a_repetition_does_not_rotate_twice(
     posthorn: Installation, webhook: dict[str, Any], body: dict[str, str]
 ) -> None:
-    """Under one Idempotency-Key there is one new token, and the old one keeps signing beside it."""
+    """One Idempotency-Key creates one new token, and the old one keeps signing beside it."""
     replies = [rotate(posthorn, webhook, body, idempotency_key="rotate-1") for _ in range(3)]
     received = deliver(posthorn)
 
@@ -166,7 +166,7 @@ def test_a_repetition_does_not_rotate_twice(
 
 
 def test_repetitions_at_once_rotate_once(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """Whoever loses the race answers with the token of the one who won."""
+    """A request that loses the race answers with the winner's token."""
     with ThreadPoolExecutor(6) as pool:
         replies = list(pool.map(lambda _: rotate(posthorn, webhook, idempotency_key="rotate-1"), range(6)))
 
@@ -176,10 +176,10 @@ def test_repetitions_at_once_rotate_once(posthorn: Installation, webhook: dict[s
 
 
 @pytest.mark.parametrize("operation", ["Encrypt", "PutItem"])
-def test_what_breaks_off_leaves_the_old_token_valid(
+def test_an_interrupted_rotation_leaves_the_old_token_valid(
     posthorn: Installation, webhook: dict[str, Any], operation: str
 ) -> None:
-    """KMS or DynamoDB fails: the old token signs alone, and the same request then completes the rotation."""
+    """If KMS or DynamoDB fails, the old token signs alone; the same request then completes the rotation."""
     plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
     def failing(self: BaseClient, name: str, parameters: Any) -> Any:
@@ -203,7 +203,7 @@ def test_what_breaks_off_leaves_the_old_token_valid(
 
 
 def test_put_replaces_the_token_at_once(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """PUT with a token ends all that were before, the one of a rotation's overlap included."""
+    """PUT with a token drops all previous ones, including one within its overlap."""
     rotate(posthorn, webhook)
     posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", {"token": "a-token-of-my-own"})
     received = deliver(posthorn)
@@ -212,8 +212,8 @@ def test_put_replaces_the_token_at_once(posthorn: Installation, webhook: dict[st
     assert verifies(received, "a-token-of-my-own")
 
 
-def test_put_with_the_token_there_is_changes_nothing(posthorn: Installation, webhook: dict[str, Any]) -> None:
-    """A client that sends back what it read does not end an overlap, and writes nothing."""
+def test_put_with_the_current_token_changes_nothing(posthorn: Installation, webhook: dict[str, Any]) -> None:
+    """A client that sends back what it read does not end an overlap, and nothing is written."""
     path = f"/v1/webhooks/{webhook['id']}"
     rotate(posthorn, webhook)
     shown = posthorn.call("GET", path).body["webhook"]
@@ -238,7 +238,7 @@ def test_put_with_the_token_there_is_changes_nothing(posthorn: Installation, web
     ],
 )
 def test_a_bad_rotation_changes_nothing(posthorn: Installation, body: dict[str, Any], pointer: str) -> None:
-    """What is wrong is pointed at, and the token stays."""
+    """The error points at the cause, and the token stays."""
     webhook = posthorn.register()
 
     reply = rotate(posthorn, webhook, body)

@@ -1,4 +1,4 @@
-"""`/api/v1/partner/email/send`: what is taken, what is refused, and that nothing is sent twice."""
+"""`/api/v1/partner/email/send`: which mails are accepted or refused; none is sent twice."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _published(posthorn: Installation) -> list[dict[str, Any]]:
     return [json.loads(message.body) for message in posthorn.waiting("FeedbackQueue")]
 
 
-def test_without_a_set_the_mail_is_sent_and_nothing_is_told(posthorn: Installation) -> None:
-    """A mail without a configuration set is accepted and makes no events."""
+def test_without_a_set_the_mail_is_sent_and_causes_no_event(posthorn: Installation) -> None:
+    """A mail without a configuration set is accepted and causes no events."""
     mail = {name: value for name, value in MAIL.items() if name != "configuration_set_name"}
 
     assert posthorn.call("POST", SEND, mail).status == 202
@@ -41,7 +41,7 @@ def test_without_a_set_the_mail_is_sent_and_nothing_is_told(posthorn: Installati
 
 
 def test_an_unknown_set_sends_nothing(posthorn: Installation) -> None:
-    """A set that does not exist, or is somebody else's, is 404, and nothing is sent."""
+    """An unknown set or one of another workspace is a 404, and nothing is sent."""
     _, other = posthorn.new_workspace()
 
     unknown = posthorn.call("POST", SEND, {**MAIL, "configuration_set_name": "nobodys"})
@@ -66,10 +66,10 @@ def test_a_repeated_send_sends_once(posthorn: Installation) -> None:
     assert [one["eventType"] for one in _published(posthorn)] == ["Send", "Delivery"]
 
 
-def test_a_send_whose_end_nobody_knows_is_not_repeated(
+def test_a_send_with_an_unknown_outcome_is_not_repeated(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When the backend gives no answer, the mail may be on its way: the same key does not send again."""
+    """If the backend gives no answer, the mail may have been sent, so the same key does not send it again."""
     key = {"idempotency-key": "welcome-4711"}
     with monkeypatch.context() as broken:
         _backend_raises(broken, posthorn, Unavailable("send_email", "ReadTimeoutError"))
@@ -88,7 +88,7 @@ def test_a_send_whose_end_nobody_knows_is_not_repeated(
 def test_a_mail_that_was_sent_is_not_called_an_outage(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When only the note that it was done fails, the caller learns that the mail is on its way."""
+    """If only recording the success fails, the caller learns that the mail may have been sent."""
 
     def fail(*_: object) -> None:
         raise Unavailable("update_item", "InternalServerError")
@@ -104,7 +104,7 @@ def test_a_mail_that_was_sent_is_not_called_an_outage(
 def test_an_outage_before_the_send_leaves_the_key_free(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When not even the set could be looked up, nothing was sent, and the same key may try again."""
+    """If even the set's lookup failed, nothing was sent, and the same key may be used again."""
     key = {"idempotency-key": "welcome-4711"}
 
     def fail(*_: object) -> None:
@@ -121,7 +121,7 @@ def test_an_outage_before_the_send_leaves_the_key_free(
 
 
 def test_a_repeated_send_answers_the_same_after_its_set_is_gone(posthorn: Installation) -> None:
-    """What was sent was sent, whatever became of its configuration set."""
+    """The result of a sent mail does not change when its configuration set is deleted."""
     key = {"idempotency-key": "welcome-4711"}
     first = posthorn.call("POST", SEND, MAIL, headers=key)
     sets = "/api/v1/partner/email/configuration-sets"
@@ -141,7 +141,7 @@ def test_a_repeated_send_answers_the_same_after_its_set_is_gone(posthorn: Instal
 def test_a_send_that_was_refused_can_be_repeated(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
 ) -> None:
-    """When the backend says that it sent nothing, the same key may try again."""
+    """If the backend reports that nothing was sent, the same key may be used again."""
     key = {"idempotency-key": "welcome-4711"}
     with monkeypatch.context() as broken:
         _backend_raises(broken, posthorn, error)
@@ -189,8 +189,8 @@ def _backend_raises(broken: pytest.MonkeyPatch, posthorn: Installation, error: E
         ({"template": "x"}, "/template"),
     ],
 )
-def test_a_mail_that_cannot_be(posthorn: Installation, change: dict[str, Any], pointer: str) -> None:
-    """Bad input points at the culprit, repeats nothing of the mail, and sends nothing."""
+def test_an_invalid_mail(posthorn: Installation, change: dict[str, Any], pointer: str) -> None:
+    """Bad input gets a pointer to its cause, repeats nothing of the mail, and sends nothing."""
     reply = posthorn.call("POST", SEND, {**MAIL, **change})
 
     assert reply.status == 422, reply
@@ -200,7 +200,7 @@ def test_a_mail_that_cannot_be(posthorn: Installation, change: dict[str, Any], p
 
 
 def test_everything_a_mail_may_have_is_taken(posthorn: Installation) -> None:
-    """All optional fields together are accepted, and the caller's tags come back with the events."""
+    """All optional fields together are accepted, and the caller's tags are in the events."""
     reply = posthorn.call(
         "POST",
         SEND,

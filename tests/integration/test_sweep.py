@@ -1,4 +1,4 @@
-"""The sweeper: whatever lost its message gets another one, and nothing else does."""
+"""The sweeper sends a new message for each delivery whose message was lost, and for no other."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 
 
 def _lost(posthorn: Installation) -> DeliveryKey:
-    """Let a first attempt fail, and its message be lost."""
+    """Make a failing first attempt and lose its message."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = in_turn(answers(500), answers(200))
     event_id = posthorn.publish()
@@ -46,7 +46,7 @@ def _row(posthorn: Installation, key: DeliveryKey) -> Delivery:
 
 
 def _overdue(posthorn: Installation, count: int, *, attempt: int = 0) -> list[Delivery]:
-    """Write so many open rows that have no message, each due one millisecond after the other."""
+    """Write that many overdue rows without messages, each due one millisecond after the previous one."""
     rows = [
         Delivery(
             key=DeliveryKey("wh_01GY5BVC30BPC335BN0KCGXRQ8", posthorn.services.new_id(EVENT)),
@@ -72,7 +72,7 @@ def _messages(posthorn: Installation) -> list[str]:
 
 
 def test_a_lost_message_is_sent_again_and_delivers(posthorn: Installation) -> None:
-    """A delivery whose message was lost is attempted after all, as that attempt."""
+    """The delivery makes its attempt after all, with the same number."""
     key = _lost(posthorn)
     posthorn.clock.pass_seconds(60 + GRACE)
     early = posthorn.sweep()
@@ -92,7 +92,7 @@ def test_a_lost_message_is_sent_again_and_delivers(posthorn: Installation) -> No
     [(0, "DeliverQueue"), (1, "Retry1MinQueue"), (2, "Retry5MinQueue"), (3, "Retry15MinQueue")],
 )
 def test_every_attempt_goes_to_its_own_queue(posthorn: Installation, attempt: int, queue: str) -> None:
-    """Queued rows go to DeliverQueue and retries to the queue of their number."""
+    """Queued rows go to DeliverQueue and retries to the queue of their attempt."""
     (row,) = _overdue(posthorn, 1, attempt=attempt)
     posthorn.clock.pass_seconds(GRACE + 1)
 
@@ -103,7 +103,7 @@ def test_every_attempt_goes_to_its_own_queue(posthorn: Installation, attempt: in
 
 
 def test_the_next_run_does_not_send_it_again(posthorn: Installation) -> None:
-    """What was enqueued has a grace period of its own; if its message is lost too, it is found after that."""
+    """An enqueued row gets a new grace period; if this message is lost too, it is found afterwards."""
     _overdue(posthorn, 30)
     posthorn.clock.pass_seconds(GRACE + 1)
 
@@ -117,7 +117,7 @@ def test_the_next_run_does_not_send_it_again(posthorn: Installation) -> None:
 
 
 def test_two_sweepers_at_once_send_one_message(posthorn: Installation) -> None:
-    """Whoever moves the row sends; the other finds it moved."""
+    """The sweeper that moves the row sends the message; the other finds the row moved."""
     rows = _overdue(posthorn, 300)
     posthorn.clock.pass_seconds(GRACE + 1)
 
@@ -128,8 +128,8 @@ def test_two_sweepers_at_once_send_one_message(posthorn: Installation) -> None:
     assert _messages(posthorn) == sorted(f"{row.key.event_id} 1" for row in rows)
 
 
-def test_what_a_worker_holds_is_left(posthorn: Installation) -> None:
-    """A live claim means that somebody is at it; once it has run out, nobody is."""
+def test_a_claimed_delivery_is_skipped(posthorn: Installation) -> None:
+    """A live claim means that a worker is busy; an expired claim is ignored."""
     key = _lost(posthorn)
     posthorn.clock.pass_seconds(60 + GRACE + 1)
     now = posthorn.clock()
@@ -142,8 +142,8 @@ def test_what_a_worker_holds_is_left(posthorn: Installation) -> None:
     assert (held, after) == (Swept(left=1), Swept(enqueued=1))
 
 
-def test_what_is_settled_is_no_longer_due(posthorn: Installation) -> None:
-    """Neither delivered nor failed rows are looked at, and one that the index still shows as open is left."""
+def test_a_settled_delivery_is_skipped(posthorn: Installation) -> None:
+    """Delivered and failed rows are not read, and one that the index still lists as open is skipped."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = in_turn(answers(200), answers(404))
     posthorn.publish()
@@ -169,8 +169,8 @@ def test_what_is_settled_is_no_longer_due(posthorn: Installation) -> None:
     assert webhook["enabled"]
 
 
-def test_what_waits_for_nobody_is_settled_by_the_worker(posthorn: Installation) -> None:
-    """The sweeper does not ask whether event and endpoint still exist; DeliverFunction says so in the row."""
+def test_the_worker_settles_a_delivery_without_an_endpoint(posthorn: Installation) -> None:
+    """The sweeper does not check event and endpoint; DeliverFunction settles the delivery."""
     (row,) = _overdue(posthorn, 1)
     posthorn.clock.pass_seconds(GRACE + 1)
     posthorn.sweep()
@@ -180,8 +180,8 @@ def test_what_waits_for_nobody_is_settled_by_the_worker(posthorn: Installation) 
     assert _row(posthorn, row.key).reason is Reason.ENDPOINT_DELETED
 
 
-def test_an_unreadable_row_hides_no_other(posthorn: Installation) -> None:
-    """A row of a later version is logged and left without a message; its neighbours get theirs."""
+def test_an_unreadable_row_does_not_hide_others(posthorn: Installation) -> None:
+    """A row of a later version is logged and skipped; its neighbors get their messages."""
     rows = _overdue(posthorn, 3)
     clients.client("dynamodb").update_item(
         TableName=posthorn.tables["DeliveriesTable"],
@@ -195,7 +195,7 @@ def test_an_unreadable_row_hides_no_other(posthorn: Installation) -> None:
 
 
 def test_a_run_ends_in_time(posthorn: Installation) -> None:
-    """Without time left no page is begun, and the run says that it is not complete."""
+    """Without time left no page is started, and the run reports that it is incomplete."""
     _overdue(posthorn, 3)
     posthorn.clock.pass_seconds(GRACE + 1)
 
@@ -206,7 +206,7 @@ def test_a_run_ends_in_time(posthorn: Installation) -> None:
 def test_thousands_are_worked_off_in_bounded_runs(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each run does so many and no more, goes on where the last one stopped, and none is sent twice.
+    """Each run handles a limited number, continues where the last one stopped, and repeats none.
 
     With the real limit of 10,000 a run and twelve runs an hour, 100,000 overdue rows take 50 minutes.
     """
@@ -224,7 +224,7 @@ def test_thousands_are_worked_off_in_bounded_runs(
 
 
 def test_the_longest_overdue_come_first(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In every shard the run begins with what has waited longest."""
+    """In every shard the run begins with the rows that have waited longest."""
     monkeypatch.setattr(sweeper, "PAGE", 1)
     monkeypatch.setattr(sweeper, "LIMIT", 8)
     rows = _overdue(posthorn, 200)
@@ -239,7 +239,7 @@ def test_the_longest_overdue_come_first(posthorn: Installation, monkeypatch: pyt
 
 
 def test_messages_that_sqs_refuses_are_sent_after_another_grace(posthorn: Installation) -> None:
-    """A row that was moved without a message is counted, and overdue again later; the others have theirs."""
+    """A moved row without a message is counted and becomes overdue again; the others have theirs."""
     rows = _overdue(posthorn, 20)
     posthorn.clock.pass_seconds(GRACE + 1)
     once = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
@@ -263,8 +263,8 @@ def test_messages_that_sqs_refuses_are_sent_after_another_grace(posthorn: Instal
 
 
 @pytest.mark.parametrize("operation", ["Query", "UpdateItem"])
-def test_an_outage_is_no_success(posthorn: Installation, operation: str) -> None:
-    """When DynamoDB is out the run fails, so that somebody hears of it, and the next one finds everything."""
+def test_an_outage_fails_the_run(posthorn: Installation, operation: str) -> None:
+    """If DynamoDB fails the run fails, which raises the alarm; the next run finds all rows."""
     _overdue(posthorn, 20)
     posthorn.clock.pass_seconds(GRACE + 1)
     once = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
@@ -286,7 +286,7 @@ def test_an_outage_is_no_success(posthorn: Installation, operation: str) -> None
 
 
 def test_a_late_message_beside_the_new_one_does_no_harm(posthorn: Installation) -> None:
-    """When the message was not lost after all, one of the two makes the attempt."""
+    """If the message was only late, one of the two makes the attempt."""
     webhook = posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = in_turn(fails(Failure.CONNECT), answers(200))
     event_id = posthorn.publish()

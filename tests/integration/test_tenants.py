@@ -1,4 +1,4 @@
-"""Two workspaces that do everything at once: neither ever sees, changes or is sent anything of the other."""
+"""Two workspaces that use everything at once never see, change or receive anything of each other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KINDS: Final = {
 }
 EXAMPLES: Final = set(IDS.findall(json.dumps([one.example for one in built_in().values()])))
 PROTECTED: Final = [route for route in ROUTES if route.scope is not None]
-# what the others work on has to be there first
+# calls on existing resources need those to be created first
 MAKERS: Final = [
     route
     for route in PROTECTED
@@ -54,12 +54,12 @@ QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15Min
 
 @dataclass
 class Tenant:
-    """One workspace, and every id that it was ever told."""
+    """One workspace, and every id that its answers contained."""
 
     workspace: str
     key: str
-    mark: str  # in everything that it says
-    ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by the name of a parameter
+    mark: str  # in all its answers
+    ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by parameter name
     set_names: list[str] = field(default_factory=list)
 
     @property
@@ -73,19 +73,19 @@ class Tenant:
     def learn(self, text: str) -> None:
         for found in set(IDS.findall(text)) - EXAMPLES:
             kind = next((name for name, prefix in KINDS.items() if found.startswith(prefix)), "keyId")
-            if found not in (*self.ids[kind], self.key[4:16]):  # whoever revokes the key it uses is out
+            if found not in (*self.ids[kind], self.key[4:16]):  # revoking one's own key locks one out
                 self.ids[kind].append(found)
 
 
 @pytest.fixture(scope="module")
 def posthorn() -> Iterator[Installation]:
-    """One installation for all runs: each makes two workspaces of its own."""
+    """One installation for all runs: each creates two workspaces of its own."""
     with running() as installation:
         yield installation
 
 
 class Tenants(RuleBasedStateMachine):
-    """Two workspaces in one installation, and whatever may happen in any order."""
+    """Two workspaces in one installation; any operations in any order."""
 
     posthorn: ClassVar[Installation]
     answered: ClassVar[Counter[str]] = Counter()
@@ -107,7 +107,7 @@ class Tenants(RuleBasedStateMachine):
         data=st.data(),
     )
     def call(self, is_left: bool, route: Route, data: DataObject) -> None:
-        """One of the two calls any route, with ids of its own or of the other."""
+        """One of the two calls any route, with its own or the other's ids."""
         me, other = (self.left, self.right) if is_left else (self.right, self.left)
         ids = {}
         for name in re.findall(r"{(\w+)}", route.path):
@@ -136,7 +136,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule()
     def deliver(self) -> None:
-        """Whatever waits is worked off, for both together."""
+        """Process all waiting work of both."""
         self.posthorn.notify(self.posthorn.take("FeedbackQueue"))
         self.posthorn.dispatch()
         self.posthorn.replay(self.posthorn.take("ReplayQueue"))
@@ -149,7 +149,7 @@ class Tenants(RuleBasedStateMachine):
         self.posthorn.clock.pass_seconds(seconds)
 
     def teardown(self) -> None:
-        """Nobody was sent anything of the other."""
+        """Neither was sent anything of the other."""
         self.deliver()
         for me, other in ((self.left, self.right), (self.right, self.left)):
             for received in self.posthorn.network.at(me.host):
@@ -158,8 +158,8 @@ class Tenants(RuleBasedStateMachine):
                 self.answered["received"] += 1
 
 
-def test_two_tenants_never_meet(posthorn: Installation) -> None:
-    """Whatever the two do in whatever order, with their own ids and with each other's."""
+def test_two_workspaces_stay_apart(posthorn: Installation) -> None:
+    """In any order of operations, with their own ids and each other's, the two stay apart."""
     Tenants.posthorn = posthorn
     run_state_machine_as_test(
         Tenants,

@@ -1,4 +1,4 @@
-"""`/v1/webhooks` as the published API prints it."""
+"""`/v1/webhooks` as the published API documents it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def test_create_answers_the_published_shape(posthorn: Installation) -> None:
-    """Creating the webhook of the published example gives its fields back, the given token included."""
+    """Creating the webhook of the published example returns its fields, including the given token."""
     wanted = {
         "url": "https://example.com/webhooks/zootools",
         "events": ["CONTACT_CREATED", "CONTACT_UPDATED"],
@@ -32,7 +32,7 @@ def test_create_answers_the_published_shape(posthorn: Installation) -> None:
 
 
 def test_a_token_is_generated_when_none_is_given(posthorn: Installation) -> None:
-    """Two webhooks without a token of their own get different ones, both with the published prefix."""
+    """Two webhooks without a given token get different ones, both with the published prefix."""
     first, second = posthorn.register("a.example.com"), posthorn.register("b.example.com")
 
     assert first["token"].startswith("wht_")
@@ -41,7 +41,7 @@ def test_a_token_is_generated_when_none_is_given(posthorn: Installation) -> None
 
 
 def test_the_token_is_shown_on_retrieve_and_update_but_never_in_the_list(posthorn: Installation) -> None:
-    """The token is present on create, retrieve and update, and absent from the list."""
+    """The token is returned by create, retrieve and update, but not by the list."""
     webhook = posthorn.register(token="a-token-of-my-own")
     path = f"/v1/webhooks/{webhook['id']}"
 
@@ -56,7 +56,7 @@ def test_the_token_is_shown_on_retrieve_and_update_but_never_in_the_list(posthor
 
 
 def test_the_token_is_stored_encrypted(posthorn: Installation) -> None:
-    """No row of the ConfigTable holds the token as it is."""
+    """No row of the ConfigTable holds the plain token."""
     from posthorn.aws import clients
 
     posthorn.register(token="a-token-of-my-own")
@@ -80,10 +80,10 @@ def test_the_token_is_stored_encrypted(posthorn: Installation) -> None:
         ({}, {"enabled": True}),
     ],
 )
-def test_an_update_changes_what_is_given_and_nothing_else(
+def test_an_update_changes_only_the_given_fields(
     posthorn: Installation, change: dict[str, object], stays: dict[str, object]
 ) -> None:
-    """PUT takes any subset of the fields, and what it does not name stays as it was."""
+    """PUT takes any subset of the fields and leaves the others unchanged."""
     webhook = posthorn.register()
 
     reply = posthorn.call("PUT", f"/v1/webhooks/{webhook['id']}", change)
@@ -96,7 +96,7 @@ def test_an_update_changes_what_is_given_and_nothing_else(
 
 
 def test_disabling_by_hand_says_so_and_enabling_clears_it(posthorn: Installation) -> None:
-    """A webhook that is switched off shows why and since when; switched on, it shows neither."""
+    """A disabled webhook shows why and since when; an enabled one shows neither."""
     webhook = posthorn.register()
     path = f"/v1/webhooks/{webhook['id']}"
     posthorn.clock.pass_seconds(60)
@@ -125,8 +125,8 @@ def test_delete_answers_the_published_word_and_then_the_webhook_is_gone(posthorn
     assert posthorn.call("GET", "/v1/webhooks").body["webhooks"] == []
 
 
-def test_the_list_comes_in_pages_that_add_up(posthorn: Installation) -> None:
-    """Following the cursors shows every webhook once, in the order of their creation."""
+def test_the_pages_together_are_the_whole_list(posthorn: Installation) -> None:
+    """Following the cursors shows every webhook once, in order of creation."""
     made = []
     for number in range(5):
         posthorn.clock.pass_seconds(1)
@@ -143,8 +143,8 @@ def test_the_list_comes_in_pages_that_add_up(posthorn: Installation) -> None:
     assert pages == 3
 
 
-def test_a_cursor_is_of_no_use_to_another_workspace(posthorn: Installation) -> None:
-    """A cursor of one workspace is refused in another one."""
+def test_a_cursor_is_refused_in_another_workspace(posthorn: Installation) -> None:
+    """A cursor of one workspace is refused in another."""
     for number in range(3):
         posthorn.register(f"h{number}.example.com")
     cursor = posthorn.call("GET", "/v1/webhooks?limit=2").body["nextCursor"]
@@ -159,14 +159,14 @@ def test_a_cursor_is_of_no_use_to_another_workspace(posthorn: Installation) -> N
 
 @pytest.mark.parametrize("limit", ["0", "101", "-1", "x", "", "9999999999999999999", "1e1"])
 def test_a_bad_limit_is_refused(posthorn: Installation, limit: str) -> None:
-    """A limit that is no whole number from 1 to 100 is an error, not a guess."""
+    """A limit that is not an integer from 1 to 100 is an error."""
     reply = posthorn.call("GET", f"/v1/webhooks?limit={limit}")
 
     assert (reply.status, reply.body["code"]) == (400, "invalid_limit")
 
 
 def test_a_repeated_create_makes_one_webhook(posthorn: Installation) -> None:
-    """The same Idempotency-Key and body give the same webhook and the same token, and make it once."""
+    """The same Idempotency-Key and body return the same webhook and token, created once."""
     wanted = {"url": "https://hooks.example.com/hook", "events": ["*"]}
     key = {"idempotency-key": "order-4711"}
 
@@ -180,7 +180,7 @@ def test_a_repeated_create_makes_one_webhook(posthorn: Installation) -> None:
 
 
 def test_an_idempotency_key_is_forgotten_after_a_day(posthorn: Installation) -> None:
-    """24 hours later the same key makes a new webhook, even while the old record is still stored."""
+    """After 24 hours the same key creates a new webhook, even while the old record is still stored."""
     wanted = {"url": "https://hooks.example.com/hook", "events": ["*"]}
     key = {"idempotency-key": "order-4711"}
     posthorn.call("POST", "/v1/webhooks", wanted, headers=key)
@@ -192,7 +192,7 @@ def test_an_idempotency_key_is_forgotten_after_a_day(posthorn: Installation) -> 
 
 
 def test_a_repeated_create_does_not_bring_back_a_deleted_webhook(posthorn: Installation) -> None:
-    """Repeating a create whose webhook has been deleted since says so instead of making it again."""
+    """If the webhook has been deleted since, the retry says so and does not create it again."""
     wanted = {"url": "https://hooks.example.com/hook", "events": ["*"]}
     key = {"idempotency-key": "order-4711"}
     webhook = posthorn.call("POST", "/v1/webhooks", wanted, headers=key).body["webhook"]
@@ -205,12 +205,12 @@ def test_a_repeated_create_does_not_bring_back_a_deleted_webhook(posthorn: Insta
 
 
 def test_a_name_without_an_address_yet_can_be_registered(posthorn: Installation) -> None:
-    """A receiver that is not in DNS yet is taken; the attempt looks again."""
+    """A receiver that is not in DNS yet is accepted; the attempt resolves it again."""
     assert posthorn.register("not-in-dns-yet.example.com")["id"]
 
 
 def test_a_name_with_a_private_address_is_refused(posthorn: Installation) -> None:
-    """A name that resolves into a private network is refused at registration and at update."""
+    """A name that resolves to a private address is refused on create and on update."""
     posthorn.names["inside.example.com"] = ("93.184.216.34", "10.0.0.7")
     webhook = posthorn.register()
 
@@ -224,7 +224,7 @@ def test_a_name_with_a_private_address_is_refused(posthorn: Installation) -> Non
 
 
 def test_a_url_that_turned_bad_after_registration_is_not_dialled(posthorn: Installation) -> None:
-    """The guard decides again at each attempt: a stored URL that is refused by then fails unsent."""
+    """The guard checks again at each attempt: a stored URL that is now refused fails unsent."""
     from posthorn.aws import clients
 
     webhook = posthorn.register()

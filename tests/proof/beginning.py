@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def existing() -> Iterator[World]:
-    """Make a world of two workspaces with some endpoints; many runs share it, one after another."""
+    """Create a world of two workspaces with some endpoints; many runs share it, one after another."""
     with running() as installation, ExitStack() as installed:
         faults, threads = Faults(), Threads()
         installed.enter_context(threads.installed())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def shared_world() -> Iterator[World]:
     before = log().log_level
-    log().setLevel(logging.CRITICAL)  # a line for each of thousands of attempts
+    log().setLevel(logging.CRITICAL)  # one line for each of thousands of attempts
     with existing() as world:
         yield world
     log().setLevel(before)
@@ -25,6 +25,6 @@ def shared_world() -> Iterator[World]:
 
 @pytest.fixture
 def world(shared_world: World) -> World:
-    """Give a world at its beginning; making one takes longer than most tests."""
+    """Return a fresh world; creating one takes longer than most tests."""
     shared_world.begin()
     return shared_world

@@ -1,4 +1,4 @@
-"""What customers do: register, change their mind, publish, send mail, replay."""
+"""Actions of customers: register, change endpoints, publish, send mail, replay."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def publish(
 
 
 def send_mail(world: World, recipient: str) -> None:
-    """Send a mail, about which the backend has something to tell."""
+    """Send a mail, which causes notifications from the backend."""
     mail = {
         "from": "hello@acme.com",
         "to": [recipient],
@@ -75,7 +75,7 @@ def send_mail(world: World, recipient: str) -> None:
 
 
 def replay(world: World, row: Delivery) -> None:
-    """Send one delivery again."""
+    """Replay one delivery."""
     endpoint = world.lives[row.key.endpoint_id].endpoint
     world.request(
         _workspace(world, endpoint),
@@ -85,13 +85,13 @@ def replay(world: World, row: Delivery) -> None:
 
 
 def replay_failed(world: World, endpoint: Endpoint) -> None:
-    """Send all of an endpoint's failed deliveries again."""
+    """Replay all of an endpoint's failed deliveries."""
     wanted = {"since": "2023-04-16T00:00:00Z", "status": "failed"}
     world.request(_workspace(world, endpoint), "POST", f"{_path(world, endpoint)}/replays", wanted)
 
 
 def look_at_replays(world: World, endpoint: Endpoint) -> None:
-    """List an endpoint's bulk replays; one that stands still goes on when somebody looks."""
+    """List an endpoint's bulk replays, which wakes one that stands still."""
     world.request(_workspace(world, endpoint), "GET", f"{_path(world, endpoint)}/replays")
 
 

@@ -1,4 +1,4 @@
-"""The event source mappings, with the numbers that the template gives them."""
+"""The event source mappings, with the values that the template gives them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEAD_LETTER_QUEUES: Final = (
 def stream_mapping(
     function: Function, *, give_up: Callable[[list[Record], str], None], clock: Callable[[], int]
 ) -> StreamMapping:
-    """Make the mapping of the stream of accepted events."""
+    """Return the mapping of the stream of accepted events."""
     found = load().resources["DispatchFunction"]["Properties"]["Events"]["AcceptedEvents"]["Properties"]
     return StreamMapping(
         function,
@@ -42,7 +42,7 @@ def stream_mapping(
 def queue_mapping(
     queue: str, function: Function, *, dead_letter: Callable[[Message], None], clock: Callable[[], int]
 ) -> QueueMapping:
-    """Make the mapping of one queue."""
+    """Return the mapping of one queue."""
     found = resolve(load().of_type(QUEUE)[queue], _Physical(load().defaults))
     return QueueMapping(
         function,
@@ -65,7 +65,7 @@ def _batch_size(queue: str) -> int:
 
 
 class _Physical(dict[str, str]):
-    """Names of resources that nobody here asks for."""
+    """Physical names for resources that no mapping needs."""
 
     def __missing__(self, name: str) -> str:
         return name

@@ -1,7 +1,7 @@
-"""Faults at chosen AWS calls and POSTs, and calls in an order that is the same every time.
+"""Faults at chosen AWS calls and POSTs, and a deterministic order of calls.
 
-An invocation is a sequence of steps: each AWS call it makes and each POST it sends. A fault happens at one of them, by
-its number. Who dies is dead: no later step of the invocation takes place, whatever its code still tries.
+An invocation is a sequence of steps: each AWS call it makes and each POST it sends. A fault happens at one
+step, by its number. After its death, an invocation takes no further step, whatever its code still tries.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ POST = "POST"
 
 
 class Kind(StrEnum):
-    """What happens at a step."""
+    """The fault that happens at a step."""
 
     DIE_BEFORE = "die before"
     DIE_AFTER = "die after"
-    THROTTLE = "throttle"  # refused, and so are botocore's own retries
+    THROTTLE = "throttle"  # refused, and so are botocore's retries
     OUTAGE = "outage from"  # this step and all later ones are refused
-    LOSE_ANSWER = "lose the answer of"  # carried out, and nobody gets to know
-    TWICE = "do twice"  # carried out, the answer lost, and carried out again by botocore
-    HALF = "do half of"  # of a batch; the answer says which half
+    LOSE_ANSWER = "lose the answer of"  # carried out, but the response is lost
+    TWICE = "do twice"  # carried out, the response lost, and carried out again by botocore
+    HALF = "do half of"  # half of a batch; the response says which
     MEANWHILE = "something else before"  # another invocation or request runs in between
 
 
@@ -54,10 +54,10 @@ class Invocation:
     meanwhile: Callable[[], None] | None = None
     steps: list[str] = field(default_factory=list)
     dead: bool = False
-    struck: bool = False  # the fault took place, so what is left undone is excused
+    struck: bool = False  # the fault took place, so unfinished work is excused
 
     def step[R](self, name: str, act: Callable[[], R], *, halve: Callable[[], R] | None = None) -> R:
-        """Take one step, or suffer what is to happen at it."""
+        """Take one step, or suffer the fault planned for it."""
         if self.dead:
             raise Died(name)
         number = len(self.steps)
@@ -96,7 +96,7 @@ class Invocation:
 
 
 class Faults:
-    """Where invocations and the faults in them are begun; several may be under way, one inside another."""
+    """Starts invocations and plans their faults; several may run, one inside another."""
 
     def __init__(self) -> None:
         self._under_way: list[Invocation] = []
@@ -105,7 +105,7 @@ class Faults:
     def invocation(
         self, fault: Fault | None = None, meanwhile: Callable[[], None] | None = None
     ) -> Iterator[Invocation]:
-        """Count the steps inside the block, and let the fault happen."""
+        """Count the steps inside the block and let the fault happen."""
         invocation = Invocation(fault, meanwhile)
         self._under_way.append(invocation)
         try:
@@ -134,7 +134,7 @@ class Faults:
 
 
 def _half(call: Callable[[Any], Any], name: str, parameters: Any) -> Any:
-    """Do the first half of a batch; refuse the rest, as both services do, in an answer that is a success."""
+    """Process half of a batch and refuse the rest in a successful response, as both services do."""
     if name == "SendMessageBatch":
         entries = parameters["Entries"]
         middle = len(entries) // 2
@@ -155,11 +155,11 @@ def _refusal(name: str) -> ClientError:
     return ClientError(error, name)
 
 
-# ---- threads that are none
+# ---- simulated threads
 
 
 class PendingCall[R]:
-    """A call that was handed to the threads."""
+    """A call that was submitted to the threads."""
 
     def __init__(self, act: Callable[[], R]) -> None:
         self._act = act
@@ -173,7 +173,7 @@ class PendingCall[R]:
         self._done = True
         try:
             self._result = self._act()
-        except Exception as error:  # noqa: BLE001 - as a future keeps it; death is none
+        except Exception as error:  # noqa: BLE001 - kept as a future would; death is not kept
             self._error = error
 
     def result(self) -> R:
@@ -189,9 +189,9 @@ def _wait(calls: Iterable[PendingCall[Any]]) -> None:
 
 
 class Threads:
-    """Stands where the pool of threads stands: either every call is made at once, or when its result is asked for.
+    """Replaces the thread pool: each call runs either at once, or when its result is requested.
 
-    The two are the extremes of what real threads do, and both put the death of an invocation at an exact place.
+    These are the extremes of what real threads do, and both put the death of an invocation at an exact place.
     """
 
     def __init__(self) -> None:
@@ -205,7 +205,7 @@ class Threads:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Take the place of the process's threads."""
+        """Replace the process's threads."""
         clients.threads.cache_clear()
         with (
             mock.patch.object(clients, "ThreadPoolExecutor", return_value=self),

@@ -19,14 +19,14 @@ from tests.proof.world import HOSTS, WORKSPACES, Way, World, host
 if TYPE_CHECKING:
     from posthorn.domain.models import Delivery, Endpoint
 
-ENDPOINTS = 6  # more would only make the same slower
+ENDPOINTS = 6  # more would only be slower
 
-some = st.integers(0, 11)  # chooses among whatever there is
+some = st.integers(0, 11)  # picks one of the existing resources
 workspaces = st.integers(0, WORKSPACES - 1)
 hosts = st.integers(0, HOSTS - 1)
-# what is tried again is worth the most; few of those who answer 410, since an endpoint sends nothing afterwards
+# retries are the most interesting; few receivers answer 410, since their endpoints send nothing afterwards
 moods = st.sampled_from([Mood.BROKEN, Mood.BROKEN, Mood.BROKEN, Mood.HANGING, Mood.LIMITED, *Mood])
-# death is what this is about, and most invocations have but a few steps
+# death is the subject here, and most invocations have only a few steps
 kinds = st.sampled_from(
     [Kind.DIE_BEFORE, Kind.DIE_AFTER, *(kind for kind in Kind if kind is not Kind.MEANWHILE)]
 )
@@ -44,17 +44,17 @@ requests = st.builds(Way, fault=st.none() | st.none() | faults, is_lazy=st.boole
 
 @dataclass(frozen=True)
 class Poll:
-    """One turn of one mapping."""
+    """One poll of one mapping."""
 
     which: int
     size: int
     first: int
-    patient: bool  # waits for the next message when there is nothing to do
+    patient: bool  # waits for the next message if there is nothing to do
     way: Way
-    between: tuple[int, int] | None = None  # at which step something else happens, and what
+    between: tuple[int, int] | None = None  # the step at which another invocation runs, and which one
 
 
-# after whatever happens, the mappings work; a rule of their own would be left out of every other run
+# mappings work after every rule; a rule of their own would be left out of every other run
 polls = st.lists(
     st.builds(
         Poll,
@@ -74,7 +74,7 @@ class Machine(RuleBasedStateMachine):
 
     world: ClassVar[World]
     with_sweeper: ClassVar[bool] = True
-    """Without it, nothing happens that nobody but the sweeper and an operator would find again."""
+    """Without it, no run loses work that only the sweeper or an operator could recover."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -185,7 +185,7 @@ class Machine(RuleBasedStateMachine):
             customers.replay_failed(self.world, self.world.lives[endpoint_id].endpoint)
         self._poll(then)
 
-    # ---- receivers, time, and what mappings may do at any moment
+    # ---- receivers, time, and actions of mappings
 
     @rule(workspace=workspaces, number=hosts, mood=moods, then=polls)
     def change_mood(self, workspace: int, number: int, mood: Mood, then: list[Poll]) -> None:
@@ -207,7 +207,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.with_sweeper and self._ready())
     @rule(which=some)
     def give_up(self, which: int) -> None:
-        """Let a mapping give something up: to the failure destination, or the dead-letter queue."""
+        """Let a mapping give up: to the failure destination, or the dead-letter queue."""
         world, ready = self.world, self._ready()
         name = ready[which % len(ready)]
         if name in world.queues:
@@ -228,11 +228,11 @@ class Machine(RuleBasedStateMachine):
         self.world.queues[queue].repeat()
         self._poll(then)
 
-    # ---- what must hold at every moment, and in the end
+    # ---- invariants, and the final state
 
     @invariant()
     def order_of_effects(self) -> None:
-        """No message before its row, and nothing that a fault does not excuse."""
+        """No message precedes its row, and no other violation occurs unless a fault excuses it."""
         self._holds([*promise.out_of_order(self.world), *self.world.violations])
 
     def teardown(self) -> None:
@@ -248,7 +248,7 @@ class Machine(RuleBasedStateMachine):
         assert broken == [], broken
 
     def _poll(self, then: list[Poll]) -> None:
-        """Let mappings work, one after another."""
+        """Let mappings poll, one after another."""
         for poll in then:
             if not self._ready() and poll.patient:
                 recovery.wait(self.world)
@@ -269,7 +269,7 @@ class Machine(RuleBasedStateMachine):
         return [*sorted(self.world.stream.ready()), *self._busy_queues()]
 
     def _between(self, what: int) -> None:
-        """Let another request or invocation run, from its beginning to its end."""
+        """Run another request or invocation from beginning to end."""
         with self.world.happening():
             endpoints, queues = self._endpoints(), self._busy_queues()
             if what % 4 == 0 and endpoints:

@@ -1,4 +1,4 @@
-"""Three ways to break the order of effects on purpose. A proof that does not notice them proves nothing."""
+"""Three deliberate violations of the order of effects. A proof that misses them proves nothing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def message_before_row(_: World) -> Iterator[None]:
 
 @contextmanager
 def acknowledge_before_message(world: World) -> Iterator[None]:
-    """Write the row, let the mapping check the batch off, and send the messages only then."""
+    """Write the row, let the mapping acknowledge the batch, and send the messages only then."""
     send, later = Queues.enqueue_next, list[tuple[Queues, Delivery, int]]()
     revive = world.revive
 
@@ -67,7 +67,7 @@ def acknowledge_before_message(world: World) -> Iterator[None]:
 
 @contextmanager
 def no_look_at_rows(_: World) -> Iterator[None]:
-    """Dispatch without asking which deliveries there are already."""
+    """Dispatch without checking which deliveries already exist."""
     with mock.patch.object(Deliveries, "get_many", return_value=({}, set())):
         yield
 

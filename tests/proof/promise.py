@@ -1,13 +1,13 @@
-"""The promise, as something that can be checked against what a world has become.
+"""The promise, as a check of a world's final state.
 
-Every accepted event and every endpoint that it is for is exactly one delivery row: delivered, failed with a reason, or
-still open with a due time. What "for" means while endpoints change:
+Every accepted event and every endpoint that it is for has exactly one delivery row: delivered, failed with a
+reason, or still open with a due time. Since endpoints change, "for" means:
 
-- A row must be there when the endpoint was there before the event was accepted, wanted its type, and still exists.
-  Whether it was switched off meanwhile decides about the reason, not about the row.
-- A row may be there when the endpoint existed at any moment after the event was accepted: it came, or went, while
-  the event was on its way.
-- No row may be there otherwise, above all none of another channel's endpoint.
+- A row must exist if the endpoint existed before the event was accepted, matched its type, and still exists.
+  Whether it was disabled meanwhile decides the reason, not whether there is a row.
+- A row may exist if the endpoint existed at any time after the event was accepted: it was created or deleted
+  while the event was in progress.
+- No other row may exist, above all none of another channel's endpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ATTEMPTS = 4  # the first, and three retries
 
 
 def broken(world: World, *, settled: bool = True) -> list[str]:
-    """Return every way in which the promise does not hold; `settled` when nothing should be open any more."""
+    """Return every violation of the promise; with `settled`, nothing may be open any more."""
     rows = {row.key: row for row in world.tables.rows()}
     return [
         *world.violations,
@@ -38,28 +38,28 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_unfounded(world, rows),
         *_misrecorded(world, rows),
         *_sendings(world, rows),
-        *_parked(world),
+        *_dead_lettered(world),
         *_miscounted(world, rows),
         *((*_open(rows), *_standing(world)) if settled else ()),
     ]
 
 
 def out_of_order(world: World) -> list[str]:
-    """Return messages that are there before the row they need: the order of effects, seen from outside."""
+    """Return messages that exist before the row they need: the order of effects, seen from outside."""
     found: list[str] = []
     for task in world.tasks():
         row = world.tables.row(task.key)
         if row is None or (row.generation, row.attempt) < (task.generation, task.attempt - 1):
-            found.append(f"a message is there before its row: attempt {task.attempt} of {task.key}")
+            found.append(f"a message precedes its row: attempt {task.attempt} of {task.key}")
     return found
 
 
 def forsaken(world: World) -> list[str]:
-    """Return open rows that no message and no stream record will come for: only the sweeper can save them."""
+    """Return open rows that no message or stream record will reach: only the sweeper can save them."""
     coming = {(task.key, task.generation) for task in world.tasks()}
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
-        f"open, and nothing comes for it: {row.key}"
+        f"open without a message or stream record: {row.key}"
         for row in world.tables.rows()
         if row.status.is_open and (row.key, row.generation) not in coming and row.key.event_id not in records
     ]
@@ -69,7 +69,7 @@ def _lost(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for event_id in world.answered - set(world.accepted):
         yield f"answered 202 and never written: {event_id}"
     for event_id in world.told - set(world.accepted):
-        yield f"told of a mail and never an event: {event_id}"
+        yield f"a notification that never became an event: {event_id}"
     for event in world.accepted.values():
         for life in world.lives.values():
             endpoint = life.endpoint
@@ -84,13 +84,13 @@ def _unfounded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]
     for key, row in rows.items():
         event, life = world.accepted.get(key.event_id), world.lives.get(key.endpoint_id)
         if event is None or life is None:
-            yield f"a row of what was never accepted or never existed: {key}"
+            yield f"a row whose event or endpoint never existed: {key}"
         elif row.channel != event.channel or life.endpoint.channel != event.channel:
             yield f"a row across channels: {key}"
         elif not Subscribers([life.endpoint]).of(event):
-            yield f"a row for an endpoint that wants no such event: {key}"
+            yield f"a row for an endpoint that does not match the event: {key}"
         elif life.until is not None and life.until < world.accepted_at[event.id]:
-            yield f"a row for an endpoint that was gone before: {key}"
+            yield f"a row for an endpoint that was deleted before: {key}"
 
 
 def _misrecorded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
@@ -98,12 +98,12 @@ def _misrecorded(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[st
         if row.status.is_open and row.next_attempt_at is None:
             yield f"open without a due time: {key}"
         if row.attempt > ATTEMPTS:
-            yield f"more attempts than the schedule has: {key}"
+            yield f"more attempts than the schedule allows: {key}"
         numbers = [one.number for one in row.attempts if one.generation == row.generation]
         if numbers != list(range(1, row.attempt + 1)):
-            yield f"attempts {numbers} are recorded of {row.attempt}: {key}"
+            yield f"attempts {numbers} are recorded, but {row.attempt} were made: {key}"
         if row.status is Status.FAILED and not _is_reason(world, row, world.lives.get(key.endpoint_id)):
-            yield f"failed as {row.reason}, which it did not: {key}"
+            yield f"failed as {row.reason} without that cause: {key}"
 
 
 def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
@@ -128,7 +128,7 @@ def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
 
 
 def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
-    """Check what receivers saw against what was accepted and what is on record."""
+    """Compare what receivers saw with what was accepted and recorded."""
     counted = Counter(sent.what for sent in world.receivers.sent)
     for what, times in counted.items():
         if times > 1 + world.unrecorded.get(what, 0):
@@ -150,25 +150,25 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     succeeded = {(sent.key, sent.generation) for sent in world.receivers.sent if sent.succeeded}
     for key, row in rows.items():
         if row.status is Status.DELIVERED and (key, row.generation) not in succeeded:
-            yield f"delivered, and its receiver knows nothing of it: {key}"
+            yield f"delivered without a success at its receiver: {key}"
 
 
 def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
-    """Check bulk replays against what they began."""
+    """Compare the counts of bulk replays with what they replayed."""
     jobs = {job.id: job for job in world.tables.replays()}
     begun = Counter(row.replay for row in rows.values() if row.replay in jobs)
     for job in jobs.values():
         counts = job.counts
         if job.state is JobState.DONE and counts.matched != counts.replayed + counts.skipped:
-            yield f"{counts.matched} matched, of which {counts.replayed} and {counts.skipped} are known: {job.id}"
+            yield f"{counts.matched} matched, but {counts.replayed} replayed and {counts.skipped} skipped: {job.id}"
         if not job.is_unfinished and begun[job.id] > counts.replayed:  # a later replay hides an earlier one
-            yield f"{begun[job.id]} begun and {counts.replayed} counted: {job.id}"
+            yield f"{begun[job.id]} replayed, but {counts.replayed} counted: {job.id}"
 
 
-def _parked(world: World) -> Iterator[str]:
-    """Nothing that Posthorn writes itself is unreadable to it."""
-    for what in world.parked:
-        yield f"parked: {what.get('reason')}"
+def _dead_lettered(world: World) -> Iterator[str]:
+    """Posthorn can read everything that it writes itself."""
+    for what in world.dead_letters:
+        yield f"dead letter: {what.get('reason')}"
 
 
 def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:

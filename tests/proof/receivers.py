@@ -1,4 +1,4 @@
-"""Receivers that change their mind, and a record of every POST with what it was made from."""
+"""Receivers that change how they answer, and a record of every POST and its origin."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Sent:
 
 
 class Receivers:
-    """The network of the proof. Stands where posthorn.transport.http.Client stands."""
+    """The network of the proof, in place of posthorn.transport.http.Client."""
 
     def __init__(self, clock: Callable[[], int], faults: Faults) -> None:
         self.moods: dict[str, Mood] = {}
@@ -66,7 +66,7 @@ class Receivers:
         self,
         posts: Iterable[tuple[K, Post]],
         *,
-        deadline: float,  # noqa: ARG002 - the seam's shape; time stands still here
+        deadline: float,  # noqa: ARG002 - the client's signature; time does not pass here
     ) -> Iterator[tuple[K, Outcome]]:
         arriving = ((key, self._faults.step(POST, lambda: self._receive(key, post))) for key, post in posts)  # noqa: B023 - called at once
         yield from list(arriving) if self.at_once else arriving

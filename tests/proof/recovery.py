@@ -1,4 +1,4 @@
-"""How everything comes to its end: the mappings go on, and what they gave up is found again."""
+"""How every run ends: the mappings continue, and work that they gave up is recovered."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from tests.proof.world import World
 
 LOOK_SECONDS: Final = STALLED_MS // 1000 + 1
-"""After that long, a bulk replay that stands still goes on for whoever looks at it."""
+"""After that long, reading a bulk replay that stands still wakes it."""
 
 
 def drain(world: World, *, with_sweeper: bool = True) -> None:
-    """Heal everything and let time pass until nothing is left to do."""
+    """End all faults and let time pass until nothing is left to do."""
     world.receivers.moods.clear()
     for _ in range(200):
         with world.happening():
             busy = _work_off(world)
         if not busy and not wait(world) and not (with_sweeper and _recover(world)):
             return
-    world.violations.append("the work does not come to an end")
+    world.violations.append("the work does not end")
 
 
 def _work_off(world: World) -> bool:
-    """Let every mapping do what it can do now; false when that was nothing."""
+    """Let every mapping do its current work; return false if there was none."""
     lanes = world.stream.ready()
     for lane in lanes:
         world.stream.poll(lane)
@@ -42,7 +42,7 @@ def _work_off(world: World) -> bool:
 
 
 def wait(world: World) -> bool:
-    """Pass to the moment when the next message is visible; false when there is none."""
+    """Advance to the time when the next message is visible; return false if there is none."""
     moments = [message.visible_at for queue in world.queues.values() for message in queue.messages]
     if moments:
         world.clock.now_ms = max(world.clock.now_ms, min(moments))
@@ -50,7 +50,7 @@ def wait(world: World) -> bool:
 
 
 def _recover(world: World) -> bool:
-    """Do what the sweeper and an operator do about what the mappings gave up; false when there is nothing."""
+    """Run the sweeper and the operator's commands for work given up; return false if there is none."""
     given_up, world.given_up = world.given_up, []
     if given_up:
         _redispatch(world)
@@ -63,11 +63,11 @@ def _recover(world: World) -> bool:
         world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
     world.tally["dead letters moved back"] += len(buried)
     world.observe()
-    return bool(given_up or buried or standing or world.tasks())  # what was swept comes as a message
+    return bool(given_up or buried or standing or world.tasks())  # swept deliveries come as messages
 
 
 def _look_at_replays(world: World) -> int:
-    """Look at bulk replays that stand still, as those do who wait for them; returns how many there are."""
+    """Read bulk replays that stand still, as their callers would; return how many there are."""
     standing = world.standing_replays()
     if standing:
         world.clock.pass_seconds(LOOK_SECONDS)
@@ -77,7 +77,7 @@ def _look_at_replays(world: World) -> int:
 
 
 def _redispatch(world: World) -> None:
-    """Run `posthorn redispatch` over all there is."""
+    """Run `posthorn redispatch` over everything."""
     until = (
         world.clock() + 60_000
     )  # what a mail's events are called is their time, as the backend's clock has it

@@ -1,4 +1,4 @@
-"""Work in which an invocation can die: what leads up to it, and the invocation itself."""
+"""Scenarios in which an invocation can die: the preparation, and the invocation itself."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`prepare` brings the world to the point, `act` runs the one invocation that may die."""
+    """`prepare` sets up the world; `act` runs the one invocation that may die."""
 
     name: str
     prepare: Callable[[World], None]
     act: Callable[[World], None]
-    needs_sweeper: bool = False  # nobody else comes back to what such an invocation left undone
+    needs_sweeper: bool = False  # nothing else retries what such an invocation left undone
 
     def __str__(self) -> str:
         return self.name
 
 
 def _one_lane(world: World, *types: str) -> None:
-    """Publish to receivers that answer well, badly and with 410, and put it all into one batch."""
+    """Publish to receivers that answer well, badly and with 410, all in one batch."""
     for number, mood in ((HOSTS, Mood.BROKEN), (HOSTS + 1, Mood.GONE)):
         world.receivers.moods[host(0, number)] = mood
         with world.happening():
@@ -53,7 +53,7 @@ def _switched_off(world: World) -> None:
 
 
 def _dispatched_before(world: World) -> None:
-    """Bring a batch again that was dispatched, its checkpoint lost."""
+    """Redeliver a dispatched batch whose checkpoint was lost."""
     _one_lane(world)
     with world.happening():
         world.stream.poll("0")
@@ -70,7 +70,7 @@ def _short_of_time(world: World) -> None:
 
 
 def _queued(world: World) -> None:
-    """Leave first attempts to DeliverQueue, for want of time."""
+    """Leave first attempts to DeliverQueue for lack of time."""
     _one_lane(world)
     with world.happening(Way(remaining_ms=19_000)):
         world.stream.poll("0")
@@ -114,7 +114,7 @@ def _settled(world: World) -> None:
 
 
 def _overdue(world: World) -> None:
-    """Leave retries whose messages never came to be: their invocation died between row and message."""
+    """Leave retries without messages: their invocation died between row and message."""
     _retrying(world)
     for queue in world.queues.values():
         queue.messages.clear()
@@ -131,7 +131,7 @@ def _replay(world: World) -> None:
 
 
 def _failed(world: World) -> None:
-    """Leave a few deliveries failed, and well receivers."""
+    """Leave a few deliveries failed and their receivers healthy."""
     world.receivers.moods.update({host(0, number): Mood.WRONG for number in range(HOSTS)})
     with world.happening():
         customers.publish(world, 0, ["CONTACT_CREATED"] * 3)
@@ -147,7 +147,7 @@ def _replay_failed(world: World) -> None:
 
 
 def _bulk(world: World) -> None:
-    """Accept a bulk replay, its first step to be made."""
+    """Accept a bulk replay whose first step is still to come."""
     _failed(world)
     with world.happening():
         _replay_failed(world)
@@ -185,17 +185,17 @@ SCENARIOS: Final = (
     Scenario("publish a batch", _nothing, _publish_batch),
     Scenario("dispatch to every kind of receiver", _two_events, _dispatch),
     Scenario("dispatch with a disabled endpoint", _switched_off, _dispatch),
-    Scenario("dispatch what was dispatched before", _dispatched_before, _dispatch),
+    Scenario("dispatch a batch that was dispatched before", _dispatched_before, _dispatch),
     Scenario("dispatch without time", _one_lane, _short_of_time),
     Scenario("deliver queued first attempts", _queued, _deliver),
     Scenario("deliver a retry that succeeds", lambda world: _retrying(world, well=True), _deliver),
     Scenario("deliver a retry that fails", _retrying, _deliver),
     Scenario("deliver the last retry", lambda world: _retrying(world, 3), _deliver),
-    Scenario("deliver to endpoints that are gone or off", _gone_meanwhile, _deliver),
-    Scenario("take notifications", _mailed, _take),
+    Scenario("deliver to deleted and disabled endpoints", _gone_meanwhile, _deliver),
+    Scenario("accept notifications", _mailed, _take),
     Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
     Scenario("replay one", _settled, _replay, needs_sweeper=True),
     Scenario("accept a bulk replay", _failed, _replay_failed),
-    Scenario("look for what to replay in bulk", _bulk, _make_step),
-    Scenario("replay a page in bulk", _bulk_page, _make_step),
+    Scenario("find the deliveries of a bulk replay", _bulk, _make_step),
+    Scenario("replay a page of a bulk replay", _bulk_page, _make_step),
 )

@@ -1,4 +1,4 @@
-"""One scenario again and again, its invocation dying before and after each of its steps in turn."""
+"""Repeat one scenario with its invocation dying before and after each of its steps."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 DEATHS = (Kind.DIE_BEFORE, Kind.DIE_AFTER)
 LOSSES = (Kind.LOSE_ANSWER, Kind.THROTTLE)
 ORDERS = ((False, False), (True, True))
-"""Calls at once or when they are asked for; POSTs one after another or all before the first outcome."""
+"""Calls run at once or when their results are read; POSTs one by one or all before the first outcome."""
 
 
 def steps(world: World, scenario: Scenario, way: Way) -> list[str]:
-    """Return the steps of the scenario's invocation when nothing befalls it; the promise holds afterwards."""
+    """Return the steps of the scenario's invocation without a fault; the promise holds afterwards."""
     violations = run(world, scenario, way)
-    assert violations == [], f"{scenario}, and nothing befell it: {violations}"
+    assert violations == [], f"{scenario}, without any fault: {violations}"
     assert world.watched is not None, f"{scenario} invokes nothing"
     return world.watched.steps
 
 
 def deaths(world: World, scenario: Scenario) -> Iterator[tuple[str, list[str]]]:
-    """Yield every death there is, in words, and how the promise is broken by it."""
+    """Yield every death, described in words, and how it violates the promise."""
     for is_lazy, at_once in ORDERS:
         way = Way(is_lazy=is_lazy, at_once=at_once)
         names = steps(world, scenario, way)
@@ -41,7 +41,7 @@ def deaths(world: World, scenario: Scenario) -> Iterator[tuple[str, list[str]]]:
 
 
 def run(world: World, scenario: Scenario, way: Way) -> list[str]:
-    """Run a scenario to its end and return how the promise is broken."""
+    """Run a scenario to its end and return how the promise is violated."""
     world.begin()
     scenario.prepare(world)
     with world.happening(way):

@@ -1,4 +1,4 @@
-"""What is in moto's tables, read past botocore, which would take most of the time of the proof."""
+"""The contents of moto's tables, read without botocore, which would take most of the proof's time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHANGING: Final = ("EventsTable", "DeliveriesTable", "ConfigTable")
 
 
 class Tables:
-    """The tables of an installation; `names` are their physical names by their logical ones."""
+    """The tables of an installation; `names` maps logical names to physical ones."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._moto = dynamodb_backends[ACCOUNT][REGION].tables
@@ -32,11 +32,11 @@ class Tables:
         self.keep_config()
 
     def keep_config(self) -> None:
-        """Let every run begin with the ConfigTable as it is now."""
+        """Keep the ConfigTable's present contents for the beginning of every run."""
         self._config = copy.deepcopy(self._table("ConfigTable").items)
 
     def begin(self) -> None:
-        """Forget every row but those that were kept."""
+        """Delete all rows except the kept ones."""
         for name in _CHANGING:
             self._table(name).items.clear()
         self._table("ConfigTable").items.update(copy.deepcopy(self._config))
@@ -65,7 +65,7 @@ class Tables:
         return [delivery_rows.from_item(item) for item in self._items("DeliveriesTable")]
 
     def replays(self) -> list[ReplayJob]:
-        """Return the bulk replays of all endpoints, of those that are gone too."""
+        """Return the bulk replays of all endpoints, including deleted ones."""
         return [
             replays.from_item(item)
             for item in self._items("ConfigTable")

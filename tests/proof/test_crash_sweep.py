@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=str)
 def test_the_promise_survives_death_at_every_step(world: World, scenario: Scenario) -> None:
-    """Whatever an invocation has done when it dies, what comes again finishes it, and nothing is done twice."""
+    """Whatever an invocation did before it died, its retry completes the work, and nothing is done twice."""
     tried = 0
     for death, broken in deaths(world, scenario):
         tried += 1

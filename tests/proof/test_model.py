@@ -1,4 +1,4 @@
-"""The promise under anything that can happen."""
+"""The promise holds under anything that can happen."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RUN_OF_CI = settings(
 )
 REACHED = (
     "invocations that died",
-    "POSTs made again for that",
+    "POSTs repeated for that reason",
     "dead letters moved back",
     "deliveries redispatched",
     "rows swept",
@@ -42,21 +42,21 @@ REACHED = (
     "row delivered",
     *(f"row {reason}" for reason in Reason if reason not in {Reason.BLOCKED_ADDRESS, Reason.EVENT_EXPIRED}),
 )
-"""What the runs must have come across, or they would prove nothing about it."""
+"""Events that must occur in the runs; otherwise they would prove nothing about them."""
 
 
 def test_the_promise_holds_whatever_happens(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    """After faults, duplicates, changes of mind and time, every event is what the promise says at every endpoint.
+    """After faults, duplicates, changes and time, every event is as promised at every endpoint.
 
-    In `make torture` the runs are more and different every time; a failure prints what leads to it. There, the order
-    of effects can be broken on purpose, and the sweeper be left out: the record of decision 0022 says how.
+    In `make torture` the runs are more and different every time; a failure prints its steps. There, the order
+    of effects can be broken on purpose, and the sweeper left out: decision 0022 records how.
     """
     runs, mutation = os.environ.get("TORTURE_RUNS"), os.environ.get("TORTURE_MUTATION")
     Machine.world = world
     Machine.with_sweeper = os.environ.get("TORTURE_SWEEPER") != "off"
     chosen = settings(RUN_OF_CI, max_examples=int(runs), derandomize=False) if runs else RUN_OF_CI
     if mutation:
-        chosen = settings(chosen, phases=[Phase.generate])  # that it is found is enough
+        chosen = settings(chosen, phases=[Phase.generate])  # finding it is enough
     world.tally.clear()
     try:
         with MUTATIONS[mutation](world) if mutation else nullcontext():
@@ -69,5 +69,5 @@ def test_the_promise_holds_whatever_happens(world: World, capsys: pytest.Capture
 
 
 def table(tally: Counter[str]) -> str:
-    """Write what the runs came to."""
+    """Print a table of what the runs covered."""
     return "\n".join(f"  {count:>8,}  {name}" for name, count in sorted(tally.items()))

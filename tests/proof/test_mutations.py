@@ -1,4 +1,4 @@
-"""The proof notices when the order of effects is broken."""
+"""The proof notices when the order of effects is violated."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def test_the_sweep_notices_a_broken_order(
     world: World, mutation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the order of effects broken, some death of some invocation breaks the promise."""
+    """With the order of effects violated, some death of some invocation breaks the promise."""
     with MUTATIONS[mutation](world):
         found = next(_found(world), None)
     assert found is not None
     with capsys.disabled():
-        print(f"\n  {mutation}: {found}")  # noqa: T201 - what found it is told
+        print(f"\n  {mutation}: {found}")  # noqa: T201 - shows which case found it
 
 
 def _found(world: World) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A whole Posthorn under faults: the real functions, moto's tables and queues, and the model of the mappings."""
+"""A whole Posthorn under faults: the real functions, moto's tables and queues, and the mappings' model."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ WORKSPACES: Final = 2
 HOSTS: Final = 3  # of each workspace
 MAIL_WORKSPACE: Final = 0
 MAIL_SET: Final = "mails"
-LANES: Final = 3  # of the shards that a channel's events lie in; more would only be more of the same
+LANES: Final = 3  # of the shards of a channel's events; more would add nothing
 SWEEP_SECONDS: Final = 660
-"""Longer than the sweeper's interval and its grace period together."""
+"""Longer than the sweeper's interval plus its grace period."""
 
 
 @dataclass
 class Way:
-    """How an invocation goes: what befalls it, and which of the orders that threads may take it takes."""
+    """How an invocation runs: its fault, and which order of threads it takes."""
 
     fault: Fault | None = None
     is_lazy: bool = False
@@ -64,19 +64,19 @@ class Way:
 
 @dataclass
 class Request:
-    """A request to the API that publishes; under a key it can be made again."""
+    """A publish request to the API; with a key it can be repeated."""
 
     workspace: int
     body: dict[str, Any]
     key: str | None
     count: int
     ids: tuple[str, ...] | None = None  # once it was answered
-    rows: set[str] = field(default_factory=set)  # events that came of it
+    rows: set[str] = field(default_factory=set)  # the resulting events
 
 
 @dataclass
 class Life:
-    """What an endpoint was, as its row told after each step."""
+    """The history of an endpoint, as its row showed after each step."""
 
     endpoint: Endpoint
     since: int  # steps
@@ -86,7 +86,7 @@ class Life:
 
 @dataclass
 class World:
-    """Everything that is, and everything that has been."""
+    """The current state and the whole history."""
 
     installation: Installation
     faults: Faults
@@ -115,12 +115,12 @@ class World:
     # ---- beginning
 
     def settle_down(self) -> None:
-        """Let every run begin with the endpoints that there are now."""
+        """Let every run begin with the endpoints that exist now."""
         self.tables.keep_config()
-        self._seed += 1  # or the next run would make the same ids again
+        self._seed += 1  # or the next run would create the same ids again
 
     def begin(self) -> None:
-        """Forget every run before this one."""
+        """Reset everything from the run before."""
         self.clock.now_ms = START_MS
         self.installation.randomness.seed(self._seed)
         random.seed(7)
@@ -133,20 +133,20 @@ class World:
         self.accepted: dict[str, Event] = {}
         self.accepted_at: dict[str, int] = {}
         self.answered: set[str] = set()
-        self.told: set[str] = set()  # ids of the events that notifications tell of
+        self.told: set[str] = set()  # ids of the events that notifications describe
         self.requests: list[Request] = []
         self.lives: dict[str, Life] = {}
         self.unrecorded: dict[tuple[DeliveryKey, int, int], int] = {}
         self.given_up: list[Record] = []
         self.buried: list[tuple[str, Message]] = []
-        self.parked: list[dict[str, Any]] = []
+        self.dead_letters: list[dict[str, Any]] = []
         self.violations: list[str] = []
         self._made_mappings()
         self.revive()
         self.observe()
 
     def revive(self) -> None:
-        """Start new processes of the functions: nothing is remembered."""
+        """Start new processes of the functions, with empty caches."""
         here = self.installation
         self.dispatcher = wiring.dispatcher(here.settings, network=self.receivers, clock=self.clock)
         self.deliverer = wiring.deliverer(here.settings, network=self.receivers, clock=self.clock)
@@ -174,10 +174,10 @@ class World:
     # ---- the functions, as Lambda runs them
 
     way = Way()
-    watched: Invocation | None = None  # the first since somebody asked for it
+    watched: Invocation | None = None  # the first since the last read
 
     def after_answer(self) -> None:
-        """Posthorn's functions do nothing after their answer; a broken one may."""
+        """Run what a broken function does after its answer; Posthorn's functions do nothing."""
 
     def _dispatch(self, event: dict[str, Any]) -> Any:
         context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
@@ -207,7 +207,7 @@ class World:
         self.tally["rows swept"] += swept["enqueued"]
 
     def invoke[R](self, act: Callable[[], R]) -> R:
-        """Run one invocation the way that was chosen, and see what it left behind."""
+        """Run one invocation in the chosen way, and check what it left behind."""
         way, before = self.way, len(self.receivers.sent)
         known = {name: life.endpoint for name, life in self.lives.items() if life.until is None}
         self.threads.is_lazy, self.receivers.at_once = way.is_lazy, way.at_once
@@ -222,7 +222,7 @@ class World:
                 self.revive()
                 raise
             except Unavailable:
-                raise  # only where no handler of ours answers for it
+                raise  # only where our own handler does not answer
             except Exception as error:
                 self.violations.append(f"an invocation raised {error!r}")
                 raise Died(repr(error)) from error
@@ -232,16 +232,16 @@ class World:
                 self._look(invocation, before, known)
 
     def _go_on(self) -> None:
-        """Do what an invocation does once it has answered; whether it survives that changes no answer."""
+        """Run what follows the answer; whether it survives that changes no answer."""
         try:
             self.after_answer()
         except Died:
             self.revive()
         except Unavailable:
-            return  # nobody is there any more whom it could be told
+            return  # no caller is left to hear of it
 
     def _look(self, invocation: Invocation, before: int, known: dict[str, Endpoint]) -> None:
-        """Note what an invocation sent and did not record, which only a fault excuses, and whether it knew better.
+        """Record what an invocation sent without recording, which only a fault excuses, and what it knew.
 
         `known` are the endpoints as they were when it began.
         """
@@ -250,7 +250,7 @@ class World:
         for sent in self.receivers.sent[before:]:
             then = known.get(sent.key.endpoint_id)
             if then is None or sent.endpoint.revision < then.revision:
-                self.violations.append(f"sent to an endpoint as it was once: {sent.key}")
+                self.violations.append(f"sent to an outdated version of an endpoint: {sent.key}")
             if not sent.endpoint.enabled:
                 self.violations.append(f"sent to a disabled endpoint: {sent.key}")
             row = self.tables.row(sent.key)
@@ -260,11 +260,11 @@ class World:
             if not invocation.struck:
                 self.violations.append(f"sent and not recorded without a fault: {sent.what}")
 
-    # ---- what happens
+    # ---- actions
 
     @contextmanager
     def happening(self, way: Way | None = None) -> Iterator[None]:
-        """Go one step on: what happens in the block becomes known afterwards."""
+        """Advance one step: what happens in the block becomes known afterwards."""
         outer, self.way = self.way, way or Way()
         self.step += 1
         try:
@@ -276,7 +276,7 @@ class World:
     def request(
         self, workspace: int, method: str, path: str, body: Any = None, **headers: str
     ) -> Reply | None:
-        """Call the API; None when the function died before it answered."""
+        """Call the API; return None if the function died before it answered."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             reply = self.invoke(
@@ -290,30 +290,30 @@ class World:
         return reply
 
     def publish(self, request: Request) -> None:
-        """Make a request that publishes, for the first time or again."""
+        """Make a publish request, for the first time or again."""
         headers = {"idempotency_key": request.key} if request.key else {}
         before = set(self.accepted)
         reply = self.request(request.workspace, "POST", "/v1/events", request.body, **headers)
         self.observe()
         request.rows |= set(self.accepted) - before
         if len(request.rows) > request.count and request.key:
-            self.violations.append("one idempotency key made more events than were published")
+            self.violations.append("one idempotency key created more events than were published")
         if reply is None or reply.status == 503:
             return
         told = reply.body["events"] if "events" in reply.body else [reply.body["event"]]
         ids = tuple(event["id"] for event in told)
         if request.ids not in {None, ids}:
-            self.violations.append("one idempotency key was answered with different events")
+            self.violations.append("one idempotency key returned different events")
         request.ids = ids
         self.answered.update(ids)
 
     def count(self) -> None:
-        """Add what this run came to to the tally of all runs."""
+        """Add this run's figures to the totals of all runs."""
         told = self.tally
         told["events accepted"] += len(self.accepted)
         told["POSTs"] += len(self.receivers.sent)
         told["POSTs that a fault kept from the record"] += sum(self.unrecorded.values())
-        told["POSTs made again for that"] += len(self.receivers.sent) - len(
+        told["POSTs repeated for that reason"] += len(self.receivers.sent) - len(
             {sent.what for sent in self.receivers.sent}
         )
         told["generations by replays"] += sum(row.generation - 1 for row in self.tables.rows())
@@ -321,7 +321,7 @@ class World:
         told.update(f"row {row.reason or row.status}" for row in self.tables.rows())
 
     def observe(self) -> None:
-        """Take up what was written: stream records, messages, and what endpoints are now."""
+        """Pick up what was written: stream records, messages, and the endpoints' state."""
         for record in self.tables.fresh_records():
             event = events.from_item(record["dynamodb"]["NewImage"])
             self.accepted[event.id] = event
@@ -335,7 +335,7 @@ class World:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
         for queue in DEAD_LETTER_QUEUES:
-            self.parked += [one.task for one in self.installation.take(queue)]
+            self.dead_letters += [one.task for one in self.installation.take(queue)]
         self._watch_endpoints()
 
     def _watch_endpoints(self) -> None:
@@ -349,16 +349,16 @@ class World:
             if endpoint_id not in now and life.until is None:
                 life.until = self.step
 
-    # ---- what is
+    # ---- queries
 
     def tasks(self) -> list[DeliveryMessage]:
-        """Return what the messages of all delivery queues ask for."""
+        """Return the delivery messages of all queues."""
         return [
             read_message(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
         ]
 
     def standing_replays(self) -> list[ReplayJob]:
-        """Return the bulk replays that have not come to their end; nobody can look at those of a lost endpoint."""
+        """Return the unfinished bulk replays; those of a deleted endpoint cannot be read."""
         return [
             job
             for job in self.tables.replays()
@@ -371,5 +371,5 @@ class World:
 
 
 def host(workspace: int, number: int) -> str:
-    """Return the name of a receiver; each belongs to one workspace."""
+    """Return the host name of a receiver; each belongs to one workspace."""
     return f"r{number}.w{workspace}.acme.com"

@@ -1,4 +1,4 @@
-"""Receivers that run in Node, as customers have them: `with node_receiver("smashsend.js", env={...}) as receiver`."""
+"""Receivers that run in Node: `with node_receiver("smashsend.js", env={...}) as receiver`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 HERE: Final = Path(__file__).parent
 PACKAGES: Final = ("cloudevents", "express", "standardwebhooks", "svix")
 PATIENCE: Final = 30.0
-"""Seconds to wait for something that a receiver is about to do, even on a busy machine."""
+"""Seconds to wait for a receiver's next step, even on a busy machine."""
 
 
 class ReceiverError(Exception):
-    """A receiver cannot be started or does not do what it should; the text says what to do."""
+    """A receiver cannot be started or misbehaves; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class NodeReceiver:
-    """A receiver that runs; `log` has every line it printed that is no JSON, errors included."""
+    """A running receiver; `log` has every printed line that is not JSON, including errors."""
 
     host: str
     port: int
@@ -40,13 +40,13 @@ class NodeReceiver:
         return f"http://{self.host}:{self.port}"
 
     def report(self) -> dict[str, Any]:
-        """Return the next JSON line that the receiver prints, waiting for it if need be."""
+        """Return the next JSON line that the receiver prints, waiting for it if necessary."""
         return _next(self._reports, self.log)
 
 
 @contextmanager
 def node_receiver(script: str, *, env: Mapping[str, str]) -> Iterator[NodeReceiver]:
-    """Run a script of this folder until the block ends; `env` is all of its environment but PATH."""
+    """Run a script of this folder until the block ends; `env` is its whole environment except PATH."""
     node = node_path()
     for package in PACKAGES:
         if not (HERE / "node_modules" / package).is_dir():
@@ -69,13 +69,13 @@ def node_receiver(script: str, *, env: Mapping[str, str]) -> Iterator[NodeReceiv
         try:
             yield NodeReceiver("127.0.0.1", _next(reports, log)["port"], log, reports)
         finally:
-            process.kill()  # it has nothing to put in order
+            process.kill()  # it has nothing to clean up
             process.wait()
             reader.join()
 
 
 def node_path() -> str:
-    """Return where Node is; the tests need it, since only JavaScript says what JavaScript does."""
+    """Return the path of Node, which the tests need to check JavaScript's behavior."""
     if (node := which("node")) is None:
         raise ReceiverError("Node is not on PATH; the tests need version 20 or newer")
     return node

@@ -1,4 +1,4 @@
-"""A receiver that keeps every POST as it came, and answers as a test tells it to."""
+"""A receiver that records every POST as received, and answers as a test tells it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Recorded:
     """One POST, byte for byte."""
 
     path: str
-    headers: dict[str, str]  # names in lower case
+    headers: dict[str, str]  # lowercase names
     body: bytes = field(repr=False)
     at: float  # on the monotonic clock
 
@@ -31,18 +31,18 @@ class Recorded:
 
 
 type Answer = Callable[[Recorded], int]
-"""Gives the status for a POST; may take its time."""
+"""Returns the status for a POST; may be slow."""
 
 
 class Recorder:
-    """A web server on loopback and what came to it."""
+    """A web server on loopback and the requests it received."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self._recorded: list[Recorded] = []
         self._arrived = threading.Condition()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True  # one of them may still be thinking when the test is over
+        self.server.daemon_threads = True  # a slow answer may outlast the test
 
     @property
     def url(self) -> str:
@@ -54,7 +54,7 @@ class Recorder:
             return list(self._recorded)
 
     def wait_for(self, count: int) -> list[Recorded]:
-        """Return what has arrived as soon as it is `count` POSTs or more."""
+        """Return the requests as soon as there are `count` or more."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self._recorded) >= count, timeout=PATIENCE):
                 raise AssertionError(f"{len(self._recorded)} of {count} deliveries after {PATIENCE:.0f} s")
@@ -83,7 +83,7 @@ class Recorder:
                     self.send_header("content-length", "0")
                     self.end_headers()
                 except OSError:
-                    pass  # whoever waited for it has given up
+                    pass  # the client has given up
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -93,7 +93,7 @@ class Recorder:
 
 @contextmanager
 def recording(answer: Answer) -> Iterator[Recorder]:
-    """Run a recorder for the length of the block."""
+    """Run a recorder for the duration of the block."""
     recorder = Recorder(answer)
     thread = threading.Thread(target=recorder.server.serve_forever, daemon=True)
     thread.start()
@@ -110,7 +110,7 @@ def always(status: int) -> Answer:
 
 
 def in_turn(*statuses: int) -> Answer:
-    """Give each event these answers in turn, and the last of them from then on."""
+    """Give each event these answers in turn, then the last one."""
     seen: dict[str, int] = {}
     lock = threading.Lock()
 

@@ -1,13 +1,13 @@
-// A receiver as SMASHSEND's customers have it. `verifyWebhookSignature` and the handler are the published example
-// from the documentation of its webhooks, kept as printed on purpose: it signs what it has parsed and written anew,
-// and it reads the older header. Only the token, which comes from WEBHOOK_TOKEN, was filled in.
+// A receiver of a SMASHSEND customer. `verifyWebhookSignature` and the handler are the published example
+// from the webhook documentation, deliberately kept as printed: it signs the reserialized body,
+// and it reads the older header. Only the token was filled in, from WEBHOOK_TOKEN.
 //
-// Prints one JSON line with its port, then what the example prints.
+// Prints one JSON line with its port, then the example's output.
 
 const express = require('express');
 
 const app = express();
-app.use(express.json({ limit: '1mb' })); // Express takes 100 KB unless told otherwise
+app.use(express.json({ limit: '1mb' })); // Express accepts 100 KB by default
 
 const crypto = require('crypto');
 

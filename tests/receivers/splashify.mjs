@@ -1,5 +1,5 @@
-// A receiver as Splashify's customers have it. The handler is the published example from the documentation of its
-// webhooks, kept as printed on purpose; the secret comes from SPLASHIFY_WEBHOOK_SECRET, as it does there.
+// A receiver of a Splashify customer. The handler is the published example from the webhook
+// documentation, deliberately kept as printed; the secret comes from SPLASHIFY_WEBHOOK_SECRET, as in the example.
 //
 // Prints one JSON line with its port.
 

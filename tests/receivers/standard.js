@@ -1,4 +1,4 @@
-// A receiver that checks the raw body with the two published Standard Webhooks libraries, each asked apart.
+// A receiver that checks the raw body with the two published Standard Webhooks libraries, independently.
 //
 // WEBHOOK_SECRET is `whsec_` and the base64 of the token's bytes. Answers 200 when both libraries accept, 401 when
 // neither does, 500 when they disagree. Prints one JSON line with its port, then one for every request.

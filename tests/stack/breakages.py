@@ -1,4 +1,4 @@
-"""How a contract of the template is broken on purpose, said beside the contract."""
+"""Deliberate breakages of the template, declared beside the contract that must notice them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Breakage:
-    """A piece of the template's text, and what in its place breaks a contract."""
+    """A piece of the template's text, and a replacement that breaks a contract."""
 
     contract: Contract
     old: str
     new: str
-    # what the contract takes beside the template, for one case
+    # the contract's further arguments, for one case
     given: dict[str, Any] = field(default_factory=dict)
 
 
@@ -26,7 +26,7 @@ BREAKAGES: Final[list[Breakage]] = []
 
 
 def broken_by[C: Contract](*pieces: tuple[str, str], **given: Any) -> Callable[[C], C]:
-    """Note what breaks a contract; test_breakages.py sees to it that the contract notices."""
+    """Declare what breaks a contract; test_breakages.py checks that the contract notices."""
 
     def note(contract: C) -> C:
         BREAKAGES.extend(Breakage(contract, old, new, given) for old, new in pieces)

@@ -1,6 +1,6 @@
 """The template under test.
 
-Every test takes it as an argument, so that test_breakages.py can hand in a broken one.
+Every test takes it as an argument, so that test_breakages.py can pass a broken one.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""Alarms: each watches a series that AWS has, rings when it should, and says what to do."""
+"""Alarms watch metrics that AWS publishes, fire when they should, and say what to do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CENTS = 10  # a month for each metric of an alarm: https://aws.amazon.com/cloudw
 
 @dataclass(frozen=True)
 class Series:
-    """What identifies a metric's values, and the statistic that AWS says is meaningful."""
+    """A metric's namespace, dimension and meaningful statistic, as AWS documents them."""
 
     dimension: str
     kind: str  # of the resource that the dimension's value comes from
@@ -64,14 +64,14 @@ KNOWN = {
 
 
 def alarms_of(stack: Template) -> dict[str, Json]:
-    """Return the properties of every alarm; there are some."""
+    """Return the properties of every alarm, of which there must be some."""
     alarms = stack.of_type(ALARM)
     assert alarms
     return alarms
 
 
 def metrics_of(alarm: Json) -> list[Json]:
-    """Return each metric that an alarm looks at in one form, whether it looks at one or calculates with several."""
+    """Return each metric of an alarm in one form, for single metrics and expressions alike."""
     if "Metrics" not in alarm:
         return [alarm]
     stats = [one["MetricStat"] for one in alarm["Metrics"] if "MetricStat" in one]
@@ -79,7 +79,7 @@ def metrics_of(alarm: Json) -> list[Json]:
 
 
 def watching(stack: Template, metric: str) -> dict[str, Json]:
-    """Return the alarms that look at nothing but this metric, by the resource they watch."""
+    """Return the alarms on only this metric, by the resource they watch."""
     found = {}
     for alarm in alarms_of(stack).values():
         if alarm.get("MetricName") == metric:
@@ -102,8 +102,8 @@ def watching(stack: Template, metric: str) -> dict[str, Json]:
     ("Namespace: AWS/DynamoDB", "Namespace: AWS/Dynamo"),
     ("        Statistic: Maximum", "        Statistic: SampleCount"),
 )
-def test_every_alarm_watches_a_series_that_there_is(stack: Template) -> None:
-    """AWS has the metric under this namespace, dimension and statistic, and the resource is one of the template's."""
+def test_every_alarm_watches_an_existing_metric(stack: Template) -> None:
+    """AWS publishes the metric with this namespace, dimension and statistic; the resource exists."""
     for name, alarm in alarms_of(stack).items():
         for metric in metrics_of(alarm):
             known = KNOWN[metric["Namespace"], metric["MetricName"]]
@@ -123,8 +123,8 @@ def test_every_alarm_watches_a_series_that_there_is(stack: Template) -> None:
     ("DatapointsToAlarm: 3 # the newest", "DatapointsToAlarm: 1 # the newest"),
     ("            Period: 300 # as above", "            Period: 60 # as above"),
 )
-def test_what_is_calculated_is_calculated_from_what_is_there(stack: Template) -> None:
-    """An expression names every metric beside it, fills what has no data, and is the one thing that is compared."""
+def test_an_expression_uses_existing_metrics(stack: Template) -> None:
+    """An expression uses every metric beside it, fills missing data, and is the only value compared."""
     calculating = {name: alarm for name, alarm in alarms_of(stack).items() if "Metrics" in alarm}
     assert list(calculating) == ["DispatchStoppedAlarm"]
     for alarm in calculating.values():
@@ -133,7 +133,7 @@ def test_what_is_calculated_is_calculated_from_what_is_there(stack: Template) ->
         assert set(re.findall(r"FILL\((\w+), 0\)", expression["Expression"])) == ids
         assert [one["Id"] for one in alarm["Metrics"] if one["ReturnData"]] == [expression["Id"]]
         assert len({metric["Period"] for metric in metrics_of(alarm)}) == 1
-        # the newest period may be told in part only
+        # the newest period may be incomplete
         assert alarm["DatapointsToAlarm"] > 1
 
 
@@ -149,8 +149,8 @@ def test_what_is_calculated_is_calculated_from_what_is_there(stack: Template) ->
         "  OtherDeadLetterQueue: {Type: AWS::SQS::Queue, Properties: {}}\n  # The next step of each bulk replay",
     ),
 )
-def test_every_dead_letter_queue_rings_while_it_holds_anything(stack: Template) -> None:
-    """Queues that nobody works on, those that sources give up into, have an alarm from the first message on."""
+def test_every_dead_letter_queue_has_an_alarm(stack: Template) -> None:
+    """Queues that sources give up into have an alarm from the first message on."""
     mappings = mappings_of(stack).values()
     dead_letters = stack.of_type(QUEUE).keys() - {mapping["source"] for mapping in mappings}
     assert dead_letters == {dead_letter_queue_of(stack, mapping) for mapping in mappings}
@@ -170,8 +170,8 @@ def test_every_dead_letter_queue_rings_while_it_holds_anything(stack: Template) 
     ("        Threshold: 1900", "        Threshold: 900"),
     ("        Threshold: 1900", "        Threshold: 345000"),
 )
-def test_every_working_queue_rings_when_its_oldest_message_is_late(stack: Template) -> None:
-    """Late is what could have been a dead letter by now, after any delay, and long before it expires."""
+def test_every_working_queue_has_an_alarm_on_its_oldest_message(stack: Template) -> None:
+    """It fires when a message could already be a dead letter, after any delay, and long before it expires."""
     queues = stack.of_type(QUEUE)
     alarms = watching(stack, "ApproximateAgeOfOldestMessage")
     assert alarms.keys() == queues.keys() & {mapping["source"] for mapping in mappings_of(stack).values()}
@@ -189,8 +189,8 @@ def test_every_working_queue_rings_when_its_oldest_message_is_late(stack: Templa
     ("MetricName: IteratorAge", "MetricName: Duration"),
     ("Period: 300 # a batch", "Period: 60 # a batch"),
 )
-def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
-    """The age of records has an alarm that no single slow batch sets off, hours before they are given up."""
+def test_the_stream_alarm_fires_before_records_are_lost(stack: Template) -> None:
+    """No single slow batch triggers the alarm, and it fires hours before records are lost."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["source"] == "EventsTable")
     ((function, alarm),) = watching(stack, "IteratorAge").items()
     assert function == mapping["function"]
@@ -198,7 +198,7 @@ def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
     seconds = alarm["Threshold"] / 1000
     timeout = stack.functions[function]["Timeout"]
     assert 2 * timeout < seconds < mapping["MaximumRecordAgeInSeconds"] / 4
-    # a batch that runs out of time tells its age once in that time
+    # a batch that times out reports its age once in that time
     assert alarm["Period"] > timeout
 
 
@@ -209,8 +209,8 @@ def test_the_stream_rings_before_it_forgets(stack: Template) -> None:
         "MetricName: Invocations\n              Dimensions: [{Name: FunctionName, Value: !Ref DeliverFunction}]",
     ),
 )
-def test_an_accepted_event_that_nobody_dispatches_rings(stack: Template) -> None:
-    """Writes to the table that the stream comes from are held against the invocations of whoever reads it."""
+def test_an_accepted_event_that_is_not_dispatched_fires_an_alarm(stack: Template) -> None:
+    """The alarm compares writes to the stream's table with the records that are read."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["source"] == "EventsTable")
     watched = {
         metric["MetricName"]: target(metric["Dimensions"][0]["Value"])
@@ -223,8 +223,8 @@ def test_an_accepted_event_that_nobody_dispatches_rings(stack: Template) -> None
     ("EvaluationPeriods: 2 #", "EvaluationPeriods: 3 #"),
     ("MetricName: Throttles", "MetricName: Errors"),
 )
-def test_throttles_ring_before_they_make_dead_letters(stack: Template) -> None:
-    """Both functions that deliver have an alarm that is sooner than the receives of a message are used up."""
+def test_throttles_fire_an_alarm_before_they_make_dead_letters(stack: Template) -> None:
+    """The functions that deliver have an alarm that fires before a message's receives are used up."""
     alarms = watching(stack, "Throttles")
     assert alarms.keys() == {"DispatchFunction", "DeliverFunction"}
     for name, alarm in alarms.items():
@@ -239,8 +239,8 @@ def test_throttles_ring_before_they_make_dead_letters(stack: Template) -> None:
     ("EvaluationPeriods: 3 #", "EvaluationPeriods: 1 #"),
     ("Value: !Ref SweepFunction}]", "Value: !Ref ReplayFunction}]"),
 )
-def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Template) -> None:
-    """Nobody waits for these functions: each has an alarm whose every period has a run in it."""
+def test_scheduled_functions_have_an_alarm_on_repeated_failures(stack: Template) -> None:
+    """Nothing waits for scheduled functions, so each has an alarm with a run in every period."""
     schedules = {
         name: int(match[1]) * 60
         for name, function in stack.functions.items()
@@ -258,8 +258,8 @@ def test_whoever_runs_on_a_schedule_rings_when_run_after_run_fails(stack: Templa
     ("DatapointsToAlarm: 3 # and", "DatapointsToAlarm: 1 # and"),
     ("MetricName: 5xx", "MetricName: 4xx"),
 )
-def test_the_api_rings_when_it_fails(stack: Template) -> None:
-    """5xx ring, not those of a single minute, and at one request a minute, too."""
+def test_the_api_has_an_alarm_on_its_errors(stack: Template) -> None:
+    """5xx responses fire the alarm, but not those of a single minute; one request a minute is enough."""
     alarm = watching(stack, "5xx")["Api"]
     assert alarm["Period"] == 60
     assert alarm["EvaluationPeriods"] > alarm["DatapointsToAlarm"] > 1
@@ -275,8 +275,8 @@ def test_the_api_rings_when_it_fails(stack: Template) -> None:
     ("        OKActions: [!Ref AlarmTopicArn]\n", "        OKActions: []\n"),
     ("    AlarmActions: [!Ref AlarmTopicArn]", "    AlarmActions: [!Ref FeedbackTopic]"),
 )
-def test_alarms_are_made_for_a_topic_and_tell_it_twice(stack: Template) -> None:
-    """Without a topic there is no alarm; with one, each tells it when it begins and when it is over."""
+def test_alarms_notify_their_topic_at_both_ends(stack: Template) -> None:
+    """Without a topic there is no alarm; with one, each notifies when it begins and when it ends."""
     condition = stack.data["Conditions"]["WithAlarms"]
     assert not holds(condition, stack.defaults)
     assert holds(condition, {**stack.defaults, "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms"})
@@ -290,8 +290,8 @@ def test_alarms_are_made_for_a_topic_and_tell_it_twice(stack: Template) -> None:
 @broken_by(
     ("TreatMissingData: notBreaching", "TreatMissingData: breaching"),
 )
-def test_no_data_is_no_alarm(stack: Template) -> None:
-    """An installation without traffic has no data for most metrics, and rings for none of them."""
+def test_missing_data_fires_no_alarm(stack: Template) -> None:
+    """Most metrics of an idle installation have no data, which fires no alarm."""
     for name, alarm in alarms_of(stack).items():
         assert alarm["TreatMissingData"] == "notBreaching", name
 
@@ -308,7 +308,7 @@ def test_no_data_is_no_alarm(stack: Template) -> None:
     ("the log of SweepFunction", "the log of SweeperFunction"),
 )
 def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:
-    """What the mail says: sentences with a command that can be run as it stands, or a part of the README that exists."""
+    """The description is sentences, with a runnable command or an existing section of the README."""
     headings = set(re.findall(r"^## (.+)$", README, re.MULTILINE))
     for name, alarm in alarms_of(stack).items():
         text = resolve(alarm["AlarmDescription"], PSEUDO_PARAMETERS)
@@ -329,7 +329,7 @@ def test_every_alarm_says_what_happened_and_what_to_do(stack: Template) -> None:
     ("--queue feedback --move", "--queue replay --move"),
 )
 def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Template) -> None:
-    """What `--queue` says in the description is the queue that is watched."""
+    """The `--queue` in the description is the watched queue."""
     for queue, alarm in watching(stack, "ApproximateNumberOfMessagesVisible").items():
         text = resolve(alarm["AlarmDescription"], PSEUDO_PARAMETERS)
         named = {QUEUES[name] for name in re.findall(r"--queue (\w+)", text)}
@@ -344,7 +344,7 @@ def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Temp
     ),
 )
 def test_the_readme_has_a_line_for_each_alarm_and_the_price_of_all(stack: Template) -> None:
-    """Its table names every alarm once, and its sum is that of the metrics the alarms look at."""
+    """Its table lists every alarm once, and its price is that of the metrics the alarms use."""
     (section,) = re.findall(rf"^## {SECTION}$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     named = list(chain.from_iterable(re.findall(r"`(\w+)`", row) for row in rows))

@@ -1,4 +1,4 @@
-"""The HTTP API: how a request comes to its function, and what is written down of it."""
+"""The HTTP API: how a request reaches its function, and what the access log contains."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from tests.stack.breakages import broken_by
 from tests.template import Template, resolve
 
-API_GATEWAY_SECONDS = 30  # an HTTP API gives up on its integration after that
+API_GATEWAY_SECONDS = 30  # an HTTP API times out its integration after that
 
 KNOWN = {"ApiFunction.Arn": "the function", "ApiSnapshotFunction.Alias": "its snapshots"}
 
@@ -22,7 +22,7 @@ KNOWN = {"ApiFunction.Arn": "the function", "ApiSnapshotFunction.Alias": "its sn
     ("      RouteKey: $default", "      RouteKey: $default\n      AuthorizationType: AWS_IAM"),
 )
 def test_every_request_reaches_the_function(stack: Template) -> None:
-    """Any path right behind the host goes the one way there is, as payload format 2.0 that the code reads."""
+    """Every path after the host takes the one route, with payload format 2.0, which the code reads."""
     ours = {"ApiId": {"Ref": "Api"}}
     assert part(stack, "Api")["ProtocolType"] == "HTTP"
     assert part(stack, "ApiStage").items() >= {**ours, "StageName": "$default", "AutoDeploy": True}.items()
@@ -38,7 +38,7 @@ def test_every_request_reaches_the_function(stack: Template) -> None:
     ("        - !GetAtt ApiFunction.Arn\n", "        - !Ref ApiSnapshotFunction.Alias\n"),
 )
 def test_the_function_with_snapshots_is_called_if_they_are_wanted(stack: Template) -> None:
-    """One parameter says which of the two forms the API calls."""
+    """A parameter selects which of the two functions the API calls."""
     uri = part(stack, "ApiIntegration")["IntegrationUri"]
     assert resolve(uri, stack.defaults | KNOWN) == "the function"
     assert resolve(uri, stack.defaults | {"ApiSnapStart": "true"} | KNOWN) == "its snapshots"
@@ -53,8 +53,8 @@ def test_the_function_with_snapshots_is_called_if_they_are_wanted(stack: Templat
     ),
     ("  ApiPermission:\n    Type", "  ApiPermission:\n    Condition: SimulatedMail\n    Type"),
 )
-def test_what_is_called_may_be_called_before(stack: Template) -> None:
-    """Both permissions are there before the integration; that of the plain function stays whatever is called."""
+def test_permissions_precede_the_integration(stack: Template) -> None:
+    """Both permissions exist before the integration; the plain function keeps its own in either case."""
     assert stack.resources["ApiIntegration"]["DependsOn"] == "ApiPermission"
     assert '{"Ref": "ApiSnapshotPermission"}' in json.dumps(part(stack, "ApiIntegration")["IntegrationUri"])
     assert "Condition" not in stack.resources["ApiPermission"]
@@ -66,7 +66,7 @@ def test_what_is_called_may_be_called_before(stack: Template) -> None:
     ("IntegrationType: AWS_PROXY", "IntegrationType: AWS_PROXY\n      TimeoutInMillis: 5000"),
 )
 def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
-    """ApiFunction ends before the HTTP API's 30 s, so a slow request is our error and not a 503 of AWS."""
+    """ApiFunction times out before the HTTP API's 30 s, so a slow request is our error and not AWS's 503."""
     patience = part(stack, "ApiIntegration").get("TimeoutInMillis", API_GATEWAY_SECONDS * 1000)
     assert stack.functions["ApiFunction"]["Timeout"] * 1000 < patience
 
@@ -79,8 +79,8 @@ def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
         '"ms":"$context.responseLatency","key":"$context.authorizer.key"',
     ),
 )
-def test_the_access_log_tells_who_called_what_and_nothing_confidential(stack: Template) -> None:
-    """A line is JSON, for a missing value too, and has neither query nor header nor body in it."""
+def test_the_access_log_has_the_request_and_nothing_confidential(stack: Template) -> None:
+    """A line is JSON, even with missing values, and holds no query, header or body."""
     line = part(stack, "ApiStage")["AccessLogSettings"]["Format"]
     variable = re.compile(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)")
     assert sorted(variable.findall(line)) == [

@@ -1,4 +1,4 @@
-"""Every contract of the template, broken on purpose as it says itself: the contract must notice."""
+"""Every contract of the template must notice its declared breakage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from posthorn.domain.errors import PosthornError
 from tests.stack.breakages import BREAKAGES, Breakage
 from tests.template import Template
 
-# what others say of the template, and what is copied from it
+# documents that quote the template, and copies of parts of it
 NO_CONTRACTS = {"test_breakages", "test_linters", "test_moto_copies", "test_sample_events"}
 MODULES = [
     importlib.import_module(f"tests.stack.{path.stem}")
@@ -34,7 +34,7 @@ def test_a_broken_template_is_noticed(stack: Template, breakage: Breakage) -> No
 
 
 def test_every_contract_was_broken_at_least_once() -> None:
-    """A test of the template that is added says how it is broken, too."""
+    """Every test of the template declares a breakage."""
     contracts = {
         test
         for module in MODULES

@@ -1,4 +1,4 @@
-"""What the cost model reckons with is what the template says."""
+"""The cost model's assumptions match the template."""
 
 import re
 
@@ -9,7 +9,7 @@ from tests.stack.breakages import broken_by
 from tests.stack.test_sources import mappings_of
 from tests.template import QUEUE, Template
 
-# A publish, as long as they get.
+# The longest possible publish request.
 REQUEST = {
     "requestId": "BpXZkhBBliAEJ4Q=",
     "identity.sourceIp": "198.51.100.123",
@@ -26,7 +26,7 @@ REQUEST = {
     ("    MaxValue: 3008 #", "    MaxValue: 4096 #"),
 )
 def test_the_model_reckons_with_the_memory_of_the_template(stack: Template) -> None:
-    """What is paid by the MB is what is deployed by default, and the command takes what the parameter takes."""
+    """The model uses the default memory sizes, and the command accepts what the parameter accepts."""
     memory = stack.parameters["DeliveryMemory"]
     assert stack.functions["ApiFunction"]["MemorySize"] == model.API_MB
     assert memory["Default"] == model.DELIVERY_MB == model.Workload().memory
@@ -41,7 +41,7 @@ def test_the_model_reckons_with_the_memory_of_the_template(stack: Template) -> N
     ("MaximumBatchingWindowInSeconds: 2", "MaximumBatchingWindowInSeconds: 1"),
 )
 def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) -> None:
-    """Lanes, batches and windows decide how many share an invocation; every queue with a mapping is polled."""
+    """Lanes, batches and windows decide how many share an invocation; every mapped queue is polled."""
     mappings = mappings_of(stack)
     outbox = mappings.pop("DispatchFunction.EventsTable.StreamArn")
     assert outbox["ParallelizationFactor"] == {"Ref": "DispatchLanes"}
@@ -59,7 +59,7 @@ def test_the_model_reckons_with_the_mappings_of_the_template(stack: Template) ->
     ('"ms":"$context.responseLatency"', '"latency":"$context.responseLatency"'),
 )
 def test_the_model_reckons_with_a_line_of_the_access_log(stack: Template) -> None:
-    """The template's format, with a publish's values in it, and what CloudWatch adds to each line."""
+    """The model uses the template's log format with a publish's values, plus CloudWatch's overhead."""
     line = stack.resources["ApiStage"]["Properties"]["AccessLogSettings"]["Format"]
     written = re.sub(r"\$context\.([A-Za-z]+(?:\.[A-Za-z]+)*)", lambda found: REQUEST[found[1]], line)
     assert len(written) + LOG_EVENT_BYTES == model.ACCESS_LOG_BYTES
@@ -68,13 +68,13 @@ def test_the_model_reckons_with_a_line_of_the_access_log(stack: Template) -> Non
 @broken_by(
     ("for about $2 a month", "for about $1 a month"),
 )
-def test_who_decides_about_snapshots_sees_their_price(stack: Template) -> None:
-    """The parameter says what the model reckons: dollars a month, and dollars for a thousand starts."""
+def test_the_snapshot_parameter_shows_its_price(stack: Template) -> None:
+    """The parameter's description has the model's prices: dollars a month, and per thousand starts."""
     month, restore = model.snapstart()
     said = re.findall(r"\$(\d+(?:\.\d+)?)", stack.parameters["ApiSnapStart"]["Description"])
     assert said == [f"{month:.0f}", f"{restore * 1000:.2f}"]
 
 
 def _is_taken(memory: int) -> bool:
-    """Say whether `posthorn cost` accepts so many MB."""
+    """Return whether `posthorn cost` accepts that many MB."""
     return main(["cost", "--memory", str(memory)]) == 0

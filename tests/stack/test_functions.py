@@ -1,4 +1,4 @@
-"""Functions: their code, their time and their logs."""
+"""Functions: their code, their timeouts and their logs."""
 
 import importlib
 import inspect
@@ -26,7 +26,7 @@ def test_every_handler_is_a_function_of_an_event_and_a_context(stack: Template) 
     ("posthorn.handlers.deliver.handler", "posthorn.handlers.dispatch.handler"),
 )
 def test_every_module_of_handlers_belongs_to_one_function(stack: Template) -> None:
-    """No handler is written and never deployed, and no two functions share one."""
+    """Every handler module is deployed, and no two functions share one."""
     (folder,) = posthorn.handlers.__path__
     written = [f"posthorn.handlers.{path.stem}.handler" for path in Path(folder).glob("[!_]*.py")]
     deployed = [function["Handler"] for function in stack.functions.values()]
@@ -38,7 +38,7 @@ def test_every_module_of_handlers_belongs_to_one_function(stack: Template) -> No
     ("      Timeout: 29", "      Runtime: python3.12\n      Timeout: 29"),
 )
 def test_every_function_ships_the_same_code_for_the_python_that_tests_it(stack: Template) -> None:
-    """Runtime and code come from Globals alone, and the runtime is the project's own Python."""
+    """Runtime and code come from Globals only, and the runtime is the project's Python version."""
     shared = stack.data["Globals"]["Function"]
     python = (ROOT / ".python-version").read_text(encoding="utf-8").strip()
     assert shared["Runtime"] == f"python{python}"
@@ -61,7 +61,7 @@ def test_every_function_ships_the_same_code_for_the_python_that_tests_it(stack: 
     ("    LoggingConfig: {LogFormat: JSON, ApplicationLogLevel: !Ref LogLevel, SystemLogLevel: WARN}\n", ""),
 )
 def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Template) -> None:
-    """A log group is one function's or the API's, and keeps nothing longer than the parameter says."""
+    """A log group belongs to one function or the API, and expires after the parameter's number of days."""
     groups = stack.of_type(LOG_GROUP)
     for name, group in groups.items():
         assert group["RetentionInDays"] == {"Ref": "LogRetentionDays"}, name
@@ -86,8 +86,8 @@ def test_every_function_logs_json_to_a_group_of_its_own_that_expires(stack: Temp
     ("MemorySize: !Ref DeliveryMemory", "MemorySize: 256 #"),
     ("MemorySize: 512 # CPU follows memory, and a page", "MemorySize: !Ref DeliveryMemory"),
 )
-def test_those_that_deliver_have_the_memory_that_the_operator_says(stack: Template) -> None:
-    """One parameter is for both functions that open connections, and for no other."""
+def test_delivering_functions_have_the_memory_of_the_parameter(stack: Template) -> None:
+    """One parameter applies to the two functions that open connections, and to no other."""
     given = {
         name: function["MemorySize"]
         for name, function in stack.functions.items()

@@ -1,4 +1,4 @@
-"""tests/aws.py: what other tests work on is what the template says, not a copy that drifts from it."""
+"""tests/aws.py creates the template's resources, not copies that drift from it."""
 
 import json
 
@@ -12,7 +12,7 @@ from tests.template import QUEUE, TABLE, TOPIC, Template
 
 @mock_aws
 def test_tables_are_made_as_the_template_says(stack: Template) -> None:
-    """Keys, indexes, stream and TTL of every table are there."""
+    """Every table has the template's keys, indexes, stream and TTL."""
     client = boto3.client("dynamodb", REGION)
     names = create_tables(client)
     assert names.keys() == stack.of_type(TABLE).keys()
@@ -32,7 +32,7 @@ def test_tables_are_made_as_the_template_says(stack: Template) -> None:
 
 @mock_aws
 def test_queues_are_made_as_the_template_says(stack: Template) -> None:
-    """Delays are the parameters' defaults, and every queue of work leads to its dead-letter queue."""
+    """Delays are the parameters' defaults, and every working queue has its dead-letter queue."""
     client = boto3.client("sqs", REGION)
     urls = create_queues(client)
     assert urls.keys() == stack.of_type(QUEUE).keys()
@@ -55,7 +55,7 @@ def test_queues_are_made_as_the_template_says(stack: Template) -> None:
 
 @mock_aws
 def test_topics_lead_where_the_template_says(stack: Template) -> None:
-    """What is published to the topic lies on its queue, word for word."""
+    """A message published to the topic arrives in its queue, word for word."""
     sqs, sns = boto3.client("sqs", REGION), boto3.client("sns", REGION)
     urls = create_queues(sqs)
     arns = create_topics(sns)
@@ -67,7 +67,7 @@ def test_topics_lead_where_the_template_says(stack: Template) -> None:
 
 @mock_aws
 def test_an_environment_makes_settings() -> None:
-    """Settings can be read from what the functions above return, and a parameter can be set."""
+    """Settings can be read from the environments of tests/aws.py, and a parameter can be set."""
     physical = create_tables(boto3.client("dynamodb", REGION)) | create_queues(boto3.client("sqs", REGION))
     physical |= create_topics(boto3.client("sns", REGION))
     physical["SecretsKey.Arn"] = key = create_key(boto3.client("kms", REGION))

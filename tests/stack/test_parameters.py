@@ -1,4 +1,4 @@
-"""Parameters: what an operator may set, and what is refused before anything is made."""
+"""Parameters: what an operator may set, and what is refused before anything is created."""
 
 import re
 from typing import Any
@@ -9,7 +9,7 @@ from posthorn.settings import Brand, EmailBackend
 from tests.stack.breakages import broken_by
 from tests.template import Template
 
-# default and the smallest and largest value that is taken
+# default, minimum and maximum
 RANGES: dict[str, tuple[int, int, int]] = {
     "DeliveryMemory": (256, 256, 3008),
     "DispatchLanes": (4, 2, 10),
@@ -84,7 +84,7 @@ def test_every_parameter_has_a_label_of_its_own(stack: Template) -> None:
     ("    AllowedPattern: ^[a-z][a-z0-9-]{0,15}$\n", ""),
 )
 def test_every_parameter_has_a_default_and_a_limit(stack: Template) -> None:
-    """A deployment needs no answer, and no answer is taken unseen; none is missing from the tables above."""
+    """A deployment needs no input, and every input is validated; the tables above are complete."""
     assert stack.parameters.keys() == RANGES.keys() | CHOICES.keys() | TEXTS.keys()
     for name, parameter in stack.parameters.items():
         assert "Default" in parameter, name
@@ -96,7 +96,7 @@ def test_every_parameter_has_a_default_and_a_limit(stack: Template) -> None:
     ("    MaxValue: 900 #", "    MaxValue: 901 #"),
 )
 def test_numbers_stay_in_their_range(stack: Template) -> None:
-    """Retries come after 1, 5 and 15 minutes, and nothing can be set that SQS or Lambda could not do."""
+    """Retries come after 1, 5 and 15 minutes, and no value exceeds what SQS or Lambda allows."""
     found = {
         name: (one["Default"], one["MinValue"], one["MaxValue"])
         for name, one in stack.parameters.items()
@@ -108,8 +108,8 @@ def test_numbers_stay_in_their_range(stack: Template) -> None:
 @broken_by(
     ('Default: "false"', 'Default: "true"'),
 )
-def test_choices_are_those_that_the_service_knows(stack: Template) -> None:
-    """Where only certain values make sense, only they are taken."""
+def test_choices_are_limited_to_valid_values(stack: Template) -> None:
+    """Parameters with few valid values list them."""
     found = {
         name: (one["Default"], one["AllowedValues"])
         for name, one in stack.parameters.items()
@@ -122,7 +122,7 @@ def test_choices_are_those_that_the_service_knows(stack: Template) -> None:
     ("Default: X-SMASHSEND", "Default: X-Acme"),
 )
 def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
-    """The brand is the same whether it comes from the template or from the code's own defaults."""
+    """The template's default brand equals the code's."""
     found = {name: one["Default"] for name, one in stack.parameters.items() if "AllowedPattern" in one}
     assert found == TEXTS
 
@@ -200,10 +200,10 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
         ),
     ],
 )
-def test_patterns_let_through_what_a_header_can_carry(
+def test_patterns_allow_only_valid_header_text(
     stack: Template, name: str, taken: list[str], refused: list[str]
 ) -> None:
-    """Text that ends up in a header or in a name can neither break out of it nor be too long."""
+    """Text that ends up in a header or a name can neither break out of it nor be too long."""
     pattern = re.compile(stack.parameters[name]["AllowedPattern"])
     assert [text for text in taken if not pattern.fullmatch(text)] == []
     assert [text for text in refused if pattern.fullmatch(text)] == []

@@ -1,4 +1,4 @@
-"""Permissions: who may do what to which resource, complete and exact."""
+"""Permissions: every function's rights on every resource, complete and exact."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
 SETS = f"{_SES}:configuration-set/posthorn-${{Stage}}-cs_*"
 IDENTITIES = f"{_SES}:identity/*"
 
-# The only resources with a star in them, and why each cannot be named.
+# The only resources with a wildcard, and why each cannot be named.
 WILDCARDS = {
-    SETS: "sets are made while the stack runs; their names begin with the prefix that the backend gives them",
-    IDENTITIES: "operators verify senders when they like, and SES refuses those that are not",
+    SETS: "sets are created while the stack runs; their names begin with the backend's prefix",
+    IDENTITIES: "operators verify senders at any time, and SES refuses unverified ones",
 }
 
 ALLOWED: dict[str, dict[str, set[str]]] = {
@@ -112,17 +112,17 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
 }
 
 KNOWN_AND_NEVER_SENT_TO = {
-    ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, and after that comes attempt 2",
+    ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, which attempt 2 follows",
     ("DispatchFunction", "Retry15MinQueue"): "as above",
     ("DeliverFunction", "DeliverQueue"): "only first attempts wait there",
 }
 
-# rights whose name is not that of the call
+# rights whose name differs from the call's
 CALLED_AS = {"sns:Publish": "publish_batch"}  # sqs:SendMessage covers send_message_batch, too
 
 ALIAS = "ApiSnapshotFunctionAliaslive"  # as SAM names it
 
-# what Lambda does with the function's role before and after our code runs
+# calls that Lambda makes with the function's role before and after our code runs
 USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
 
 ONLY_FOR_POSTHORN = {"StringEquals": {"kms:EncryptionContext:app": "posthorn"}}
@@ -137,12 +137,12 @@ def statements_of(role: Json) -> list[Json]:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return what IAM allows to be one thing or a list of them as a list."""
+    """Return a value that IAM allows to be one item or a list as a list."""
     return value if isinstance(value, list) else [value]
 
 
 def rights_of(stack: Template, function: str) -> dict[str, set[str]]:
-    """Return action -> resources of a function's role."""
+    """Return the resources of a function's role by action."""
     rights: dict[str, set[str]] = {}
     for statement in statements_of(stack.of_type(ROLE)[role_of(stack, function)]):
         assert statement["Effect"] == "Allow"
@@ -153,7 +153,7 @@ def rights_of(stack: Template, function: str) -> dict[str, set[str]]:
 
 
 def resource_of(value: Any) -> str:
-    """Return what a Ref or GetAtt points at, and an ARN that is put together as it is written."""
+    """Return the target of a Ref or GetAtt, and a composed ARN as it is written."""
     match value:
         case {"Fn::Sub": str() as text}:
             return text
@@ -171,8 +171,8 @@ def resource_of(value: Any) -> str:
         "                  - !GetAtt DeliverDeadLetterQueue.Arn\n",
     ),
 )
-def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
-    """The roles and the table above say the same, so a new right is a decision and no side effect."""
+def test_every_function_has_exactly_the_listed_rights(stack: Template) -> None:
+    """The roles match the table above, so a new right is a decision and no side effect."""
     assert {name: rights_of(stack, name) for name in stack.functions} == ALLOWED
 
 
@@ -183,7 +183,7 @@ def test_every_function_may_do_exactly_what_is_listed(stack: Template) -> None:
     (":identity/*", ":identity/example.com"),
 )
 def test_no_role_holds_a_wildcard(stack: Template) -> None:
-    """No action of a role contains a star, and no resource but those above, as written and as translated."""
+    """No action contains a wildcard, and no resource except those above, as written and as translated."""
     for roles in (stack.of_type(ROLE), stack.translated_of_type(ROLE)):
         found = set()
         for name, role in roles.items():
@@ -196,8 +196,8 @@ def test_no_role_holds_a_wildcard(stack: Template) -> None:
 @broken_by(
     (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
 )
-def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Template) -> None:
-    """The wildcard covers the names that the backend makes, and begins with all of its prefix."""
+def test_only_the_backends_own_sets_may_be_changed(stack: Template) -> None:
+    """The wildcard covers the names that the backend creates, and contains all of its prefix."""
     assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-cs_")
     assert rights_of(stack, "ApiFunction")["ses:DeleteConfigurationSet"] == {SETS}
 
@@ -207,7 +207,7 @@ def test_the_sets_that_may_be_changed_are_those_that_the_backend_names(stack: Te
     ("Principal: {Service: lambda.amazonaws.com}", 'Principal: {AWS: "*"}'),
 )
 def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: Template) -> None:
-    """Roles and functions match one to one, and nobody but the Lambda service can assume one."""
+    """Roles and functions match one to one, and only the Lambda service can assume a role."""
     assert sorted(role_of(stack, name) for name in stack.functions) == sorted(stack.of_type(ROLE))
     for name, role in stack.of_type(ROLE).items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
@@ -221,12 +221,12 @@ def test_every_function_has_a_role_of_its_own_that_only_lambda_takes_on(stack: T
 @broken_by(
     ("      Role: !GetAtt DeliverRole.Arn\n", ""),
     (
-        "      Description: What DeliverFunction may do.\n",
+        "      Description: Permissions of DeliverFunction.\n",
         "      ManagedPolicyArns: [!Sub 'arn:${AWS::Partition}:iam::aws:policy/AdministratorAccess']\n",
     ),
 )
 def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
-    """What is written is all there is: the translation makes no role, and attaches nothing to ours."""
+    """The translation adds no role, and attaches no policy to ours."""
     translated = stack.translated_of_type(ROLE)
     assert translated.keys() == stack.of_type(ROLE).keys()
     for name, role in translated.items():
@@ -243,7 +243,7 @@ def test_sam_adds_no_role_and_no_managed_policy(stack: Template) -> None:
     ("${Api}/*/*", "*"),
 )
 def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> None:
-    """ApiFunction is called by our API, SweepFunction by our rule, and no other by anybody but its mappings."""
+    """Our API may call ApiFunction, and our rule SweepFunction; the others have only their mappings."""
     permissions = stack.translated_of_type("AWS::Lambda::Permission")
     assert {one["Action"] for one in permissions.values()} == {"lambda:InvokeFunction"}
     for name, function in (("ApiPermission", "ApiFunction"), ("ApiSnapshotPermission", ALIAS)):
@@ -266,7 +266,7 @@ def test_only_our_api_and_our_schedule_may_call_a_function(stack: Template) -> N
     ),
 )
 def test_every_right_has_a_caller(stack: Template) -> None:
-    """Each action is called by name in the code that the function loads, or belongs to Lambda itself."""
+    """Each action is called by name in the code that the function loads, or by Lambda itself."""
     for name in stack.functions:
         called = {
             node.attr
@@ -280,7 +280,7 @@ def test_every_right_has_a_caller(stack: Template) -> None:
 
 
 def code_of(function: str) -> Iterator[Module]:
-    """Yield the modules of ours that a function may load: a snapshot has those that few requests need, too."""
+    """Yield our modules that a function may load, including those a snapshot loads in advance."""
     names = set[str]()
     for backend in ("ses", "simulator") if function == "ApiFunction" else ("",):
         names |= loaded_modules(function, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", EMAIL_BACKEND=backend)
@@ -288,7 +288,7 @@ def code_of(function: str) -> Iterator[Module]:
 
 
 class GuardedKms:
-    """A KMS that allows what a role's condition allows, and whose ciphertext is the plaintext."""
+    """A KMS that enforces a role's condition and whose ciphertext is the plaintext."""
 
     def __init__(self, condition: Json) -> None:
         self._condition = condition
@@ -308,7 +308,7 @@ class GuardedKms:
 
 
 def users_of_the_key(stack: Template) -> dict[str, list[Json]]:
-    """Return role -> statements for every role that may do something with a key."""
+    """Return the statements with rights on a key, by role."""
     found = {
         name: [one for one in statements_of(role) if "kms:" in repr(one["Action"])]
         for name, role in stack.of_type(ROLE).items()
@@ -323,7 +323,7 @@ def users_of_the_key(stack: Template) -> dict[str, list[Json]]:
     ),
 )
 def test_every_right_on_the_key_hangs_on_the_encryption_context(stack: Template) -> None:
-    """A function cannot use the key for anything but what Posthorn itself has sealed."""
+    """A function can use the key only for what Posthorn itself has encrypted."""
     users = users_of_the_key(stack)
     assert users.keys() == {"ApiRole", "DispatchRole", "DeliverRole"}
     for name, statements in users.items():
@@ -334,7 +334,7 @@ def test_every_right_on_the_key_hangs_on_the_encryption_context(stack: Template)
     ('"kms:EncryptionContext:app": posthorn', '"kms:EncryptionContext:app": other'),
 )
 def test_the_code_sends_the_context_that_the_roles_ask_for(stack: Template) -> None:
-    """What one role's condition lets be sealed, the same condition lets be opened."""
+    """One role's condition allows the encryption, and the same condition allows the decryption."""
     for statements in users_of_the_key(stack).values():
         (condition,) = (one["Condition"] for one in statements)
         kms = cast("Any", GuardedKms(condition))
@@ -347,7 +347,7 @@ def test_the_code_sends_the_context_that_the_roles_ask_for(stack: Template) -> N
     ('                "kms:CallerAccount": !Ref AWS::AccountId\n', ""),
 )
 def test_the_key_policy_is_exactly_this(stack: Template) -> None:
-    """The account decides through IAM, and DynamoDB uses the key for its tables; nobody else is named."""
+    """The account decides through IAM, and DynamoDB uses the key; there is no other principal."""
     assert stack.of_type(KEY)["SecretsKey"]["KeyPolicy"] == {
         "Version": "2012-10-17",
         "Statement": [

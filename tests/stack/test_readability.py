@@ -1,4 +1,4 @@
-"""What a reader and an operator find: reasons in the text, names in the outputs."""
+"""Readers and operators find reasons in the text and names in the outputs."""
 
 import re
 from itertools import pairwise
@@ -7,7 +7,7 @@ from tests.stack.breakages import broken_by
 from tests.template import PSEUDO_PARAMETERS, QUEUE, TABLE, TOPIC, Template
 
 NAME = {"AWS::ApiGatewayV2::Api": "Name"}  # every other type calls it `<Type>Name`
-# what has to have a name, and may have the same one twice in an account
+# names that are required, but may occur twice in an account
 NAMED = {"Api": {"Ref": "AWS::StackName"}, "ApiStage": "$default"}
 
 
@@ -54,7 +54,7 @@ def test_every_number_has_its_reason(stack: Template) -> None:
     ("Name: !Ref AWS::StackName", "Name: posthorn"),
 )
 def test_nothing_has_a_name_of_its_own(stack: Template) -> None:
-    """CloudFormation makes every name, so two stages fit into an account and replacing is possible."""
+    """CloudFormation generates names, so two stages fit into an account and resources can be replaced."""
     for name, resource in stack.resources.items():
         kind = resource["Type"]
         own = resource["Properties"].get(NAME.get(kind, kind.rpartition("::")[2] + "Name"))
@@ -68,7 +68,7 @@ def test_nothing_has_a_name_of_its_own(stack: Template) -> None:
     ("${AWS::URLSuffix}", "amazonaws.com"),
 )
 def test_no_account_no_region_and_no_partition_is_written_out(stack: Template) -> None:
-    """The template works in every account, every region, and in the partitions of China and GovCloud."""
+    """The template works in every account and region, including the partitions of China and GovCloud."""
     text = "\n".join(line.partition(" # ")[0] for line in stack.text.splitlines())
     assert not re.search(r"arn:aws", text)
     assert not re.search(r"\b\d{12}\b", text)
@@ -83,7 +83,7 @@ def test_no_account_no_region_and_no_partition_is_written_out(stack: Template) -
     ("Value: !Ref FeedbackTopic", "Value: !GetAtt FeedbackTopic.TopicName"),
 )
 def test_outputs_name_everything_an_operator_needs(stack: Template) -> None:
-    """The API's URL, every table, queue and topic and the key can be looked up by whoever runs a command."""
+    """The API's URL, every table, queue and topic and the key are outputs."""
     values = {name: output["Value"] for name, output in stack.data["Outputs"].items()}
     expected = {
         "ApiUrl": {"Fn::Sub": "https://${Api}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},

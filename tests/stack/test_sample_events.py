@@ -1,4 +1,4 @@
-"""The sample events for `sam local invoke`: each is what its function would really get."""
+"""Each sample event for `sam local invoke` is what its function would really get."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from tests.template import ROOT, Json, Template
 EVENTS = ROOT / "infra" / "events"
 API_SAMPLES = ["api-create-webhook", "api-publish-event"]
 
-# forty zero bytes instead of random ones: a key that is well-formed and that nobody can mistake for a secret
+# forty zero bytes instead of random ones: a well-formed key that nobody mistakes for a secret
 SAMPLE_KEY = mint(bytes(40))
 
 
@@ -27,7 +27,7 @@ def sample(name: str) -> Json:
 
 
 def test_there_is_a_sample_for_every_function(stack: Template) -> None:
-    """A file is named after the module of the handler that takes it, and what it shows."""
+    """A file is named after its handler's module and its content."""
     handlers = {function["Handler"].split(".")[2] for function in stack.functions.values()}
     assert {path.stem.partition("-")[0] for path in EVENTS.glob("*.json")} == handlers
 
@@ -48,13 +48,13 @@ def test_a_request_has_the_shape_of_an_http_api(name: str) -> None:
 
 @pytest.mark.parametrize("name", API_SAMPLES)
 def test_a_request_carries_a_key_that_is_well_formed_and_no_secret(name: str) -> None:
-    """Whoever tries a sample puts this one key into the table; its checksum is right, so it is looked up."""
+    """Anyone who tries a sample adds this one key to the table; its checksum is right, so it is looked up."""
     assert sample(name)["headers"]["authorization"] == f"Bearer {SAMPLE_KEY}"
     assert split(SAMPLE_KEY)
 
 
 def test_a_stream_record_holds_a_row_that_can_be_read() -> None:
-    """The record is an INSERT of an event under its own key, as the mapping's filter lets it through."""
+    """The record is an INSERT of an event under its own key, which passes the mapping's filter."""
     (record,) = sample("dispatch-insert")["Records"]
     image = record["dynamodb"]["NewImage"]
     assert record["eventName"] == "INSERT"
@@ -80,8 +80,8 @@ def test_a_message_asks_for_the_attempt_that_its_queue_is_for() -> None:
     assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()
 
 
-def test_a_notification_tells_of_a_mail_of_ours() -> None:
-    """The message is SES's own JSON, raw from the topic, about a bounce of a mail in the sample's workspace."""
+def test_a_notification_is_about_a_mail_of_ours() -> None:
+    """The message is SES's own JSON, raw from the topic, about a bounce in the sample's workspace."""
     (message,) = sample("feedback-bounce")["Records"]
     (record,) = sample("dispatch-insert")["Records"]
     told = unwrap(message["body"])
@@ -95,7 +95,7 @@ def test_a_notification_tells_of_a_mail_of_ours() -> None:
 
 
 def test_a_step_is_the_first_of_a_replay_of_the_sample_webhook() -> None:
-    """The message is as the API sends it, about the webhook of the sample retry."""
+    """The message is the one the API sends, about the webhook of the sample retry."""
     (message,) = sample("replay-step")["Records"]
     (retry,) = sample("deliver-retry")["Records"]
     step = read_step(message["body"])

@@ -1,4 +1,4 @@
-"""Environment variables: what the template gives a function and what its settings read, both ways."""
+"""Environment variables: the template sets exactly those that a function's settings read."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -38,13 +38,13 @@ SETTINGS: dict[
 }
 
 READ_BY_OTHERS = {
-    "RES_OPTIONS": "the C library's resolver, which getaddrinfo asks, bounds a lookup by it",
+    "RES_OPTIONS": "limits the lookups of the C library's resolver, which getaddrinfo uses",
     "POWERTOOLS_SERVICE_NAME": "Powertools writes it into every log line",
 }
 
 
 class Recorder(Mapping[str, str]):
-    """An environment that remembers which names it was asked for."""
+    """An environment that records which names are read."""
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
@@ -55,14 +55,14 @@ class Recorder(Mapping[str, str]):
         return self._variables[name]
 
     def __iter__(self) -> Iterator[str]:
-        raise AssertionError("settings are read by name, not by looking around")
+        raise AssertionError("settings must be read by name, not by iteration")
 
     def __len__(self) -> int:
-        raise AssertionError("settings are read by name, not by looking around")
+        raise AssertionError("settings must be read by name, not by iteration")
 
 
 def variables_of(stack: Template, function: str, **parameters: str) -> dict[str, str]:
-    """Return what the function finds in its environment, every resource under a made-up name."""
+    """Return the function's environment, with a made-up name for every resource."""
     known = dict(PSEUDO_PARAMETERS)
     for kind in (TABLE, QUEUE, KEY, TOPIC, API):
         for name in stack.of_type(kind):
@@ -72,7 +72,7 @@ def variables_of(stack: Template, function: str, **parameters: str) -> dict[str,
 
 
 def names_read(stack: Template, function: str) -> set[str]:
-    """Return every name that the function's settings ask for, on either side of their one condition."""
+    """Return every name that the function's settings read, on either side of their one condition."""
     names: set[str] = set()
     for parameters in ({}, {"Stage": LOCAL_STAGE, "AllowPrivateTargets": "true"}):
         recorder = Recorder(variables_of(stack, function, **parameters))
@@ -85,7 +85,7 @@ def names_read(stack: Template, function: str) -> set[str]:
     ("  DeliverFunction:\n", "  SendFunction:\n"),
 )
 def test_every_function_has_settings(stack: Template) -> None:
-    """A function that is added to the template is added to the table above, too."""
+    """Every function of the template is in the table above."""
     assert SETTINGS.keys() == stack.functions.keys()
 
 
@@ -93,7 +93,7 @@ def test_every_function_has_settings(stack: Template) -> None:
     ("posthorn.handlers.api.handler", "posthorn.handlers.deliver.handler"),
 )
 def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> None:
-    """The table above is no invention: a handler calls the reader of these settings, and no other's."""
+    """A handler calls the reader of the table's settings, and no other."""
     readers = {
         get_type_hints(reader)["return"]: reader.__name__
         for reader in (api_settings, delivery_settings, feedback_settings, replay_settings, sweep_settings)
@@ -111,8 +111,8 @@ def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> No
     function="DispatchFunction",
 )
 @pytest.mark.parametrize("function", SETTINGS)
-def test_settings_find_what_they_read(stack: Template, function: str) -> None:
-    """The template gives a function every variable that its settings ask for."""
+def test_the_template_sets_every_variable_that_is_read(stack: Template, function: str) -> None:
+    """The template sets every variable that a function's settings read."""
     missing = names_read(stack, function) - stack.variables(function).keys()
     assert not missing
 
@@ -123,8 +123,8 @@ def test_settings_find_what_they_read(stack: Template, function: str) -> None:
     function="DispatchFunction",
 )
 @pytest.mark.parametrize("function", SETTINGS)
-def test_nothing_is_given_that_nobody_reads(stack: Template, function: str) -> None:
-    """Every variable is read by the function's settings or, for a written reason, by somebody else."""
+def test_every_variable_is_read(stack: Template, function: str) -> None:
+    """Every variable is read by the function's settings or, with a written reason, by other code."""
     unread = stack.variables(function).keys() - names_read(stack, function)
     assert unread == READ_BY_OTHERS.keys()
 
@@ -133,7 +133,7 @@ def test_nothing_is_given_that_nobody_reads(stack: Template, function: str) -> N
     ("STAGE: !Ref Stage", "STAGE: prod"),
 )
 def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> None:
-    """No installation's own name is written out, except for what other people's code reads."""
+    """No name of an installation is written out, except for values that other people's code reads."""
     for function in stack.functions:
         for name, value in stack.variables(function).items():
             assert isinstance(value, str) == (name in READ_BY_OTHERS), (function, name)
@@ -143,7 +143,7 @@ def test_every_value_comes_from_a_parameter_or_a_resource(stack: Template) -> No
     ("RES_OPTIONS: timeout:1 attempts:2", f"RES_OPTIONS: {'timeout:1 ' * 200}"),
 )
 def test_an_environment_has_room_to_spare(stack: Template) -> None:
-    """Names of the greatest length AWS makes stay below the 4 KB that Lambda allows an environment."""
+    """With names of maximum length, an environment stays below Lambda's limit of 4 KB."""
     queue_url = "https://sqs.ap-southeast-1.amazonaws.com/123456789012/" + "q" * 80
     for function in stack.functions:
         size = 0
@@ -153,7 +153,7 @@ def test_an_environment_has_room_to_spare(stack: Template) -> None:
 
 
 def test_powertools_takes_the_service_name_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The variable above is no decoration: it decides what log lines say."""
+    """The service name in log lines comes from the variable above."""
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "another-name")
     assert log.__wrapped__().service == "another-name"
 
@@ -177,7 +177,7 @@ def test_powertools_takes_the_service_name_from_the_environment(monkeypatch: pyt
 def test_the_rule_and_the_settings_agree_on_private_targets(
     stack: Template, stage: str, allow: str, taken: bool
 ) -> None:
-    """CloudFormation refuses a stack, and its functions would refuse to start, for the same parameters."""
+    """CloudFormation refuses the same parameters with which the functions would refuse to start."""
     parameters = {"Stage": stage, "AllowPrivateTargets": allow}
     assert _rules_hold(stack, parameters) == taken
     for function, settings in SETTINGS.items():
@@ -206,10 +206,10 @@ def test_the_rule_and_the_settings_agree_on_private_targets(
         ("prod", "simulator", True),
     ],
 )
-def test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local(
+def test_mail_is_simulated_by_default_in_the_local_stage(
     stack: Template, stage: str, backend: str, is_simulated: bool
 ) -> None:
-    """A trial on one's own machine sends no mail, and an installation for customers does, by default."""
+    """By default a local installation sends no mail, and one for customers does."""
     variable = stack.variables("ApiFunction")["EMAIL_BACKEND"]
     assert variable == {"Fn::If": ["SimulatedMail", EmailBackend.SIMULATOR, EmailBackend.SES]}
     condition = stack.data["Conditions"]["SimulatedMail"]
@@ -221,7 +221,7 @@ def test_mail_is_simulated_where_nobody_says_otherwise_and_the_stage_is_local(
     ("API_DOMAIN_NAMES: !Ref ApiDomainNames", "API_DOMAIN_NAMES: !Ref Stage"),
 )
 def test_every_function_that_checks_urls_knows_the_hosts_of_the_api(stack: Template) -> None:
-    """No webhook can lead back to the API: the URL of the outputs and the listed names are all refused."""
+    """No webhook can lead back to the API: the URL of the outputs and the listed names are refused."""
     url = resolve(stack.data["Outputs"]["ApiUrl"]["Value"], PSEUDO_PARAMETERS | {"Api": API_ID})
     names = {"Api": API_ID, "ApiDomainNames": "api.acme.com,hooks.acme.com"}
     expected = {url.removeprefix("https://"), "api.acme.com", "hooks.acme.com"}
@@ -232,7 +232,7 @@ def test_every_function_that_checks_urls_knows_the_hosts_of_the_api(stack: Templ
 
 
 def _rules_hold(stack: Template, parameters: Mapping[str, str]) -> bool:
-    """Evaluate the template's Rules as CloudFormation does before it makes anything."""
+    """Evaluate the template's Rules as CloudFormation does before it creates anything."""
     return all(
         holds(assertion["Assert"], parameters)
         for rule in stack.translated["Rules"].values()

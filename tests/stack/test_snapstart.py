@@ -1,4 +1,4 @@
-"""SnapStart: the API starts from snapshots only when a parameter says so, and then always from the newest."""
+"""SnapStart: the API starts from snapshots only if a parameter says so, and then from the newest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.template import Json
 
 FORM = "ApiSnapshotFunction"
-LONGEST = 256  # characters of a version's description; Lambda refuses more
+LONGEST = 256  # of a version's description; Lambda refuses more
 OF_SNAPSHOTS = {
     "SnapStart",
     "AutoPublishAlias",
@@ -34,7 +34,7 @@ OF_SNAPSHOTS = {
     ("    Condition: ApiSnapshots\n", ""),
 )
 def test_nothing_of_it_is_there_by_default(stack: Template) -> None:
-    """The function, its version and its alias, which are paid for, are made when the parameter is true."""
+    """The function, its version and its alias cost money, and are created only if the parameter is true."""
     condition = stack.data["Conditions"]["ApiSnapshots"]
     assert not holds(condition, stack.defaults)
     assert holds(condition, stack.defaults | {"ApiSnapStart": "true"})
@@ -51,7 +51,7 @@ def test_nothing_of_it_is_there_by_default(stack: Template) -> None:
     ("<<: *ApiFunction\n", "<<: *ApiFunction\n      Timeout: 10\n"),
 )
 def test_it_is_the_same_function(stack: Template) -> None:
-    """What starts from snapshots has the code, the environment, the role and the log of ApiFunction."""
+    """The function with snapshots has the code, environment, role and log group of ApiFunction."""
     plain, form = stack.of_type(FUNCTION)["ApiFunction"], stack.of_type(FUNCTION)[FORM]
     assert form.keys() - plain.keys() == OF_SNAPSHOTS
     assert {name: value for name, value in form.items() if name not in OF_SNAPSHOTS} == plain
@@ -61,7 +61,7 @@ def test_it_is_the_same_function(stack: Template) -> None:
     ("SnapStart: {ApplyOn: PublishedVersions}", "SnapStart: {ApplyOn: None}"),
 )
 def test_the_alias_leads_to_a_version_with_a_snapshot(stack: Template) -> None:
-    """Lambda makes snapshots of published versions, and the alias is the newest of them."""
+    """Lambda makes snapshots of published versions, and the alias points at the newest."""
     (alias,) = stack.translated_of_type("AWS::Lambda::Alias").values()
     ((name, version),) = stack.translated_of_type("AWS::Lambda::Version").items()
     assert stack.of_type(FUNCTION)[FORM]["SnapStart"] == {"ApplyOn": "PublishedVersions"}
@@ -73,7 +73,7 @@ def test_the_alias_leads_to_a_version_with_a_snapshot(stack: Template) -> None:
     ("VersionDeletionPolicy: Delete", "VersionDeletionPolicy: Retain"),
 )
 def test_a_version_that_is_no_longer_called_is_deleted(stack: Template) -> None:
-    """Each version's snapshot is paid for as long as the version exists."""
+    """Each version's snapshot is charged as long as the version exists."""
     (version,) = (
         one for one in stack.translated["Resources"].values() if one["Type"] == "AWS::Lambda::Version"
     )
@@ -87,7 +87,7 @@ def test_a_version_that_is_no_longer_called_is_deleted(stack: Template) -> None:
     ),
 )
 def test_no_other_function_has_snapshots(stack: Template) -> None:
-    """Functions that make TLS connections with a library of their own are never cloned from one snapshot."""
+    """Functions that make TLS connections with a library of their own must not share a snapshot's state."""
     assert [name for name, one in stack.of_type(FUNCTION).items() if OF_SNAPSHOTS & one.keys()] == [FORM]
 
 
@@ -95,7 +95,7 @@ def test_no_other_function_has_snapshots(stack: Template) -> None:
     ("      AutoPublishAliasAllProperties: true\n", ""),
 )
 def test_a_property_that_changes_makes_a_version(stack: Template) -> None:
-    """SAM calls the version by another name when the code's place or a property differs."""
+    """SAM renames the version if the code's location or a property changes."""
     ((version, _),) = stack.translated_of_type("AWS::Lambda::Version").items()
     for old, new in (("Timeout: 29 ", "Timeout: 28 "), ("SystemLogLevel: WARN", "SystemLogLevel: INFO")):
         other = Template(stack.text.replace(old, new))
@@ -113,9 +113,10 @@ def test_a_property_that_changes_makes_a_version(stack: Template) -> None:
     ),
 )
 def test_a_parameter_that_changes_makes_a_version(stack: Template) -> None:
-    """The description, whose change makes a version, has each value that parameters give the function, and no other.
+    """The description, whose change makes a version, has each value that parameters give the function.
 
-    Another one would be as bad as one too few: Lambda refuses to publish a version of a function that is the same.
+    A superfluous value would be as bad as a missing one: Lambda refuses to publish a version of an unchanged
+    function.
     """
     (version,) = stack.translated_of_type("AWS::Lambda::Version").values()
     function = stack.translated_of_type("AWS::Lambda::Function")[FORM]
@@ -126,7 +127,7 @@ def test_a_parameter_that_changes_makes_a_version(stack: Template) -> None:
 
 @given(st.data())
 def test_the_values_can_be_read_back_from_the_description(data: st.DataObject) -> None:
-    """No two sets of values have one description, so each change is seen."""
+    """Different sets of values have different descriptions, so each change is seen."""
     stack = load()
     values = {
         name: data.draw(values_of(parameter), label=name) for name, parameter in stack.parameters.items()
@@ -140,13 +141,13 @@ def test_the_values_can_be_read_back_from_the_description(data: st.DataObject) -
     ("    Default: SMASHSEND-Webhook/1.0", f"    Default: SMASHSEND-Webhook/1.0 {'and more ' * 5}"),
 )
 def test_the_description_has_room_for_more_than_the_defaults(stack: Template) -> None:
-    """Names of one's own are longer than ours now and then; where they do not fit, CloudFormation refuses them."""
+    """Longer values than the defaults fit; if they do not, CloudFormation refuses them."""
     described = resolve(stack.of_type(FUNCTION)[FORM]["VersionDescription"], stack.defaults)
     assert len(described) <= LONGEST * 0.6
 
 
 def values_in(value: Any, parameters: dict[str, Json]) -> list[Any]:
-    """Return each part of a function's properties that depends on a parameter."""
+    """Return the parts of a function's properties that depend on parameters."""
     match value:
         case {"Ref": name}:
             return [value] if name in parameters else []
@@ -163,7 +164,7 @@ def values_in(value: Any, parameters: dict[str, Json]) -> list[Any]:
 
 
 def values_of(parameter: Json) -> st.SearchStrategy[str]:
-    """Return what CloudFormation lets a parameter be."""
+    """Return the values that CloudFormation accepts for a parameter."""
     match parameter:
         case {"AllowedValues": list() as choices}:
             return st.sampled_from([str(one) for one in choices])

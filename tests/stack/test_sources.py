@@ -1,4 +1,4 @@
-"""Event sources and queues: what happens to work that is late, slow or broken."""
+"""Event sources and queues: what happens to late, slow or failing work."""
 
 import json
 
@@ -12,13 +12,11 @@ from tests.stack.test_settings import variables_of
 from tests.template import MAPPING, QUEUE, Json, Template, resolve, target
 
 STREAM_RETENTION = 86_400  # DynamoDB keeps stream records for a day
-LONG_POLL = (
-    20  # seconds that a batch may gather where little comes, once there is a window, however short it is
-)
+LONG_POLL = 20  # seconds that a batch may gather at low traffic, however short the window
 
 
 def mappings_of(stack: Template) -> dict[str, Json]:
-    """Return every event source mapping as SAM makes it, by `Function.Source`, both logical ids in it."""
+    """Return every event source mapping that SAM creates, by `Function.Source`, both logical ids in it."""
     found = {}
     for mapping in stack.translated_of_type(MAPPING).values():
         function = target(mapping["FunctionName"])
@@ -28,7 +26,7 @@ def mappings_of(stack: Template) -> dict[str, Json]:
 
 
 def dead_letter_queue_of(stack: Template, mapping: Json) -> str:
-    """Return the logical id of the queue that takes what a source gives up on."""
+    """Return the logical id of the queue that receives what a source gives up."""
     if queue := stack.of_type(QUEUE).get(mapping["source"]):
         destination = queue["RedrivePolicy"]["deadLetterTargetArn"]
     else:
@@ -40,7 +38,7 @@ def dead_letter_queue_of(stack: Template, mapping: Json) -> str:
     ("Queue: !GetAtt Retry15MinQueue.Arn", "Queue: !GetAtt DispatchDeadLetterQueue.Arn"),
 )
 def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
-    """DispatchFunction reads the stream, three functions the queues of their work, nobody a dead letter."""
+    """DispatchFunction reads the stream, three functions read queues, and none reads a dead-letter queue."""
     assert sorted(mappings_of(stack)) == [
         "DeliverFunction.DeliverQueue.Arn",
         "DeliverFunction.Retry15MinQueue.Arn",
@@ -59,7 +57,7 @@ def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
     ),
 )
 def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
-    """Every source lets its function name the records that failed."""
+    """Every source lets its function report the records that failed."""
     for name, mapping in mappings_of(stack).items():
         assert mapping.get("FunctionResponseTypes") == ["ReportBatchItemFailures"], name
 
@@ -75,8 +73,8 @@ def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
         "DEAD_LETTER_QUEUE_URL: !Ref DeliverDeadLetterQueue",
     ),
 )
-def test_what_is_given_up_on_is_kept(stack: Template) -> None:
-    """Every source has a dead-letter queue in the template, and it is the one the function parks in, too."""
+def test_failed_work_is_kept(stack: Template) -> None:
+    """Every source has a dead-letter queue in the template, the same one that the function itself uses."""
     for name, mapping in mappings_of(stack).items():
         dead_letters = dead_letter_queue_of(stack, mapping)
         assert dead_letters in stack.of_type(QUEUE), name
@@ -100,7 +98,7 @@ def test_a_dead_letter_is_kept_longer_than_it_waited(stack: Template) -> None:
     ("maxReceiveCount: 5", "maxReceiveCount: 3"),
 )
 def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
-    """AWS asks for at least five receives before a message that Lambda reads is a dead letter."""
+    """AWS recommends at least five receives before a message becomes a dead letter."""
     for mapping in mappings_of(stack).values():
         if source := stack.of_type(QUEUE).get(mapping["source"]):
             assert source["RedrivePolicy"]["maxReceiveCount"] >= 5
@@ -111,7 +109,7 @@ def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
     ("VisibilityTimeout: 200", "VisibilityTimeout: 182"),
 )
 def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Template) -> None:
-    """AWS asks for it, and for the time that a batch gathers, so that no message is seen again while its batch is retried."""
+    """AWS recommends six timeouts plus the batch window, so that no message is received during its retry."""
     for name, mapping in mappings_of(stack).items():
         if source := stack.of_type(QUEUE).get(mapping["source"]):
             timeout = stack.functions[mapping["function"]]["Timeout"]
@@ -127,8 +125,8 @@ def test_a_message_stays_hidden_for_six_times_the_functions_timeout(stack: Templ
         "            MaximumBatchingWindowInSeconds: 2\n            BatchSize: 10 #",
     ),
 )
-def test_only_what_has_waited_a_minute_waits_for_company(stack: Template) -> None:
-    """Retries gather for a moment, so that they share an invocation; nothing that somebody waits for does."""
+def test_only_retries_wait_for_a_batch(stack: Template) -> None:
+    """Retries gather for a moment to share an invocation; work that a caller waits for does not."""
     windows = {
         mapping["source"]: mapping["MaximumBatchingWindowInSeconds"]
         for mapping in mappings_of(stack).values()
@@ -142,8 +140,8 @@ def test_only_what_has_waited_a_minute_waits_for_company(stack: Template) -> Non
     ("VisibilityTimeout: 180", "VisibilityTimeout: 40"),
     ("VisibilityTimeout: 200", "VisibilityTimeout: 45"),
 )
-def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(stack: Template) -> None:
-    """Whatever the deadline, nobody else can claim a delivery that a function may still be sending."""
+def test_a_claim_outlives_its_function_and_expires_before_the_message_returns(stack: Template) -> None:
+    """For any deadline, a delivery that may still be in progress cannot be claimed by another invocation."""
     timeout = stack.functions["DeliverFunction"]["Timeout"]
     deadline = stack.parameters["AttemptDeadline"]
     assert deadline["MinValue"] + LEASE_MARGIN_MS / 1000 >= timeout
@@ -158,7 +156,7 @@ def test_a_claim_outlives_its_function_and_ends_before_the_message_comes_again(s
     ("Timeout: 30 # a page", "Timeout: 119 # a page"),
 )
 def test_a_step_taken_for_lost_is_lost(stack: Template) -> None:
-    """When a step's message comes again, the one it may not have sent counts as lost; while all is well, none does."""
+    """When a step's message comes again, its next message counts as lost; in normal operation none does."""
     (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "ReplayFunction")
     timeout = stack.functions["ReplayFunction"]["Timeout"]
     visibility = stack.of_type(QUEUE)[mapping["source"]]["VisibilityTimeout"]
@@ -188,7 +186,7 @@ def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
     ("Timeout: 60 ", "Timeout: 45 "),
 )
 def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
-    """With the longest deadline, too, new attempts are begun in the first half of DispatchFunction's time."""
+    """With the longest deadline, too, new attempts start in the first half of DispatchFunction's timeout."""
     reserve = stack.parameters["AttemptDeadline"]["MaxValue"] + MARGIN_MS / 1000
     assert reserve <= stack.functions["DispatchFunction"]["Timeout"] / 2
 
@@ -198,7 +196,7 @@ def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
     ("            ScalingConfig: {MaximumConcurrency: 100}", "            #"),
 )
 def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
-    """Every queue is bounded, and together they leave half of a new account's 1,000 to everything else."""
+    """Every queue is bounded, and together they leave half of a new account's 1,000 for everything else."""
     bounds = [
         mapping["ScalingConfig"]["MaximumConcurrency"]
         for mapping in mappings_of(stack).values()
@@ -212,7 +210,7 @@ def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
     ("SqsManagedSseEnabled: true", "SqsManagedSseEnabled: false"),
 )
 def test_queues_are_encrypted(stack: Template) -> None:
-    """Every queue is encrypted at rest, by SQS's own key."""
+    """Every queue is encrypted at rest with SQS's own key."""
     for name, queue in stack.of_type(QUEUE).items():
         assert queue["SqsManagedSseEnabled"] is True, name
 
@@ -223,7 +221,7 @@ def test_queues_are_encrypted(stack: Template) -> None:
     ("      VisibilityTimeout: 180", "      DelaySeconds: 5\n      VisibilityTimeout: 180"),
 )
 def test_each_retry_waits_in_its_own_queue_for_its_own_delay(stack: Template) -> None:
-    """The queue before attempt 2, 3 or 4 delays by the parameter that the code is told for that attempt."""
+    """Before attempts 2, 3 and 4, the queue's delay is the parameter that the code gets for it."""
     queues = stack.of_type(QUEUE)
     for function in ("DispatchFunction", "DeliverFunction"):
         settings = DeliverySettings.read(variables_of(stack, function))
@@ -245,14 +243,14 @@ def test_each_retry_waits_in_its_own_queue_for_its_own_delay(stack: Template) ->
     ("BatchSize: 100", "BatchSize: 1000"),
 )
 def test_the_outbox_is_read_from_its_beginning_and_never_stuck(stack: Template) -> None:
-    """The mapping misses nothing at its creation, halves a failing batch, and gives up within a day."""
+    """The mapping misses nothing at its creation, bisects a failing batch, and gives up within a day."""
     mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert 1 <= mapping["MaximumRetryAttempts"] <= 100  # without a bound one record holds its shard for a day
+    assert 1 <= mapping["MaximumRetryAttempts"] <= 100  # unlimited, one record blocks its shard for a day
     assert 3600 <= mapping["MaximumRecordAgeInSeconds"] <= STREAM_RETENTION / 2
     assert mapping["ParallelizationFactor"] == {"Ref": "DispatchLanes"}
-    assert mapping["BatchSize"] <= 100  # what one BatchGetItem can look up
+    assert mapping["BatchSize"] <= 100  # the limit of one BatchGetItem
     assert "TumblingWindowInSeconds" not in mapping  # would keep state between batches
 
 
@@ -260,7 +258,7 @@ def test_the_outbox_is_read_from_its_beginning_and_never_stuck(stack: Template) 
     ('["INSERT"]', '["INSERT","REMOVE"]'),
 )
 def test_only_new_rows_are_events(stack: Template) -> None:
-    """The filter lets inserts through and nothing else: expiry removes rows, and that is no event."""
+    """The filter passes inserts only: expiry removes rows, and that is no event."""
     mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
     patterns = [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]]
     assert patterns == [{"eventName": ["INSERT"]}]
@@ -273,7 +271,7 @@ def test_only_new_rows_are_events(stack: Template) -> None:
     ("VisibilityTimeout: 200", "VisibilityTimeout: 210"),
 )
 def test_the_sweeper_runs_every_five_minutes_and_ends_before_the_next(stack: Template) -> None:
-    """One rule starts it, its time is less than the interval, and it leaves alone what a queue still hides."""
+    """One rule starts it, its timeout is less than the interval, and it skips rows a queue may still hide."""
     (rule,) = stack.translated_of_type("AWS::Events::Rule").values()
     assert rule["ScheduleExpression"] == "rate(5 minutes)"
     assert [target(one["Arn"]) for one in rule["Targets"]] == ["SweepFunction.Arn"]

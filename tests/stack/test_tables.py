@@ -1,4 +1,4 @@
-"""Tables, and whatever else must outlive the stack."""
+"""Tables, and other resources that must outlive the stack."""
 
 from posthorn.stores import tables
 from tests.stack.breakages import broken_by
@@ -27,7 +27,7 @@ def indexes_of(table: Json) -> dict[str, Index]:
     ("AttributeName: sk", "AttributeName: id"),
 )
 def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Template) -> None:
-    """Every table has the partition and the sort key whose names the code knows, both of them text."""
+    """Every table has the partition and sort key that the stores use, both strings."""
     assert list(stack.of_type(TABLE)) == ["ConfigTable", "EventsTable", "DeliveriesTable"]
     for name, table in stack.of_type(TABLE).items():
         expected = [(tables.PK, "HASH", "S"), (tables.SK, "RANGE", "S")]
@@ -43,8 +43,8 @@ def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Templat
     ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
     ("[status, event_type, generation, is_test]", "[status]"),
 )
-def test_indexes_are_those_of_the_design(stack: Template) -> None:
-    """Indexes and their attributes bear the stores' names, and none copies more than is read from it."""
+def test_indexes_match_the_stores(stack: Template) -> None:
+    """Indexes and attributes have the names that the stores use, and only attributes that are read."""
     key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
     due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
     undelivered = [(tables.UNDELIVERED, "HASH", "S"), (tables.SK, "RANGE", "S")]
@@ -66,7 +66,7 @@ def test_indexes_are_those_of_the_design(stack: Template) -> None:
     ("expires_at, Enabled: true", "expires_at, Enabled: false"),
 )
 def test_rows_expire_by_the_attribute_that_the_stores_write(stack: Template) -> None:
-    """TTL watches the attribute that the code fills; watching another, it would keep everything for ever."""
+    """TTL is on the attribute that the code writes; on any other, rows would never expire."""
     for name, table in stack.of_type(TABLE).items():
         assert table["TimeToLiveSpecification"] == {"AttributeName": tables.TTL, "Enabled": True}, name
 
@@ -88,7 +88,7 @@ def test_tables_cost_nothing_at_rest_and_can_be_restored(stack: Template) -> Non
     ("EnableKeyRotation: true", "EnableKeyRotation: false"),
 )
 def test_tables_are_encrypted_with_the_stacks_own_key(stack: Template) -> None:
-    """Tables use the key that the operator owns, and the key is rotated every year."""
+    """Tables use the operator's own key, which is rotated every year."""
     for name, table in stack.of_type(TABLE).items():
         encryption = table["SSESpecification"]
         assert encryption["SSEEnabled"] is True, name
@@ -114,8 +114,8 @@ def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Te
     ("    DeletionPolicy: Retain", "    DeletionPolicy: Delete"),
     ("    UpdateReplacePolicy: Retain\n", ""),
 )
-def test_what_holds_state_outlives_the_stack(stack: Template) -> None:
-    """Neither deleting the stack nor replacing a resource takes a table, a queue or the key along."""
+def test_state_outlives_the_stack(stack: Template) -> None:
+    """Neither deleting the stack nor replacing a resource deletes a table, a queue or the key."""
     stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
     assert len(stateful) == 14
     for name in stateful:

@@ -1,4 +1,4 @@
-"""The topic that the events of mails come over: who may publish to it, and where it leads."""
+"""The topic of email events: who may publish to it, and where it delivers."""
 
 from tests.stack.breakages import broken_by
 from tests.template import QUEUE_POLICY, SUBSCRIPTION, TOPIC, TOPIC_POLICY, Template
@@ -13,7 +13,7 @@ from tests.template import QUEUE_POLICY, SUBSCRIPTION, TOPIC, TOPIC_POLICY, Temp
     ("Principal: {Service: ses.amazonaws.com}", 'Principal: "*"'),
 )
 def test_only_ses_may_publish_and_only_for_our_sets(stack: Template) -> None:
-    """Nobody's SES but this account's, and there no set but ours, can make events for customers."""
+    """Only this account's SES, and only for our sets, can publish events for customers."""
     assert list(stack.of_type(TOPIC)) == ["FeedbackTopic"]
     (policy,) = stack.of_type(TOPIC_POLICY).values()
     assert policy["Topics"] == [{"Ref": "FeedbackTopic"}]
@@ -40,7 +40,7 @@ def test_only_ses_may_publish_and_only_for_our_sets(stack: Template) -> None:
     ("Queues: [!Ref FeedbackQueue]", "Queues: [!Ref DeliverQueue]"),
 )
 def test_only_the_topic_may_send_to_the_queue(stack: Template) -> None:
-    """The queue is open to SNS, and there to this one topic; no other queue has a policy at all."""
+    """SNS may send to this queue, from this one topic; no other queue has a policy."""
     (policy,) = stack.of_type(QUEUE_POLICY).values()
     assert policy["Queues"] == [{"Ref": "FeedbackQueue"}]
     assert policy["PolicyDocument"]["Statement"] == [
@@ -60,7 +60,7 @@ def test_only_the_topic_may_send_to_the_queue(stack: Template) -> None:
     ("Endpoint: !GetAtt FeedbackQueue.Arn", "Endpoint: !GetAtt DeliverQueue.Arn"),
 )
 def test_the_topic_leads_to_the_queue_as_it_is(stack: Template) -> None:
-    """Raw delivery: a message is SES's own JSON, and half as long as in an envelope."""
+    """With raw delivery, a message is SES's own JSON, and half as long as with an envelope."""
     assert stack.of_type(SUBSCRIPTION) == {
         "FeedbackSubscription": {
             "TopicArn": {"Ref": "FeedbackTopic"},

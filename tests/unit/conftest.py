@@ -1,4 +1,4 @@
-"""Unit tests reach nothing: loopback is the only network, and the AWS credentials are made up."""
+"""Unit tests reach no network except loopback and use made-up AWS credentials."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LOOPBACK: Final = ("127.0.0.1", "::1")
 
-# how long an example takes says something about the machine only
+# how long an example takes depends on the machine, not on the code
 settings.register_profile("posthorn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("posthorn")
 
@@ -34,7 +34,7 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_lookups() -> Iterator[None]:
-    """Let no name go out to a DNS server; pytest-socket sees connections only."""
+    """Block DNS queries, which pytest-socket does not see."""
     look_up = socket.getaddrinfo
 
     def local(host: Any, *args: Any, **kwargs: Any) -> Any:
@@ -48,7 +48,7 @@ def _no_lookups() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _made_up_credentials() -> Iterator[None]:
-    """Give moto what boto3 asks for, so that nothing looks for the real ones."""
+    """Set the credentials that boto3 requires, so that it never looks for real ones."""
     made_up = {
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
@@ -83,13 +83,13 @@ def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture
 def resolved() -> dict[str, Sequence[str]]:
-    """Say what DNS answers, by host; it is 127.0.0.1 where nothing else is put in."""
+    """Set what DNS answers, by host; other hosts resolve to 127.0.0.1."""
     return {}
 
 
 @pytest.fixture
 def client(ca_file: str, resolved: dict[str, Sequence[str]]) -> Iterator[Client]:
-    """Give a client that may reach loopback and trusts the tests' authority."""
+    """Return a client that may connect to loopback and trusts the tests' authority."""
     made = Client(policy=PRIVATE, resolver=lambda host: resolved.get(host, ["127.0.0.1"]), ca_file=ca_file)
     yield made
     made.close()

@@ -1,4 +1,4 @@
-"""What the source may look like: who imports whom, what is loaded when, and what nobody writes."""
+"""Rules for the source: which module imports which, what is loaded when, and what must not be written."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.modules import Module, imported_modules, modules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-# From the top down. A package imports from the lines below it and from itself; those that share a line do not
-# know each other.
+# From the top down: a package imports from itself and from the lines below it; packages that share a line do
+# not import each other.
 LAYERS = (
     ("handlers",),
     ("wiring",),
@@ -38,7 +38,7 @@ LINES = 250
 
 EVENT_PATH = ("DispatchFunction", "DeliverFunction", "FeedbackFunction", "ReplayFunction", "SweepFunction")
 
-# What the path of an event must not load: each is dear at a cold start and of no use there.
+# Modules that the path of an event must not load: slow at a cold start, and unused there.
 NOT_WITHOUT_THE_API = (
     "pydantic",
     "jsonschema_rs",
@@ -47,7 +47,7 @@ NOT_WITHOUT_THE_API = (
     "posthorn.api",
 )
 
-# What a function that sends nothing must not load.
+# Modules that a function without outgoing requests must not load.
 NOT_WITHOUT_SENDING = ("pycurl", "posthorn.transport", "posthorn.aws.secrets", "posthorn.delivery.sender")
 
 NETWORK = (
@@ -62,7 +62,7 @@ NETWORK = (
     "asyncio",
     "ftplib",
     "smtplib",
-    "urllib",  # but for urllib.parse, see below
+    "urllib",  # except urllib.parse, see below
 )
 LOG_METHODS = {"critical", "debug", "error", "exception", "info", "log", "warning"}
 EVENT_NAME = re.compile(r"[a-z]+\.[a-z_]+")
@@ -87,14 +87,14 @@ ADDRESS_FLAGS = {"is_private", "is_global", "is_loopback", "is_link_local", "is_
 
 
 def place_of(name: str) -> str:
-    """Return the part of a module's name that stands in the table: `posthorn.stores.events` -> `stores`."""
+    """Return a module's row in the table: `posthorn.stores.events` -> `stores`."""
     parts = name.split(".")[1:]
     nested = ".".join(parts[:2])
     return nested if nested in LEVELS else "".join(parts[:1])
 
 
 def upward(module: Module) -> Iterator[str]:
-    """Yield what a module imports from its own line or from above it."""
+    """Yield imports from the module's own line or from above it."""
     place = place_of(module.name)
     for name in imported_modules(module):
         other = place_of(name) or place
@@ -103,7 +103,7 @@ def upward(module: Module) -> Iterator[str]:
 
 
 def circle(known: Mapping[str, Module]) -> list[str]:
-    """Return modules that import each other in a circle, types included; none is the right answer."""
+    """Return the modules of an import cycle, type-only imports included; empty if there is none."""
     graph = {name: imported_modules(module) - {name} for name, module in known.items()}
     try:
         TopologicalSorter(graph).prepare()
@@ -114,30 +114,30 @@ def circle(known: Mapping[str, Module]) -> list[str]:
 
 
 def test_every_module_has_its_place() -> None:
-    """A module that is added is also put into the table of layers."""
+    """Every module has a place in the table of layers."""
     places = {place_of(name) for name in modules() if name != "posthorn"}
     assert places == LEVELS.keys()
 
 
 @pytest.mark.parametrize("name", [name for name in modules() if name != "posthorn"])
 def test_imports_point_one_way(name: str) -> None:
-    """No module imports from its own layer or from one above it, not even for types."""
+    """No module imports from another package of its line or from above, not even types."""
     assert list(upward(modules()[name])) == []
 
 
 def test_nothing_imports_a_handler() -> None:
-    """Handlers are where Lambda enters; no code is reached through them."""
+    """Handlers are where Lambda enters, so nothing else imports them."""
     importers = [name for name, module in modules().items() if _imports_handlers(module)]
     assert importers == []
 
 
 def test_no_modules_import_each_other() -> None:
-    """Nothing imports in a circle, neither across packages nor inside one, and not even for types."""
+    """There are no import cycles between or inside packages, not even for types."""
     assert circle(modules()) == []
 
 
 def test_a_circle_inside_a_package_is_noticed() -> None:
-    """Two stores that know each other are found, though one imports the other for its types only."""
+    """Two stores that import each other are found, even if one does so for types only."""
     items = Module("posthorn.stores.items", "if TYPE_CHECKING:\n    from posthorn.stores.tables import PK")
     tables = Module("posthorn.stores.tables", "def late():\n    from posthorn.stores import items")
     broken = {**modules(), items.name: items, tables.name: tables}
@@ -145,7 +145,7 @@ def test_a_circle_inside_a_package_is_noticed() -> None:
 
 
 def test_packages_import_nothing() -> None:
-    """Whoever needs one module of a package loads that one only."""
+    """`__init__.py` imports nothing, so importing one module loads only that module."""
     packages = [module for module in modules().values() if any(_inside(module.name))]
     assert len(packages) > 8
     assert [module.name for module in packages if module.imports] == []
@@ -153,14 +153,14 @@ def test_packages_import_nothing() -> None:
 
 @pytest.mark.parametrize("function", EVENT_PATH)
 def test_the_path_of_an_event_loads_nothing_of_the_api(function: str) -> None:
-    """A cold start of a function behind the API does not pay for pydantic, the router, asyncio or a route."""
+    """A cold start outside the API loads no pydantic, router, asyncio or route."""
     assert _loaded(function, NOT_WITHOUT_THE_API) == []
     assert _loaded("ApiFunction", NOT_WITHOUT_THE_API) != []
 
 
 @pytest.mark.parametrize("function", ["FeedbackFunction", "ReplayFunction", "SweepFunction"])
-def test_who_sends_nothing_loads_nothing_that_sends(function: str) -> None:
-    """These functions read and write rows and messages; the HTTP client and whatever it needs stay elsewhere."""
+def test_functions_without_requests_do_not_load_the_http_client(function: str) -> None:
+    """Functions that only read and write rows and messages do not load the HTTP client."""
     assert _loaded(function, NOT_WITHOUT_SENDING) == []
     assert _loaded("DeliverFunction", NOT_WITHOUT_SENDING) != []
 
@@ -169,8 +169,8 @@ def test_who_sends_nothing_loads_nothing_that_sends(function: str) -> None:
     ("function", "own", "other"),
     [("DispatchFunction", "dispatcher", "worker"), ("DeliverFunction", "worker", "dispatcher")],
 )
-def test_who_delivers_loads_nothing_of_others(function: str, own: str, other: str) -> None:
-    """First attempts and retries share what they have in common, and neither waits for the other's code or for replays."""
+def test_delivering_functions_do_not_load_each_other(function: str, own: str, other: str) -> None:
+    """The delivering functions share code, and none loads the others' code or that of replays."""
     foreign = (
         f"posthorn.delivery.{other}",
         "posthorn.delivery.bulk_replay",
@@ -188,7 +188,7 @@ def test_the_shapes_of_answers_are_for_checking_only() -> None:
 
 
 def test_importing_makes_no_client() -> None:
-    """Clients are made on first use, so importing needs no region and comes before moto stands in."""
+    """Clients are made on first use, so imports need no region and can precede moto."""
     made = _python(
         "import importlib, botocore.session",
         "made = []",
@@ -228,7 +228,7 @@ def trusts_any_certificate(module: Module) -> Iterator[int]:
 
 
 def compares_digests(module: Module) -> Iterator[int]:
-    """Look for == between what an attacker would like to guess byte by byte; `hmac.compare_digest` is for that."""
+    """Find == between values that an attacker could guess byte by byte; use `hmac.compare_digest`."""
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq | ast.NotEq) for op in node.ops):
             sides = [node.left, *node.comparators]
@@ -267,7 +267,7 @@ def logs_elsewhere(module: Module) -> Iterator[int]:
 
 
 def logs_what_is_confidential(module: Module) -> Iterator[int]:
-    """Look at what is logged: a fixed event name, and fields that are no credential and no content."""
+    """Find log calls whose text is not fixed or whose fields hold credentials or content."""
     for node in ast.walk(module.tree):
         match node:
             case ast.Call(func=ast.Attribute(attr=level, value=ast.Call(func=ast.Name(id="log")))):
@@ -294,7 +294,7 @@ def reads_environment(module: Module) -> Iterator[int]:
 
 
 def reads_environment_at_import(module: Module) -> Iterator[int]:
-    """Look at whatever runs at import: all but the bodies of functions."""
+    """Find reads of the environment in code that runs at import: everything except function bodies."""
     later = (
         line
         for node in ast.walk(module.tree)
@@ -321,7 +321,7 @@ def is_too_long(module: Module) -> Iterator[int]:
         yield len(module.source.splitlines())
 
 
-# each rule with a piece of code that breaks it
+# each rule with code that breaks it
 RULES: dict[Callable[[Module], Iterator[int]], tuple[str, ...]] = {
     imports_network: (
         "import pycurl",
@@ -385,8 +385,8 @@ RULES: dict[Callable[[Module], Iterator[int]], tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_nobody_breaks_a_rule(rule: Callable[[Module], Iterator[int]]) -> None:
-    """No module does what the rule's name says."""
+def test_no_module_breaks_a_rule(rule: Callable[[Module], Iterator[int]]) -> None:
+    """No module breaks the rule."""
     assert {name: lines for name, module in modules().items() if (lines := list(rule(module)))} == {}
 
 
@@ -395,8 +395,8 @@ def test_nobody_breaks_a_rule(rule: Callable[[Module], Iterator[int]]) -> None:
     [(rule, source) for rule, sources in RULES.items() for source in sources],
     ids=lambda value: value.__name__ if callable(value) else None,
 )
-def test_each_rule_notices_who_breaks_it(rule: Callable[[Module], Iterator[int]], source: str) -> None:
-    """A module that breaks the rule is found, so the test above can fail."""
+def test_each_rule_finds_code_that_breaks_it(rule: Callable[[Module], Iterator[int]], source: str) -> None:
+    """Code that breaks a rule is found, so the test above can fail."""
     assert list(rule(Module("posthorn.stores.broken", source)))
 
 
@@ -410,13 +410,13 @@ def test_each_rule_notices_who_breaks_it(rule: Callable[[Module], Iterator[int]]
     ],
 )
 def test_the_layers_notice_an_import_that_points_up(source: str) -> None:
-    """A store that knew a route, a neighbour or a delivery would be found."""
+    """A store that imported a route, a neighbor or a delivery would be found."""
     assert list(upward(Module("posthorn.stores.broken", source)))
 
 
 @pytest.mark.parametrize("source", ["from posthorn import handlers", "import posthorn.handlers.api"])
 def test_an_import_of_a_handler_is_noticed(source: str) -> None:
-    """Both spellings of the import are found."""
+    """Both spellings of a handler import are found."""
     assert _imports_handlers(Module("posthorn.handlers.broken", source))
 
 
@@ -433,7 +433,7 @@ def test_a_handler_makes_the_logger_and_no_line(source: str) -> None:
     "source", ["fields = {'to': target.path}", "fields = {'to': endpoint.url}", "said = outcome.snippet"]
 )
 def test_the_line_of_an_attempt_holds_nothing_confidential(source: str) -> None:
-    """The module that puts log lines together may not even read what must not be in them."""
+    """The module that writes attempt log lines does not even read confidential fields."""
     assert list(logs_what_is_confidential(Module("posthorn.telemetry", source)))
 
 
@@ -489,7 +489,7 @@ def _modules_of(function: str) -> frozenset[str]:
 
 
 def _loaded(function: str, names: tuple[str, ...]) -> list[str]:
-    """Return which of these a function has loaded before its first invocation, and what is below them."""
+    """Return which of these modules, and their submodules, a function loads before its first invocation."""
     return sorted(
         one
         for one in _modules_of(function)
@@ -498,7 +498,7 @@ def _loaded(function: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _python(*lines: str) -> str:
-    """Run lines in an interpreter that has loaded nothing yet; return what it prints."""
+    """Run lines in a fresh interpreter and return their output."""
     return subprocess.run(
         [sys.executable, "-c", "\n".join(lines)], check=True, capture_output=True, text=True, timeout=60
     ).stdout.strip()

@@ -1,4 +1,4 @@
-"""The model of the event source mappings behaves as AWS documents it; the proof of no lost event rests on it."""
+"""The model of event source mappings follows AWS's documentation. The proof of no lost event relies on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.mappings import Died, Message, QueueMapping, StreamMapping, failures
 
 
 class Function:
-    """Answers or dies as it is told, and notes which records each invocation was given."""
+    """A function that answers or dies as configured, and records the batches it was given."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -50,7 +50,7 @@ def _stream(function: Function, records: int, *, max_retries: int = 2) -> tuple[
 
 @pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
 def test_answers_that_mean_success(answer: Any) -> None:
-    """Nothing, an empty answer and an empty list leave nothing undone."""
+    """No answer, an empty answer and an empty list all mean success."""
     assert failures(answer, ["1", "2"]) == set()
 
 
@@ -59,12 +59,12 @@ def test_answers_that_mean_success(answer: Any) -> None:
     [_failed(""), _failed(None), _failed("3"), _failed("1", "3"), {"batchItemFailures": [{"key": "1"}]}],
 )
 def test_answers_that_mean_failure(answer: Any) -> None:
-    """One identifier that is empty, missing or unknown makes the whole batch come again."""
+    """An identifier that is empty, missing or unknown fails the whole batch."""
     assert failures(answer, ["1", "2"]) == {"1", "2"}
 
 
 def test_a_partial_answer_checkpoints_at_the_lowest_number() -> None:
-    """Everything from the first failure on comes again, what had succeeded included, before what is new."""
+    """Everything from the first failure on is retried before new records, even records that succeeded."""
     function = Function(_failed(f"{2:021d}"))
     stream, _ = _stream(function, 3)
 
@@ -78,7 +78,7 @@ def test_a_partial_answer_checkpoints_at_the_lowest_number() -> None:
 
 
 def test_a_batch_that_dies_is_cut_until_the_culprit_is_alone_and_given_up() -> None:
-    """Cutting costs no retry; the one record that kills is tried as often as allowed, the others go on."""
+    """Bisecting a batch costs no retry; the failing record exhausts its retries, the others continue."""
     stream, given_up = _stream(Function(Died, None, Died, Died, Died), 2)
     stream.poll("lane")
     while stream.ready():
@@ -100,7 +100,7 @@ def test_a_lost_checkpoint_brings_the_last_batch_again() -> None:
 
 
 def test_a_message_that_fails_is_hidden_and_ends_in_the_dead_letter_queue() -> None:
-    """It is received five times, each time after the visibility timeout, then no more; its neighbour is removed."""
+    """A failing message is received five times, a visibility timeout apart; its neighbor is deleted."""
     now, buried = [0], list[Message]()
     function = Function(_failed("bad"), *[Died] * 4)
     queue = QueueMapping(

@@ -1,4 +1,4 @@
-"""The environment: everything is checked when it is read, and a complaint names the variable, never its value."""
+"""Settings are checked when the environment is read; errors name the variable, never its value."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def complaint(kind: Any, env: dict[str, str]) -> str:
 
 
 def test_the_settings_of_the_api() -> None:
-    """Every value arrives where it belongs."""
+    """Every value ends up in its setting."""
     assert ApiSettings.read(API) == ApiSettings(
         store=Store(
             config_table="config",
@@ -152,14 +152,14 @@ def test_the_settings_of_the_api() -> None:
 
 
 def test_the_settings_of_the_feedback() -> None:
-    """It needs the tables, and a place for what makes no sense."""
+    """Feedback needs the tables and a dead-letter queue."""
     assert FeedbackSettings.read(FEEDBACK) == FeedbackSettings(
         store=ApiSettings.read(API).store, dead_letter_queue_url="https://sqs.example/parking"
     )
 
 
 def test_the_settings_of_the_replays() -> None:
-    """It begins deliveries in one queue, asks for its own next step in another, and parks in a third."""
+    """Replays use three queues: for first attempts, for their own next step, and for dead letters."""
     assert ReplaySettings.read(REPLAY) == ReplaySettings(
         store=ApiSettings.read(API).store,
         deliver_queue_url="https://sqs.example/deliver",
@@ -183,7 +183,7 @@ def test_the_settings_of_the_sweeper() -> None:
 
 
 def test_an_unknown_backend_is_refused() -> None:
-    """An unknown backend stops the function at its start, and the text names those there are."""
+    """An unknown email backend fails at startup, and the error lists the known ones."""
     assert (
         complaint(ApiSettings, {**API, "EMAIL_BACKEND": "smtp"})
         == "EMAIL_BACKEND must be one of ses, simulator"
@@ -191,7 +191,7 @@ def test_an_unknown_backend_is_refused() -> None:
 
 
 def test_the_settings_of_the_delivering_functions() -> None:
-    """Queues and delays come in the order of the retries."""
+    """Queues and delays are read in the order of the retries."""
     assert DeliverySettings.read(DELIVERY) == DeliverySettings(
         store=ApiSettings.read(API).store,
         deliver_queue_url="https://sqs.example/deliver",
@@ -215,7 +215,7 @@ def test_the_settings_of_the_delivering_functions() -> None:
 
 
 def test_names_of_the_api_are_compared_as_dns_does() -> None:
-    """Case, a root dot, blanks and stray commas make no difference to which hosts are ours."""
+    """Case, a trailing dot, blanks and stray commas do not matter when own hosts are compared."""
     names = {"API_DOMAIN_NAMES": "API.acme.com., hooks.acme.com,,"}
     own = {"API_HOST": "A1.Execute-API.us-east-1.amazonaws.com"}
     expected = {"a1.execute-api.us-east-1.amazonaws.com", "api.acme.com", "hooks.acme.com"}
@@ -225,13 +225,13 @@ def test_names_of_the_api_are_compared_as_dns_does() -> None:
 
 @pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)
 def test_a_missing_variable_is_named(kind: Any, env: dict[str, str], name: str) -> None:
-    """A function that lacks a variable says at its start which one."""
+    """A missing variable fails at startup, and the error names it."""
     assert complaint(kind, {key: value for key, value in env.items() if key != name}) == f"{name} must be set"
 
 
 @pytest.mark.parametrize(("kind", "env", "name"), REQUIRED)
 def test_an_empty_variable_is_a_missing_one(kind: Any, env: dict[str, str], name: str) -> None:
-    """CloudFormation passes an empty parameter as an empty variable."""
+    """An empty variable counts as missing, since CloudFormation passes empty parameters that way."""
     assert complaint(kind, {**env, name: ""}) == f"{name} must be set"
 
 
@@ -240,14 +240,14 @@ def test_an_empty_variable_is_a_missing_one(kind: Any, env: dict[str, str], name
 )
 @pytest.mark.parametrize(("kind", "env", "name"), NUMERIC)
 def test_a_garbled_number_is_named(kind: Any, env: dict[str, str], name: str, value: str) -> None:
-    """Only plain digits are a number; what was there instead is not repeated."""
+    """A number must be plain digits; the error does not repeat the value."""
     assert complaint(kind, {**env, name: value}) == f"{name} must be a whole number"
 
 
 @pytest.mark.parametrize("value", ["True", "FALSE", "yes", "no", "1", "0", " true", "on", "null"])
 @pytest.mark.parametrize(("kind", "env"), KINDS)
 def test_a_garbled_switch_is_named(kind: Any, env: dict[str, str], value: str) -> None:
-    """The one switch that opens the guard is either `true` or `false`, nothing else is guessed at."""
+    """The switch for private targets must be `true` or `false`."""
     message = complaint(kind, {**env, "ALLOW_PRIVATE_TARGETS": value, "STAGE": "local"})
     assert message == "ALLOW_PRIVATE_TARGETS must be true or false"
 
@@ -257,21 +257,21 @@ def test_a_garbled_switch_is_named(kind: Any, env: dict[str, str], value: str) -
 def test_private_targets_are_refused_outside_the_local_stage(
     kind: Any, env: dict[str, str], stage: str
 ) -> None:
-    """A deployment in an account never reaches into private networks, even if its template was bent."""
+    """A deployment in an account never allows private targets, even if its template was edited."""
     message = complaint(kind, {**env, "ALLOW_PRIVATE_TARGETS": "true", "STAGE": stage})
     assert message == "ALLOW_PRIVATE_TARGETS can be true only if STAGE is local"
 
 
 @pytest.mark.parametrize(("kind", "env"), KINDS)
 def test_private_targets_are_refused_without_a_stage(kind: Any, env: dict[str, str]) -> None:
-    """Not to know the stage is not to be local."""
+    """A missing stage does not count as local."""
     bare = {name: value for name, value in env.items() if name != "STAGE"}
     assert complaint(kind, {**bare, "ALLOW_PRIVATE_TARGETS": "true"}) == "STAGE must be set"
 
 
 @pytest.mark.parametrize(("kind", "env"), KINDS)
 def test_private_targets_are_possible_in_the_local_stage(kind: Any, env: dict[str, str]) -> None:
-    """On a developer's machine receivers are on loopback."""
+    """On a developer's machine, receivers listen on loopback."""
     assert kind.read({**env, "ALLOW_PRIVATE_TARGETS": "true", "STAGE": "local"}).store.allow_private_targets
 
 
@@ -279,14 +279,14 @@ def test_private_targets_are_possible_in_the_local_stage(kind: Any, env: dict[st
     "env", [{**DELIVERY, "BRAND_ALIAS_HEADER": ""}, {**DELIVERY}], ids=["empty", "absent"]
 )
 def test_the_alias_header_may_be_left_out(env: dict[str, str]) -> None:
-    """An installation without a past has no older header to serve."""
+    """The alias header is optional; a new installation has no older header to keep."""
     if env["BRAND_ALIAS_HEADER"]:
         del env["BRAND_ALIAS_HEADER"]
     assert DeliverySettings.read(env).brand.alias_header == ""
 
 
 def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment of a function never changes while it lives."""
+    """The environment is read once per process, since it never changes."""
     for read, kind, env in (
         (api_settings, ApiSettings, API),
         (delivery_settings, DeliverySettings, DELIVERY),
@@ -310,7 +310,7 @@ def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -
     )
 )
 def test_every_environment_is_read_or_refused(env: dict[str, str]) -> None:
-    """Nothing but a SettingsError comes out of a broken environment, and it repeats none of the values."""
+    """A broken environment raises only SettingsError, which repeats none of the values."""
     for kind, complete in KINDS:
         try:
             kind.read({**complete, **env})

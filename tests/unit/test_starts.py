@@ -1,4 +1,4 @@
-"""What a function does while Lambda loads it: all that its first invocation would otherwise wait for."""
+"""Work that a function does while Lambda loads it, so that its first invocation does not wait for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.template import load
 
 KEY = mint(bytes(ENTROPY_BYTES))
 
-# As a record of the stream, and as a message of any queue.
+# As a stream record and as a message of any queue.
 NO_SENSE = {
     "eventName": "INSERT",
     "dynamodb": {"SequenceNumber": "1"},
@@ -29,13 +29,13 @@ CLIENTS = {
 
 
 def test_every_function_is_listed() -> None:
-    """A function that is added says below what it makes while it is loaded."""
+    """Every function is listed below with what it creates while loading."""
     assert CLIENTS.keys() == load().functions.keys()
 
 
 @pytest.mark.parametrize("function", CLIENTS)
 def test_in_lambda_clients_are_made_while_the_code_is_loaded(function: str) -> None:
-    """Making them takes longer than importing everything else, and the first invocation has the smaller processor."""
+    """Creating clients takes longer than all imports, and the first invocation has less CPU."""
     assert loading(function, "print(sorted(made))") == str(CLIENTS[function])
 
 
@@ -43,7 +43,7 @@ def test_in_lambda_clients_are_made_while_the_code_is_loaded(function: str) -> N
     "function", ["DispatchFunction", "DeliverFunction", "ReplayFunction", "FeedbackFunction"]
 )
 def test_the_first_invocation_loads_nothing(function: str) -> None:
-    """Whatever a batch needs is there before it comes, including the code that logs and dead-letters an unreadable record."""
+    """The first batch causes no import, not even to log and dead-letter a malformed record."""
     loaded = loading(
         function,
         "class Context:",
@@ -59,7 +59,7 @@ def test_the_first_invocation_loads_nothing(function: str) -> None:
 
 
 def test_the_first_request_loads_nothing() -> None:
-    """Whoever meets a cold start waits for one request, and for no import."""
+    """The first request causes no import."""
     request = event_of("POST", "/v1/events", "", {"authorization": f"Bearer {KEY}"}, b"{}")
     loaded = loading(
         "ApiFunction",
@@ -67,11 +67,11 @@ def test_the_first_request_loads_nothing() -> None:
         f"answer = handler({request!r}, Anything())",
         "print(answer['statusCode'], sorted(sys.modules.keys() - before))",
     )
-    assert loaded == "401 []"  # after a look for the key, which nobody has
+    assert loaded == "401 []"  # after a lookup of a key that does not exist
 
 
-def test_a_snapshot_holds_what_few_requests_need() -> None:
-    """Nobody waits for it: every model is built, what sends mail is made, what checks schemas is loaded."""
+def test_a_snapshot_includes_rarely_needed_code() -> None:
+    """Before the snapshot, every model is built, the email client is created and schema checks are loaded."""
     code = (
         "from posthorn.api.bodies import Body",
         "models = {one.__pydantic_complete__ for one in Body.__subclasses__()}",

@@ -1,4 +1,4 @@
-"""Rows and messages as version 1 wrote them: a deploy meets those of the versions before it, and never misreads later ones."""
+"""Rows and messages of version 1 stay readable after a deploy, and later versions are never misread."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from posthorn.stores import delivery_rows, endpoint_rows, events
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# recorded once and never changed: what lies in tables and queues cannot be changed either
+# recorded once and never changed, like the rows and messages that are already stored
 VECTORS: Final = Path(__file__).parent.parent / "vectors"
 ROWS: Final[dict[str, dict[str, Any]]] = json.loads((VECTORS / "rows_v1.json").read_text("utf-8"))
 MESSAGES: Final[dict[str, str]] = json.loads((VECTORS / "messages_v1.json").read_text("utf-8"))
@@ -44,7 +44,7 @@ READERS: Final[dict[str, Callable[[Any], object]]] = {
 
 
 def test_an_endpoint() -> None:
-    """An endpoint from before health and rotation is healthy and has one secret."""
+    """An endpoint written before health and rotation existed is healthy and has one secret."""
     assert endpoint_rows.from_item(ROWS["endpoint"]) == Endpoint(
         id=KEY.endpoint_id,
         channel=WORKSPACE,
@@ -61,7 +61,7 @@ def test_an_endpoint() -> None:
 
 
 def test_an_event() -> None:
-    """An event from before tests is for all that listen."""
+    """An event written before example events existed is for all endpoints."""
     assert events.from_item(ROWS["event"]) == Event(
         id=KEY.event_id,
         channel=WORKSPACE,
@@ -73,7 +73,7 @@ def test_an_event() -> None:
 
 
 def test_a_delivery() -> None:
-    """A delivery from before replays is in its first generation, and so are its attempts."""
+    """A delivery written before replays existed has generation 1, and so do its attempts."""
     outcome = Outcome(Timings(1, 2, 3, 4, 5), status=503, address="203.0.113.7", snippet="busy")
     assert delivery_rows.from_item(ROWS["delivery"]) == Delivery(
         key=KEY,
@@ -88,13 +88,13 @@ def test_a_delivery() -> None:
 
 
 def test_a_message() -> None:
-    """A message that waited while a new version was deployed asks for what it asked for before."""
+    """A message sent before a deploy means the same after it."""
     assert read_message(MESSAGES["attempt"]) == DeliveryMessage(KEY, WORKSPACE, generation=1, attempt=2)
 
 
 @pytest.mark.parametrize("what", READERS)
-def test_what_a_later_version_adds_does_no_harm(what: str) -> None:
-    """An attribute that this version does not know leaves the row as readable as it was."""
+def test_unknown_fields_do_no_harm(what: str) -> None:
+    """An unknown attribute leaves a row readable."""
     later = {**ROWS[what], "colour": {"S": "blue"}}
 
     assert READERS[what](later) == READERS[what](ROWS[what])
@@ -103,7 +103,7 @@ def test_what_a_later_version_adds_does_no_harm(what: str) -> None:
 @pytest.mark.parametrize("what", READERS)
 @pytest.mark.parametrize("version", [{"N": "2"}, {"N": "99"}, {"N": "?"}, {"S": "1"}, None])
 def test_a_row_of_another_version_is_refused(what: str, version: dict[str, str] | None) -> None:
-    """A version that may mean something else is never guessed at."""
+    """A row of another version is refused, never guessed at."""
     row = {name: value for name, value in ROWS[what].items() if name != "v"}
     if version is not None:
         row["v"] = version
@@ -114,13 +114,13 @@ def test_a_row_of_another_version_is_refused(what: str, version: dict[str, str] 
 
 @pytest.mark.parametrize("version", [2, 99, "1", None])
 def test_a_message_of_another_version_is_refused(version: object) -> None:
-    """As rows."""
+    """A message of another version is refused, too."""
     with pytest.raises(Malformed):
         read_message(json.dumps({**json.loads(MESSAGES["attempt"]), "v": version}))
 
 
 def test_a_message_with_more_in_it_is_understood() -> None:
-    """A field that this version does not know changes nothing."""
+    """Unknown fields of a message are ignored."""
     body = json.dumps({**json.loads(MESSAGES["attempt"]), "colour": "blue"})
 
     assert read_message(body) == read_message(MESSAGES["attempt"])

@@ -1,1 +1,1 @@
-"""What Posthorn costs: what a run asks of AWS, counted, times a dated price table."""
+"""Posthorn's cost: counted AWS calls times a dated price table."""

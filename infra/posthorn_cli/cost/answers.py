@@ -1,11 +1,11 @@
-"""What API Gateway sends back to whoever publishes, field by field: it is data transfer out."""
+"""The size of API Gateway's responses to a publisher, field by field: it is data transfer out."""
 
 from __future__ import annotations
 
 from typing import Final
 
 HEAD: Final = (
-    "HTTP/1.1 202 Accepted",  # HTTP/2 packs the same into less
+    "HTTP/1.1 202 Accepted",  # HTTP/2 compresses headers
     "Date: Sun, 22 Nov 2026 12:00:00 GMT",
     "Content-Type: application/json",
     "Content-Length: 1032",
@@ -13,7 +13,7 @@ HEAD: Final = (
     "Apigw-Requestid: BpXZkhBBliAEJ4Q=",
 )
 RECORD_BYTES: Final = 29
-"""Around what is encrypted: 5 of header, 8 of nonce and 16 of tag in TLS 1.2 with GCM; TLS 1.3 takes 22."""
+"""Bytes per TLS record: a header of 5, a nonce of 8 and a tag of 16 in TLS 1.2 with GCM; TLS 1.3 takes 22."""
 HANDSHAKE_BYTES: Final = 5500  # hello, four certificates up to a root that old clients know, finished
 
 _EVENT: Final = (
@@ -22,13 +22,13 @@ _EVENT: Final = (
 
 
 def body_bytes(published: int) -> int:
-    """Return the size of the answer's JSON: one event, or a list of so many."""
+    """Return the size of the answer's JSON: one event, or a list of that many."""
     if published == 1:
         return len('{"event":}') + len(_EVENT)
     return len('{"events":[]}') + published * (len(_EVENT) + 1) - 1
 
 
 def answer_bytes(published: int) -> int:
-    """Return what one answer to POST /v1/events has on the line, over a connection that is there."""
+    """Return the bytes on the wire of one answer to POST /v1/events, over an open connection."""
     head = sum(len(line) + 2 for line in HEAD) + 2
-    return head + body_bytes(published) + 2 * RECORD_BYTES  # head and body may be written apart
+    return head + body_bytes(published) + 2 * RECORD_BYTES  # head and body may be written separately

@@ -1,6 +1,6 @@
-"""DynamoDB's own arithmetic: how large an item is, and how many units a call takes.
+"""DynamoDB's own arithmetic: item sizes and consumed units.
 
-From the developer guide's pages on item sizes and on capacity consumption. An emulator's consumed capacity is not that.
+It follows the developer guide's pages on item sizes and capacity consumption. An emulator's figures differ.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ READ_UNIT: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What a global secondary index copies of an item."""
+    """The attributes of an item that a global secondary index copies."""
 
-    keys: tuple[str, ...]  # its own and its table's: an item that lacks one has no entry
-    projected: tuple[str, ...] | None = ()  # beside the keys; None is everything
+    keys: tuple[str, ...]  # the index's and the table's: an item that lacks one has no entry
+    projected: tuple[str, ...] | None = ()  # besides the keys; None means all
 
 
 def item_size(item: Item) -> int:
@@ -32,30 +32,30 @@ def item_size(item: Item) -> int:
 
 
 def write_units(before: Item | None, after: Item | None) -> int:
-    """Return the units of one write: the larger of both sizes, per started kilobyte, and never nothing."""
+    """Return the units of one write: one per started kilobyte of the larger version, and at least one."""
     size = max(item_size(before or {}), item_size(after or {}))
     return max(1, math.ceil(size / WRITE_UNIT))
 
 
 def index_units(before: Item | None, after: Item | None, index: Index) -> int:
-    """Return what a write costs in an index: nothing if its entry stays as it is."""
+    """Return the units of a write in an index: none if its entry does not change."""
     old = _entry(before, index)
     new = _entry(after, index)
     if old == new:
         return 0
     if old is None or new is None or all(old[name] == new[name] for name in index.keys):
         return write_units(old, new)
-    return write_units(old, None) + write_units(None, new)  # a key that changes moves the entry
+    return write_units(old, None) + write_units(None, new)  # a changed key moves the entry
 
 
 def read_units(sizes: Iterable[int], *, consistent: bool) -> float:
-    """Return the units of reading items one by one; an item that is not there has size 0 and costs as a small one."""
+    """Return the units of reading items one by one; a missing item (size 0) costs as much as a small one."""
     whole = sum(max(1, math.ceil(size / READ_UNIT)) for size in sizes)
     return whole if consistent else whole / 2
 
 
 def query_units(sizes: Iterable[int], *, consistent: bool) -> float:
-    """Return the units of one page of a query, which adds the items up before it rounds."""
+    """Return the units of one page of a query, which adds item sizes before rounding."""
     whole = max(1, math.ceil(sum(sizes) / READ_UNIT))
     return whole if consistent else whole / 2
 
@@ -74,7 +74,7 @@ def _value_size(value: Mapping[str, Any]) -> int:
         case "S":
             return len(str(content).encode())
         case "N":
-            # two digits a byte, and one more
+            # two digits per byte, plus one byte
             digits = content.lstrip("-").replace(".", "").strip("0")
             return math.ceil(len(digits) / 2) + 1 + int(content.startswith("-"))
         case "B":
@@ -85,4 +85,4 @@ def _value_size(value: Mapping[str, Any]) -> int:
             return 3 + sum(1 + _value_size(element) for element in content)
         case "M":
             return 3 + sum(1 + len(name.encode()) + _value_size(one) for name, one in content.items())
-    raise ValueError(f"no row of ours has an attribute of type {kind}")
+    raise ValueError(f"unsupported attribute type: {kind}")

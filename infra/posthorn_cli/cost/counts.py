@@ -1,4 +1,4 @@
-"""What a run through the handlers asks of AWS, as counts.json has it: `make counts` writes it from a real run."""
+"""Counted AWS calls of the handlers, from counts.json: `make counts` writes it from a real run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ COUNTS: Final = Path(__file__).parent / "counts.json"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What one piece of work asks for. Parts of units come of sharing a batch's own."""
+    """The calls of one piece of work. Fractions are shares of a batch's calls."""
 
     wru: float = 0
     rru: float = 0
@@ -48,13 +48,13 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The counted pieces of work, at one size of payload."""
+    """The counted pieces of work, for one payload size."""
 
     payload: int
     pieces: dict[str, Counts]
 
     def dispatch(self, events: float, endpoints: float) -> Counts:
-        """Return what a batch of one channel's events to so many endpoints takes, all delivered: it is linear."""
+        """Return the counts of dispatching one channel's batch, all delivered: they are linear."""
         one = self.pieces["dispatch 1 x 1"]
         per_event = (self.pieces["dispatch 10 x 1"] - one) * (1 / 9)
         per_endpoint = (self.pieces["dispatch 1 x 10"] - one) * (1 / 9)
@@ -71,11 +71,11 @@ def read(text: str) -> list[Run]:
 
 @lru_cache(maxsize=1)
 def committed() -> list[Run]:
-    """Return the counts in the repository, by size of payload."""
+    """Return the counts in the repository, by payload size."""
     return read(COUNTS.read_text("utf-8"))
 
 
 def at(payload: int) -> Run:
-    """Return the counts of the smallest counted payload that is no smaller, else those of the largest."""
+    """Return the counts of the smallest counted payload that is at least as large, else the largest."""
     runs = committed()
     return next((run for run in runs if run.payload >= payload), runs[-1])

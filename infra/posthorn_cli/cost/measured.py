@@ -1,4 +1,4 @@
-"""CPU milliseconds that the benchmark measured, for the part of the bill that is time."""
+"""CPU milliseconds measured by the benchmark, for the costs that depend on time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ MEASURED: Final = Path(__file__).parent / "measured.json"
 
 @lru_cache(maxsize=1)
 def committed() -> dict[str, float]:
-    """Return the figures of the last `make bench`; its date is under `date`, as a number of the form 20261121."""
+    """Return the figures of the last `make bench`; `date` is a number such as 20261121."""
     found = json.loads(MEASURED.read_text("utf-8"))
     return {**found, "date": float(found["date"].replace("-", ""))}

@@ -1,6 +1,6 @@
-"""From a workload to dollars: what is counted and measured, times what it costs.
+"""From a workload to dollars: counted calls and measured times, multiplied by prices.
 
-What is assumed and neither counted nor measured stands at the top, with its reason.
+Assumptions that are neither counted nor measured are constants at the top, each with its reason.
 """
 
 from __future__ import annotations
@@ -15,38 +15,38 @@ from posthorn_cli.cost.prices import PRICES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-VCPU_MB: Final = 1769  # AWS gives one vCPU at this much memory, and less in proportion
-AWS_CALL_MS: Final = 6.0  # of waiting for DynamoDB or SQS, within a region
+VCPU_MB: Final = 1769  # AWS gives one vCPU at this much memory, and proportionally less below
+AWS_CALL_MS: Final = 6.0  # waiting for DynamoDB or SQS, within a region
 SHARDS: Final = 4  # of the stream of a new on-demand table
 SHARDS_OF_CHANNEL: Final = 8  # partitions that a channel's events are spread over
-BATCH: Final = 100  # of the mapping
+BATCH: Final = 100  # of the stream's mapping
 RETRY_QUEUES: Final = 3
 RETRY_BATCH: Final = 10  # of their mappings
-RETRY_WINDOW_SECONDS: Final = 2  # that a batch of theirs gathers
+RETRY_WINDOW_SECONDS: Final = 2  # during which their batches gather
 RETRY_POLLERS: Final = 5  # batches that Lambda gathers from a queue at once, as long as they keep up
-CONNECTION_SECONDS: Final = 60  # a connection is used again for this long
-SECRET_SECONDS: Final = 300  # so long a decrypted secret is remembered
-KEY_SECONDS: Final = 30  # and an API key
-ACCESS_LOG_BYTES: Final = 125  # API Gateway's line for a request
-TLS_BYTES: Final = 1300  # what a handshake sends: hello, key, finished, and the frames of the packets
-COLD_STARTS: Final = 0.001  # of invocations, under steady load
+CONNECTION_SECONDS: Final = 60  # an idle connection is reused for this long
+SECRET_SECONDS: Final = 300  # a decrypted secret is cached for this long
+KEY_SECONDS: Final = 30  # an API key is cached for this long
+ACCESS_LOG_BYTES: Final = 125  # API Gateway's log line for a request
+TLS_BYTES: Final = 1300  # bytes sent in a handshake: hello, key, finished, and the packets' frames
+COLD_STARTS: Final = 0.001  # share of invocations, under steady load
 ROW_OVERHEAD: Final = 100  # bytes that DynamoDB adds to each stored item
 QUEUES: Final = 6  # that Lambda polls
 POLLS_OF_A_QUEUE: Final = 5 * 3 * 60 * 24 * 30  # five pollers, a long poll of 20 s each, for a month
-API_MB: Final = 512  # ApiFunction's
-DELIVERY_MB: Final = 256  # DispatchFunction's and DeliverFunction's: the parameter DeliveryMemory
+API_MB: Final = 512  # of ApiFunction
+DELIVERY_MB: Final = 256  # of DispatchFunction and DeliverFunction: the parameter DeliveryMemory
 MONTH_SECONDS: Final = 60 * 60 * 24 * 30
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is sent."""
+    """The events that are sent, and how."""
 
     events: float = 1_000_000  # a month
     payload: int = 2048  # bytes of an event's data
-    endpoints: float = 1  # that want an event
+    endpoints: float = 1  # that match an event
     success: float = 0.98  # of first attempts
-    retries: float = 2.5  # after a first attempt that failed, the last of them a success
+    retries: float = 2.5  # after a failed first attempt; the last of them succeeds
     receiver_ms: float = 300
     published: int = 1  # events per request
     idempotent: bool = False  # requests carry an Idempotency-Key
@@ -54,18 +54,18 @@ class Workload:
     customers: int = 100  # channels between which the events are spread
     architecture: str = "arm64"
     memory: int = DELIVERY_MB  # MB of the functions that deliver
-    lanes: int = 4  # batches of a shard that are dispatched at once: the parameter DispatchLanes
+    lanes: int = 4  # concurrent batches per shard: the parameter DispatchLanes
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """Dollars, by term, for all events of the workload, and those of a month that nothing is sent in."""
+    """Dollars by term: for all events of the workload, and for a month without events."""
 
     terms: Mapping[str, float]
     monthly: Mapping[str, float]
     workload: Workload
-    batch: float  # events of one invocation of DispatchFunction
-    retry_batch: float  # retries of one of DeliverFunction
+    batch: float  # events per invocation of DispatchFunction
+    retry_batch: float  # retries per invocation of DeliverFunction
 
     @property
     def deliveries(self) -> float:
@@ -73,12 +73,12 @@ class Bill:
 
     @property
     def per_million(self) -> float:
-        """Dollars per million deliveries, without what a month costs anyway."""
+        """Return dollars per million deliveries, without the fixed monthly costs."""
         return sum(self.terms.values()) / self.deliveries * 1e6
 
 
 def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
-    """Count a workload's work and price it."""
+    """Count a workload's calls and price them."""
     run = at(workload.payload)
     events, deliveries = workload.events, workload.events * workload.endpoints
     requests = events / workload.published
@@ -107,7 +107,7 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
     handshakes = deliveries * _missed(first, CONNECTION_SECONDS) + retries * _missed(
         later, CONNECTION_SECONDS
     )
-    # whoever publishes is one caller, and keeps a connection as long as we do
+    # the publisher is one client, and keeps a connection as long as we do
     called = requests * _missed(workload.rate / workload.published, CONNECTION_SECONDS)
     messages = everything.sqs
 
@@ -126,7 +126,7 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
         + called * HANDSHAKE_BYTES
         + handshakes * TLS_BYTES
     )
-    # send and receive one by one, at worst; a batch is deleted with one call
+    # in the worst case, messages are sent and received one by one; a batch is deleted in one call
     sqs = messages * 2 + messages / retry_batch
     memory = workload.memory
     terms = {
@@ -156,14 +156,14 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
 
 
 def snapstart() -> tuple[float, float]:
-    """Return what SnapStart of the API costs: dollars a month for its version, and dollars a restore."""
+    """Return the cost of SnapStart for the API: dollars a month for its version, and dollars per restore."""
     gb = API_MB / 1024
     month = PRICES["snapstart_cache_gb_second"].of(gb * MONTH_SECONDS)
     return month, PRICES["snapstart_restore_gb"].of(gb)
 
 
 def _share(memory: float) -> float:
-    """Return the part of a vCPU that a function of so many MB has."""
+    """Return the share of a vCPU for a function with that many MB."""
     return min(1.0, memory / VCPU_MB)
 
 
@@ -174,7 +174,7 @@ def _publish_ms(workload: Workload, measured: Mapping[str, float]) -> float:
 
 
 def _dispatching(workload: Workload, measured: Mapping[str, float]) -> tuple[float, float]:
-    """Return events per invocation, and its milliseconds: while one runs, the next one's events gather."""
+    """Return events per invocation and its milliseconds: during one invocation, the next batch gathers."""
     batch = first = _of_one_request(workload.published)
     milliseconds = 0.0
     for _ in range(50):
@@ -185,7 +185,7 @@ def _dispatching(workload: Workload, measured: Mapping[str, float]) -> tuple[flo
 
 
 def _of_one_request(published: int) -> float:
-    """Return how many events of one request come together: they spread over the shards of their channel."""
+    """Return how many events of a request arrive together: they spread over their channel's shards."""
     return published / (SHARDS_OF_CHANNEL * (1 - (1 - 1 / SHARDS_OF_CHANNEL) ** published))
 
 
@@ -196,12 +196,12 @@ def _dispatch_ms(batch: float, workload: Workload, measured: Mapping[str, float]
     environments = max(1.0, min(SHARDS * workload.lanes, workload.rate))
     missed = _missed(workload.rate / workload.customers / environments, CONNECTION_SECONDS)
     cpu += deliveries * measured["handshake_cpu_ms"] * missed
-    # endpoints, rows that are there already, rows that are written
+    # endpoints, rows that exist already, rows that are written
     return cpu / _share(workload.memory) + 3 * AWS_CALL_MS + workload.receiver_ms
 
 
 def _environments(workload: Workload, dispatch_ms: float, batch: float) -> float:
-    """Return how many environments of DispatchFunction are at work."""
+    """Return the number of busy environments of DispatchFunction."""
     return max(1.0, min(SHARDS * workload.lanes, workload.rate / batch * dispatch_ms / 1000))
 
 
@@ -210,25 +210,25 @@ def _retries_a_second(workload: Workload) -> float:
 
 
 def _retrying(workload: Workload, measured: Mapping[str, float]) -> tuple[float, float, float]:
-    """Return retries per invocation, its milliseconds, and how many environments are at work.
+    """Return retries per invocation, its milliseconds, and the number of busy environments.
 
-    What comes while a batch gathers is spread over the pollers. The message that begins a window and those that come
-    during an invocation would make it a little more; they are not counted.
+    Messages that arrive in a window are spread over the pollers. The first message of a window and those that
+    arrive during an invocation would raise the figure a little; they are not counted.
     """
     rate = _retries_a_second(workload)
     gathered = rate / RETRY_QUEUES / RETRY_POLLERS * RETRY_WINDOW_SECONDS
     batch = min(float(RETRY_BATCH), max(1.0, gathered))
     ten = measured["deliver_10_cpu_ms"]
-    one = ten / 10 + measured["dispatch_1_cpu_ms"] / 2  # what ten of them share is half of a dispatch
+    one = ten / 10 + measured["dispatch_1_cpu_ms"] / 2  # ten of them share half the fixed cost of a dispatch
     cpu = one + (ten - one) / (RETRY_BATCH - 1) * (batch - 1) + batch * measured["handshake_cpu_ms"]
-    # claimed, read, moved on, and the next message: those of a batch overlap, as its receivers do
+    # claim, read, update, and the next message: those of a batch overlap, as its receivers do
     milliseconds = cpu / _share(workload.memory) + 4 * AWS_CALL_MS + workload.receiver_ms
     return batch, milliseconds, max(1.0, rate / batch * milliseconds / 1000)
 
 
 def _missed(each_second: float, seconds: float) -> float:
-    """Return how often something that is used so often, and remembered so long, is not there.
+    """Return the share of cache misses for a value used at this rate and cached for this long.
 
-    With arrivals at random and a lifetime that use does not prolong.
+    It assumes random arrivals and a lifetime that use does not extend.
     """
     return 1 / (1 + each_second * seconds)

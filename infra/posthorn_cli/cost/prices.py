@@ -1,4 +1,4 @@
-"""List prices of AWS, without any free tier, and what others charge. Dated: look them up again before quoting them."""
+"""AWS list prices without free tiers, and other services' prices. Dated: check them before quoting."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GB: Final = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Dollars for so many of something."""
+    """A price in dollars for an amount of something."""
 
     dollars: float
     per: float
@@ -50,7 +50,7 @@ PRICES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What somebody else asks for a million messages a month."""
+    """The price of another service for a million messages a month."""
 
     name: str
     dollars: float

@@ -1,4 +1,4 @@
-"""Payloads as they are in life: JSON that compresses about as well as customers' data does."""
+"""Realistic payloads: JSON that compresses about as well as customers' data."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _WORDS: Final = [
 
 
 def payload(size: int, *, seed: int = 0) -> dict[str, Any]:
-    """Return data whose compact JSON has about `size` bytes: a contact, and custom fields with words and ids."""
+    """Return a contact with custom fields of words and ids, whose compact JSON has about `size` bytes."""
     random_bytes = random.Random(seed)  # noqa: S311 - the same payload every time
     data: dict[str, Any] = {
         "contact": {

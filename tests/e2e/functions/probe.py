@@ -1,4 +1,4 @@
-"""A function for tests: it tries AWS calls under whatever role it is given, and says what it is made of."""
+"""A function for tests: it tries AWS calls under its role, and reports on its environment."""
 
 import importlib.util
 import sys

@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON into strict models, and every complaint points at its cause."""
+"""Request bodies: strict JSON is parsed into strict models, and every error points at its cause."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def complaints(model: Any, value: dict[str, Any], at: str = "") -> dict[str, str
 
 
 def resolve(document: Any, pointer: str) -> Any:
-    """Follow a JSON pointer as RFC 6901 says; LookupError where it leads nowhere."""
+    """Follow a JSON pointer (RFC 6901); raise LookupError if it leads nowhere."""
     for step in pointer.split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
         document = document[int(name) if isinstance(document, list) else name]
@@ -55,7 +55,7 @@ def resolve(document: Any, pointer: str) -> Any:
 
 
 def test_an_object_is_read() -> None:
-    """What was sent is what is there."""
+    """The parsed model holds the values that were sent."""
     assert bodies.parse(request(b' {"a": [1, "\xc3\xa9"]} ')) == {"a": [1, "é"]}
 
 
@@ -78,8 +78,8 @@ def test_an_object_is_read() -> None:
     ],
     ids=lambda value: value[:16] if isinstance(value, bytes) else value,
 )
-def test_what_is_no_object_is_a_bad_request(body: bytes, code: str) -> None:
-    """Anything but one JSON object is refused before any field is looked at."""
+def test_anything_but_an_object_is_a_bad_request(body: bytes, code: str) -> None:
+    """Anything other than one JSON object is refused before any field is checked."""
     with pytest.raises(Problem) as problem:
         bodies.parse(request(body))
     assert (problem.value.status, problem.value.code) == (400, code)
@@ -105,7 +105,7 @@ def test_a_value_that_is_refused_is_pointed_at(body: bytes, pointer: str) -> Non
 
 
 def test_a_body_has_five_megabytes_at_most() -> None:
-    """The limit is inside; beyond it nothing is parsed."""
+    """A body of exactly five megabytes is accepted; a larger one is refused before it is parsed."""
     body = b'{"a":"' + b"x" * (bodies.MAX_BODY - 8) + b'"}'
     assert len(body) == bodies.MAX_BODY == 5 * 1024 * 1024
     assert bodies.parse(request(body))
@@ -116,13 +116,13 @@ def test_a_body_has_five_megabytes_at_most() -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @given(value=st.dictionaries(st.text(max_size=8), json_values, max_size=4))
-def test_every_complaint_points_into_the_body(model: Any, value: dict[str, Any]) -> None:
-    """Whatever is sent, each pointer leads to something that was sent, or to what is missing in something sent."""
+def test_every_error_points_into_the_body(model: Any, value: dict[str, Any]) -> None:
+    """Every pointer leads to a value that was sent, or to a missing field of an object that was sent."""
     try:
         bodies.validate(model, value)
     except Problem as problem:
-        assert (problem.status, problem.code) == (422, "invalid_input")  # noqa: PT017 - one of two ways out
-        assert 1 <= len(problem.errors) <= 20  # noqa: PT017 - one of two ways out
+        assert (problem.status, problem.code) == (422, "invalid_input")  # noqa: PT017 - one of two valid outcomes
+        assert 1 <= len(problem.errors) <= 20  # noqa: PT017 - one of two valid outcomes
         for error in problem.errors:
             assert error.detail != "Must be valid."  # every way to be wrong has words of its own
             if error.detail == "Required.":
@@ -161,7 +161,7 @@ def test_a_complaint_about_deep_data_points_into_the_body(levels: int) -> None:
     ],
 )
 def test_unknown_and_missing_fields_are_named(value: dict[str, Any], expected: dict[str, str]) -> None:
-    """A typing mistake is told apart from an omission, each with its own place."""
+    """A misspelled field and a missing field are different errors, each with its own pointer."""
     assert complaints(NewWebhook, value) == expected
 
 
@@ -190,18 +190,18 @@ def test_unknown_and_missing_fields_are_named(value: dict[str, Any], expected: d
     ],
 )
 def test_no_value_is_converted(name: str, value: object, complaint: str) -> None:
-    """A field has its type and its bounds; what comes close is refused in plain words instead of repaired."""
+    """Values are never converted: a near miss is refused in plain words, not repaired."""
     assert complaints(NewWebhook, {**WEBHOOK, name: value}) == {f"/{name}": complaint}
 
 
 def test_an_entry_of_a_list_is_pointed_at() -> None:
-    """The complaint leads to the one entry that is wrong."""
+    """The error points at the one list entry that is wrong."""
     assert complaints(NewWebhook, {**WEBHOOK, "events": ["*", 5]}) == {"/events/1": "Must be a string."}
     assert complaints(NewEvent, {"event": "X", "data": []}) == {"/data": "Must be an object."}
 
 
-def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
-    """The event of a batch that is too large is named; of a body as a whole there is nothing to name."""
+def test_an_oversized_event_is_pointed_at() -> None:
+    """An oversized event is pointed at within its batch; an oversized body as a whole has no pointer."""
     assert bodies.too_large("Too much.").document().get("errors") is None
     assert bodies.too_large("Too much.", "/events/3/data").document()["errors"] == [
         {"pointer": "/events/3/data", "detail": "Too much."}
@@ -212,7 +212,7 @@ def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
     "value",
     [
         WEBHOOK,
-        {**WEBHOOK, "token": "optional_secret_token"},  # the published example's
+        {**WEBHOOK, "token": "optional_secret_token"},  # from the published example
         {**WEBHOOK, "token": "wht_a1b2c3d4e5f6g7h8i9j0"},
         {**WEBHOOK, "token": "zwölf pässwörter & \U0001f600"},
         {**WEBHOOK, "token": "x" * 16},
@@ -221,32 +221,32 @@ def test_what_is_too_large_is_pointed_at_where_that_helps() -> None:
         {**WEBHOOK, "description": None, "enabled": False, "retry_rate_limited": True},
     ],
 )
-def test_what_the_documentation_shows_is_taken(value: dict[str, Any]) -> None:
-    """Published requests pass, and optional fields may be absent or, where that means the same, null."""
+def test_the_documented_requests_are_accepted(value: dict[str, Any]) -> None:
+    """The published request examples are valid; optional fields may be absent or, where equivalent, null."""
     made = bodies.validate(NewWebhook, value)
     assert made.model_dump(include=set(value)) == value
 
 
-def test_a_change_knows_what_it_was_given() -> None:
-    """An absent field stays as it is; the same field given as its default is a change."""
+def test_a_change_knows_its_given_fields() -> None:
+    """An absent field stays unchanged; a field sent with its default value is a change."""
     assert bodies.validate(WebhookChange, {}).model_fields_set == set()
     assert bodies.validate(WebhookChange, {"enabled": True}).model_fields_set == {"enabled"}
 
 
-def test_the_place_of_an_object_goes_before_its_complaints() -> None:
-    """In a batch, each complaint leads to the entry that it is about."""
+def test_pointers_start_with_the_entry_of_a_batch() -> None:
+    """In a batch, each pointer starts with the index of its entry."""
     assert complaints(NewEvent, {"data": {}}, "/events/3") == {"/events/3/event": "Required."}
 
 
-def test_twenty_complaints_are_enough() -> None:
-    """A body that is all wrong gets an answer that can still be read."""
+def test_at_most_twenty_errors_are_returned() -> None:
+    """At most twenty errors are returned, so that the answer stays readable."""
     assert len(problem_of(NewWebhook, {**WEBHOOK, **{f"x{number}": 1 for number in range(50)}}).errors) == 20
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("value", ["canary", ["canary"], {"a": "canary"}, 31337], ids=repr)
-def test_no_complaint_repeats_a_value(model: Any, value: object) -> None:
-    """Values stay out of answers and logs: they may be secrets."""
+def test_no_error_repeats_a_value(model: Any, value: object) -> None:
+    """Errors never repeat a value, which may be a secret and would end up in answers and logs."""
     for name in model.model_fields:
         try:
             bodies.validate(model, {name: value})
@@ -259,7 +259,7 @@ def test_no_complaint_repeats_a_value(model: Any, value: object) -> None:
 
 @given(steps=st.lists(st.text(max_size=5) | st.integers(0, 9), max_size=4))
 def test_a_pointer_can_be_followed(steps: list[str | int]) -> None:
-    """Slashes and tildes in names are written as RFC 6901 wants them."""
+    """Slashes and tildes in field names are escaped as RFC 6901 requires."""
     document: Any = "found"
     for step in reversed(steps):
         document = {str(step): document}

@@ -1,4 +1,4 @@
-"""Cursors: only the list that gave one out takes it, unchanged, from the same workspace with the same query."""
+"""Cursors are valid only unchanged, for the list that issued them, in the same workspace and query."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REQUEST: Final = Request(
 
 
 class Aws:
-    """The table and the key that all processes of an installation share."""
+    """The table and the KMS key that all processes of an installation share."""
 
     def __init__(self) -> None:
         self.kms = boto3.client("kms")
@@ -45,12 +45,12 @@ class Aws:
         self.table = create_tables(self.dynamodb)["ConfigTable"]
 
     def process(self, seed: int = 1) -> Cursors:
-        """Return the cursors of a new process with dice of its own."""
+        """Return the cursors of a new process with its own source of randomness."""
         return Cursors(
             InstallationSecrets(self.dynamodb, self.table),
             Sealer(self.kms, self.key),
             Unsealer(self.kms),
-            random_bytes=random.Random(seed).randbytes,  # noqa: S311 - falls the same way every time
+            random_bytes=random.Random(seed).randbytes,  # noqa: S311 - seeded, so that every run is the same
         )
 
 
@@ -83,27 +83,27 @@ def refused(cursors: Cursors, request: Request) -> Problem:
 def test_a_cursor_leads_back_to_its_position(
     cursors: Cursors, position: str, workspace: str, query: dict[str, str]
 ) -> None:
-    """Whatever the position and the query, the next page starts where the last one ended."""
+    """For any position and any query, the next page starts where the last one ended."""
     assume("cursor" not in query)
     request = replace(REQUEST, workspace=workspace, query=query)
     assert cursors.read(asking(cursors.write(request, position), request)) == position
 
 
 def test_without_a_cursor_a_list_starts_at_its_beginning(cursors: Cursors) -> None:
-    """The first page needs none."""
+    """The first page needs no cursor."""
     assert cursors.read(REQUEST) is None
 
 
 @given(position=st.text(min_size=1, max_size=80))
 def test_a_cursor_can_be_put_into_a_url(cursors: Cursors, position: str) -> None:
-    """It is made of letters, digits, hyphens and underscores."""
+    """A cursor consists of letters, digits, hyphens and underscores only."""
     cursor = cursors.write(REQUEST, position)
     assert cursor.replace("-", "").replace("_", "").isalnum()
     assert cursor.isascii()
 
 
 def test_no_character_of_a_cursor_can_be_changed(cursors: Cursors) -> None:
-    """Every place, every other character: the same refusal."""
+    """Replacing any character of a cursor with any other makes it invalid, with the same error."""
     cursor = cursors.write(REQUEST, POSITION)
     for at in range(len(cursor)):
         for other in "ABab01-_+/=. \n%\u00e9":
@@ -113,7 +113,7 @@ def test_no_character_of_a_cursor_can_be_changed(cursors: Cursors) -> None:
 
 
 def test_no_bit_of_a_cursor_can_be_flipped(cursors: Cursors) -> None:
-    """Every bit of tag and position counts."""
+    """Flipping any bit of the tag or the position makes the cursor invalid."""
     raw = base64.urlsafe_b64decode(cursors.write(REQUEST, POSITION) + "==")
     for bit in range(len(raw) * 8):
         changed = bytearray(raw)
@@ -124,7 +124,7 @@ def test_no_bit_of_a_cursor_can_be_flipped(cursors: Cursors) -> None:
 
 @given(data=st.data())
 def test_a_cursor_can_be_neither_cut_nor_extended(cursors: Cursors, data: st.DataObject) -> None:
-    """All of it is needed, and nothing may follow or go before it."""
+    """A truncated cursor is invalid, and so is one with extra characters at either end."""
     cursor = cursors.write(REQUEST, POSITION)
     cut = cursor[: data.draw(st.integers(0, len(cursor) - 1))]
     longer = cursor + data.draw(st.text("Aa0-_=", min_size=1, max_size=4))
@@ -136,8 +136,8 @@ def test_a_cursor_can_be_neither_cut_nor_extended(cursors: Cursors, data: st.Dat
     cursor=st.text(max_size=60)
     | st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode())
 )
-def test_no_other_text_is_a_cursor(cursors: Cursors, cursor: str) -> None:
-    """Whatever a client makes up is a 400, and never anything else."""
+def test_any_other_text_is_refused(cursors: Cursors, cursor: str) -> None:
+    """Any made-up cursor is a 400, never another error."""
     problem = refused(cursors, asking(cursor))
     assert (problem.status, problem.code) == (400, "invalid_cursor")
     assert [error.pointer for error in problem.errors] == ["/cursor"]
@@ -168,28 +168,28 @@ def test_no_other_text_is_a_cursor(cursors: Cursors, cursor: str) -> None:
         "the same letters",
     ],
 )
-def test_a_cursor_is_of_no_use_anywhere_else(cursors: Cursors, changes: dict[str, Any]) -> None:
-    """Another tenant, another list or another filter gets the same 400 as for a made-up cursor."""
+def test_a_cursor_is_refused_anywhere_else(cursors: Cursors, changes: dict[str, Any]) -> None:
+    """A cursor used by another tenant, list or filter gets the same 400 as a made-up cursor."""
     problem = refused(cursors, asking(cursors.write(REQUEST, POSITION), replace(REQUEST, **changes)))
     assert (problem.status, problem.code) == (400, "invalid_cursor")
 
 
 @pytest.mark.parametrize("query", [{"status": "failed"}, {"status": "failed", "limit": "1"}])
 def test_the_page_size_may_change_on_the_way(cursors: Cursors, query: dict[str, str]) -> None:
-    """`limit` says how many, not which, so a client may ask for fewer in between."""
+    """`limit` is not part of the query, so a client may change the page size between pages."""
     cursor = cursors.write(REQUEST, POSITION)
     assert cursors.read(asking(cursor, replace(REQUEST, query=query))) == POSITION
 
 
 def test_the_order_of_a_query_does_not_matter(cursors: Cursors) -> None:
-    """A client may put its parameters in any order."""
+    """A client may send its query parameters in any order."""
     one = replace(REQUEST, query={"status": "failed", "event": "X"})
     other = replace(REQUEST, query={"event": "X", "status": "failed"})
     assert cursors.read(asking(cursors.write(one, POSITION), other)) == POSITION
 
 
 def test_every_process_reads_the_cursors_of_every_other(aws: Aws) -> None:
-    """The key is made once for an installation, whoever is first."""
+    """An installation creates one key, whichever process comes first, and every process uses it."""
     one, other = aws.process(seed=2), aws.process(seed=3)
     assert other.read(asking(one.write(REQUEST, POSITION))) == POSITION
     assert one.read(asking(other.write(REQUEST, POSITION))) == POSITION
@@ -223,14 +223,14 @@ def test_no_page_is_read_for_a_bad_request(aws: Aws) -> None:
 
 
 def test_another_installation_has_another_key(aws: Aws) -> None:
-    """The key is random and belongs to one installation; knowing the code does not help."""
+    """The key is random and belongs to one installation; knowing the code is not enough."""
     cursor = aws.process().write(REQUEST, POSITION)
     aws.dynamodb.delete_item(TableName=aws.table, Key={"pk": {"S": "system"}, "sk": {"S": "cursor-key"}})
     assert refused(aws.process(seed=99), asking(cursor)).status == 400
 
 
 def test_a_key_that_was_tampered_with_is_an_outage(aws: Aws) -> None:
-    """Who can write the table still cannot choose the key: it has to be sealed by KMS for this purpose."""
+    """Write access to the table is not enough to choose the key: KMS must have sealed it for this purpose."""
     aws.process().write(REQUEST, POSITION)
     chosen = Sealer(aws.kms, aws.key).seal(
         "a key of one's own", workspace="wksp_1", endpoint_id="wh_1", version=1
@@ -252,14 +252,14 @@ def limited(text: str) -> Request:
     return replace(REQUEST, query={"limit": text})
 
 
-def test_a_list_has_a_hundred_entries_unless_told_otherwise() -> None:
-    """Without `limit` a page is as long as it can be."""
+def test_the_default_limit_is_a_hundred() -> None:
+    """Without `limit`, a page has the maximum size of 100 entries."""
     assert read_limit(replace(REQUEST, query={})) == MAX_LIMIT == 100
 
 
 @pytest.mark.parametrize("limit", [1, 2, 99, 100])
 def test_a_limit_is_taken_as_it_is(limit: int) -> None:
-    """1 to 100, both included."""
+    """Limits from 1 to 100, inclusive, are accepted."""
     assert read_limit(limited(str(limit))) == limit
 
 
@@ -290,7 +290,7 @@ def test_a_limit_is_taken_as_it_is(limit: int) -> None:
     ids=lambda text: repr(text[:16]),
 )
 def test_any_other_limit_is_a_bad_request(text: str) -> None:
-    """Nothing outside 1 to 100 gets through, however it is written."""
+    """Limits outside 1 to 100 are refused, in every notation."""
     with pytest.raises(Problem) as problem:
         read_limit(limited(text))
     assert (problem.value.status, problem.value.code) == (400, "invalid_limit")
@@ -298,10 +298,10 @@ def test_any_other_limit_is_a_bad_request(text: str) -> None:
 
 @given(text=st.text("019", max_size=8) | st.text(max_size=5))
 def test_every_limit_is_within_bounds_or_refused(text: str) -> None:
-    """A page never has more than 100 entries."""
+    """A limit is refused or lies within bounds: no page has more than 100 entries."""
     try:
         limit = read_limit(limited(text))
     except Problem as problem:
-        assert problem.status == 400  # noqa: PT017 - one of two ways out
+        assert problem.status == 400  # noqa: PT017 - one of two valid outcomes
         return
     assert 1 <= limit <= MAX_LIMIT

@@ -1,4 +1,4 @@
-"""Requests rebuilt for the log: they are what the HTTP client sends, and the command really sends them."""
+"""Requests rebuilt for the log equal what the HTTP client sent, and the curl command really sends them."""
 
 from __future__ import annotations
 
@@ -101,10 +101,8 @@ def _envelope(event: Event, body: bytes, secrets: tuple[bytes, ...]) -> Envelope
 
 
 @FORMATS
-def test_a_rebuilt_request_is_what_the_client_sends(
-    kind: EndpointKind, payload_format: PayloadFormat
-) -> None:
-    """Every header that came over the wire is shown, in the order that it came, and no other."""
+def test_a_rebuilt_request_equals_the_sent_one(kind: EndpointKind, payload_format: PayloadFormat) -> None:
+    """The rebuilt request shows every header that was sent, in the order it was sent, and no other."""
     event = _event(_data(kind, AWKWARD[0]))
     body = body_of(payload_format, event)
     with Receiver(answering(OK)) as receiver:
@@ -127,7 +125,7 @@ def test_a_rebuilt_request_is_what_the_client_sends(
 def test_the_command_sends_the_same_request(
     kind: EndpointKind, payload_format: PayloadFormat, value: object
 ) -> None:
-    """Run by a shell with the real curl, it is the same request to the byte, but for the signatures."""
+    """Run in a shell with the real curl, the command sends the same bytes, except for the signatures."""
     event = _event(_data(kind, value))
     body = body_of(payload_format, event)
     with Receiver(answering(OK)) as receiver:
@@ -145,7 +143,7 @@ def test_the_command_sends_the_same_request(
 
 
 def test_a_body_may_begin_with_anything() -> None:
-    """An `@` is no file name, and a newline at the end stays."""
+    """The command does not take a leading `@` for a file name, and keeps a newline at the end."""
     with Receiver(answering(OK)) as receiver:
         for body in ("@/etc/hostname", "-X GET\n", "<>&|;", "'"):
             _run(curl_line(receiver.url(), (("Content-Type", "text/plain"), ("User-Agent", "a")), body))
@@ -157,7 +155,7 @@ def test_a_body_may_begin_with_anything() -> None:
     st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=50),
 )
 def test_the_command_is_one_line_of_words_for_a_shell(body: str, value: str) -> None:
-    """Whatever stands in body and headers, the shell takes it as it is."""
+    """Whatever body and headers contain, the shell passes them on unchanged."""
     words = shlex.split(curl_line("https://hooks.example.com/", (("X-Test", value),), body))
 
     assert words[0] == "curl"
@@ -169,7 +167,7 @@ def test_the_command_is_one_line_of_words_for_a_shell(body: str, value: str) -> 
 def test_without_the_secrets_only_the_signatures_are_missing(
     kind: EndpointKind, payload_format: PayloadFormat
 ) -> None:
-    """Exactly the headers that depend on a secret are placeholders, and the note says why."""
+    """Only the headers that depend on a secret are placeholders, and the note says why."""
     event = _event(_data(kind, {}))
     endpoint = _endpoint(kind, payload_format, "https://hooks.example.com/")
     attempt = _attempt(payload_format=payload_format)
@@ -191,8 +189,8 @@ def test_without_the_secrets_only_the_signatures_are_missing(
     assert set(differing.values()) == {PLACEHOLDER}
 
 
-def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
-    """Nothing was signed and nothing was sent, and that is what the note says."""
+def test_a_blocked_attempt_needs_no_secrets() -> None:
+    """If the guard blocked the attempt, nothing was signed or sent, and the note says so."""
     event = _event("{}")
     endpoint = _endpoint(WEBHOOK, EVENT_JSON, "https://hooks.example.com/")
     attempt = _attempt(Failure.BLOCKED_ADDRESS, signed_by=())
@@ -204,7 +202,7 @@ def test_an_attempt_that_was_refused_is_no_matter_of_secrets() -> None:
 
 @pytest.mark.parametrize(("since", "url"), [(None, True), (AT - 1, True), (AT, True), (AT + 1, False)])
 def test_the_url_is_that_of_the_attempt_or_none(since: int | None, url: object) -> None:
-    """A URL that the endpoint got after the attempt is not shown for it."""
+    """If the endpoint's URL changed after the attempt, the new URL is not shown for it."""
     endpoint = replace(_endpoint(WEBHOOK, EVENT_JSON, "https://hooks.example.com:8443/"), url_since=since)
 
     sent = rebuild(endpoint, _event("{}"), _attempt(), shown=EVENT_JSON, secrets=SECRETS, brand=BRAND)

@@ -1,4 +1,4 @@
-"""What our DynamoDB client sends for a batch, beside what botocore makes of the same, and calls that overlap."""
+"""Our batch requests to DynamoDB equal those that botocore would send; concurrent calls overlap."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ rows = st.dictionaries(st.text(min_size=1, max_size=10), values, max_size=5)
 
 
 class Sent:
-    """The last request of a client, and how it is answered."""
+    """The last request that a client sent, and the answer it gets."""
 
     def __init__(self, client: Any) -> None:
         self.client = client
@@ -77,7 +77,7 @@ def theirs() -> Sent:
 @settings(max_examples=40)
 @given(written=st.lists(rows, min_size=1, max_size=25))
 def test_a_batch_of_rows_is_written_as_botocore_would(ours: Sent, theirs: Sent, written: list[Any]) -> None:
-    """Whatever rows hold, the body of BatchWriteItem says the same, bytes included."""
+    """The body of BatchWriteItem equals botocore's for any rows, binary values included."""
     requests: Any = {"deliveries": [{"PutRequest": {"Item": row}} for row in written]}
     ours.answer = theirs.answer = {"UnprocessedItems": {}}
 
@@ -92,7 +92,7 @@ def test_a_batch_of_rows_is_written_as_botocore_would(ours: Sent, theirs: Sent, 
 @settings(max_examples=40)
 @given(keys=st.lists(rows, min_size=1, max_size=100))
 def test_a_batch_of_keys_is_asked_for_as_botocore_would(ours: Sent, theirs: Sent, keys: list[Any]) -> None:
-    """The body of BatchGetItem says the same, and what comes back is read by botocore as ever."""
+    """The body of BatchGetItem equals botocore's, and botocore parses the response as usual."""
     requests: Any = {"deliveries": {"Keys": keys, "ConsistentRead": True}}
     ours.answer = theirs.answer = {
         "Responses": {"deliveries": [{"pk": {"B": "AAE="}}]},
@@ -106,8 +106,8 @@ def test_a_batch_of_keys_is_asked_for_as_botocore_would(ours: Sent, theirs: Sent
     assert found["Responses"] == {"deliveries": [{"pk": {"B": b"\x00\x01"}}]}
 
 
-def test_what_was_not_written_is_written_again(ours: Sent) -> None:
-    """UnprocessedItems come back as botocore reads them, and go out the same."""
+def test_unprocessed_items_are_written_again(ours: Sent) -> None:
+    """UnprocessedItems, parsed by botocore, are sent again unchanged."""
     row = {"pk": {"S": "a"}, "data": {"B": b"\x00"}}
     unwritten = {"t": [{"PutRequest": {"Item": {"pk": {"S": "a"}, "data": {"B": "AA=="}}}}]}
     ours.answer = {"UnprocessedItems": unwritten}
@@ -119,7 +119,7 @@ def test_what_was_not_written_is_written_again(ours: Sent) -> None:
 
 
 def test_a_batch_that_dynamodb_refuses_is_an_error_of_ours(ours: Sent) -> None:
-    """What botocore would have refused to send, DynamoDB refuses, and that is `Unavailable` with its code."""
+    """A batch that botocore would have refused is refused by DynamoDB: `Unavailable` with its code."""
     ours.status, ours.answer = 400, {"__type": "x#ValidationException", "message": "no"}
 
     with pytest.raises(Unavailable) as caught:
@@ -130,16 +130,16 @@ def test_a_batch_that_dynamodb_refuses_is_an_error_of_ours(ours: Sent) -> None:
     assert caught.value.refused
 
 
-def test_one_call_alone_is_made_by_who_asks() -> None:
-    """There is nothing to overlap with, so nobody waits for a thread."""
+def test_a_single_call_runs_in_the_callers_thread() -> None:
+    """A single call runs inline: there is nothing to overlap with, so no thread is started."""
     answers = clients.at_once({"only": threading.current_thread})
 
     assert answers["only"].result() is threading.current_thread()
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_call_that_fails_says_so_when_its_answer_is_asked_for(count: int) -> None:
-    """Whoever starts calls may start them all, whatever becomes of the first."""
+def test_a_failed_call_raises_when_its_result_is_read(count: int) -> None:
+    """A failed call raises when its result is read, so that a caller can start all its calls first."""
 
     def fail() -> None:
         raise Unavailable("query", "Throttled")
@@ -153,7 +153,7 @@ def test_a_call_that_fails_says_so_when_its_answer_is_asked_for(count: int) -> N
 
 
 def test_calls_overlap() -> None:
-    """Calls that wait for each other end, each with its own answer."""
+    """Calls that wait for each other complete, each with its own result."""
     together = threading.Barrier(3, timeout=20)
 
     def answer(number: int) -> int:
@@ -166,5 +166,5 @@ def test_calls_overlap() -> None:
 
 
 def test_no_calls_are_no_answers() -> None:
-    """A batch may have nothing to ask."""
+    """A batch may be empty."""
     assert clients.at_once({}) == {}

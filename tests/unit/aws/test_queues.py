@@ -1,4 +1,4 @@
-"""Messages on the queues: where they go, when they come due, and what is not taken for one."""
+"""Queue messages: which queue they are sent to, when they become visible, and what is malformed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ids: Final = st.builds(
 
 
 class Sqs:
-    """The queues of the template, and a look at what lies on them."""
+    """The queues of the template, with methods to read their contents."""
 
     def __init__(self) -> None:
         self.client = boto3.client("sqs")
@@ -65,13 +65,13 @@ class Sqs:
         self.queues = Queues(self.client, self.urls["DeliverQueue"], retries)
 
     def messages(self, queue: str) -> list[Any]:
-        """Return the messages of a queue, those included that are not due yet."""
+        """Return the messages of a queue, including those that are still delayed."""
         name = self.urls[queue].rsplit("/", 1)[1]
         found: list[Any] = sqs_backends[ACCOUNT][REGION].queues[name]._messages
         return found
 
     def only(self) -> tuple[str, Any]:
-        """Return the one message that there is, and its queue."""
+        """Return the only message and its queue."""
         ((queue, message),) = [(name, one) for name in self.urls for one in self.messages(name)]
         return queue, message
 
@@ -96,8 +96,10 @@ def delay_of(message: Any) -> int:
     generation=st.integers(1, 10_000),
     attempt=st.integers(1, 4),
 )
-def test_a_task_comes_back_as_it_was(endpoint_id: str, event_id: str, generation: int, attempt: int) -> None:
-    """What is sent is what is read."""
+def test_a_delivery_message_comes_back_as_it_was(
+    endpoint_id: str, event_id: str, generation: int, attempt: int
+) -> None:
+    """A delivery message is read back as it was sent."""
     message = DeliveryMessage(
         DeliveryKey(endpoint_id, event_id), MESSAGE.channel, generation=generation, attempt=attempt
     )
@@ -105,7 +107,7 @@ def test_a_task_comes_back_as_it_was(endpoint_id: str, event_id: str, generation
 
 
 def test_a_message_holds_ids_and_numbers_only() -> None:
-    """No payload, URL or secret lies on a queue."""
+    """A message holds no payload, URL or secret."""
     expected = {
         "v": 1,
         "endpoint": MESSAGE.key.endpoint_id,
@@ -133,15 +135,15 @@ def test_a_message_holds_ids_and_numbers_only() -> None:
     ],
     ids=lambda body: body[:20],
 )
-def test_what_is_no_message_is_malformed(body: str) -> None:
-    """Whatever somebody puts on a queue, it is told from a task."""
+def test_other_texts_are_malformed(body: str) -> None:
+    """Text that is not a delivery message is malformed."""
     with pytest.raises(Malformed):
         read_message(body)
 
 
 @pytest.mark.parametrize("name", BODY)
 def test_a_message_that_lacks_something_is_malformed(name: str) -> None:
-    """No field is made up."""
+    """A message with a missing field is malformed; no value is made up."""
     with pytest.raises(Malformed, match=name):
         read_message(json.dumps({key: value for key, value in BODY.items() if key != name}))
 
@@ -179,14 +181,14 @@ def test_a_message_that_lacks_something_is_malformed(name: str) -> None:
     ],
 )
 def test_a_message_with_a_wrong_field_is_malformed(name: str, value: object) -> None:
-    """Versions, ids and numbers are what they are meant to be, or the message is parked."""
+    """A message whose version, id or number is out of range is malformed."""
     with pytest.raises(Malformed):
         read_message(json.dumps({**BODY, name: value}))
 
 
 @pytest.mark.parametrize("name", ["endpoint", "channel"])
 def test_half_a_character_in_an_id_is_malformed(name: str) -> None:
-    """A text that cannot be sent to DynamoDB is refused here, where it stops no other message."""
+    """A lone surrogate, which DynamoDB would refuse together with its batch, is malformed."""
     body = json.dumps({**BODY, name: "@"}).replace("@", "\\ud800")
     with pytest.raises(Malformed):
         read_message(body)
@@ -205,8 +207,8 @@ _values: Final = (
 
 @given(body=st.text(max_size=30) | st.dictionaries(st.sampled_from(sorted(BODY)), _values).map(json.dumps))
 @example('{"v":1e999}')
-def test_any_text_is_a_task_or_malformed(body: str) -> None:
-    """Nothing that lies on a queue raises anything else."""
+def test_any_text_is_a_delivery_message_or_malformed(body: str) -> None:
+    """Any text is a delivery message or malformed; no other exception is raised."""
     try:
         message = read_message(body)
     except Malformed:
@@ -214,12 +216,12 @@ def test_any_text_is_a_task_or_malformed(body: str) -> None:
     assert read_message(write_message(message)) == message
 
 
-# ---- where messages go
+# ---- which queue a message is sent to
 
 
 @pytest.mark.parametrize(("attempt", "queue"), ARRIVAL_QUEUES.items())
 def test_each_attempt_waits_on_a_queue_of_its_own(sqs: Sqs, attempt: int, queue: str) -> None:
-    """The first attempt is due at once, and each retry waits where its delay is."""
+    """The first attempt is due at once; each retry waits in the queue of its delay."""
     message = replace(MESSAGE, attempt=attempt)
     sqs.queues.enqueue(message, due_at=None, now_ms=NOW_MS)
     arrived_at, arrived = sqs.only()
@@ -228,7 +230,7 @@ def test_each_attempt_waits_on_a_queue_of_its_own(sqs: Sqs, attempt: int, queue:
 
 
 def test_an_attempt_beyond_the_schedule_takes_the_last_queue(sqs: Sqs) -> None:
-    """A row from an installation with a longer schedule finds a queue, too."""
+    """A row written under a longer retry schedule still finds a queue."""
     sqs.queues.enqueue(replace(MESSAGE, attempt=9), due_at=None, now_ms=NOW_MS)
     assert sqs.only()[0] == "Retry15MinQueue"
 
@@ -248,28 +250,28 @@ def test_an_attempt_beyond_the_schedule_takes_the_last_queue(sqs: Sqs) -> None:
     ],
 )
 def test_a_retry_becomes_visible_when_it_is_due(sqs: Sqs, due_in_ms: int, delay: int) -> None:
-    """Never a second early, whatever the queue's own delay; early only beyond what SQS can hold back."""
+    """A retry is never visible a second early, unless its delay exceeds the maximum that SQS allows."""
     sqs.queues.enqueue(MESSAGE, due_at=NOW_MS + due_in_ms, now_ms=NOW_MS)
     assert delay_of(sqs.only()[1]) == delay
 
 
 @pytest.mark.parametrize("due_at", [None, NOW_MS, NOW_MS - 1, NOW_MS - 60_000, 0])
-def test_what_is_due_can_be_taken_at_once(sqs: Sqs, due_at: int | None) -> None:
-    """Without a due time, or with one that has passed, a message waits for nothing."""
-    # on the queue without a delay of its own: where there is one, moto takes an explicit 0 for none given
+def test_due_messages_are_visible_at_once(sqs: Sqs, due_at: int | None) -> None:
+    """A message with no due time, or one in the past, is visible at once."""
+    # in the queue without a default delay: in the others, moto ignores an explicit 0
     sqs.queues.enqueue(replace(MESSAGE, attempt=1), due_at=due_at, now_ms=NOW_MS)
     (received,) = sqs.client.receive_message(QueueUrl=sqs.urls["DeliverQueue"])["Messages"]
     assert read_message(received["Body"]).key == MESSAGE.key
 
 
 def test_the_messages_of_one_endpoint_are_one_group(sqs: Sqs) -> None:
-    """Fair queues serve the quiet groups first, so one endpoint's backlog delays nobody else."""
+    """Each endpoint is one message group: fair queues keep its backlog from delaying other endpoints."""
     sqs.queues.enqueue(MESSAGE, due_at=None, now_ms=NOW_MS)
     assert sqs.only()[1].group_id == MESSAGE.key.endpoint_id
 
 
-def test_what_is_parked_says_why(sqs: Sqs) -> None:
-    """Operators find the reason beside what could not be understood."""
+def test_a_dead_letter_says_why(sqs: Sqs) -> None:
+    """A dead letter carries the reason as an attribute, beside the text that could not be read."""
     dead_letters = DeadLetterQueue(sqs.client, sqs.urls["DispatchDeadLetterQueue"])
     dead_letters.put({"kind": "message", "body": "{"}, reason="the message is not JSON")
     queue, message = sqs.only()
@@ -283,14 +285,14 @@ def test_what_is_parked_says_why(sqs: Sqs) -> None:
 
 
 def test_a_queue_that_is_gone_is_an_outage(sqs: Sqs) -> None:
-    """Work that cannot be queued is tried again, it does not count as done."""
+    """A message that cannot be sent raises `Unavailable`, so the caller retries."""
     sqs.client.delete_queue(QueueUrl=sqs.urls["Retry1MinQueue"])
     with pytest.raises(Unavailable) as failed:
         sqs.queues.enqueue(MESSAGE, due_at=None, now_ms=NOW_MS)
     assert failed.value.operation == "send_message"
 
 
-# ---- many at once
+# ---- batches
 
 
 def _queued(count: int) -> list[Delivery]:
@@ -309,8 +311,8 @@ def _queued(count: int) -> list[Delivery]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 11, 25])
-def test_many_messages_are_those_that_would_be_sent_one_by_one(sqs: Sqs, count: int) -> None:
-    """Ten a call or one, the text, the delay and the group of a message are the same."""
+def test_batches_and_single_messages_are_the_same(sqs: Sqs, count: int) -> None:
+    """Sent in batches of ten or one by one, messages have the same text, delay and group."""
     rows = _queued(count)
     sqs.queues.enqueue_all(rows, now_ms=NOW_MS)
     together = sorted((one.body, one.group_id) for one in sqs.messages("DeliverQueue"))
@@ -322,7 +324,7 @@ def test_many_messages_are_those_that_would_be_sent_one_by_one(sqs: Sqs, count: 
 
 
 def test_each_row_waits_in_the_queue_of_its_attempt(sqs: Sqs) -> None:
-    """First attempts and retries may be sent together."""
+    """First attempts and retries may be sent in one call."""
     first, second = _queued(2)
     retrying = replace(second, status=Status.RETRYING, attempt=1, next_attempt_at=NOW_MS + 60_000)
     sqs.queues.enqueue_all([first, retrying], now_ms=NOW_MS)
@@ -332,7 +334,7 @@ def test_each_row_waits_in_the_queue_of_its_attempt(sqs: Sqs) -> None:
 
 
 class Refusing:
-    """An SQS that refuses the first of every batch, so many times."""
+    """An SQS that refuses the first entry of each batch, a given number of times."""
 
     def __init__(self, sqs: Any, times: int) -> None:
         self._sqs = sqs
@@ -349,10 +351,8 @@ class Refusing:
         return {"Failed": [{"Id": entries[0]["Id"], "Code": "ThrottlingException", "SenderFault": False}]}
 
 
-def test_what_a_batch_refused_is_sent_again_and_nothing_else(
-    sqs: Sqs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A part of a batch may fail although the call succeeds; each message is sent in the end, and once."""
+def test_refused_entries_of_a_batch_are_sent_again(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When SQS refuses part of a batch, only that part is sent again, and every message is sent once."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     refusing: Any = Refusing(sqs.client, times=2)
     rows = _queued(5)
@@ -361,8 +361,8 @@ def test_what_a_batch_refused_is_sent_again_and_nothing_else(
     assert sorted(key.event_id for key in sent) == [row.key.event_id for row in rows]
 
 
-def test_what_a_batch_refuses_for_good_is_given_back(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a few rounds the caller hears of the rows whose messages were not sent, and of no others."""
+def test_permanently_refused_entries_are_returned(sqs: Sqs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few rounds, exactly the rows whose messages could not be sent are returned."""
     monkeypatch.setattr("time.sleep", lambda _: None)
     refusing: Any = Refusing(sqs.client, times=1000)
     rows = _queued(3)
@@ -371,13 +371,13 @@ def test_what_a_batch_refuses_for_good_is_given_back(sqs: Sqs, monkeypatch: pyte
     assert 1 < refusing.calls < 20
 
 
-# ---- steps of replays
+# ---- replay steps
 
 STEP: Final = ReplayStep(MESSAGE.key.endpoint_id, new_id(REPLAY, now_ms=NOW_MS, entropy=bytes(10)), number=3)
 
 
 def test_a_step_comes_back_as_it_was(sqs: Sqs) -> None:
-    """What is sent is what is read, after the delay and in the group that it was sent with."""
+    """A replay step is read back as it was sent, with its delay and its group."""
     ReplayQueue(sqs.client, sqs.urls["ReplayQueue"]).send(STEP, delay=2)
     queue, message = sqs.only()
     assert (queue, delay_of(message), message.group_id) == ("ReplayQueue", 2, STEP.endpoint_id)
@@ -395,14 +395,14 @@ def test_a_step_comes_back_as_it_was(sqs: Sqs) -> None:
         {"step": "1"},
     ],
 )
-def test_what_is_no_step_is_not_taken_for_one(change: dict[str, Any]) -> None:
-    """A message of another version or about something else is malformed."""
+def test_other_texts_are_not_replay_steps(change: dict[str, Any]) -> None:
+    """A message with another version or other content is malformed."""
     with pytest.raises(Malformed):
         read_step(json.dumps({**json.loads(write_step(STEP)), **change}))
 
 
-def test_a_task_is_no_step_and_a_step_no_task() -> None:
-    """A message on the wrong queue is parked, not misread."""
+def test_delivery_messages_and_replay_steps_are_told_apart() -> None:
+    """A message in the wrong queue is malformed, not misread."""
     with pytest.raises(Malformed):
         read_step(write_message(MESSAGE))
     with pytest.raises(Malformed):

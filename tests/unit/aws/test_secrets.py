@@ -1,4 +1,4 @@
-"""Signing secrets at rest: a ciphertext opens in the one place that it was made for, and nowhere else."""
+"""Signing secrets at rest: a ciphertext decrypts only in the place it was encrypted for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN: Final = "wht_a1b2c3d4e5f6g7h8i9j0"
 
 
 class Clock:
-    """Seconds that only a test moves."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -36,7 +36,7 @@ class Clock:
 
 
 class Kms:
-    """moto's KMS, with its key, and what was asked of it."""
+    """moto's KMS with its key, and a record of the calls made to it."""
 
     def __init__(self) -> None:
         self.client = boto3.client("kms")
@@ -62,7 +62,7 @@ class Kms:
 
     @contextmanager
     def out_of_order(self) -> Iterator[None]:
-        """Let KMS answer nothing, so that only what is remembered can be had."""
+        """Make KMS fail, so that only cached secrets are available."""
         events = self.client.meta.events
         events.register("before-call.kms", _no_connection)
         yield
@@ -81,12 +81,12 @@ def kms() -> Iterator[Kms]:
 
 @pytest.mark.parametrize("token", [TOKEN, "x" * 256, "pässword with \U0001f600 and spaces"])
 def test_a_secret_comes_back_as_its_bytes(kms: Kms, token: str) -> None:
-    """What signs is the token's UTF-8 bytes, as the receiver has them."""
+    """The decrypted secret is the token's UTF-8 bytes, as the receiver has them."""
     assert kms.unsealer.secret_of(kms.endpoint(token=token)) == token.encode()
 
 
-def test_what_is_stored_does_not_show_the_secret(kms: Kms) -> None:
-    """Neither the row nor a printed endpoint holds the token."""
+def test_stored_data_does_not_show_the_secret(kms: Kms) -> None:
+    """Neither the row nor a printed endpoint shows the token."""
     endpoint = kms.endpoint()
     assert TOKEN.encode() not in endpoint.secret.ciphertext
     assert "secret" not in repr(endpoint)
@@ -101,24 +101,24 @@ def test_what_is_stored_does_not_show_the_secret(kms: Kms) -> None:
     ],
     ids=["copied to another workspace", "with another workspace's name", "copied to another endpoint"],
 )
-def test_a_secret_opens_at_no_other_endpoint(kms: Kms, changes: dict[str, Any]) -> None:
-    """Who copies a ciphertext into a row of their own gets nothing out of it."""
+def test_a_secret_does_not_decrypt_at_another_endpoint(kms: Kms, changes: dict[str, Any]) -> None:
+    """A ciphertext copied into another endpoint's row does not decrypt."""
     stolen = replace(kms.endpoint(), **changes)
     with pytest.raises(Unavailable) as refused:
         kms.unsealer.secret_of(stolen)
     assert refused.value.code == "InvalidCiphertextException"
 
 
-def test_a_secret_opens_as_no_other_version(kms: Kms) -> None:
-    """An old ciphertext does not pass for the newest one."""
+def test_a_secret_does_not_decrypt_as_another_version(kms: Kms) -> None:
+    """A ciphertext does not decrypt as another version, so an old one cannot pass for the newest."""
     endpoint = kms.endpoint(version=1)
     with pytest.raises(Unavailable):
         kms.unsealer.secret_of(replace(endpoint, secret=replace(endpoint.secret, version=2)))
 
 
 @pytest.mark.parametrize("changes", [{"workspace": "wksp_2"}, {"secret": 2}], ids=["workspace", "version"])
-def test_what_is_remembered_is_bound_as_well(kms: Kms, changes: dict[str, Any]) -> None:
-    """A stolen ciphertext opens nothing, not even where its owner's has just been used."""
+def test_cached_secrets_are_bound_as_well(kms: Kms, changes: dict[str, Any]) -> None:
+    """A stolen ciphertext does not decrypt even while its owner's secret is cached."""
     endpoint = kms.endpoint()
     kms.unsealer.secret_of(endpoint)
     if "secret" in changes:
@@ -128,7 +128,7 @@ def test_what_is_remembered_is_bound_as_well(kms: Kms, changes: dict[str, Any]) 
 
 
 def test_a_system_secret_opens_for_its_purpose_only(kms: Kms) -> None:
-    """The installation's own secrets are no endpoint's, and not each other's."""
+    """An installation's own secret decrypts for its purpose only, not as an endpoint's or another's."""
     sealed = kms.sealer.seal_system(b"key of all cursors", "cursors")
     assert kms.unsealer.open_system(sealed, "cursors") == b"key of all cursors"
     with pytest.raises(Unavailable):
@@ -139,8 +139,8 @@ def test_a_system_secret_opens_for_its_purpose_only(kms: Kms) -> None:
         kms.unsealer.open_system(kms.endpoint().secret.ciphertext, "cursors")
 
 
-def test_what_a_secret_is_bound_to_never_changes(kms: Kms) -> None:
-    """Every stored secret and the roles' policies rest on these very names: other ones would open nothing."""
+def test_the_encryption_context_never_changes(kms: Kms) -> None:
+    """The encryption context never changes: stored secrets and the roles' policies depend on its names."""
     sealed = kms.endpoint(version=3).secret.ciphertext
     context = {"app": "posthorn", "workspace": "wksp_1", "endpoint": "wh_1", "version": "3"}
     opened = kms.client.decrypt(CiphertextBlob=sealed, EncryptionContext=context)
@@ -152,8 +152,8 @@ def test_what_a_secret_is_bound_to_never_changes(kms: Kms) -> None:
     assert opened["Plaintext"] == b"key"
 
 
-def test_a_secret_is_remembered_for_five_minutes(kms: Kms) -> None:
-    """An outage of KMS shorter than that goes unnoticed; a longer one does not."""
+def test_a_secret_is_cached_for_five_minutes(kms: Kms) -> None:
+    """A KMS outage of less than five minutes goes unnoticed; a longer one does not."""
     endpoint = kms.endpoint()
     kms.unsealer.secret_of(endpoint)
     with kms.out_of_order():
@@ -165,8 +165,8 @@ def test_a_secret_is_remembered_for_five_minutes(kms: Kms) -> None:
     assert failed.value.code == "EndpointConnectionError"
 
 
-def test_an_outage_is_not_remembered(kms: Kms) -> None:
-    """As soon as KMS answers again, secrets can be had again."""
+def test_an_outage_is_not_cached(kms: Kms) -> None:
+    """Failures are not cached: secrets are available as soon as KMS answers again."""
     endpoint = kms.endpoint()
     with kms.out_of_order(), pytest.raises(Unavailable):
         kms.unsealer.secret_of(endpoint)
@@ -174,14 +174,14 @@ def test_an_outage_is_not_remembered(kms: Kms) -> None:
 
 
 def test_a_new_secret_is_used_at_once(kms: Kms) -> None:
-    """What is remembered of the old token does not outlive a rotation."""
+    """After a rotation the new token is used, not the cached old one."""
     assert kms.unsealer.secret_of(kms.endpoint()) == TOKEN.encode()
     rotated = kms.endpoint(token="wht_the_token_after_the_rotation", version=2)
     assert kms.unsealer.secret_of(rotated) == b"wht_the_token_after_the_rotation"
 
 
 class InstantKms:
-    """A KMS whose ciphertext is the plaintext: what is tested with it is the memory alone."""
+    """A KMS whose ciphertext is the plaintext, for tests of the cache alone."""
 
     def __init__(self) -> None:
         self.is_there = True
@@ -206,8 +206,8 @@ def instant_endpoint(name: str) -> Endpoint:
     )
 
 
-def test_a_thousand_secrets_are_remembered_and_no_more() -> None:
-    """The memory of a function has a limit; what came first goes first."""
+def test_a_thousand_secrets_are_cached_at_most() -> None:
+    """The cache holds a thousand secrets and evicts the oldest first."""
     kms = InstantKms()
     unsealer = Unsealer(kms)  # type: ignore[arg-type]
     endpoints = [instant_endpoint(f"wh_{number}") for number in range(1001)]
@@ -220,7 +220,7 @@ def test_a_thousand_secrets_are_remembered_and_no_more() -> None:
 
 
 def test_many_threads_may_ask_at_once() -> None:
-    """The dispatcher asks from sixteen threads, also when there are more endpoints than can be remembered."""
+    """Sixteen dispatcher threads may use the cache at once, even with more endpoints than it can hold."""
     unsealer = Unsealer(InstantKms())  # type: ignore[arg-type]
 
     def ask(thread: int) -> list[RuntimeError]:
@@ -233,7 +233,7 @@ def test_many_threads_may_ask_at_once() -> None:
         return failed
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # let threads interrupt each other wherever they can
+    sys.setswitchinterval(1e-6)  # make threads switch as often as possible
     try:
         with ThreadPoolExecutor(16) as threads:
             failures = [error for failed in threads.map(ask, range(16)) for error in failed]
@@ -242,8 +242,8 @@ def test_many_threads_may_ask_at_once() -> None:
     assert failures == []
 
 
-def test_what_is_remembered_can_be_asked_for_without_asking_kms(kms: Kms) -> None:
-    """All secrets that sign at a moment or none: with half of them an attempt could not be signed."""
+def test_cached_secrets_are_available_without_kms(kms: Kms) -> None:
+    """The cache returns all secrets that sign now, or none. An attempt cannot be signed with only some."""
     old = kms.endpoint(token="the-old-token-of-it", version=2)
     new = replace(
         kms.endpoint(token="the-new-token-of-it", version=3), previous_secret=PreviousSecret(old.secret, 100)
@@ -262,7 +262,7 @@ def test_what_is_remembered_can_be_asked_for_without_asking_kms(kms: Kms) -> Non
 
 
 def test_the_secrets_of_an_attempt_are_found_by_their_versions(kms: Kms) -> None:
-    """In the order of signing, even after the older one has expired; none at all when one was replaced."""
+    """Secrets are found by version, in signing order, even after expiry; none if one was replaced."""
     old = kms.endpoint(token="the-old-token-of-it", version=2)
     new = replace(
         kms.endpoint(token="the-new-token-of-it", version=3), previous_secret=PreviousSecret(old.secret, 0)

@@ -1,4 +1,4 @@
-"""API keys: scanners find them, typing mistakes do not pass, and nobody can make one from what is stored."""
+"""API keys: secret scanners find them, typos are rejected, and stored data is not enough to forge one."""
 
 from __future__ import annotations
 
@@ -39,15 +39,15 @@ def checksum(body: str) -> str:
 
 @given(entropy=entropies)
 def test_a_key_has_the_shape_that_scanners_look_for(entropy: bytes) -> None:
-    """`phk_` and 50 letters and digits, of which the last six are the CRC-32 of the rest."""
+    """A key is `phk_` and 50 letters and digits, of which the last six are the CRC-32 of the rest."""
     key = mint(entropy)
     assert PUBLISHED_SHAPE.fullmatch(key)
     assert key[-6:] == checksum(key[:-6])
 
 
 @given(entropy=entropies)
-def test_a_key_splits_into_what_names_and_what_proves_it(entropy: bytes) -> None:
-    """Twelve characters look it up, thirty-two are compared by their hash."""
+def test_a_key_splits_into_id_and_secret(entropy: bytes) -> None:
+    """Twelve characters are the key's id; thirty-two are the secret, compared by its hash."""
     key = mint(entropy)
     parts = split(key)
     assert parts is not None
@@ -57,14 +57,14 @@ def test_a_key_splits_into_what_names_and_what_proves_it(entropy: bytes) -> None
 
 @given(first=st.integers(0, 62**44 - 1), second=st.integers(0, 62**44 - 1))
 def test_all_random_digits_get_into_the_key(first: int, second: int) -> None:
-    """Different randomness makes different keys: none of the 44 digits is lost."""
+    """Each of the 44 random digits depends on the random bytes; none is lost."""
     one, other = mint(first.to_bytes(ENTROPY_BYTES)), mint(second.to_bytes(ENTROPY_BYTES))
     assert (one == other) == (first == second)
 
 
 @given(entropy=entropies, data=st.data())
 def test_no_single_typing_mistake_passes(entropy: bytes, data: st.DataObject) -> None:
-    """One wrong character anywhere is noticed without a look-up."""
+    """A typo in any one character is rejected without a lookup."""
     key = mint(entropy)
     at = data.draw(st.integers(0, len(key) - 1))
     wrong = data.draw(st.sampled_from(BASE62).filter(lambda character: character != key[at]))
@@ -73,7 +73,7 @@ def test_no_single_typing_mistake_passes(entropy: bytes, data: st.DataObject) ->
 
 @given(entropy=entropies, data=st.data())
 def test_no_two_characters_can_be_swapped(entropy: bytes, data: st.DataObject) -> None:
-    """Neighbours in the wrong order are noticed as well."""
+    """Swapped neighbors are rejected as well."""
     key = mint(entropy)
     at = data.draw(st.integers(0, len(key) - 2))
     swapped = key[:at] + key[at + 1] + key[at] + key[at + 2 :]
@@ -81,19 +81,19 @@ def test_no_two_characters_can_be_swapped(entropy: bytes, data: st.DataObject) -
 
 
 @given(text=st.text(max_size=60))
-def test_no_other_text_is_a_key(text: str) -> None:
-    """Whatever arrives in a header is split or refused, nothing is raised."""
+def test_any_other_text_is_rejected(text: str) -> None:
+    """Any header value is parsed as a key or rejected; nothing is raised."""
     assert split(text) is None
 
 
 @pytest.mark.parametrize("change", [" {}", "{} ", "{}\n", "{}0", "x{}", "Bearer {}"])
 def test_a_key_stands_alone(change: str) -> None:
-    """Nothing before or behind it is ignored."""
+    """Text before or after the key is not ignored."""
     assert split(change.format(mint(bytes(ENTROPY_BYTES)))) is None
 
 
 def test_case_matters() -> None:
-    """A key in another case is another key, and that one does not exist."""
+    """A key in another case is a different key, which does not exist."""
     key = mint(bytes(range(ENTROPY_BYTES)))
     assert split(key) is not None
     assert split(key.lower()) is None
@@ -102,13 +102,13 @@ def test_case_matters() -> None:
 
 @pytest.mark.parametrize("length", [0, 32, ENTROPY_BYTES - 1, ENTROPY_BYTES + 1])
 def test_another_amount_of_random_bytes_is_a_mistake(length: int) -> None:
-    """A key never gets weaker by a caller's oversight."""
+    """The wrong number of random bytes raises, so a caller cannot weaken a key by mistake."""
     with pytest.raises(ValueError, match="40 random bytes"):
         mint(bytes(length))
 
 
-def test_what_is_stored_is_sha_256_of_the_secret() -> None:
-    """The table holds no key: only the hash of its secret part."""
+def test_the_stored_hash_is_sha_256_of_the_secret() -> None:
+    """The table holds only the hash of the secret part."""
     assert hash_of("abc") == bytes.fromhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
     assert hash_of("x") == hashlib.sha256(b"x").digest()
 
@@ -128,15 +128,15 @@ def test_what_is_stored_is_sha_256_of_the_secret() -> None:
 def test_a_key_lives_until_it_expires_or_is_revoked(
     valid_until: int | None, revoked_at: int | None, now_ms: int, live: bool
 ) -> None:
-    """Expiry is exclusive, and a revoked key is dead at once, whatever clocks say."""
+    """Expiry is exclusive, and a revoked key is invalid at once, whatever the clock says."""
     assert replace(KEY, valid_until=valid_until, revoked_at=revoked_at).is_live(now_ms) is live
 
 
 def test_the_scopes_are_the_published_ones() -> None:
-    """The documentation asks for `api_user` and `user`; the design adds `partner` and `admin`."""
+    """The scopes are the documented `api_user` and `user`, plus `partner` and `admin`."""
     assert {str(scope) for scope in Scope} == {"api_user", "user", "partner", "admin"}
 
 
 def test_the_hash_of_a_key_is_not_printed() -> None:
-    """A key that gets into a log line or a traceback shows no more than its id."""
+    """A key in a log line or a traceback shows only its id."""
     assert "canary-hash" not in repr(KEY)

@@ -1,4 +1,4 @@
-"""The catalogue of event types is the published one, and every example could be published as it stands."""
+"""The event type catalog matches the published one, and every example can be published as it stands."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PUBLISHED: Final = {
     "CONTACT_DELETED": "A contact was deleted",
     "WORKSPACE_TEAM_MEMBER_JOINED": "A team member joined the workspace",
 }
-# Named in the published examples of webhooks: campaign.sent, campaign.opened, campaign.clicked.
+# Used in the published webhook examples: campaign.sent, campaign.opened, campaign.clicked.
 NAMED: Final = {"CAMPAIGN_SENT", "CAMPAIGN_OPENED", "CAMPAIGN_CLICKED"}
-# What Posthorn says about webhooks themselves.
+# Posthorn's own events about webhooks.
 OPERATIONAL: Final = {"WEBHOOK_FAILING", "WEBHOOK_DISABLED"}
 
 PUBLISHED_EXAMPLES: Final[dict[str, Any]] = {
@@ -43,39 +43,39 @@ EACH: Final = pytest.mark.parametrize("event_type", built_in().values(), ids=lam
 
 
 def test_the_published_types_are_there_with_their_descriptions() -> None:
-    """Names and words are those of the documentation."""
+    """Names and descriptions match the documentation."""
     assert {name: built_in()[name].description for name in PUBLISHED} == PUBLISHED
 
 
-def test_there_are_no_types_that_nobody_published() -> None:
-    """Beside the six of the list there are only the campaign types of the examples, and the operational ones."""
+def test_there_are_no_unpublished_types() -> None:
+    """The six documented types, the examples' campaign types and the operational ones: no others exist."""
     assert built_in().keys() == PUBLISHED.keys() | NAMED | OPERATIONAL
     assert {name for name, one in built_in().items() if one.operational} == OPERATIONAL
 
 
 @pytest.mark.parametrize("name", PUBLISHED_EXAMPLES)
 def test_the_published_examples_are_word_for_word(name: str) -> None:
-    """A test delivery looks like the documentation, order of the keys included."""
+    """An example event looks like the documentation, including the order of its keys."""
     assert json.dumps(built_in()[name].example) == json.dumps(PUBLISHED_EXAMPLES[name])
 
 
 @EACH
 def test_every_type_has_its_canonical_name(event_type: EventType) -> None:
-    """It is found under its name, and that is the spelling which matching compares."""
+    """Each type is found under its canonical name, the spelling that matching compares."""
     assert canonical(event_type.name) == event_type.name
     assert built_in()[event_type.name] is event_type
 
 
 @EACH
 def test_every_example_survives_javascript(event_type: EventType) -> None:
-    """An example can be published, signed and verified like anybody's data."""
+    """Every example survives a JavaScript round trip, so it can be published, signed and verified."""
     text = json.dumps(event_type.example, separators=(",", ":"))
     assert stringify(parse(text.encode())) == text
 
 
 @EACH
 def test_every_description_is_a_sentence(event_type: EventType) -> None:
-    """Words for a person: a capital at the start, no full stop, no line break."""
+    """A description starts with a capital letter and has neither a final period nor a line break."""
     text = event_type.description
     assert text[0].isupper()
     assert text == text.strip().rstrip(".")

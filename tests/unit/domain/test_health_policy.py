@@ -68,7 +68,7 @@ FAILING = ill(Health.FAILING, ago=1000)
         (ENDPOINT, outcome(took=SLOW_MS - 1), None),
         (ENDPOINT, outcome(took=SLOW_MS), Health.SLOW),
         (ENDPOINT, outcome(500, took=SLOW_MS), Health.SLOW),
-        (ENDPOINT, outcome(failure=Failure.TIMEOUT, took=1000), Health.SLOW),  # whatever the deadline is
+        (ENDPOINT, outcome(failure=Failure.TIMEOUT, took=1000), Health.SLOW),  # whatever the deadline
         (ENDPOINT, outcome(failure=Failure.CONNECT), None),
         (ENDPOINT, outcome(404), None),
         (SLOW, outcome(took=QUICK_MS - 1), Health.HEALTHY),
@@ -83,7 +83,7 @@ FAILING = ill(Health.FAILING, ago=1000)
     ],
 )
 def test_one_attempt(before: Endpoint, one: Outcome, becomes: Health | None) -> None:
-    """What one attempt makes of an endpoint, at the edges of every limit."""
+    """The effect of one attempt on the endpoint's health, at the edges of every limit."""
     assert find(before, one) == HealthChange(becomes)
 
 
@@ -94,13 +94,13 @@ def test_one_attempt(before: Endpoint, one: Outcome, becomes: Health | None) -> 
     + [outcome(failure=failure, took=SLOW_MS) for failure in Failure],
 )
 def test_five_failures_in_a_row_of_any_kind_make_it_failing(before: Endpoint, one: Outcome) -> None:
-    """Rejections count as well: for the owner's events it comes to the same."""
+    """Rejections count as failures too: either way the owner receives no events."""
     assert find(before, one, in_a_row=FAILURES_IN_A_ROW - 1).becomes is not Health.FAILING
     assert find(before, one, in_a_row=FAILURES_IN_A_ROW) == HealthChange(Health.FAILING)
 
 
 def test_an_exhausted_delivery_makes_it_failing() -> None:
-    """Four attempts over twenty-one minutes say it all, whoever made them."""
+    """One exhausted delivery is enough: four attempts over 21 minutes failed."""
     assert find(ENDPOINT, outcome(500), attempt=4) == HealthChange(Health.FAILING)
 
 
@@ -113,12 +113,12 @@ def test_an_exhausted_delivery_makes_it_failing() -> None:
         (DISABLE_AFTER_MS - 1, 404, True, HealthChange()),
         (DISABLE_AFTER_MS, 404, True, HealthChange(to_be_disabled=True)),
         (DISABLE_AFTER_MS, 404, False, HealthChange(to_be_disabled=True, to_be_warned=True)),
-        (DISABLE_AFTER_MS, 500, True, HealthChange()),  # it is to be tried again
+        (DISABLE_AFTER_MS, 500, True, HealthChange()),  # waiting for a retry
         (DISABLE_AFTER_MS, 200, True, HealthChange(Health.HEALTHY)),
     ],
 )
-def test_what_days_of_failing_lead_to(ago: int, status: int, warned: bool, change: HealthChange) -> None:
-    """A warning after a day, the end after five, and a 2xx forgives all of it."""
+def test_days_of_failures(ago: int, status: int, warned: bool, change: HealthChange) -> None:
+    """A failing endpoint is warned about after one day and disabled after five; a 2xx resets both."""
     assert find(ill(Health.FAILING, ago=ago, warned=warned), outcome(status)) == change
 
 
@@ -131,8 +131,8 @@ OUTCOMES = st.builds(
 
 
 @given(OUTCOMES, st.sampled_from([ENDPOINT, SLOW, FAILING]), st.integers(1, 4))
-def test_a_finding_is_stable(one: Outcome, before: Endpoint, attempt: int) -> None:
-    """Once the state is written, the same outcome again says nothing new: rows are not written back and forth."""
+def test_a_repeated_outcome_changes_nothing(one: Outcome, before: Endpoint, attempt: int) -> None:
+    """Once the state is written, the same outcome changes nothing, so rows do not flip back and forth."""
     first = find(before, one, attempt=attempt)
     after = before if first.becomes is None else replace(before, health=first.becomes, health_since=NOW)
 
@@ -141,7 +141,7 @@ def test_a_finding_is_stable(one: Outcome, before: Endpoint, attempt: int) -> No
 
 @given(OUTCOMES, st.integers(1, 4), st.integers(0, 10 * DISABLE_AFTER_MS))
 def test_only_a_2xx_ends_failing(one: Outcome, attempt: int, ago: int) -> None:
-    """No failure of any kind makes a failing endpoint anything else, and every 2xx does."""
+    """Every 2xx makes a failing endpoint healthy; no failure of any kind does."""
     found = find(ill(Health.FAILING, ago=ago), one, attempt=attempt)
     transition = after_attempt(
         one, attempt=attempt, delays=(60, 300, 900), retry_rate_limited=False, now_ms=NOW

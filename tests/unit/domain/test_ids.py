@@ -1,4 +1,4 @@
-"""Ids are ULIDs (https://github.com/ulid/spec) behind a prefix, in order of their time."""
+"""Ids are a prefix and a ULID (https://github.com/ulid/spec), so they sort by time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from posthorn.domain.ids import (
 # Crockford's base 32 (https://www.crockford.com/base32.html)
 ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 LATEST: Final = 2**48 - 1
-"""Milliseconds; what the 48 bits of a ULID's time hold, the year 10889."""
+"""Milliseconds: the maximum of a ULID's 48-bit time, in the year 10889."""
 
 moments: Final = st.integers(0, LATEST)
 entropies: Final = st.binary(min_size=10, max_size=10)
@@ -40,7 +40,7 @@ def decoded(ulid: str) -> int:
 
 
 def test_the_time_of_the_specifications_example_is_written_as_there() -> None:
-    """The first ten characters are the specification's own for that millisecond, 01ARYZ6S41."""
+    """The first ten characters for the specification's example time are its own: 01ARYZ6S41."""
     made = new_id(EVENT, now_ms=1_469_918_176_385, entropy=bytes(10))
     assert made == "evt_01ARYZ6S410000000000000000"
 
@@ -51,13 +51,13 @@ def test_the_prefixes_are_the_published_ones() -> None:
 
 
 def test_the_largest_ulid_is_the_specifications() -> None:
-    """The largest value there is, is 7ZZZZZZZZZZZZZZZZZZZZZZZZZ."""
+    """The largest ULID is the specification's 7ZZZZZZZZZZZZZZZZZZZZZZZZZ."""
     assert new_id(EVENT, now_ms=LATEST, entropy=b"\xff" * 10) == "evt_7ZZZZZZZZZZZZZZZZZZZZZZZZZ"
 
 
 @given(prefix=prefixes, now_ms=moments, entropy=entropies)
 def test_an_id_holds_its_time_and_its_random_bytes(prefix: str, now_ms: int, entropy: bytes) -> None:
-    """Nothing of either is lost, so two ids are equal only if both are."""
+    """No bit of the time or the random bytes is lost, so two ids are equal only if both are."""
     head, _, ulid = new_id(prefix, now_ms=now_ms, entropy=entropy).partition("_")
     assert head == prefix
     assert len(ulid) == 26
@@ -66,7 +66,7 @@ def test_an_id_holds_its_time_and_its_random_bytes(prefix: str, now_ms: int, ent
 
 @given(prefix=prefixes, now_ms=moments, entropy=entropies)
 def test_an_id_keeps_to_the_published_shape(prefix: str, now_ms: int, entropy: bytes) -> None:
-    """Up to 64 letters, digits, underscores and hyphens; no dot, since a dot would break signatures."""
+    """An id has up to 64 letters, digits, underscores and hyphens; a dot would break signatures."""
     made = new_id(prefix, now_ms=now_ms, entropy=entropy)
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,64}", made)
     assert is_id(made, prefix)
@@ -75,7 +75,7 @@ def test_an_id_keeps_to_the_published_shape(prefix: str, now_ms: int, entropy: b
 
 @given(first=moments, second=moments, entropy=st.tuples(entropies, entropies))
 def test_ids_sort_by_their_time(first: int, second: int, entropy: tuple[bytes, bytes]) -> None:
-    """An id made in a later millisecond sorts behind, whatever its random part."""
+    """An id made in a later millisecond sorts after earlier ones, whatever the random part."""
     one = new_id(EVENT, now_ms=first, entropy=entropy[0])
     other = new_id(EVENT, now_ms=second, entropy=entropy[1])
     if first != second:
@@ -84,7 +84,7 @@ def test_ids_sort_by_their_time(first: int, second: int, entropy: tuple[bytes, b
 
 @pytest.mark.parametrize("entropy", [b"", bytes(9), bytes(11), bytes(16)])
 def test_another_amount_of_random_bytes_is_a_mistake(entropy: bytes) -> None:
-    """Less would not be unique and more would run into the time."""
+    """The wrong number of random bytes raises: fewer would not be unique, more would overwrite the time."""
     with pytest.raises(ValueError, match="10 random bytes"):
         new_id(EVENT, now_ms=0, entropy=entropy)
 
@@ -116,20 +116,20 @@ def test_another_amount_of_random_bytes_is_a_mistake(entropy: bytes) -> None:
         "evt_../../../../../etc/passwd#",
     ],
 )
-def test_what_only_looks_like_an_id_is_none(text: str) -> None:
-    """An id has exactly one spelling, so it can be looked up as it comes."""
+def test_lookalikes_are_not_ids(text: str) -> None:
+    """An id has exactly one spelling, so it can be looked up without being normalized."""
     assert not is_id(text, EVENT)
 
 
 @given(text=st.text(max_size=40) | st.from_regex(r"evt_[0-9A-Z]{26}", fullmatch=True))
 def test_every_text_that_passes_for_an_id_has_a_shard(text: str) -> None:
-    """Asking for the shard of an id that was checked cannot fail."""
+    """`shard` never fails for an id that passed the check."""
     if is_id(text, EVENT):
         assert 0 <= shard_of(text) < EVENT_SHARDS
 
 
 def test_shards_share_the_events_equally() -> None:
-    """Every shard stands for the same number of last characters, which are random."""
+    """Each shard covers the same number of final characters, which are random."""
     stem = "evt_01ARYZ6S41000000000000000"
     shards = Counter(shard_of(stem + last) for last in ALPHABET)
     assert shards == dict.fromkeys(range(8), 4)
@@ -137,13 +137,13 @@ def test_shards_share_the_events_equally() -> None:
 
 @given(now_ms=moments, entropy=entropies)
 def test_the_shard_comes_from_the_random_part(now_ms: int, entropy: bytes) -> None:
-    """Events of one moment spread over all shards."""
+    """Events of one millisecond spread over all shards."""
     assert shard_of(new_id(EVENT, now_ms=now_ms, entropy=entropy)) == entropy[-1] % 32 % EVENT_SHARDS
 
 
 @given(prefix=prefixes, now_ms=moments, entropy=entropies)
-def test_the_moment_of_an_id_can_be_read(prefix: str, now_ms: int, entropy: bytes) -> None:
-    """An id tells when it was made, and so does the beginning of its millisecond."""
+def test_the_time_of_an_id_can_be_read(prefix: str, now_ms: int, entropy: bytes) -> None:
+    """The creation time of an id and the first id of its millisecond can both be read back."""
     assert made_at(new_id(prefix, now_ms=now_ms, entropy=entropy)) == now_ms
     assert made_at(lower_bound(prefix, now_ms=now_ms)) == now_ms
 
@@ -152,5 +152,5 @@ def test_the_moment_of_an_id_can_be_read(prefix: str, now_ms: int, entropy: byte
 def test_the_beginning_of_a_millisecond_parts_the_ids(
     prefix: str, one: int, other: int, entropy: bytes
 ) -> None:
-    """It sorts before every id of its millisecond and of later ones, and after every id of earlier ones."""
+    """The first id of a millisecond sorts before all ids of it and later ones, and after all earlier ones."""
     assert (lower_bound(prefix, now_ms=one) < new_id(prefix, now_ms=other, entropy=entropy)) == (one <= other)

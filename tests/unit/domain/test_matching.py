@@ -1,4 +1,4 @@
-"""Which endpoints want an event: two spellings, wildcards, and nothing by accident."""
+"""Which endpoints an event matches: two spellings, wildcards, and no accidental matches."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def dotted(event_type: str) -> str:
     ],
 )
 def test_both_published_spellings_are_one_type(event_type: str) -> None:
-    """`contact.created` and `CONTACT_CREATED` stand for the same."""
+    """`contact.created` and `CONTACT_CREATED` are the same type."""
     assert canonical(event_type) == "CONTACT_CREATED"
 
 
 @given(event_type=upper)
 def test_the_canonical_spelling_is_its_own(event_type: str) -> None:
-    """Making a canonical name canonical again changes nothing, and its dotted spelling leads back to it."""
+    """The canonical name is a fixed point, and its dotted spelling leads back to it."""
     assert canonical(event_type) == event_type
     assert canonical(dotted(event_type)) == event_type
 
@@ -78,7 +78,7 @@ def test_the_canonical_spelling_is_its_own(event_type: str) -> None:
     ],
 )
 def test_any_other_spelling_is_refused(text: str) -> None:
-    """A name in neither spelling is a mistake that its sender should hear of."""
+    """A name in neither spelling is refused, so the sender learns of the mistake."""
     with pytest.raises(RefusedEventType) as refused:
         canonical(text)
     assert refused.value.code == "invalid_event_type"
@@ -86,7 +86,7 @@ def test_any_other_spelling_is_refused(text: str) -> None:
 
 @given(text=st.text(max_size=12) | st.text("ABab01_.*- \n", max_size=12))
 def test_every_text_is_canonical_or_refused(text: str) -> None:
-    """What comes out is in capitals, whatever went in; anything else is refused."""
+    """Any text either becomes a canonical name in capitals or is refused."""
     try:
         name = canonical(text)
     except RefusedEventType:
@@ -95,7 +95,7 @@ def test_every_text_is_canonical_or_refused(text: str) -> None:
 
 
 def test_the_longest_type_is_taken() -> None:
-    """A hundred characters are allowed."""
+    """A type name may have a hundred characters."""
     assert MAX_TYPE_LENGTH == 100
     assert canonical("A" * MAX_TYPE_LENGTH) == "A" * MAX_TYPE_LENGTH
 
@@ -109,7 +109,7 @@ def test_the_longest_type_is_taken() -> None:
         ("contact.created", "CONTACT_CREATED", True),
         ("contact.created", "contact.created", True),
         ("CONTACT_CREATED", "CONTACT_UPDATED", False),
-        # and never a part of another
+        # and never part of another name
         ("CONTACT", "CONTACT_CREATED", False),
         ("CONTACT_CREATED", "CONTACT", False),
         ("CONTACT_CREATE", "CONTACT_CREATED", False),
@@ -135,14 +135,14 @@ def test_the_longest_type_is_taken() -> None:
         ("CONTACT_ADDRESS_*", "CONTACT_CREATED", False),
     ],
 )
-def test_what_a_pattern_covers(pattern: str, event_type: str, expected: bool) -> None:
-    """A pattern covers a name, everything, or all names that go on behind a prefix of whole words."""
+def test_the_names_that_a_pattern_covers(pattern: str, event_type: str, expected: bool) -> None:
+    """A pattern covers one name, every name, or every name that continues a prefix of whole words."""
     assert matches([pattern], event_type) is expected
 
 
 @given(prefix=upper, rest=upper)
-def test_a_prefix_covers_what_goes_on_behind_it(prefix: str, rest: str) -> None:
-    """`PREFIX_*` covers PREFIX_ANYTHING in both spellings, and nothing that merely starts with the same letters."""
+def test_a_prefix_covers_its_continuations(prefix: str, rest: str) -> None:
+    """`PREFIX_*` covers PREFIX_ANYTHING in both spellings, but no longer word with the same first letters."""
     name = f"{prefix}_{rest}"
     assume(len(name) <= MAX_TYPE_LENGTH)
     for pattern in (f"{prefix}_*", f"{dotted(prefix)}.*"):
@@ -153,7 +153,7 @@ def test_a_prefix_covers_what_goes_on_behind_it(prefix: str, rest: str) -> None:
 
 
 def test_one_pattern_of_many_is_enough() -> None:
-    """An endpoint gets an event when any of its patterns covers it, and none without patterns."""
+    """An endpoint matches if any of its patterns covers the event's type; without patterns it never does."""
     assert matches(["CAMPAIGN_SENT", "contact.*"], "CONTACT_CREATED")
     assert not matches(["CAMPAIGN_SENT", "SEND"], "CONTACT_CREATED")
     assert not matches([], "CONTACT_CREATED")
@@ -163,7 +163,7 @@ def test_one_pattern_of_many_is_enough() -> None:
     "pattern", ["*", "CONTACT_CREATED", "contact.created", "CONTACT_*", "contact.*", "campaign_*", "SEND"]
 )
 def test_a_pattern_that_can_match_is_taken(pattern: str) -> None:
-    """An endpoint may name a type, a prefix that some type has, or everything."""
+    """A pattern may be a declared type, a prefix of a declared type, or everything."""
     check_subscribed(pattern, KNOWN)
 
 
@@ -188,7 +188,7 @@ def test_a_pattern_that_can_match_is_taken(pattern: str) -> None:
     ],
 )
 def test_a_pattern_that_can_match_nothing_is_refused(pattern: str, code: str) -> None:
-    """A typing mistake shows at registration and not as silence later."""
+    """A typo in a pattern is refused at registration instead of causing silence later."""
     with pytest.raises(RefusedEventType) as refused:
         check_subscribed(pattern, KNOWN)
     assert refused.value.code == code
@@ -201,8 +201,8 @@ def test_a_pattern_that_can_match_nothing_is_refused(pattern: str, code: str) ->
         ("ORDER_PAID", "Unknown event type ORDER_PAID."),
     ],
 )
-def test_a_refusal_says_what_is_not_there(pattern: str, detail: str) -> None:
-    """A customer reads about the prefix or the name that they wrote."""
+def test_a_refusal_names_the_unknown_type(pattern: str, detail: str) -> None:
+    """The error names the prefix or type as the customer wrote it."""
     with pytest.raises(RefusedEventType) as refused:
         check_subscribed(pattern, KNOWN)
     assert refused.value.detail == detail
@@ -210,7 +210,7 @@ def test_a_refusal_says_what_is_not_there(pattern: str, detail: str) -> None:
 
 @given(pattern=st.text(max_size=12) | st.text("CONTAc_.*", max_size=12))
 def test_a_pattern_that_was_taken_always_matches_something(pattern: str) -> None:
-    """Whoever passes registration gets at least one of the declared types, and matching never fails."""
+    """Every pattern that registration accepts matches at least one declared type."""
     try:
         check_subscribed(pattern, KNOWN)
     except RefusedEventType:
@@ -245,8 +245,8 @@ def event(event_type: str, *, target: str | None = None) -> Event:
     )
 
 
-def test_an_audience_includes_disabled_endpoints() -> None:
-    """Whether an endpoint is switched on is not for matching to say: its delivery is recorded either way."""
+def test_matching_includes_disabled_endpoints() -> None:
+    """Disabled endpoints match too: their deliveries are recorded either way."""
     recipients = Subscribers(
         [
             endpoint("a", ["CONTACT_CREATED"]),
@@ -259,8 +259,8 @@ def test_an_audience_includes_disabled_endpoints() -> None:
     assert [one.id for one in recipients.of(event("contact.created"))] == ["a", "c", "d"]
 
 
-def test_the_audience_of_a_test_is_its_target() -> None:
-    """A test event is for one endpoint, whatever that one listens to, and for nobody once it is gone."""
+def test_an_example_event_matches_its_target_only() -> None:
+    """An example event goes to its one target, whatever its patterns, and to none once it is deleted."""
     recipients = Subscribers([endpoint("a", ["*"]), endpoint("b", ["SEND"])])
     assert [one.id for one in recipients.of(event("CONTACT_CREATED", target="b"))] == ["b"]
     assert recipients.of(event("CONTACT_CREATED", target="c")) == []
@@ -281,10 +281,10 @@ few_patterns: Final = st.one_of(
     event_type=few_words,
     spell=st.sampled_from([str, dotted]),
 )
-def test_an_audience_is_everybody_with_a_pattern_that_matches(
+def test_every_endpoint_with_a_matching_pattern_is_found(
     subscriptions: list[list[str]], event_type: str, spell: Callable[[str], str]
 ) -> None:
-    """Looked up all at once or asked one by one, the same endpoints listen, each once and in their order."""
+    """Matching all endpoints at once finds the same ones as asking one by one, once each and in order."""
     endpoints = [endpoint(str(number), events) for number, events in enumerate(subscriptions)]
     wanted = [one for one in endpoints if matches(one.events, event_type)]
     assert Subscribers(endpoints).of(event(spell(event_type))) == wanted

@@ -1,4 +1,4 @@
-"""The retry rules, row by row: what an attempt's outcome leads to."""
+"""The retry rules, row by row: which transition each attempt's outcome leads to."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ GONE: Final = Transition(Status.FAILED, Reason.REJECTED, disable=DisabledReason.
         (outcome(502), retry(60)),
         (outcome(503), retry(60)),
         (outcome(599), retry(60)),
-        # no class of statuses: as 5xx (RFC 9110, 15)
+        # a status of no known class: treated as 5xx (RFC 9110, 15)
         (outcome(600), retry(60)),
         (outcome(999), retry(60)),
         (outcome(600, retry_after="120"), retry(120)),
@@ -89,9 +89,9 @@ GONE: Final = Transition(Status.FAILED, Reason.REJECTED, disable=DisabledReason.
         (outcome(304), REDIRECTED),
         (outcome(308), REDIRECTED),
         (outcome(301, retry_after="5"), REDIRECTED),
-        # address refused by the guard
+        # address blocked by the guard
         (outcome(failure=Failure.BLOCKED_ADDRESS), BLOCKED),
-        # an answer that did not come to its end in time is none
+        # a response that does not complete in time is a timeout
         (outcome(200, failure=Failure.TIMEOUT), retry(60)),
         (outcome(200, failure=Failure.NETWORK), retry(60)),
         (outcome(404, failure=Failure.TIMEOUT), retry(60)),
@@ -104,13 +104,13 @@ GONE: Final = Transition(Status.FAILED, Reason.REJECTED, disable=DisabledReason.
     ),
 )
 def test_every_row_of_the_rules(what: Outcome, transition: Transition) -> None:
-    """Each outcome of a first attempt leads where the published rules say."""
+    """Each outcome of a first attempt has the result that the published rules give."""
     assert after(what) == transition
 
 
 @pytest.mark.parametrize("status", [408, 429])
 def test_an_endpoint_may_ask_for_retries_when_it_is_busy(status: int) -> None:
-    """With `retry_rate_limited`, 408 and 429 follow the rule of 5xx, `Retry-After` included."""
+    """With `retry_rate_limited`, 408 and 429 are retried like 5xx and respect `Retry-After`."""
     assert after(outcome(status), opted_in=True) == retry(60)
     assert after(outcome(status, retry_after="120"), opted_in=True) == retry(120)
     assert after(outcome(status), opted_in=True, attempt=4) == EXHAUSTED
@@ -118,7 +118,7 @@ def test_an_endpoint_may_ask_for_retries_when_it_is_busy(status: int) -> None:
 
 @given(status=st.integers(100, 599), attempt=st.integers(1, 4), opted_in=st.booleans())
 def test_every_status_belongs_to_one_rule(status: int, attempt: int, opted_in: bool) -> None:
-    """Statuses decide by their class; only 408, 410 and 429 have rules of their own."""
+    """A status is handled by its class; only 408, 410 and 429 have rules of their own."""
     transition = after(outcome(status), attempt=attempt, opted_in=opted_in)
     again = retry(DELAYS[attempt - 1]) if attempt < 4 else EXHAUSTED
     if 200 <= status < 300:
@@ -137,7 +137,7 @@ def test_every_status_belongs_to_one_rule(status: int, attempt: int, opted_in: b
 
 @pytest.mark.parametrize("what", [outcome(500), *(outcome(failure=failure) for failure in RETRYABLE)])
 def test_three_retries_and_then_no_more(what: Outcome) -> None:
-    """Failing attempts are 1, 5 and 15 minutes apart, and the fourth is the last."""
+    """Retries follow after 1, 5 and 15 minutes, and the fourth attempt is the last."""
     assert [after(what, attempt=attempt) for attempt in (1, 2, 3, 4, 5)] == [
         retry(60),
         retry(300),
@@ -159,8 +159,10 @@ def test_three_retries_and_then_no_more(what: Outcome) -> None:
     ],
     ids=["200", "404", "410", "307", "blocked"],
 )
-def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, transition: Transition) -> None:
-    """A success, a refusal and a blocked address end a delivery whenever they come."""
+def test_final_outcomes_are_final_at_every_attempt(
+    attempt: int, what: Outcome, transition: Transition
+) -> None:
+    """A success, a rejection or a blocked address ends a delivery at any attempt."""
     assert after(what, attempt=attempt) == transition
 
 
@@ -178,15 +180,15 @@ def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, tr
         ("9" * 5000, 900),
         (" 120 ", 120),
         ("0120", 120),
-        # HTTP dates (RFC 9110, 5.6.7), the two obsolete forms included
+        # HTTP dates (RFC 9110, 5.6.7), including the two obsolete forms
         ("Sun, 16 Apr 2023 15:48:20 GMT", 200),
         ("Sunday, 16-Apr-23 15:48:20 GMT", 200),
         ("Sun Apr 16 15:48:20 2023", 200),
         ("Sun, 16 Apr 2023 17:48:20 +0200", 200),
-        ("Sun, 16 Apr 2023 15:44:00 GMT", 60),  # has passed
+        ("Sun, 16 Apr 2023 15:44:00 GMT", 60),  # in the past
         ("Thu, 01 Jan 1970 00:00:00 GMT", 60),
         ("Fri, 31 Dec 9999 23:59:59 GMT", 900),
-        # what is neither asks for nothing
+        # neither a date nor a number: ignored
         ("", 60),
         ("-1", 60),
         ("-600", 60),
@@ -202,8 +204,8 @@ def test_what_is_final_is_final_at_every_attempt(attempt: int, what: Outcome, tr
         ("Sun, 16 Apr 2023 15:48:20 +9999", 60),
     ],
 )
-def test_what_retry_after_asks_for(value: str, delay: int) -> None:
-    """The larger of the schedule and the header, at most 15 minutes; nonsense counts as no header."""
+def test_the_delay_that_retry_after_requests(value: str, delay: int) -> None:
+    """The longer of the schedule and the header applies, up to 15 minutes; nonsense is ignored."""
     assert after(outcome(503, retry_after=value)) == retry(delay)
 
 
@@ -219,7 +221,7 @@ def test_what_retry_after_asks_for(value: str, delay: int) -> None:
     ],
 )
 def test_a_monstrous_date_does_no_harm(value: str) -> None:
-    """A receiver cannot break a delivery, let alone the batch around it, by what it writes into a date."""
+    """No `Retry-After` date can break a delivery, let alone its batch."""
     assert after(outcome(503, retry_after=value)).status is Status.RETRYING
 
 
@@ -234,7 +236,7 @@ _DATE_PARTS: Final = (
 @given(value=st.text(max_size=30) | st.lists(st.sampled_from(_DATE_PARTS), max_size=7).map(" ".join))
 @example("Jan +99999999999999999999 1999 23:59:59 23:59:59")
 def test_no_retry_after_breaks_the_rules(value: str) -> None:
-    """Whatever the header says, the next attempt comes between the schedule's delay and 15 minutes."""
+    """For any header, the next attempt comes between the scheduled delay and 15 minutes."""
     transition = after(outcome(503, retry_after=value))
     assert transition.status is Status.RETRYING
     assert transition.delay is not None
@@ -243,14 +245,14 @@ def test_no_retry_after_breaks_the_rules(value: str) -> None:
 
 @given(seconds=st.integers(-10_000, 10_000))
 def test_a_date_and_its_distance_in_seconds_ask_for_the_same(seconds: int) -> None:
-    """`Retry-After` means the same in both of its forms."""
+    """`Retry-After` as a date and as seconds means the same."""
     moment = format_datetime(NOW + timedelta(seconds=seconds), usegmt=True)
     assert after(outcome(503, retry_after=moment)) == after(outcome(503, retry_after=str(max(seconds, 0))))
 
 
 @pytest.mark.parametrize(("later", "delay"), [(1, 200), (0, 200), (-1, 201)])
 def test_a_part_of_a_second_is_rounded_up(later: int, delay: int) -> None:
-    """The next attempt never comes before the moment that was asked for, not even by a millisecond."""
+    """The next attempt never comes earlier than requested, not even by a millisecond."""
     transition = after_attempt(
         outcome(503, retry_after="Sun, 16 Apr 2023 15:48:20 GMT"),
         attempt=1,
@@ -263,7 +265,7 @@ def test_a_part_of_a_second_is_rounded_up(later: int, delay: int) -> None:
 
 @given(status=st.integers(200, 599), attempt=st.integers(1, 3), opted_in=st.booleans())
 def test_retry_after_counts_only_where_a_retry_follows(status: int, attempt: int, opted_in: bool) -> None:
-    """The header moves the next attempt, it never makes one."""
+    """The header delays a retry; it never causes one."""
     without = after(outcome(status), attempt=attempt, opted_in=opted_in)
     asked = after(outcome(status, retry_after="800"), attempt=attempt, opted_in=opted_in)
     if without.status is Status.RETRYING:
@@ -273,7 +275,7 @@ def test_retry_after_counts_only_where_a_retry_follows(status: int, attempt: int
 
 
 def test_a_longer_schedule_is_followed_to_its_end() -> None:
-    """The number of attempts comes from the delays that the installation was given."""
+    """The number of attempts follows from the configured delays."""
     steps = [
         after_attempt(outcome(500), attempt=attempt, delays=(1, 2), retry_rate_limited=False, now_ms=NOW_MS)
         for attempt in (1, 2, 3)
@@ -282,7 +284,7 @@ def test_a_longer_schedule_is_followed_to_its_end() -> None:
 
 
 def test_a_date_of_no_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`-0000` says that nobody knows the zone; the machine's own has nothing to do with it."""
+    """`-0000` means an unknown zone, which is read as UTC and not as the machine's zone."""
     in_five_minutes = format_datetime((NOW + timedelta(minutes=5)).replace(tzinfo=None))
     assert in_five_minutes.endswith("-0000")
     with monkeypatch.context() as patch:

@@ -1,4 +1,4 @@
-"""A stand-in for SES that holds every request against botocore's service model, and a mail to send through it."""
+"""A stand-in for SES that validates every request against botocore's service model, and a mail to send."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ MAIL: Final = Mail(
 
 
 def breaks_of(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
-    """Yield where a value breaks what the service model says and botocore does not check itself."""
+    """Yield where a value violates constraints of the service model that botocore does not check."""
     rules = shape.metadata
     if "enum" in rules and value not in rules["enum"]:
         yield f"{path}: not one of {rules['enum']}"
@@ -58,21 +58,22 @@ def breaks_of(shape: Shape, value: Any, path: str = "") -> Iterator[str]:
 
 
 def check(operation: str, parameters: dict[str, Any]) -> None:
-    """Hold a request against the service model."""
+    """Validate a request against the service model."""
     shape = MODEL.operation_model(operation).input_shape
     assert shape is not None
     report = ParamValidator().validate(parameters, shape)
     assert not report.has_errors(), report.generate_report()
     broken = list(breaks_of(shape, parameters))
-    assert broken == [], broken  # said here, since pytest explains no assert outside of tests
+    assert broken == [], broken  # raised here, since pytest rewrites asserts in tests only
 
 
 @dataclass
 class Ses:
-    """SES as it answers to a real client: every request goes through botocore and its service model.
+    """SES behind a real client: every request goes through botocore and its service model.
 
-    moto does not know the event destinations and suppression options of a set, so this does. An operation
-    named in `refuses` fails with that code and changes nothing; one in `silent` is done and never answered.
+    moto does not support the event destinations and suppression options of a set, so this class does. An
+    operation in `refuses` fails with that code and changes nothing; one in `silent` takes effect but never
+    answers.
     """
 
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class Ses:
         self.backend = SesBackend(self.client, topic_arn=TOPIC)
         self._asked: dict[str, Any] = {}
         self.client.meta.events.register("provide-client-params.sesv2", self._ask)
-        answer: Any = self._answer  # which the stubs expect to return nothing
+        answer: Any = self._answer  # which the stubs type as returning nothing
         self.client.meta.events.register("before-call.sesv2", answer)
 
     def _ask(self, params: dict[str, Any], **_: Any) -> None:
@@ -110,7 +111,7 @@ class Ses:
         return bodiless(status), parsed
 
     def _do(self, operation: str, asked: dict[str, Any]) -> str | None:
-        """Do what is asked, or return the code of what is wrong with it."""
+        """Perform the operation, or return its error code."""
         if operation == "SendEmail":
             self.sent.append(asked)
             return None
@@ -131,8 +132,8 @@ class Ses:
                 return "AlreadyExistsException"
             self.sets[name]["to"][destination] = asked.pop("EventDestination")
         else:
-            raise AssertionError(f"a call the API's role may not make: {operation}")
-        assert asked == {}, "asked for more than anybody looks at"
+            raise AssertionError(f"the API's role does not allow this call: {operation}")
+        assert asked == {}, "the request has parameters that this stand-in ignores"
         return None
 
 

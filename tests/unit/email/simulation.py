@@ -1,4 +1,4 @@
-"""The simulator with moto's SNS and a queue behind it, and what it tells about a mail."""
+"""The simulator with moto's SNS and a queue behind it, and the notifications it sends about a mail."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Topic:
     calls: list[str]
 
     def bodies(self) -> list[str]:
-        """Take everything off the queue, oldest first."""
+        """Take all messages from the queue, oldest first."""
         found: list[str] = []
         while messages := self._receive():
             found += messages
@@ -75,7 +75,7 @@ def topic() -> Iterator[Topic]:
         )
         calls: list[str] = []
         sns.meta.events.register("before-call.sns", lambda model, **_: calls.append(model.name))
-        random_bytes = random.Random(7).randbytes  # noqa: S311 - a test's dice fall the same way every time
+        random_bytes = random.Random(7).randbytes  # noqa: S311 - seeded, so that every run is the same
         yield Topic(
             sqs,
             queue,
@@ -85,7 +85,7 @@ def topic() -> Iterator[Topic]:
 
 
 def story(mail: Mail) -> list[dict[str, Any]]:
-    """Return what would be published about a mail, as the JSON that it is."""
+    """Return the notifications that would be published about a mail, as JSON."""
     random_bytes = random.Random(7).randbytes  # noqa: S311 - as above
     arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:feedback"
     told: list[dict[str, Any]] = json.loads(
@@ -103,7 +103,7 @@ def own(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def whom(told: dict[str, Any]) -> list[str]:
-    """Return the recipients that a notification names beside those of its mail."""
+    """Return the recipients that a notification names, apart from those of its mail."""
     found = own(told)
     named = found.get("bouncedRecipients", found.get("complainedRecipients", []))
     return found.get("recipients") or [one["emailAddress"] for one in named]

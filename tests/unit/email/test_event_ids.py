@@ -1,4 +1,4 @@
-"""One event per happening: an id is made of the event's time and of all that a receiver sees, and of nothing else."""
+"""One event per occurrence: its id is derived from its time and from the data that receivers see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ses_examples import NAMES, OUR_TAGS, TYPES, expected_of, parts, repla
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_same_notification_gives_the_same_event(name: str) -> None:
-    """Whenever it comes and in whatever order its keys are, it is the same event under the same id."""
+    """A notification gives the same event and id whenever it arrives and in whatever order its keys are."""
     told = ses.example(name)
     backwards = _backwards(told)
     assert list(backwards) != list(told)
@@ -38,8 +38,8 @@ def _backwards(value: Any) -> Any:
         if isinstance(value, str | int) and path not in {"eventType", *ses.RENAMED}
     ],
 )
-def test_whatever_a_receiver_could_tell_apart_is_two_events(name: str, path: str) -> None:
-    """Another recipient, feedback id, link, response or header makes another event."""
+def test_different_data_for_receivers_makes_different_events(name: str, path: str) -> None:
+    """A different recipient, feedback id, link, response or header makes a different event."""
     told = ses.example(name)
     value = parts(told)[path]
     longer = value.replace("Z", "9Z") if path.endswith("/timestamp") else f"{value}x"
@@ -48,7 +48,7 @@ def test_whatever_a_receiver_could_tell_apart_is_two_events(name: str, path: str
 
 
 def test_two_mails_have_two_events() -> None:
-    """The same happening to another mail is another event."""
+    """The same event type for another mail is another event."""
     told = ses.example("send")
     other = replaced(told, "mail/tags/posthorn-message", ["550e8400-e29b-41d4-a716-446655440001"])
     assert event_of(other).id != event_of(told).id
@@ -57,16 +57,16 @@ def test_two_mails_have_two_events() -> None:
 @pytest.mark.parametrize(
     ("name", "path"), [(name, path) for name in NAMES for path in sorted(ses.REMOVED[name] - {*OUR_TAGS})]
 )
-def test_what_no_receiver_sees_makes_no_event(name: str, path: str) -> None:
-    """A notification that differs in what is removed anyway is the same event again."""
+def test_removed_fields_make_no_difference(name: str, path: str) -> None:
+    """Notifications that differ only in removed fields give the same event."""
     told = ses.example(name)
     assert event_of(without(told, {path})).id == event_of(told).id
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_id_is_of_the_events_own_time(name: str) -> None:
-    """Ids are in the order in which things happened, whenever they were told."""
+    """Ids sort by the time of the event, not by the time of its notification."""
     moment = datetime.fromisoformat(TYPES[name][1])
     now_ms = round(moment.timestamp() * 1000)
-    time = len("evt_") + 10  # a ULID's first ten characters
+    time = len("evt_") + 10  # the first ten characters of a ULID
     assert event_of(ses.example(name)).id[:time] == new_id(EVENT, now_ms=now_ms, entropy=bytes(10))[:time]

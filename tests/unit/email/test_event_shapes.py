@@ -1,4 +1,4 @@
-"""What SES leaves out, writes in another shape or adds one day: fields, ids of messages and types."""
+"""Fields that SES omits, writes in another shape or adds later; message ids and types."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from posthorn.email.events import event_of
 from tests import ses_examples as ses
 from tests.ses_examples import NAMES, OUR_TAGS, data_of, expected_of, parts, replaced, without
 
-# what Posthorn cannot do without; everything else may be missing
+# the required fields; all others may be missing
 NEEDED: Final = {"", "eventType", "mail", "mail/messageId", "mail/timestamp", "mail/tags"}
 
 
 def _is_needed(path: str) -> bool:
-    is_name = path.startswith("mail/headers/") and path.endswith("/name")  # a header is known by it here
+    is_name = path.startswith("mail/headers/") and path.endswith("/name")  # identifies a header here
     return path in NEEDED or path.startswith(OUR_TAGS) or is_name
 
 
 @settings(max_examples=300)
 @given(st.data())
 def test_missing_optional_fields_do_no_harm(data: st.DataObject) -> None:
-    """Whatever SES leaves out is left out of the event, too, and everything else is still there."""
+    """Fields that SES omits are omitted from the event, and all others are kept."""
     name = data.draw(st.sampled_from(NAMES))
     whole = ses.example(name)
     optional = sorted(path for path in parts(whole) if not _is_needed(path))
@@ -37,7 +37,7 @@ def test_missing_optional_fields_do_no_harm(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("header", ["From", {"name": None}, {"value": "x"}, {"name": "Message-ID"}, None, 5])
 def test_a_header_of_another_shape_passes(header: Any) -> None:
-    """A list of headers is looked through for what must go, and whatever is not understood stays."""
+    """Headers that must be removed are removed from any list, and entries of unknown shape are kept."""
     told = replaced(ses.example("send"), "mail/headers", [header, {"name": "x-ses-Anything", "value": "x"}])
     assert data_of(told)["mail"]["headers"] == [header]
 
@@ -47,7 +47,7 @@ def test_a_header_of_another_shape_passes(header: Any) -> None:
 )
 @pytest.mark.parametrize("value", [None, "text", 5, [], {}, [[]]])
 def test_a_field_of_another_shape_passes(path: str, value: Any) -> None:
-    """Fields that Posthorn has no need for may be anything."""
+    """Fields that Posthorn does not use may have any value."""
     told = replaced(ses.example("send"), path, value)
     expected = ses.MESSAGE_ID if path == "mail/messageId" else value
     found: Any = data_of(told)
@@ -58,7 +58,7 @@ def test_a_field_of_another_shape_passes(path: str, value: Any) -> None:
 
 @pytest.mark.parametrize("value", ["<own-id-17@example.com>", "another id", "", None], ids=repr)
 def test_a_message_id_of_the_senders_own_stays(value: Any) -> None:
-    """Only SES's id is replaced, since the header is otherwise the sender's."""
+    """Only SES's id is replaced in the headers; the sender's own Message-ID is kept."""
     told = replaced(ses.example("click"), "mail/headers/Message-ID/value", value)
     told = replaced(told, "mail/commonHeaders/messageId", value)
     mail = data_of(told)["mail"]
@@ -67,8 +67,8 @@ def test_a_message_id_of_the_senders_own_stays(value: Any) -> None:
 
 
 @pytest.mark.parametrize("ses_id", ["", None, 5])
-def test_without_an_id_of_ses_no_other_id_changes(ses_id: Any) -> None:
-    """Where SES names no id, the mail still has ours, and its headers stay as they are."""
+def test_without_an_id_of_ses_the_headers_are_unchanged(ses_id: Any) -> None:
+    """If SES names no id, the mail still gets ours, and its headers are unchanged."""
     told = ses.example("click")
     mail = data_of(replaced(told, "mail/messageId", ses_id))["mail"]
     assert mail["messageId"] == ses.MESSAGE_ID
@@ -77,7 +77,7 @@ def test_without_an_id_of_ses_no_other_id_changes(ses_id: Any) -> None:
 
 
 def test_the_id_of_ses_is_replaced_inside_a_message_id_too() -> None:
-    """On its way out, a mail's Message-ID is SES's id at a host of SES."""
+    """In an outgoing mail's Message-ID header, SES's id precedes an SES host name."""
     told = ses.example("click")
     ses_id = told["mail"]["messageId"]
     told = replaced(told, "mail/headers/Message-ID/value", f"<{ses_id}@eu-west-1.amazonses.com>")
@@ -98,7 +98,7 @@ def test_the_id_of_ses_is_replaced_inside_a_message_id_too() -> None:
     ],
 )
 def test_an_unknown_type_passes_unharmed(event_type: str, name: str, key: str) -> None:
-    """A kind of event that is new gets its name in snake case, and its own time where it has one."""
+    """A new event type gets its name in snake case, and its own time if it has one."""
     told = {"detail": {"n": 1.5}, key: {"timestamp": "2026-05-03T12:34:57.000Z", "list": [{}, None]}}
     told |= {"eventType": event_type, "mail": ses.example("send")["mail"], "more": True}
 
@@ -111,7 +111,7 @@ def test_an_unknown_type_passes_unharmed(event_type: str, name: str, key: str) -
 
 
 def test_an_unknown_field_of_a_mail_passes() -> None:
-    """What AWS adds to a mail tomorrow reaches receivers tomorrow."""
+    """Fields that AWS adds to a mail later reach receivers unchanged."""
     told = ses.example("send")
     told["mail"]["dkim"] = {"selectors": ["a", "b"], "bits": 2048}
     assert data_of(told)["mail"]["dkim"] == {"selectors": ["a", "b"], "bits": 2048}
@@ -136,13 +136,13 @@ def test_an_unknown_field_of_a_mail_passes() -> None:
     ],
 )
 def test_a_type_that_no_header_could_carry_is_malformed(event_type: Any) -> None:
-    """The type is the value of a header at every attempt, and its name one that endpoints can match."""
+    """The type becomes a header value on every attempt and must be a name that patterns can match."""
     with pytest.raises(Malformed, match="eventType"):
         event_of(ses.example("send") | {"eventType": event_type})
 
 
-def test_what_has_no_type_is_malformed() -> None:
-    """Notifications of an identity say notificationType and come without tags; they are none of ours."""
+def test_a_notification_without_a_type_is_malformed() -> None:
+    """Notifications of an identity have a notificationType and no tags; they are not Posthorn's."""
     told = without(ses.example("bounce"), {"eventType"}) | {"notificationType": "Bounce"}
     with pytest.raises(Malformed, match="eventType"):
         event_of(told)

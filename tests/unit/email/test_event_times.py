@@ -1,4 +1,4 @@
-"""When an event of a mail was: its own time or that of its mail, and never the clock's."""
+"""The time of an email event is its own or that of its mail, never the current time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.ses_examples import replaced, without
     ],
 )
 def test_the_time_is_the_events_own_in_utc(text: str, created_at: str) -> None:
-    """Whatever ISO 8601 allows becomes RFC 3339 in UTC, and the id's time is the same."""
+    """Any ISO 8601 time becomes RFC 3339 in UTC, and the id carries the same time."""
     event = event_of(replaced(ses.example("bounce"), "bounce/timestamp", text))
     assert event.created_at == created_at
     assert json.loads(event.data)["bounce"]["timestamp"] == text
@@ -33,7 +33,7 @@ def test_the_time_is_the_events_own_in_utc(text: str, created_at: str) -> None:
 
 @pytest.mark.parametrize("own", [{}, {"timestamp": None}, None, [], "text"])
 def test_an_event_without_a_time_of_its_own_has_that_of_its_mail(own: Any) -> None:
-    """Send, Reject and Rendering Failure have none, and others may lose theirs."""
+    """Send, Reject and Rendering Failure have no time of their own, and other types may lack it."""
     told = ses.example("bounce") | {"bounce": own}
     assert event_of(told).created_at == "2017-08-05T00:40:02.012Z"
 
@@ -52,8 +52,8 @@ def test_an_event_without_a_time_of_its_own_has_that_of_its_mail(own: Any) -> No
         ["2026-05-03T12:34:57Z"],
     ],
 )
-def test_a_time_that_is_none_is_malformed(time: Any) -> None:
-    """An id cannot be made of it, and nobody knows when the event was."""
+def test_an_invalid_time_is_malformed(time: Any) -> None:
+    """Without a valid time there is no id and no event time, so the notification is malformed."""
     with pytest.raises(Malformed):
         event_of(replaced(ses.example("bounce"), "bounce/timestamp", time))
     with pytest.raises(Malformed):
@@ -61,6 +61,6 @@ def test_a_time_that_is_none_is_malformed(time: Any) -> None:
 
 
 def test_an_event_without_any_time_is_malformed() -> None:
-    """The clock of this machine is not the event's."""
+    """The current time never stands in for the event's."""
     with pytest.raises(Malformed, match="no time"):
         event_of(without(ses.example("send"), {"mail/timestamp"}))

@@ -1,4 +1,4 @@
-"""AWS's own examples as events: nothing lost but what must be removed, and nothing invented."""
+"""AWS's own examples become events: nothing is lost except what must be removed, and nothing is added."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ KEYS: Final = {one.event_type: one.key for one in EMAIL_TYPES}
 
 
 def test_there_is_an_example_of_every_type() -> None:
-    """AWS's ten kinds of events are the ten that destinations can subscribe to."""
+    """AWS's ten event types are the ten that destinations can subscribe to."""
     told = {ses.example(name)["eventType"] for name in NAMES}
     assert told == {one.event_type for one in EMAIL_TYPES}
     assert len(told) == 10
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_nothing_is_lost_but_what_must_be_removed_and_nothing_is_invented(name: str) -> None:
-    """Field by field, an event is the example without the paths of a written list, under our message id."""
+def test_exactly_the_listed_paths_are_removed(name: str) -> None:
+    """Field by field, an event equals the example without the listed paths and with our message id."""
     told = ses.example(name)
 
     cleaned = data_of(told)
@@ -40,7 +40,7 @@ def test_nothing_is_lost_but_what_must_be_removed_and_nothing_is_invented(name: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_event_belongs_to_the_set_that_its_mail_was_sent_with(name: str) -> None:
-    """Channel and workspace are those of our tags, the type is the name that destinations subscribe to."""
+    """Channel and workspace come from our tags; the type is the name that destinations subscribe to."""
     event = event_of(ses.example(name))
 
     assert (event.channel, event.workspace) == (ses.SET_ID, ses.WORKSPACE)
@@ -50,7 +50,7 @@ def test_an_event_belongs_to_the_set_that_its_mail_was_sent_with(name: str) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_data_begins_as_receivers_expect_it(name: str) -> None:
-    """First eventType, then mail, then the event's own object, each in SES's own order."""
+    """First comes eventType, then mail, then the event-specific object, each in SES's key order."""
     told = ses.example(name)
     ordered = json.loads(event_of(told).data, object_pairs_hook=OrderedDict)
 
@@ -62,15 +62,15 @@ def test_the_data_begins_as_receivers_expect_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_data_is_what_javascript_would_write(name: str) -> None:
-    """The body is signed as it is and verified after a round through JSON.parse and JSON.stringify."""
+def test_the_data_survives_javascript(name: str) -> None:
+    """The body survives JSON.parse and JSON.stringify, so its signature verifies afterwards."""
     data = event_of(ses.example(name)).data
     assert stringify(parse(data.encode())) == data
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_consumer_of_sns_reads_the_same_from_an_event(name: str) -> None:
-    """Code written for SES over SNS finds every field where it was; only the message's id is another."""
+    """Code written for SES over SNS finds every field in its place; only the message id differs."""
     told = ses.example(name)
 
     read, before = consume(event_of(told).data), consume(json.dumps(told))
@@ -83,7 +83,7 @@ def test_a_consumer_of_sns_reads_the_same_from_an_event(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_of_the_operator_remains(name: str) -> None:
-    """No account, no ARN, no tag of SES or of Posthorn and no id of SES's is in any event."""
+    """No event shows an account, an ARN, a tag of SES or Posthorn, or SES's message id."""
     told = ses.example(name)
     data = event_of(told).data
     hidden = (ses.ACCOUNT, "arn:aws", "ses:", "posthorn", "X-SES-", "ses_user", "IAM_user", "ConfigSet")

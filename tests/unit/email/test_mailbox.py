@@ -1,4 +1,4 @@
-"""Which address causes what: every recipient of a mail has a fate of its own."""
+"""Each simulator address triggers its events, for each recipient of a mail separately."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ CAUSES: Final = {
     "open+click@simulator.amazonses.com": ["Send", "Delivery", "Open", "Click"],
     "complaint+open@simulator.amazonses.com": ["Send", "Delivery", "Complaint", "Open"],
     "ooto+click@simulator.amazonses.com": ["Send", "Delivery", ANSWER, "Click"],
-    # what does not arrive is not read
+    # a mail that is not delivered is not opened
     "bounce+open@simulator.amazonses.com": ["Send", BOUNCE],
     "suppressionlist+click@simulator.amazonses.com": ["Send", SUPPRESSED],
-    # not the words, or not the place
+    # the wrong local part or the wrong domain
     "success+opened@simulator.amazonses.com": ["Send", "Delivery"],
     "bouncer@simulator.amazonses.com": ["Send", "Delivery"],
     "success+bounce@simulator.amazonses.com": ["Send", "Delivery"],
@@ -60,7 +60,7 @@ CAUSES: Final = {
 
 @pytest.mark.parametrize(("address", "causes"), CAUSES.items())
 def test_an_address_causes_what_it_says(simulator: Topic, address: str, causes: list[str]) -> None:
-    """Each address brings its events to the queue, in this order, about this recipient and no other."""
+    """Each address sends its events to the queue, in this order, about this recipient only."""
     simulator.backend.send(replace(MAIL, to=(address,)))
 
     told = simulator.told()
@@ -76,8 +76,8 @@ def test_an_address_causes_what_it_says(simulator: Topic, address: str, causes: 
     assert {name for one in told for name in whom(one)} == {plain}
 
 
-def test_every_recipient_has_a_fate_of_its_own() -> None:
-    """One mail is sent once; deliveries are told one by one, the bounces of a mail together."""
+def test_every_recipient_is_reported_separately() -> None:
+    """A mail is sent once; deliveries are reported one by one, bounces of a mail together."""
     told = story(
         replace(
             MAIL,
@@ -121,8 +121,8 @@ ADDRESSES: Final = st.builds(
 
 
 @given(to=st.lists(ADDRESSES, min_size=1, max_size=30), cc=st.lists(ADDRESSES, max_size=20))
-def test_whoever_gets_a_mail_gets_exactly_one_fate(to: list[str], cc: list[str]) -> None:
-    """Every recipient is delivered to once or bounces once for good, and nothing is told twice."""
+def test_every_recipient_has_exactly_one_outcome(to: list[str], cc: list[str]) -> None:
+    """Each recipient gets one delivery or one permanent bounce, and no event is reported twice."""
     told = story(replace(MAIL, to=tuple(to), cc=tuple(cc)))
 
     assert [one["eventType"] for one in told].count("Send") == 1
@@ -138,13 +138,13 @@ def test_whoever_gets_a_mail_gets_exactly_one_fate(to: list[str], cc: list[str])
     assert sorted([*delivered, *lost]) == sorted(recipients)
     told_later = {name for one in told for name in whom(one) if one["eventType"] != "Delivery"}
     assert told_later <= {name for name in recipients if name.lower().endswith(DOMAIN)}
-    # the feedback takes two that are the same for one, so two readers have to differ
+    # feedback treats two equal events as one, so the two readers must differ
     essences = [json.dumps([one["eventType"], own(one)], sort_keys=True) for one in told]
     assert len(set(essences)) == len(told)
 
 
 @given(address=ADDRESSES)
-def test_only_what_arrives_is_read(address: str) -> None:
+def test_only_delivered_mails_are_opened(address: str) -> None:
     """No address opens or clicks a mail that bounced or was suppressed, and none outside the simulator."""
     found = reaction(address)
 

@@ -1,4 +1,4 @@
-"""What the simulator tells about a mail: in SES's own shape, and about this mail."""
+"""The simulator's notifications have SES's shape and describe the mail that was sent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_a_notification_finds_back_to_its_mail(simulator: Topic) -> None:
-    """All carry our three tags, the caller's and SES's own, and an id of SES that is not ours."""
+def test_a_notification_identifies_its_mail(simulator: Topic) -> None:
+    """Every notification carries our three tags, the caller's, SES's own, and an SES message id."""
     simulator.backend.send(replace(MAIL, to=("complaint+open+click@simulator.amazonses.com",)))
 
     told = simulator.told()
@@ -40,7 +40,7 @@ def test_a_notification_finds_back_to_its_mail(simulator: Topic) -> None:
 
 
 def test_no_tag_of_a_caller_passes_for_ours() -> None:
-    """A caller who names a tag as ours is named does not speak for another workspace."""
+    """A caller's tag with a reserved name cannot claim another workspace."""
     told = story(replace(MAIL, tags=tuple((name, "stolen") for name in OWN_TAGS)))
 
     assert "stolen" not in json.dumps(told)
@@ -49,7 +49,7 @@ def test_no_tag_of_a_caller_passes_for_ours() -> None:
 
 @pytest.mark.parametrize("kind", ["send", "delivery", "bounce", "complaint", "open", "click"])
 def test_the_shape_is_the_one_that_aws_publishes(kind: str) -> None:
-    """Whatever AWS's own example of an event has, ours has, with the same type of value."""
+    """Every field of AWS's own example is present, with a value of the same type."""
     published = json.loads((EXAMPLES / f"{kind}.json").read_text("utf-8"))
     everything = ("bounce@simulator.amazonses.com", "complaint+open+click@simulator.amazonses.com")
     told = story(replace(MAIL, to=everything))
@@ -58,7 +58,7 @@ def test_the_shape_is_the_one_that_aws_publishes(kind: str) -> None:
     assert list(_lacking(published, ours)) == []
 
 
-# a value that is the customer's: no two mails have the same, and a link without tags has none
+# a value of the customer's mail, different for each; a link without tags has none
 FREE: Final = {"tags", "linkTags"}
 
 
@@ -76,7 +76,7 @@ def _lacking(published: Any, ours: Any, path: str = "$") -> Iterator[str]:
 
 
 def test_a_bounce_says_why() -> None:
-    """Hard bounces carry the answer of the server that SES documents, automatic answers carry none."""
+    """Hard bounces carry the server response that SES documents; automatic replies carry none."""
     boxes = ("bounce", "suppressionlist", "ooto")
     told = story(replace(MAIL, to=tuple(f"{box}@simulator.amazonses.com" for box in boxes)))
 
@@ -94,8 +94,8 @@ def test_a_bounce_says_why() -> None:
     assert len({one["feedbackId"] for one in (bounce, suppression, answer)}) == 3
 
 
-def test_time_goes_by_between_the_events() -> None:
-    """A mail is sent at the clock's time, delivered after that, and read and complained about still later."""
+def test_events_follow_each_other_in_time() -> None:
+    """A mail is sent at the clock's time, delivered later, and opened or complained about later still."""
     told = story(replace(MAIL, to=("complaint+open+click@simulator.amazonses.com",)))
 
     sent = told[0]["mail"]["timestamp"]
@@ -122,14 +122,14 @@ def test_time_goes_by_between_the_events() -> None:
     ids=["first", "shouting", "bare", "mailto", "none", "text", "broken"],
 )
 def test_a_click_goes_to_the_first_link_of_the_mail(html: str | None, link: str) -> None:
-    """The first web address that an anchor leads to is clicked; a mail without one still is."""
+    """The click is on the first web link of the mail; a mail without links is clicked too."""
     told = story(replace(MAIL, html=html, text="x", to=("click@simulator.amazonses.com",)))
 
     assert own(told[-1])["link"] == link
 
 
 def test_the_headers_are_those_of_the_mail() -> None:
-    """Everybody but the bcc is in a header, and both bodies make one multipart."""
+    """All recipients except bcc are in a header, and two bodies make a multipart mail."""
     mail = replace(
         MAIL,
         cc=("Carl <carl@mail.example>",),
@@ -163,15 +163,15 @@ def test_the_headers_are_those_of_the_mail() -> None:
 
 
 @pytest.mark.parametrize(("html", "text", "kind"), [("x", None, "text/html"), (None, "x", "text/plain")])
-def test_one_body_is_no_multipart(html: str | None, text: str | None, kind: str) -> None:
-    """A mail with one body says what that is."""
+def test_a_single_body_is_not_multipart(html: str | None, text: str | None, kind: str) -> None:
+    """A mail with a single body has that body's content type."""
     headers = story(replace(MAIL, html=html, text=text))[0]["mail"]["headers"]
 
     assert [one["value"].partition(";")[0] for one in headers if one["name"] == "Content-Type"] == [kind]
 
 
 def test_long_headers_are_cut_as_ses_does() -> None:
-    """From 10 KB on headers are left out, and the notification says so."""
+    """Headers beyond 10 KB are omitted, and the notification says so."""
     headers = tuple((f"X-{number}", "x" * 900) for number in range(15))
     about = story(replace(MAIL, headers=headers))[0]["mail"]
 

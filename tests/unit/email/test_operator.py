@@ -1,4 +1,4 @@
-"""The operator's account stays out of events, in fields that are new to us too, and what others wrote stays in."""
+"""The operator's account is removed from events, even from unknown fields; content by others is kept."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.ses_examples import data_of, expected_of, parts, replaced, without
     ],
 )
 def test_the_account_goes_from_fields_that_are_new_to_us(value: str) -> None:
-    """A field that AWS adds tomorrow does not tell whose account it is, wherever it stands."""
+    """The account is removed from fields that AWS adds later, wherever they stand."""
     told = ses.example("delivery") | {"account": value, "resources": [value, "kept"]}
     told["mail"]["tenantArn"] = value
     told["delivery"]["via"] = {"pool": value, "kind": "shared"}
@@ -34,7 +34,7 @@ def test_the_account_goes_from_fields_that_are_new_to_us(value: str) -> None:
 
 
 def test_the_account_that_owns_the_sender_goes_too() -> None:
-    """With sending authorization, the sender's identity belongs to another account than the mail."""
+    """With sending authorization, the sender's identity belongs to a second account, also removed."""
     told = ses.example("delivery")
     told["mail"]["sourceArn"] = "arn:aws:ses:us-east-1:210987654321:identity/example.com"
     told["mail"]["others"] = ["210987654321", ses.ACCOUNT, "x"]
@@ -53,14 +53,14 @@ def test_the_account_that_owns_the_sender_goes_too() -> None:
     ],
 )
 def test_what_others_wrote_stays(subject: str) -> None:
-    """Somebody else's account and ARN in a mail is content."""
+    """Another account or ARN in a mail is content, and is kept."""
     told = replaced(ses.example("send"), "mail/commonHeaders/subject", subject)
     assert data_of(told)["mail"]["commonHeaders"]["subject"] == subject
 
 
 @pytest.mark.parametrize("account", [None, "", 5, []])
 def test_without_an_account_nothing_else_goes(account: Any) -> None:
-    """An account that SES does not name takes nothing along."""
+    """If SES names no account, nothing else is removed."""
     told = replaced(without(ses.example("send"), {"mail/sourceArn"}), "mail/commonHeaders/subject", "")
     told["mail"]["sendingAccountId"] = account
     assert parts(data_of(told)) == expected_of("send", told)
@@ -69,7 +69,7 @@ def test_without_an_account_nothing_else_goes(account: Any) -> None:
 @pytest.mark.parametrize("field", ["sourceArn", "sendingAccountId", "callerIdentity"])
 @pytest.mark.parametrize("value", ["ses_user", None, 5, {"role": "admin"}])
 def test_fields_about_the_operator_go_whatever_they_hold(field: str, value: Any) -> None:
-    """A field that is there to name the operator goes by its name, too."""
+    """Fields that name the operator are removed by name, whatever their value."""
     told = ses.example("send")
     told["mail"][field] = value
     assert field not in data_of(told)["mail"]

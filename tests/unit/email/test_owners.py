@@ -1,4 +1,4 @@
-"""Whose mail it is that SES tells of: our tags say so, or it is none of ours."""
+"""The owner of a mail comes from our tags; a notification without them is malformed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.ses_examples import OUR_TAGS, replaced, without
     ids=repr,
 )
 def test_a_mail_that_is_not_ours_is_malformed(tag: str, value: Any) -> None:
-    """Each tag has exactly one value, in the shape that Posthorn gives it; nothing is guessed."""
+    """Each tag must have exactly one value of the expected shape; nothing is guessed."""
     with pytest.raises(Malformed, match="tag"):
         event_of(replaced(ses.example("send"), tag, value))
     with pytest.raises(Malformed, match="tag"):
@@ -43,6 +43,6 @@ def test_a_mail_that_is_not_ours_is_malformed(tag: str, value: Any) -> None:
 @pytest.mark.parametrize("path", ["mail", "mail/tags"])
 @pytest.mark.parametrize("value", [None, [], "text", 5])
 def test_without_a_mail_with_tags_it_is_malformed(path: str, value: Any) -> None:
-    """Nobody knows whose event it is."""
+    """Without tags, the owner of the event is unknown."""
     with pytest.raises(Malformed, match="tags"):
         event_of(replaced(ses.example("send"), path, value))

@@ -1,4 +1,4 @@
-"""What cannot become an event is refused as malformed, by nothing worse and without a word of the mail."""
+"""Notifications that cannot become events are malformed; no other error occurs, and no content leaks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.ses_examples import NAMES, parts, replaced
 
 
 def test_a_reason_holds_nothing_of_the_mail() -> None:
-    """Reasons are logged, and addresses and subjects are nothing for a log."""
+    """Reasons are logged, so they contain no address or subject."""
     told = ses.example("bounce")
     secret = "someone@private.example"
     reasons = []
@@ -32,7 +32,7 @@ def test_a_reason_holds_nothing_of_the_mail() -> None:
 
 
 def test_an_event_may_have_as_much_as_the_table_takes() -> None:
-    """What just fits is kept whole, and one byte more is malformed."""
+    """The largest event that fits into a row is accepted whole; one byte more is malformed."""
     told = ses.example("bounce")
     size = len(event_of(told).data.encode())
     path = "bounce/reportingMTA"
@@ -45,7 +45,7 @@ def test_an_event_may_have_as_much_as_the_table_takes() -> None:
 
 @pytest.mark.parametrize("depth", [40, 900, 2000, 20_000])
 def test_a_depth_that_no_event_has_is_malformed(depth: int) -> None:
-    """However deep it is nested, it takes nothing else down."""
+    """Excessive nesting is malformed and raises no other error."""
     deep: Any = 1
     for _ in range(depth):
         deep = [deep]
@@ -54,7 +54,7 @@ def test_a_depth_that_no_event_has_is_malformed(depth: int) -> None:
 
 
 def test_a_key_that_javascript_would_put_first_is_malformed() -> None:
-    """The body begins with eventType or it is no event of a mail."""
+    """The body must begin with eventType, which JavaScript would place after an integer-like key."""
     with pytest.raises(Malformed, match="eventType"):
         event_of(ses.example("send") | {"7": True})
 
@@ -73,7 +73,7 @@ _json: Final = st.recursive(
 )
 @example(name="send", changes=[(0, {})])
 def test_any_json_is_an_event_or_malformed(name: str, changes: list[tuple[int, Any]]) -> None:
-    """Whatever stands where, no other error comes of it, and whatever becomes an event can be sent."""
+    """Any JSON is an event or malformed, and every event can be sent."""
     told = ses.example(name)
     for number, value in changes:
         assume(isinstance(told, dict))

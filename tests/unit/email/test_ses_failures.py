@@ -1,4 +1,4 @@
-"""Mails that SES does not take: a rejection for the customer or an outage of ours, and never a second try by itself."""
+"""Mails that SES refuses: a rejection for the customer or an outage of ours, never retried by the client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from posthorn.domain.errors import RejectedMail, Unavailable
 from posthorn.email.ses import SesBackend
 from tests.unit.email.ses import ACCOUNT, MAIL, MODEL, REGION, SET, TOPIC, Ses
 
-# what each error of SendEmail becomes: the code of a rejection, or an outage
+# the result of each SendEmail error: a rejection's code, or an outage
 SEND_ERRORS: Final = {
     "MessageRejected": "mail_rejected",
     "MailFromDomainNotVerifiedException": "sender_not_verified",
@@ -24,12 +24,12 @@ SEND_ERRORS: Final = {
     "SendingPausedException": None,
     "TooManyRequestsException": None,
     "LimitExceededException": None,
-    "NotFoundException": None,  # of a set that we know, so it is ours to put right
+    "NotFoundException": None,  # a set that Posthorn created, so ours to fix
 }
 
 
-def test_a_sender_that_is_not_verified_is_the_customers_affair() -> None:
-    """An unverified sender is rejected by moto as by SES, and that becomes a rejection."""
+def test_an_unverified_sender_is_a_rejection() -> None:
+    """Moto rejects an unverified sender as SES does; that is the customer's rejection."""
     with mock_aws():
         client = boto3.client("sesv2", region_name=REGION)
         with pytest.raises(RejectedMail) as raised:
@@ -38,25 +38,25 @@ def test_a_sender_that_is_not_verified_is_the_customers_affair() -> None:
     assert raised.value.code == "mail_rejected"
 
 
-def test_no_error_of_a_send_is_forgotten() -> None:
-    """The table of errors holds what the service model lists, so a new one is a decision."""
+def test_every_error_of_a_send_is_listed() -> None:
+    """The table covers every error of the service model, so that a new one requires a decision."""
     assert SEND_ERRORS.keys() == {shape.name for shape in MODEL.operation_model("SendEmail").error_shapes}
 
 
 @pytest.mark.parametrize(("code", "rejection"), SEND_ERRORS.items())
 def test_each_error_of_a_send_is_the_customers_or_ours(ses: Ses, code: str, rejection: str | None) -> None:
-    """A mail that will never be taken is a rejection, everything else a reason to try again."""
+    """A mail that SES will never accept is a rejection; everything else is worth a retry."""
     ses.refuses["SendEmail"] = code
     with pytest.raises(Unavailable if rejection is None else RejectedMail) as raised:
         ses.backend.send(MAIL)
 
     assert getattr(raised.value, "code", None) == (rejection or code)
-    assert getattr(raised.value, "refused", True)  # SES answered, so nothing was sent
+    assert getattr(raised.value, "refused", True)  # SES answered, so the mail was not sent
 
 
 @pytest.mark.parametrize("code", ["ThrottlingException", "InternalFailure", "AccessDeniedException", "new"])
 def test_an_error_that_no_model_lists_is_ours(ses: Ses, code: str) -> None:
-    """Throttling, permissions and whatever SES thinks of next are nothing a customer can change."""
+    """A customer cannot fix throttling, permissions or unknown errors."""
     ses.refuses["SendEmail"] = code
     with pytest.raises(Unavailable) as raised:
         ses.backend.send(MAIL)
@@ -66,7 +66,7 @@ def test_an_error_that_no_model_lists_is_ours(ses: Ses, code: str) -> None:
 
 @pytest.mark.parametrize("code", [code for code, rejection in SEND_ERRORS.items() if rejection])
 def test_a_rejection_repeats_nothing(ses: Ses, code: str) -> None:
-    """SES's own words, which name addresses, the region and the account, are not passed on."""
+    """SES's message, which names addresses, the region and the account, is not passed on."""
     ses.words = f"Email address is not verified: ann@shop.example in {REGION.upper()} of {ACCOUNT}"
     ses.refuses["SendEmail"] = code
     with pytest.raises(RejectedMail) as raised:
@@ -77,8 +77,8 @@ def test_a_rejection_repeats_nothing(ses: Ses, code: str) -> None:
         assert secret not in told
 
 
-def test_what_botocore_refuses_is_a_rejection(ses: Ses) -> None:
-    """A request that does not even leave the client is the customer's to change, not an outage."""
+def test_a_request_refused_by_botocore_is_a_rejection(ses: Ses) -> None:
+    """A request that botocore refuses to send is the customer's to fix, not an outage."""
     with pytest.raises(RejectedMail) as raised:
         ses.backend.send(replace(MAIL, headers=(("X-Empty", ""),)))
 
@@ -87,7 +87,7 @@ def test_what_botocore_refuses_is_a_rejection(ses: Ses) -> None:
 
 
 def test_a_send_without_an_answer_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SES may have taken a mail that it never answered, so neither botocore nor we send it again."""
+    """SES may have accepted a mail without answering, so neither botocore nor Posthorn sends it again."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)

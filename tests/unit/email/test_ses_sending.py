@@ -1,4 +1,4 @@
-"""Mails on their way to SES: all that they have arrives, and nothing that only we may say comes from a caller."""
+"""Mails sent to SES: every field arrives, and callers cannot set what is reserved for Posthorn."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FULL: Final = replace(
 
 
 def test_everything_of_a_mail_reaches_ses(ses: Ses) -> None:
-    """Addresses, both bodies, headers, tags and the configuration set are where SES looks for them."""
+    """Addresses, both bodies, headers, tags and the configuration set are where SES expects them."""
     ses.backend.send(FULL)
 
     (sent,) = ses.sent
@@ -72,8 +72,8 @@ def test_everything_of_a_mail_reaches_ses(ses: Ses) -> None:
     assert len(tags) == 5
 
 
-def test_what_a_mail_lacks_is_not_sent(ses: Ses) -> None:
-    """A text to one address without a set names no set, no empty list and no HTML."""
+def test_missing_fields_are_not_sent(ses: Ses) -> None:
+    """A minimal mail names no set, has no empty list and no HTML."""
     ses.backend.send(replace(MAIL, configuration_set=None, html=None, text="Hi"))
 
     (sent,) = ses.sent
@@ -86,7 +86,7 @@ def test_what_a_mail_lacks_is_not_sent(ses: Ses) -> None:
 
 @cache
 def _ses_of_all_examples() -> Ses:
-    return Ses()  # making a client takes longer than a hundred sends
+    return Ses()  # creating a client takes longer than a hundred sends
 
 
 @given(
@@ -98,7 +98,7 @@ def _ses_of_all_examples() -> Ses:
     with_set=st.booleans(),
 )
 def test_no_tag_of_a_caller_passes_for_ours(tags: dict[str, str], *, with_set: bool) -> None:
-    """Every name is sent once, ours say what we say, and all keep SES's rules."""
+    """Every tag name is sent once, ours keep our values, and all obey SES's rules."""
     ses = _ses_of_all_examples()
     ses.sent.clear()
     own = {MESSAGE_TAG: MAIL.message_id, WORKSPACE_TAG: MAIL.workspace} | ({SET_TAG: SET} if with_set else {})
@@ -115,7 +115,7 @@ def test_no_tag_of_a_caller_passes_for_ours(tags: dict[str, str], *, with_set: b
 
 @pytest.mark.parametrize("name", ["X-SES-CONFIGURATION-SET", "x-ses-message-tags", "X-Ses-Source-Arn"])
 def test_headers_that_command_ses_are_refused(ses: Ses, name: str) -> None:
-    """Nobody names another customer's set, tags or sender in a header, however it is spelled."""
+    """Headers that would set another configuration set, tags or sender are refused, in any spelling."""
     with pytest.raises(RejectedMail) as raised:
         ses.backend.send(replace(MAIL, headers=((name, "posthorn-cs_other"),)))
 
@@ -124,7 +124,7 @@ def test_headers_that_command_ses_are_refused(ses: Ses, name: str) -> None:
 
 
 def test_a_mail_goes_through_moto() -> None:
-    """An implementation of SES that is not ours finds sender, addresses, subject and body."""
+    """An independent implementation of SES finds sender, addresses, subject and body."""
     with mock_aws():
         client = boto3.client("sesv2", region_name=REGION)
         client.create_email_identity(EmailIdentity="shop.example")

@@ -1,4 +1,4 @@
-"""Configuration sets in SES: they are what ours say, whatever broke off."""
+"""Configuration sets in SES end up as requested, wherever an earlier try broke off."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ CREATE: Final = ("CreateConfigurationSet", "CreateConfigurationSetEventDestinati
         (Suppression.BOUNCE_AND_COMPLAINT, ["BOUNCE", "COMPLAINT"]),
     ],
 )
-def test_a_set_suppresses_what_it_was_made_to(ses: Ses, suppression: Suppression, reasons: list[str]) -> None:
-    """Each option becomes SES's list of reasons, when a set is made and when it is changed."""
+def test_a_set_has_the_requested_suppression(ses: Ses, suppression: Suppression, reasons: list[str]) -> None:
+    """Each option becomes SES's list of reasons, on create and on update."""
     ses.backend.create_set(SET, suppression)
     made = list(ses.sets[NAME]["suppressed"])
     other = next(one for one in Suppression if one is not suppression)
@@ -44,7 +44,7 @@ def test_a_set_suppresses_what_it_was_made_to(ses: Ses, suppression: Suppression
 
 
 def test_a_set_reports_every_event_to_our_topic(ses: Ses) -> None:
-    """SES publishes all its event types to the topic, each of which we have a name for."""
+    """SES publishes every event type to the topic, and we have a name for each."""
     ses.backend.create_set(SET, Suppression.BOUNCE)
 
     assert list(ses.sets) == [NAME]
@@ -61,7 +61,7 @@ def test_a_set_reports_every_event_to_our_topic(ses: Ses) -> None:
 
 
 def test_an_empty_list_of_reasons_reaches_ses() -> None:
-    """NONE is said and not left out, since a set that says nothing suppresses what the account does."""
+    """NONE is sent as an empty list; omitting it would mean the account's own suppression."""
     bodies: dict[str, Any] = {}
     ses = Ses()
 
@@ -78,7 +78,7 @@ def test_an_empty_list_of_reasons_reaches_ses() -> None:
 
 @pytest.mark.parametrize("suppression", list(Suppression))
 def test_moto_knows_the_set_that_was_made(suppression: Suppression) -> None:
-    """An implementation of SES that is not ours reads back the suppression that was asked for."""
+    """An independent implementation of SES reads back the requested suppression."""
     with mock_aws():
         client = boto3.client("sesv2", region_name=REGION)
         unknown_to_moto = "before-call.sesv2.CreateConfigurationSetEventDestination"
@@ -110,7 +110,7 @@ def _unanswered(ses: Ses, operation: str) -> None:
 def test_a_create_that_broke_off_is_completed(
     ses: Ses, operation: str, fault: Callable[[Ses, str], None]
 ) -> None:
-    """Wherever the first try ends, a second one, which wants another suppression, leaves a whole set."""
+    """Wherever the first create broke off, a second one with another suppression completes the set."""
     fault(ses, operation)
     with pytest.raises(Unavailable):
         ses.backend.create_set(SET, Suppression.NONE)
@@ -123,7 +123,7 @@ def test_a_create_that_broke_off_is_completed(
 
 
 def test_a_create_that_is_completed_can_break_off_again(ses: Ses) -> None:
-    """Putting the suppression right may fail as well, and the next try goes on from there."""
+    """Correcting the suppression may fail too; the next try continues from there."""
     for operation in (CREATE[1], "PutConfigurationSetSuppressionOptions"):
         _unanswered(ses, operation)
         with pytest.raises(Unavailable):
@@ -136,7 +136,7 @@ def test_a_create_that_is_completed_can_break_off_again(ses: Ses) -> None:
 
 @pytest.mark.parametrize("fault", [_refused, _unanswered])
 def test_a_delete_that_broke_off_is_completed(ses: Ses, fault: Callable[[Ses, str], None]) -> None:
-    """Whether SES had deleted the set or not, the next try ends well and the set is gone."""
+    """Whether or not SES had deleted the set, the next try succeeds and the set is gone."""
     ses.backend.create_set(SET, Suppression.NONE)
     fault(ses, "DeleteConfigurationSet")
     with pytest.raises(Unavailable):
@@ -148,7 +148,7 @@ def test_a_delete_that_broke_off_is_completed(ses: Ses, fault: Callable[[Ses, st
 
 
 def test_half_a_set_can_be_deleted(ses: Ses) -> None:
-    """A set that never got its way to the topic, and one that never was, are deleted like any other."""
+    """A set without its event destination, or one that never existed, can be deleted like any other."""
     _refused(ses, CREATE[1])
     with pytest.raises(Unavailable):
         ses.backend.create_set(SET, Suppression.NONE)
@@ -164,7 +164,7 @@ ACTS: Final[dict[str, Callable[[SesBackend], None]]] = {
     "PutConfigurationSetSuppressionOptions": lambda backend: backend.change_set(SET, Suppression.NONE),
     "DeleteConfigurationSet": lambda backend: backend.delete_set(SET),
 }
-# there is nothing left to do, which the tests above see
+# nothing is left to do, as the tests above show
 HARMLESS: Final = {
     (CREATE[0], "AlreadyExistsException"),
     (CREATE[1], "AlreadyExistsException"),
@@ -186,7 +186,7 @@ HARMLESS: Final = {
     ],
 )
 def test_every_other_error_about_a_set_is_an_outage(ses: Ses, operation: str, code: str) -> None:
-    """Whatever else SES answers, the caller hears that the work is not done."""
+    """After any other SES error, the caller learns that the work is not done."""
     ses.refuses[operation] = code
     with pytest.raises(Unavailable) as raised:
         ACTS[operation](ses.backend)

@@ -1,4 +1,4 @@
-"""The simulator and its topic: whatever it has to tell arrives at a real queue, or the mail is refused."""
+"""The simulator and its topic: either every event reaches a real queue, or the mail is refused."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from posthorn.email.simulator import MAX_BYTES, MAX_MESSAGES, SimulatorBackend, 
 from tests.unit.email.simulation import ACCOUNT, MAIL, NOW, REGION, Topic, whom
 
 
-def test_without_a_set_nothing_is_told(simulator: Topic) -> None:
-    """A mail without a configuration set is taken and causes no event."""
+def test_without_a_set_no_event_is_sent(simulator: Topic) -> None:
+    """A mail without a configuration set is accepted and causes no event."""
     simulator.backend.send(replace(MAIL, configuration_set=None, to=("bounce@simulator.amazonses.com",)))
 
     assert simulator.told() == []
 
 
 def test_sets_need_nothing(simulator: Topic) -> None:
-    """Sets come, change and go without a call, and sending does not ask for one."""
+    """Creating, changing and deleting sets makes no call, and sending does not require one."""
     simulator.backend.create_set("cs_1", Suppression.BOUNCE)
     simulator.backend.change_set("cs_1", Suppression.NONE)
     simulator.backend.delete_set("cs_1")
@@ -36,7 +36,7 @@ def test_sets_need_nothing(simulator: Topic) -> None:
 
 
 def test_many_recipients_take_few_calls(simulator: Topic) -> None:
-    """Fifty deliveries and the send arrive, complete and in order, in batches of ten."""
+    """Fifty deliveries and the send arrive complete and in order, in batches of ten."""
     everybody = tuple(f"reader-{number}@mail.example" for number in range(50))
     simulator.backend.send(replace(MAIL, to=everybody))
 
@@ -48,7 +48,7 @@ def test_many_recipients_take_few_calls(simulator: Topic) -> None:
 @example(lengths=[MAX_BYTES // 2, MAX_BYTES // 2, 1])
 @given(lengths=st.lists(st.integers(min_value=1, max_value=MAX_BYTES), max_size=40))
 def test_batches_keep_the_limits_of_sns(lengths: list[int]) -> None:
-    """No batch is empty, too many or too much, none could have taken its successor's first, nothing is lost."""
+    """No batch is empty or too large, none could hold the next one's first message, and none is lost."""
     messages = ["x" * length for length in lengths]
     made = list(batches(messages))
 
@@ -60,7 +60,7 @@ def test_batches_keep_the_limits_of_sns(lengths: list[int]) -> None:
 
 @pytest.mark.parametrize("subject", ["\ufffe\uffff", "\x80\x9f", "\u2028", "😀", '"\\'], ids=ascii)
 def test_no_character_is_too_much_for_a_queue(simulator: Topic, subject: str) -> None:
-    """What SQS refuses, such as U+FFFF, goes there as an escape and comes back as it was."""
+    """Characters that SQS refuses, such as U+FFFF, are escaped and read back unchanged."""
     simulator.backend.send(replace(MAIL, subject=subject))
 
     bodies = simulator.bodies()
@@ -72,7 +72,7 @@ def test_no_character_is_too_much_for_a_queue(simulator: Topic, subject: str) ->
 
 
 def test_addresses_that_fit_no_message_are_rejected(simulator: Topic) -> None:
-    """A mail that could never be told of is the customer's to change, and no part of it is told."""
+    """A mail whose events would not fit into a message is rejected, and none of them is sent."""
     everybody = tuple("😀" * 300 + f"{number}@mail.example" for number in range(50))
     with pytest.raises(RejectedMail) as raised:
         simulator.backend.send(replace(MAIL, to=everybody))
@@ -82,7 +82,7 @@ def test_addresses_that_fit_no_message_are_rejected(simulator: Topic) -> None:
 
 
 def test_a_message_that_sns_did_not_take_is_not_forgotten(simulator: Topic) -> None:
-    """PublishBatch can answer 200 and still have failed; that is an outage, and not known to be none."""
+    """PublishBatch can answer 200 and still fail in part; that is an outage with an unknown outcome."""
 
     def one_failed(parsed: dict[str, Any], **_: Any) -> None:
         parsed["Successful"].pop()
@@ -97,7 +97,7 @@ def test_a_message_that_sns_did_not_take_is_not_forgotten(simulator: Topic) -> N
 
 
 def test_a_topic_that_is_gone_is_an_outage() -> None:
-    """The simulator, too, says that it cannot tell anybody about a mail."""
+    """If the topic is gone, the simulator refuses the mail."""
     with mock_aws():
         arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:gone"
         backend = SimulatorBackend(

@@ -1,4 +1,4 @@
-"""The bytecode that `make build` adds to an artifact."""
+"""The bytecode that `make build` adds to the artifacts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TEMPLATE: Final = "Globals:\n  Function:\n    Runtime: python3.13\n"
-_UNCHECKED: Final = 0b01  # PEP 552: a hash, and nobody looks at the source
+_UNCHECKED: Final = 0b01  # PEP 552: hash-based, and the source is not checked
 
 
 def _build(folder: Path, *, source: str = "def answer():\n    return 42\n") -> Path:
@@ -33,7 +33,7 @@ def _bytecode(folder: Path) -> dict[str, bytes]:
 
 
 def test_all_of_our_own_code_gets_bytecode_that_is_never_checked(tmp_path: Path) -> None:
-    """Every module of the package has `unchecked-hash` bytecode of Python 3.13 beside it."""
+    """Every module of the package has `unchecked-hash` bytecode for Python 3.13."""
     build = _build(tmp_path)
     copytree(
         ROOT / "functions" / "posthorn",
@@ -51,7 +51,7 @@ def test_all_of_our_own_code_gets_bytecode_that_is_never_checked(tmp_path: Path)
 
 
 def test_a_function_imports_from_a_read_only_folder_and_writes_nothing(tmp_path: Path) -> None:
-    """As on /var/task: the bytecode is what runs, whatever has become of the source's time."""
+    """As on /var/task: the bytecode runs, whatever the source's modification time."""
     build = _build(tmp_path)
     compile_build(build, version=(3, 13))
     (folder,) = functions(build)
@@ -77,7 +77,7 @@ def test_a_function_imports_from_a_read_only_folder_and_writes_nothing(tmp_path:
 
 
 def test_the_same_build_gives_the_same_bytecode_anywhere(tmp_path: Path) -> None:
-    """Nothing of the machine, the folder or the time gets into it, so an unchanged artifact is not uploaded again."""
+    """Bytecode does not depend on machine, folder or time, so an unchanged artifact is not uploaded again."""
     one, other = _build(tmp_path / "one"), _build(tmp_path / "elsewhere" / "other")
     compile_build(one, version=(3, 13))
     compile_build(other, version=(3, 13))
@@ -86,21 +86,21 @@ def test_the_same_build_gives_the_same_bytecode_anywhere(tmp_path: Path) -> None
 
 
 def test_another_python_than_the_functions_is_refused(tmp_path: Path) -> None:
-    """Bytecode of another version would be ignored on AWS, and nobody would notice but the bill."""
+    """AWS would silently ignore bytecode of another version, and only the bill would show it."""
     build = _build(tmp_path)
 
-    with pytest.raises(NotCompiled, match=r"Python 3\.13 and this is 3\.14"):
+    with pytest.raises(NotCompiled, match=r"Python 3\.13, but this is Python 3\.14"):
         compile_build(build, version=(3, 14))
     assert _bytecode(build) == {}
 
 
-def test_what_does_not_compile_is_said(tmp_path: Path) -> None:
-    """A module that would fail on import fails the build."""
+def test_a_module_that_does_not_compile_fails_the_build(tmp_path: Path) -> None:
+    """A module with a syntax error fails the build."""
     with pytest.raises(NotCompiled, match="ApiFunction does not compile"):
         compile_build(_build(tmp_path, source="def"), version=(3, 13))
 
 
 def test_without_a_build_there_is_nothing_to_compile(tmp_path: Path) -> None:
-    """The error says what to run first."""
+    """The error names the command to run first."""
     with pytest.raises(NotCompiled, match="sam build"):
         compile_build(tmp_path, version=(3, 13))

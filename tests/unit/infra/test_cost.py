@@ -1,4 +1,4 @@
-"""The cost model, by hand: DynamoDB's arithmetic, prices, and how a workload becomes a bill."""
+"""The cost model, checked by hand: DynamoDB's arithmetic, prices, and the bill of a workload."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ MEASURED = {
         ({"m": {"M": {"k": {"S": "v"}}}}, 7),
     ],
 )
-def test_an_item_weighs_what_dynamodb_says(item: Any, size: int) -> None:
-    """Names and values count in UTF-8; numbers by two digits a byte, lists and maps with 3 bytes and 1 per element."""
+def test_item_sizes_follow_dynamodbs_rules(item: Any, size: int) -> None:
+    """UTF-8 for names and values; a byte per two digits; 3 bytes per list or map and 1 per element."""
     assert capacity.item_size(item) == size
 
 
@@ -64,12 +64,12 @@ def _sized(size: int) -> Any:
     [(0, 1, 1), (0, 1024, 1), (0, 1025, 2), (3000, 100, 3), (100, 3000, 3), (0, 0, 1)],
 )
 def test_a_write_costs_the_larger_of_both_rows(before: int, after: int, units: int) -> None:
-    """A started kilobyte is a whole one, and an update is charged for the whole row."""
+    """A started kilobyte counts as a whole one, and an update is charged for the whole row."""
     assert capacity.write_units(_sized(before) if before else None, _sized(after) if after else None) == units
 
 
-def test_a_sparse_index_costs_only_what_changes_in_it() -> None:
-    """In: 1. Out: 1. A key that changes: 2, for the old entry and the new. What stays as it is: nothing."""
+def test_a_sparse_index_costs_only_changes() -> None:
+    """Entering or leaving costs 1; a changed key costs 2 (delete and insert); no change costs nothing."""
     out = {"pk": {"S": "p"}, "other": {"S": "x"}}
     inside = {**out, "due": {"N": "1"}}
     index = capacity.Index(keys=("due", "pk"))
@@ -85,7 +85,7 @@ def test_a_sparse_index_costs_only_what_changes_in_it() -> None:
 
 @pytest.mark.parametrize("projected", [("status", "note"), None])
 def test_a_copied_attribute_that_changes_is_one_write_of_the_entry(projected: tuple[str, ...] | None) -> None:
-    """It is charged by the larger entry; an item without the attribute has an entry all the same."""
+    """The larger version of the entry is charged; an item without the attribute has an entry, too."""
     index = capacity.Index(keys=("due", "pk"), projected=projected)
     row = {"pk": {"S": "p"}, "due": {"N": "1"}, "status": {"S": "retrying"}}
     long = {**row, "note": {"S": "x" * 1024}}
@@ -101,7 +101,7 @@ def test_a_copied_attribute_that_changes_is_one_write_of_the_entry(projected: tu
 
 
 def test_reads_are_rounded_one_by_one_and_queries_together() -> None:
-    """A row that is not there costs as a small one; half of everything if it need not be consistent."""
+    """A missing row costs as much as a small one; eventually consistent reads cost half."""
     assert capacity.read_units([0, 1, 4096, 4097], consistent=True) == 5
     assert capacity.read_units([0], consistent=False) == 0.5
     assert capacity.query_units([2000, 2000, 2000], consistent=True) == 2
@@ -110,30 +110,30 @@ def test_reads_are_rounded_one_by_one_and_queries_together() -> None:
 
 @given(st.integers(min_value=120, max_value=30_000), st.integers(0, 50))
 def test_a_sample_is_as_long_as_it_should_be(size: int, seed: int) -> None:
-    """A payload of a size has that size to within one of its fields."""
+    """A payload of a given size has that size to within one of its fields."""
     assert abs(len(json.dumps(payload(size, seed=seed), separators=(",", ":"))) - size) <= 120
 
 
 def test_counts_add_up_and_multiply() -> None:
-    """Counts are vectors: term by term."""
+    """Counts are vectors, added and multiplied term by term."""
     one = Counts(wru=1, log_bytes=10)
     assert one + one == one * 2 == Counts(wru=2, log_bytes=20)
     assert one - one == Counts()
 
 
 def test_dispatching_is_linear_in_events_and_endpoints() -> None:
-    """What the model says of 5 events to 4 endpoints is what a run of 5 to 4 was counted to take."""
+    """The model's figures for 5 events to 4 endpoints match a counted run."""
     for run in committed():
         predicted, counted = run.dispatch(5, 4), run.pieces["dispatch 5 x 4"]
         assert predicted.wru == pytest.approx(counted.wru)
         assert predicted.rru == pytest.approx(counted.rru)
-        # one digit more in a row or a line makes no difference to anybody
+        # a difference of one digit in a row or a log line does not matter
         for name in ("log_bytes", "stored_bytes", "egress_bytes"):
             assert getattr(predicted, name) == pytest.approx(getattr(counted, name), rel=0.01), name
 
 
 def test_an_event_and_a_delivery_cost_one_write_unit_each() -> None:
-    """At 1 and 2 KB of compressible JSON, a first-try success writes two units in all."""
+    """With 1 or 2 KB of compressible JSON, a first-try success writes two units in all."""
     for run in committed():
         if 1024 <= run.payload <= 2048:
             assert run.pieces["publish 1"].wru == 1
@@ -141,7 +141,7 @@ def test_an_event_and_a_delivery_cost_one_write_unit_each() -> None:
 
 
 def test_a_bill_by_hand() -> None:
-    """One event a batch, nothing remembered, nothing fails: every term is what the price list says."""
+    """One event per batch, an empty cache, no failures: every term follows from the price list."""
     run = next(run for run in committed() if run.payload == 2048)
     wanted = Workload(success=1.0, rate=0.001, customers=1_000_000)
 
@@ -157,7 +157,7 @@ def test_a_bill_by_hand() -> None:
     assert terms["ApiFunction"] == pytest.approx(0.20 + publish_ms * 1000 * 0.5 * 0.0000133334, rel=1e-4)
     assert terms["reads"] == pytest.approx((run.pieces["dispatch 1 x 1"].rru + 1) * 0.125, rel=1e-4)
     assert terms["secrets (KMS)"] == pytest.approx(3.00, rel=1e-4)
-    # a delivery over a connection of its own, and an answer over one that is there 3 times of 53
+    # each delivery opens a connection; 3 of 53 responses reuse one
     sent = run.pieces["dispatch 1 x 1"].egress_bytes + 1300 + 344 + 5500 / 1.06
     assert terms["data transfer out"] == pytest.approx(sent / 1000 * 0.09, rel=1e-4)
     assert terms["DeliverFunction"] == terms["messages of retries"] == 0
@@ -165,7 +165,7 @@ def test_a_bill_by_hand() -> None:
 
 
 def test_retries_by_hand() -> None:
-    """Half of ten thousand events a second fail, so each queue fills the batches of ten; at a trickle each is alone."""
+    """With 5,000 failures a second each queue fills batches of ten; at a trickle each batch holds one."""
     wanted = Workload(success=0.5, rate=10_000, retries=3)
     full, alone = bill(wanted, MEASURED), bill(replace(wanted, rate=0.0001, customers=10_000), MEASURED)
 
@@ -179,20 +179,20 @@ def test_retries_by_hand() -> None:
     assert alone.terms["DeliverFunction"] == pytest.approx(
         retries * (0.20 + alone_ms * 1000 * 0.25 * 0.0000133334)
     )
-    # each of the messages is sent, received, and deleted with those of its batch
+    # each message is sent and received, and deleted with its batch
     assert full.terms["messages of retries"] == pytest.approx(retries * 2.1 * 0.50)
     assert alone.terms["messages of retries"] == pytest.approx(retries * 3 * 0.50)
-    # nobody remembers a secret, not from the first attempt either
+    # no secret is cached, not even from the first attempt
     assert alone.terms["secrets (KMS)"] == pytest.approx((1 + retries) * 3.00, rel=1e-4)
 
 
-def test_retries_share_what_a_window_lets_gather() -> None:
-    """Of 30 retries a second, ten come to each queue, two to each of its pollers, and four in two seconds."""
+def test_retries_of_one_window_share_an_invocation() -> None:
+    """Of 30 retries a second, each queue gets ten, each of its pollers two, and a two-second window four."""
     assert bill(Workload(success=0.9, retries=3, rate=100), MEASURED).retry_batch == pytest.approx(4)
 
 
-def test_load_makes_it_cheaper_and_failures_dearer() -> None:
-    """More events a second share invocations; more failures make more attempts; more payload more units."""
+def test_load_lowers_the_cost_and_failures_raise_it() -> None:
+    """More events share invocations; more failures cause more attempts; larger payloads cost more units."""
     usual = bill(Workload(), MEASURED).per_million
 
     assert bill(Workload(rate=1), MEASURED).per_million > usual
@@ -218,7 +218,7 @@ def test_load_makes_it_cheaper_and_failures_dearer() -> None:
     )
 )
 def test_a_bill_is_in_proportion_to_the_events(wanted: Workload) -> None:
-    """No term is negative, batches keep their bounds, and twice the events cost twice as much."""
+    """No term is negative, batches stay within bounds, and twice the events cost twice as much."""
     one, two = bill(wanted, MEASURED), bill(replace(wanted, events=2 * wanted.events), MEASURED)
 
     assert all(dollars >= -1e-9 for dollars in one.terms.values())
@@ -228,7 +228,7 @@ def test_a_bill_is_in_proportion_to_the_events(wanted: Workload) -> None:
 
 
 def test_snapstart_by_hand() -> None:
-    """Half a gigabyte for thirty days, and a restore of it."""
+    """Half a gigabyte for thirty days, and one restore of it."""
     month, restore = model.snapstart()
 
     assert month == pytest.approx(0.5 * 2_592_000 * 0.0000015046)
@@ -236,7 +236,7 @@ def test_snapstart_by_hand() -> None:
 
 
 def test_every_price_is_dated_and_has_a_source() -> None:
-    """A price without a source is a rumour; nothing that is charged for is free by mistake."""
+    """Every price has a source, and nothing that AWS charges for is free by mistake."""
     assert prices.DATE.startswith("20")
     for name, price in prices.PRICES.items():
         assert price.dollars > 0, name
@@ -249,7 +249,7 @@ def test_every_price_is_dated_and_has_a_source() -> None:
 
 
 def test_the_command_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    """`posthorn cost` prints every term, the total and what others charge, and asks AWS nothing."""
+    """`posthorn cost` prints every term, the total and what others charge, without a call to AWS."""
     status = main(
         ["cost", "--events", "1000000", "--payload", "2048", "--endpoints", "1", "--success", "0.98"]
     )
@@ -292,10 +292,8 @@ def test_text_and_json_say_the_same(capsys: pytest.CaptureFixture[str], options:
 @pytest.mark.parametrize(
     "wrong", [["--success", "1.1"], ["--payload", "70000"], ["--events", "0"], ["--rate", "fast"]]
 )
-def test_a_workload_that_makes_no_sense_is_refused(
-    wrong: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The usage says what would make sense."""
+def test_an_invalid_workload_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The error says which values are valid."""
     status = main(["cost", *wrong])
 
     printed = capsys.readouterr()

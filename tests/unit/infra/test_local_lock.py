@@ -11,25 +11,25 @@ from infra.local.errors import AlreadyRunning
 from infra.local.lock import held_lock
 
 
-def test_the_second_to_come_learns_who_holds_it(tmp_path: Path) -> None:
-    """Whoever comes second is refused, and told in the holder's own words what runs."""
+def test_the_second_process_learns_who_holds_it(tmp_path: Path) -> None:
+    """The second process is refused with the holder's own description."""
     with held_lock(tmp_path / "lock") as tell:
         tell("process 17, http://127.0.0.1:1")
         with pytest.raises(AlreadyRunning, match="process 17, http://127"), held_lock(tmp_path / "lock"):
             pass
         with pytest.raises(AlreadyRunning, match="process 17"), held_lock(tmp_path / "lock"):
-            pass  # the one who was refused has not wiped the words
+            pass  # the refused process did not erase the description
 
 
 def test_it_is_free_after_the_block(tmp_path: Path) -> None:
-    """One stack after another may use the same directory."""
+    """Stacks may use the same directory one after another."""
     for _ in range(2):
         with held_lock(tmp_path / "lock"):
             pass
 
 
 def test_it_is_free_once_its_holder_was_killed(tmp_path: Path) -> None:
-    """A holder that had no chance to tidy up blocks nobody."""
+    """A holder that was killed does not block the next one."""
     lock = tmp_path / "lock"
     hold = f"""
 import sys, pathlib
@@ -47,6 +47,6 @@ with held_lock(pathlib.Path({str(lock)!r})):
             pass
         holder.send_signal(signal.SIGKILL)
         holder.wait()
-        assert lock.read_text(), "the words of the dead are still there"
+        assert lock.read_text(), "the dead holder's description is still there"
         with held_lock(lock):
             pass

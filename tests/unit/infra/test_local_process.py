@@ -1,4 +1,4 @@
-"""Processes of the local stack: what is started is ended."""
+"""Processes of the local stack: every started process is stopped."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ import pytest
 from infra.local.process import has_ended, process_group, run, terminable
 
 ENV = {"PATH": "/usr/bin:/bin"}
-# A child that starts a child of its own and tells its number; the grandchild leaves a mark if it may live on
+# A child that starts a grandchild and prints its id; the grandchild writes a file if it survives
 PARENT = """
 import subprocess
 with subprocess.Popen(["sh", "-c", "sleep 3; touch survived"]) as grandchild:
@@ -23,14 +23,14 @@ def _group_of_a_parent(tmp_path: Path, error: BaseException | None) -> tuple[int
     with process_group([sys.executable, "-c", PARENT], env=ENV, cwd=tmp_path, log=log) as process:
         while not (text := log.read_text()).endswith("\n"):
             assert not has_ended(process)
-        assert os.getpgid(int(text)) == process.pid, "the grandchild is in the group"
+        assert os.getpgid(int(text)) == process.pid, "the grandchild must be in the group"
         if error:
             raise error
     return process.pid, int(text)
 
 
 def test_grandchildren_end_with_the_block(tmp_path: Path) -> None:
-    """After the block nobody of the group is left, not even as a zombie."""
+    """After the block, no process of the group is left, not even a zombie."""
     group, grandchild = _group_of_a_parent(tmp_path, None)
     with pytest.raises(ProcessLookupError):
         os.killpg(group, 0)
@@ -40,7 +40,7 @@ def test_grandchildren_end_with_the_block(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_block_ends_them_too(tmp_path: Path) -> None:
-    """Ctrl-C leaves as little behind as an orderly end."""
+    """Ctrl-C leaves no process behind either."""
     with pytest.raises(KeyboardInterrupt):
         _group_of_a_parent(tmp_path, KeyboardInterrupt())
     with pytest.raises(ProcessLookupError):
@@ -49,7 +49,7 @@ def test_an_interrupted_block_ends_them_too(tmp_path: Path) -> None:
 
 
 def test_run_returns_the_exit_status_and_logs_both_streams(tmp_path: Path) -> None:
-    """A command's output and complaints are in its log, in order, and of this run only."""
+    """The log holds stdout and stderr of this run only, in order."""
     for word in ("first", "second"):
         status = run(
             ["sh", "-c", f"echo {word}; echo {word} complaint >&2; exit 3"],
@@ -61,16 +61,16 @@ def test_run_returns_the_exit_status_and_logs_both_streams(tmp_path: Path) -> No
     assert (tmp_path / "log").read_text() == "second\nsecond complaint\n"
 
 
-def test_a_command_that_asks_gets_no_answer(tmp_path: Path) -> None:
-    """A command that reads its standard input sees its end instead of waiting for a person."""
+def test_standard_input_is_empty(tmp_path: Path) -> None:
+    """A command that reads standard input gets end of file instead of waiting for a person."""
     ask = "import select, sys; sys.exit(0 if select.select([sys.stdin], [], [], 3)[0] else 1)"
     assert run([sys.executable, "-c", ask], env=ENV, cwd=tmp_path, log=tmp_path / "log") == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_to_end_unwinds_like_ctrl_c(number: signal.Signals) -> None:
-    """SIGTERM and SIGHUP unwind the block, and mean afterwards what they meant before."""
-    outside = signal.signal(number, signal.SIG_DFL)  # it may be ignored where the tests run, as with nohup
+    """SIGTERM and SIGHUP unwind the block, and their previous handlers are restored."""
+    outside = signal.signal(number, signal.SIG_DFL)  # may be ignored where the tests run, as under nohup
     try:
         with pytest.raises(KeyboardInterrupt), terminable():
             os.kill(os.getpid(), number)
@@ -80,7 +80,7 @@ def test_a_signal_to_end_unwinds_like_ctrl_c(number: signal.Signals) -> None:
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """What was started with nohup survives the end of its terminal."""
+    """A process started with nohup survives the end of its terminal."""
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with terminable():

@@ -1,4 +1,4 @@
-"""What the local stack decides before anything runs: parameters, places, ports, credentials, and what it prints."""
+"""What the local stack decides before it starts: parameters, directories, ports, credentials, messages."""
 
 import http.server
 import json
@@ -26,42 +26,42 @@ def _written(tmp_path: Path, parameters: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_callers_parameters_win(tmp_path: Path) -> None:
-    """A stack is local and may send to private addresses unless the caller says otherwise."""
+    """The stage is local and private targets are allowed unless the caller sets them."""
     assert _written(tmp_path, {})["Stage"] == "local"
     assert _written(tmp_path, {})["AllowPrivateTargets"] == "true"
     assert _written(tmp_path, {"AllowPrivateTargets": "false"})["AllowPrivateTargets"] == "false"
 
 
 def test_parameters_may_hold_anything(tmp_path: Path) -> None:
-    """Spaces, quotes and emptiness reach the template as they are."""
+    """Spaces, quotes and empty values reach the template unchanged."""
     odd = {"BrandUserAgent": 'Acme "Hooks"/1.0 a=b', "BrandAliasHeader": ""}
     assert _written(tmp_path, odd).items() >= odd.items()
 
 
 @pytest.mark.parametrize("wrong", ["FirstRetryDelay", "=5", ""])
-def test_what_is_no_parameter_is_refused_before_anything_starts(
+def test_an_invalid_parameter_is_refused_before_anything_starts(
     wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`make local PARAMETERS=FirstRetryDelay` says what is missing, and ends with 2 as a command does."""
+    """`make local PARAMETERS=FirstRetryDelay` says what is missing and exits with 2."""
     with pytest.raises(SystemExit) as ended:
         command.main(["AttemptDeadline=3", wrong])
 
     assert ended.value.code == 2
-    assert f"{wrong!r} is not Key=Value" in capsys.readouterr().err
+    assert f"{wrong!r} must be Key=Value" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("machine", "expected"), [("x86_64", "x86_64"), ("aarch64", "arm64")])
 def test_functions_are_built_for_this_processor(
     monkeypatch: pytest.MonkeyPatch, machine: str, expected: str
 ) -> None:
-    """The processor is given by the name that Lambda has for it."""
+    """The architecture is given by Lambda's name for it."""
     monkeypatch.setattr("platform.machine", lambda: machine)
     assert architecture() == expected
 
 
 @pytest.mark.parametrize(("system", "machine"), [("darwin", "arm64"), ("linux", "riscv64")])
 def test_other_machines_are_refused(monkeypatch: pytest.MonkeyPatch, system: str, machine: str) -> None:
-    """Where Lambda's binaries cannot run, that is said before anything is built."""
+    """A machine that cannot run Lambda's binaries is refused before anything is built."""
     monkeypatch.setattr("sys.platform", system)
     monkeypatch.setattr("platform.machine", lambda: machine)
     with pytest.raises(StartFailed, match="built for Lambda"):
@@ -69,16 +69,16 @@ def test_other_machines_are_refused(monkeypatch: pytest.MonkeyPatch, system: str
 
 
 def test_missing_environments_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A start without the Makefile's environments says which are missing and how to make them."""
+    """The error lists missing environments and the command that creates them."""
     for tool in ("EMULATOR_PYTHON", "LAMBDA_PYTHON"):
-        monkeypatch.setattr(places, tool, tmp_path)  # there, whether or not this checkout was set up
+        monkeypatch.setattr(places, tool, tmp_path)  # present, whether or not this checkout was set up
     monkeypatch.setattr(places, "SAM", tmp_path / "sam")
-    with pytest.raises(StartFailed, match=rf"^{tmp_path}/sam: not there; run `make setup`"):
+    with pytest.raises(StartFailed, match=rf"^{tmp_path}/sam: not found; run `make setup`"):
         require_environments()
 
 
 def test_a_failure_shows_the_end_of_the_log(tmp_path: Path) -> None:
-    """The last lines of a log are shown, even if they are not text, and where to read on."""
+    """The error shows the end of the log, even if it is not text, and the path of the rest."""
     log = tmp_path / "sam-build.log"
     log.write_bytes(b"".join(b"line %d\n" % number for number in range(100)) + b"\xff\n")
     shown = tail(log).splitlines()
@@ -89,7 +89,7 @@ def test_a_failure_shows_the_end_of_the_log(tmp_path: Path) -> None:
 def test_an_emulator_that_dies_is_tried_on_other_ports(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An emulator that ends at once, as on a taken port, is started again elsewhere, and then given up on."""
+    """If the emulator exits at once, as on a taken port, it is restarted on others, then given up."""
     tried = tmp_path / "tried"
     dying = tmp_path / "dying"
     dying.write_text(f"#!/bin/sh\necho $GATEWAY_PORT >> {tried}\necho no luck\nexit 1\n")
@@ -98,7 +98,7 @@ def test_an_emulator_that_dies_is_tried_on_other_ports(
     monkeypatch.setattr(emulator, "EMULATOR_PYTHON", dying)
     monkeypatch.setattr(emulator, "free_port", lambda: next(ports))
     with (
-        pytest.raises(StartFailed, match=r"(?s)does not start.*no luck"),
+        pytest.raises(StartFailed, match=r"(?s)did not start.*no luck"),
         emulator.running_emulator(StateDirectory(tmp_path)),
     ):
         pass
@@ -106,7 +106,7 @@ def test_an_emulator_that_dies_is_tried_on_other_ports(
 
 
 def test_the_developers_aws_configuration_stays_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Profiles, credentials and proxies of the one who starts the stack play no part in its clients."""
+    """The developer's profiles, credentials and proxies do not affect the stack's clients."""
     with _sts() as (url, seen):
         monkeypatch.setenv("AWS_PROFILE", "production")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAPRODUCTION")
@@ -118,7 +118,7 @@ def test_the_developers_aws_configuration_stays_out(monkeypatch: pytest.MonkeyPa
 
 
 def test_tools_get_nothing_but_the_emulators_account() -> None:
-    """The environment for SAM and the AWS CLI names the account and shuts the developer's files out."""
+    """SAM and the AWS CLI get the emulator's account and cannot read the developer's files."""
     environment = Account("http://127.0.0.1:1").environment()
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:1"
     assert environment["AWS_ACCESS_KEY_ID"] == ROOT
@@ -128,7 +128,7 @@ def test_tools_get_nothing_but_the_emulators_account() -> None:
 def test_an_emulator_on_the_same_port_is_not_taken_for_ours(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Another server that answers on the port does not make up for an emulator that could not start."""
+    """Another server on the same port does not hide that the emulator failed to start."""
     dying = tmp_path / "dying"
     dying.write_text("#!/bin/sh\nsleep 0.5\nexit 1\n")
     dying.chmod(0o700)
@@ -142,7 +142,7 @@ def test_an_emulator_on_the_same_port_is_not_taken_for_ours(
 
 
 def test_a_step_is_one_line_with_its_time() -> None:
-    """What is done is said before it is done, and how long it took afterwards, on the same line."""
+    """A step prints its name when it starts and its duration on the same line when it ends."""
     shown: list[str] = []
     with step("deploying", shown.append):
         assert "".join(shown) == "deploying ... "
@@ -151,7 +151,7 @@ def test_a_step_is_one_line_with_its_time() -> None:
 
 @pytest.mark.parametrize(("error", "word"), [(ValueError(), "failed"), (KeyboardInterrupt(), "interrupted")])
 def test_a_step_that_does_not_end_well_says_so(error: BaseException, word: str) -> None:
-    """A failed or interrupted step still ends its line."""
+    """A failed or interrupted step ends its line, too."""
     shown: list[str] = []
     with pytest.raises(type(error)), step("deploying", shown.append):
         raise error
@@ -161,7 +161,7 @@ def test_a_step_that_does_not_end_well_says_so(error: BaseException, word: str) 
 
 @contextmanager
 def _sts() -> Generator[tuple[str, list[str]]]:
-    """Serve as STS on loopback; the list fills with the Authorization headers that come."""
+    """Serve STS on loopback and collect the Authorization headers in the list."""
     seen: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):

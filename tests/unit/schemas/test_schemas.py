@@ -1,4 +1,4 @@
-"""Customers' schemas: what is checked, what is refused, and that none of them can burn CPU."""
+"""Customers' schemas: what they check, which are refused, and that none of them can burn CPU."""
 
 from __future__ import annotations
 
@@ -34,43 +34,43 @@ def paths(schema: dict[str, Any], data: Any) -> set[tuple[str | int, ...]]:
 
 
 def doubling(levels: int) -> dict[str, Any]:
-    """Make a schema in which each definition uses the next one twice."""
+    """Return a schema in which each definition refers to the next one twice."""
     definitions: dict[str, Any] = {
         f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(levels)
     }
     return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{levels}": {"type": "object"}}}
 
 
-def test_data_that_fits_has_no_complaints() -> None:
-    """An order as its schema has it passes."""
+def test_valid_data_has_no_errors() -> None:
+    """A valid order passes without errors."""
     assert paths(ORDER, {"id": "ord_1", "lines": [{"amount": 1}]}) == set()
 
 
-def test_every_complaint_leads_to_its_place() -> None:
-    """Each thing that is wrong is told with the way to it."""
+def test_every_error_has_a_pointer() -> None:
+    """Each error has a pointer to the value that is wrong."""
     wrong = {"id": "1", "lines": [{"amount": 1}, {"amount": 0}, {"amount": "much"}], "more": 1}
     assert paths(ORDER, wrong) == {("id",), ("lines", 1, "amount"), ("lines", 2, "amount"), ()}
 
 
 @given(secret=st.text("abcdef", min_size=12, max_size=40))
-def test_a_complaint_does_not_repeat_the_data(secret: str) -> None:
-    """What was sent does not come back in an error, which somebody may log."""
+def test_an_error_does_not_repeat_the_data(secret: str) -> None:
+    """Errors never repeat the data, since they may be logged."""
     data = {"id": secret, "lines": [{"amount": secret}, secret], "lines2": secret}
     found = compiled(ORDER).complaints(data, size=100)
     assert found
     assert not any(secret in one.detail for one in found)
 
 
-def test_a_complaint_is_a_short_sentence() -> None:
-    """A list of ten thousand choices is cut."""
+def test_an_error_is_a_short_sentence() -> None:
+    """The error for an enum of ten thousand values is truncated."""
     schema = {"properties": {"a": {"enum": [f"choice-{n}" for n in range(2000)]}}}
     (one,) = compiled(schema).complaints({"a": 1}, size=10)
     assert one.detail.startswith("The value is not one of ")
     assert len(one.detail) < 310
 
 
-def test_of_many_complaints_only_some_are_told() -> None:
-    """Twenty are enough to see what is wrong, and of large data the first."""
+def test_at_most_twenty_errors_are_returned() -> None:
+    """At most twenty errors are returned; for large data, the first twenty."""
     schema = compiled({"properties": {"a": {"items": {"type": "integer"}}}})
     data = {"a": ["x"] * 100}
     assert len(schema.complaints(data, size=400)) == MAX_COMPLAINTS
@@ -95,10 +95,8 @@ def test_of_many_complaints_only_some_are_told() -> None:
         ({"$anchor": "a", "items": {"$ref": "#a"}}, ("items", "$ref")),
     ],
 )
-def test_what_is_not_taken_is_refused_where_it_stands(
-    schema: dict[str, Any], path: tuple[str | int, ...]
-) -> None:
-    """The owner of a schema reads which part of it is the culprit."""
+def test_unsupported_parts_are_pointed_at(schema: dict[str, Any], path: tuple[str | int, ...]) -> None:
+    """The error points at the part of the schema that is not supported."""
     with pytest.raises(RefusedSchema) as refused:
         compiled(schema)
     assert refused.value.path == path
@@ -116,10 +114,10 @@ def test_what_is_not_taken_is_refused_where_it_stands(
     ],
 )
 def test_a_reference_stays_within_its_schema(reference: str) -> None:
-    """No address is ever called and no file is ever read for a schema."""
+    """A schema never causes a network request or a file read."""
     with pytest.raises(RefusedSchema) as refused:
         compiled({"properties": {"a": {"$ref": reference}}, "$defs": {"a": {}}})
-    if "://" in reference:  # refused before anything was tried
+    if "://" in reference:  # refused before anything was fetched
         assert "Retrieval is disabled" in refused.value.detail
 
 
@@ -128,7 +126,7 @@ def test_a_reference_stays_within_its_schema(reference: str) -> None:
 )
 @pytest.mark.parametrize("word", ["pattern", "patternProperties"])
 def test_a_pattern_that_would_need_backtracking_is_refused(word: str, pattern: str) -> None:
-    """Only an engine that matches in linear time runs customers' patterns; what it cannot do is refused."""
+    """Patterns run only in a linear-time engine; a pattern that it does not support is refused."""
     schema: dict[str, Any] = {word: pattern if word == "pattern" else {pattern: {}}}
     with pytest.raises(RefusedSchema) as refused:
         compiled(schema)
@@ -137,13 +135,13 @@ def test_a_pattern_that_would_need_backtracking_is_refused(word: str, pattern: s
 
 @pytest.mark.parametrize("pattern", [r"^(a+)+$", r"^(a|aa)+$", r"^(.*a){12}$", r"(x+x+)+y"])
 def test_patterns_that_kill_other_engines_are_harmless(pattern: str) -> None:
-    """A backtracking engine would need longer than the age of the universe for these; here they just do not match."""
+    """Patterns that take a backtracking engine longer than the age of the universe simply do not match."""
     data = {"text": "a" * 100_000 + "x" * 100_000 + "!"}
     assert paths({"properties": {"text": {"pattern": pattern}}}, data) <= {("text",)}
 
 
 def test_the_number_of_patterns_has_a_limit() -> None:
-    """Each pattern takes memory, so there may be twenty."""
+    """A schema may have up to twenty patterns, since each takes memory."""
     patterns: dict[str, Any] = {f"p{n}": {"pattern": "^a$"} for n in range(MAX_PATTERNS)}
     compiled({"properties": patterns})
     with pytest.raises(RefusedSchema):
@@ -152,21 +150,21 @@ def test_the_number_of_patterns_has_a_limit() -> None:
 
 @pytest.mark.parametrize("levels", [8, 20, 64])
 def test_a_schema_that_doubles_itself_is_refused(levels: int) -> None:
-    """Definitions that use the next one twice would look 2**levels times."""
+    """Definitions that each refer twice to the next would cause 2**levels checks."""
     with pytest.raises(RefusedSchema) as refused:
         compiled(doubling(levels))
     assert str(MAX_VISITS) in refused.value.detail
 
 
 def test_a_schema_that_doubles_with_the_depth_of_the_data_is_refused() -> None:
-    """What looks twice at each level of the data looks 2**32 times at the deepest."""
+    """A schema that checks each level of the data twice would make 2**32 checks at the deepest."""
     twice = {"anyOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]}
     with pytest.raises(RefusedSchema):
         compiled(twice)
 
 
 def test_unevaluated_properties_count_twice() -> None:
-    """To find what is left over, whatever was evaluated is evaluated again."""
+    """`unevaluatedProperties` counts twice, because it evaluates its siblings again."""
     nested: dict[str, Any] = {"type": "object"}
     for _ in range(12):
         nested = {"allOf": [nested], "unevaluatedProperties": False}
@@ -183,21 +181,21 @@ def test_unevaluated_properties_count_twice() -> None:
     ],
 )
 def test_a_schema_that_goes_in_circles_is_refused(schema: dict[str, Any]) -> None:
-    """A reference that comes back to the same place of the data has no end."""
+    """A reference that returns to the same place in the data would never end."""
     with pytest.raises(RefusedSchema):
         compiled(schema)
 
 
 def test_a_long_chain_of_references_is_refused_and_no_crash() -> None:
-    """A schema within the size limit can hold a thousand references in a row."""
+    """A schema within the size limit can chain a thousand references; it is refused without a crash."""
     chain = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(1500)}
     with pytest.raises(RefusedSchema):
         visits({"$ref": "#/$defs/d0", "$defs": {**chain, "d1500": {}}}, limit=10_000)
 
 
 def test_a_tree_is_taken() -> None:
-    """A type that contains itself is the usual case, and looks at each of its nodes once."""
-    assert visits(TREE, limit=MAX_VISITS) == 2  # the reference, and what it refers to
+    """A recursive type is common, and checks each node of the data once."""
+    assert visits(TREE, limit=MAX_VISITS) == 2  # the reference and its target
     assert paths(TREE, {"left": {"right": {"children": [{"left": 1}]}}}) == {
         ("left", "right", "children", 0, "left")
     }
@@ -214,11 +212,11 @@ def test_a_tree_is_taken() -> None:
         ({"$schema": "http://json-schema.org/draft-07/schema#", "items": [{}, {}], "additionalItems": {}}, 2),
         ({"dependentSchemas": {"a": {}}, "dependencies": {"a": {}, "b": ["a"]}}, 3),
         ({"enum": [{"allOf": [{}, {}]}], "const": {"anyOf": [{}, {}]}, "default": {"not": {}}}, 1),
-        (doubling(3), 2 + 4 + 8 + 16),  # at each level the reference and what it refers to
+        (doubling(3), 2 + 4 + 8 + 16),  # at each level, the reference and its target
     ],
 )
 def test_the_count_is_that_of_the_worst_place(schema: dict[str, Any], count: int) -> None:
-    """Alternatives add up, named properties do not, and values are no schemas."""
+    """The count is that of the worst place: alternatives add up, properties do not, values do not count."""
     assert visits(schema, limit=MAX_VISITS) == count
 
 
@@ -241,7 +239,7 @@ def test_the_count_is_that_of_the_worst_place(schema: dict[str, Any], count: int
     ),
 )
 def test_a_schema_is_either_refused_or_works(schema: dict[str, Any], data: Any) -> None:
-    """Whatever a customer writes ends in a refusal or in a verdict, and in nothing else."""
+    """Any schema is either refused or validates; nothing else can happen."""
     try:
         ready = compiled(schema)
     except RefusedSchema:

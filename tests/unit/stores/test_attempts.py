@@ -1,4 +1,4 @@
-"""Attempts in a delivery's row: complete after a failure, and lean after a success, since most deliveries are one."""
+"""Attempts in a delivery's row: complete after a failure, short after a success, the common case."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KEPT: Final = (
     *("via", "x-amzn-requestid", "x-request-id"),
 )
 
-# The largest of everything that varies: times of 13 digits, an uncompressed IPv6 address, the longest names.
+# The largest value of every field: 13-digit times, an uncompressed IPv6 address, the longest names.
 LONGEST_TIMINGS: Final = Timings(dns=15_000, connect=15_000, tls=15_000, first_byte=15_000, total=15_000)
 LONGEST_FORMAT: Final = max(PayloadFormat, key=len)
 LONGEST_ADDRESS: Final = "2001:db80:1111:2222:3333:4444:5555:6666"
 WORKSPACE: Final = "wksp_01GY5BMP7FBC0DKZTXDZJ7EQ6S"
 
-# What is kept of an answer, in every size: characters of one to four bytes, and those that JSON has to escape.
+# Response bodies of every size, with characters of one to four bytes and ones that JSON escapes.
 _characters: Final = st.sampled_from(["a", '"', "\\", "\t", "\x00", "\ufffd", "\U0001f600", "é"])
 
 
@@ -84,7 +84,7 @@ def attempt(outcome: Outcome, number: int = 1) -> Attempt:
 
 
 def item_size(item: Mapping[str, Any]) -> int:
-    """Return what DynamoDB counts for an item (Developer Guide, "DynamoDB item sizes and formats")."""
+    """Return an item's size as DynamoDB counts it (Developer Guide, "DynamoDB item sizes and formats")."""
     return sum(len(name.encode()) + _size(value) for name, value in item.items())
 
 
@@ -109,14 +109,14 @@ def _size(value: Mapping[str, Any]) -> int:
 @example(EVERYTHING)
 @example(NOTHING)
 def test_the_text_of_a_success_stays_small(outcome: Outcome) -> None:
-    """Whatever headers and body a receiver answers with, its success takes half a kilobyte at most."""
+    """A success takes half a kilobyte at most, whatever headers and body the receiver sends."""
     assert len(to_text(attempt(outcome)).encode()) <= LEAN
 
 
 @given(outcome=successes)
 @example(EVERYTHING)
 def test_a_success_at_once_costs_one_write_unit(outcome: Outcome) -> None:
-    """The whole row of a first-try success, with the longest names there are, is below one kilobyte."""
+    """The whole row of a first-try success fits in one write unit (1 KB), even with the longest names."""
     delivery = Delivery(
         key=DeliveryKey("wh_01GY5BMP7FBC0DKZTXDZJ7EQ6S", "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S"),
         channel=WORKSPACE,
@@ -133,7 +133,7 @@ def test_a_success_at_once_costs_one_write_unit(outcome: Outcome) -> None:
 @given(outcome=successes)
 @example(EVERYTHING)
 def test_a_success_keeps_what_matters(outcome: Outcome) -> None:
-    """Status, times and address are always there, and what is there of the rest is how the rest began."""
+    """Status, times and address are always kept; the other fields are truncated, never altered."""
     found = from_text(to_text(attempt(outcome))).outcome
     assert (found.status, found.timings, found.address) == (outcome.status, outcome.timings, outcome.address)
     telling = tuple(
@@ -144,7 +144,7 @@ def test_a_success_keeps_what_matters(outcome: Outcome) -> None:
 
 
 def test_a_usual_success_keeps_its_headers_and_the_start_of_its_body() -> None:
-    """An everyday answer is short enough for its headers to stay, but for two that say what is known anyway."""
+    """A typical success keeps its headers, except for two that repeat what is known anyway."""
     telling = (
         ("content-type", "application/json; charset=utf-8"),
         ("server", "nginx"),
@@ -156,7 +156,7 @@ def test_a_usual_success_keeps_its_headers_and_the_start_of_its_body() -> None:
 
 
 def test_headers_are_kept_as_long_as_they_fit() -> None:
-    """A success uses all of its half kilobyte before it gives its headers up."""
+    """A success drops its headers only when they do not fit into half a kilobyte."""
     sizes: list[int] = []
     for length in range(LEAN):
         made = attempt(replace(NOTHING, headers=(("via", "v" * length),)))
@@ -168,7 +168,7 @@ def test_headers_are_kept_as_long_as_they_fit() -> None:
 
 @pytest.mark.parametrize(("character", "kept"), [("a", 160), ("é", 80), ("\U0001f600", 40), ("\ufffd", 53)])
 def test_the_body_of_a_success_is_cut_between_characters(character: str, kept: int) -> None:
-    """160 bytes of it are kept, and no broken character at the end."""
+    """160 bytes of the body are kept, cut between characters."""
     found = from_text(to_text(attempt(replace(NOTHING, snippet=character * SNIPPET_BYTES))))
     assert found.outcome.snippet == character * kept
 
@@ -178,20 +178,20 @@ def test_the_body_of_a_success_is_cut_between_characters(character: str, kept: i
 @example(replace(EVERYTHING, status=300), 1)
 @example(replace(EVERYTHING, status=199), 1)
 def test_a_failure_keeps_everything(outcome: Outcome, number: int) -> None:
-    """Whoever looks for a fault finds all that was seen of the answer."""
+    """A failed attempt keeps the whole response for debugging."""
     made = attempt(outcome, number)
     assert from_text(to_text(made)) == made
 
 
-def test_a_success_that_did_not_come_to_its_end_is_a_failure() -> None:
-    """A 200 whose body broke off is kept as completely as any other failure."""
+def test_an_incomplete_success_is_a_failure() -> None:
+    """A 200 whose body broke off is a failure, and is kept like any other failure."""
     made = attempt(replace(EVERYTHING, failure=Failure.TIMEOUT, error="no complete response within 10 s"))
     assert from_text(to_text(made)) == made
 
 
 @given(outcome=failures | successes)
 def test_an_attempt_is_one_line_of_json(outcome: Outcome) -> None:
-    """Operators can read a row in the console, and any JSON tool can."""
+    """An attempt is one line of JSON, readable in the console and by any JSON tool."""
     text = to_text(attempt(replace(outcome, error="für Menschen \U0001f600")))
     assert "\n" not in text
     assert "für Menschen \U0001f600" in text
@@ -219,13 +219,13 @@ def test_an_attempt_is_one_line_of_json(outcome: Outcome) -> None:
         '{"number":1,"at":1,"ms":[1,2,3,4,5',
     ],
 )
-def test_what_is_no_attempt_is_malformed(text: str) -> None:
-    """A row that cannot be read says so, instead of breaking whoever reads it."""
+def test_other_texts_are_malformed(text: str) -> None:
+    """An unreadable attempt is reported as malformed."""
     with pytest.raises(Malformed):
         from_text(text)
 
 
-def test_what_a_later_version_adds_is_passed_over() -> None:
-    """Rows of a newer version can be read while it is being rolled out, or rolled back."""
+def test_unknown_fields_are_ignored() -> None:
+    """Unknown fields are ignored, so rows of a newer version stay readable during a rollout or rollback."""
     text = '{"number":2,"at":3,"ms":[1,2,3,4,5],"status":500,"invented":{"later":true}}'
     assert from_text(text) == Attempt(2, 3, Outcome(Timings(1, 2, 3, 4, 5), status=500))

@@ -1,4 +1,4 @@
-"""Putting an event log together from its shards: every event once and in order, wherever a query ends."""
+"""Merging an event log from its shards: every event once and in order, wherever a query stops."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TYPES = st.sampled_from(["CONTACT_CREATED", "contact.created", "CONTACT_DELETED"
 def _reader(
     events: Sequence[EventSummary], cut: Callable[[], int]
 ) -> Callable[[str | None, int], Sequence[Shard]]:
-    """Return eight shards that behave like queries: each ends at its limit, or earlier, and then says where."""
+    """Return eight shards that stop like real queries: at the limit or earlier, with the position."""
     shards = [
         sorted((one for one in events if shard_of(one.id) == number), key=lambda one: one.id, reverse=True)
         for number in range(EVENT_SHARDS)
@@ -35,7 +35,7 @@ def _reader(
         found = []
         for shard in shards:
             rest = [one for one in shard if below is None or one.id < below]
-            page = rest[: max(1, min(rows, cut()))]  # a query ends at 1 MB, too, and brings at least one row
+            page = rest[: max(1, min(rows, cut()))]  # a query also stops at 1 MB, after at least one row
             found.append(Shard(tuple(page), page[-1].id if len(page) < len(rest) else None))
         return found
 
@@ -51,7 +51,7 @@ def _reader(
 def test_pages_put_together_are_all_events(
     ids: set[str], limit: int, wanted: str | None, data: st.DataObject
 ) -> None:
-    """No page is longer than asked for, none comes between two others, and each goes on below the one before."""
+    """The pages together hold every event in order; no page is longer than requested."""
     events = [EventSummary(one, data.draw(TYPES), "2023-04-16T15:45:00Z") for one in sorted(ids)]
     read = _reader(events, lambda: data.draw(st.integers(1, 5)))
     window = Window(event_type=wanted)
@@ -71,7 +71,7 @@ def test_pages_put_together_are_all_events(
 
 @given(IDS)
 def test_the_id_before_is_the_next_smaller(one: str) -> None:
-    """Between an id and the one before it there is no room for another."""
+    """No id fits between an id and its predecessor."""
     before = id_before(one)
     if one == first_id(EVENT, now_ms=0):
         assert before == one
@@ -82,7 +82,7 @@ def test_the_id_before_is_the_next_smaller(one: str) -> None:
 
 
 def _raw(one: str) -> bytes:
-    """Return a ULID's 16 bytes, by arithmetic of the test's own."""
+    """Return a ULID's 16 bytes, computed independently of the code under test."""
     number = 0
     for character in one.partition("_")[2]:
         number = number * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(character)
@@ -90,8 +90,8 @@ def _raw(one: str) -> bytes:
 
 
 @given(st.integers(0, (1 << 48) - 1), st.binary(min_size=10, max_size=10))
-def test_an_id_tells_its_moment(moment: int, entropy: bytes) -> None:
-    """And the first id of a moment is the smallest of all that it could make."""
+def test_an_id_contains_its_time(moment: int, entropy: bytes) -> None:
+    """An id yields its time, and the first id of a time is the smallest possible."""
     one = new_id(EVENT, now_ms=moment, entropy=entropy)
 
     assert made_at(one) == moment

@@ -1,4 +1,4 @@
-"""Rows of the EventsTable: what is written comes back, from a client or from a stream; all else is malformed."""
+"""Rows of EventsTable: what is written is read back, from the table or the stream; the rest is malformed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def row(**changes: Any) -> dict[str, Any]:
 
 
 def as_streamed(item: dict[str, Any]) -> Any:
-    """Return a row as Lambda passes a stream record: JSON, with binary attributes as base64."""
+    """Return a row as Lambda passes stream records: JSON, with binary attributes in base64."""
     return json.loads(json.dumps(item, default=lambda raw: base64.b64encode(raw).decode()))
 
 
@@ -47,7 +47,7 @@ def packed(raw: bytes) -> dict[str, Any]:
 
 
 def test_a_row_says_what_it_is() -> None:
-    """Key, version, fields and expiry are as the design has them."""
+    """Key, version, fields and expiry are as documented."""
     assert row() == {
         "pk": {"S": f"{EVENT.channel}#{shard_of(EVENT.id)}"},
         "sk": {"S": EVENT.id},
@@ -62,7 +62,7 @@ def test_a_row_says_what_it_is() -> None:
 
 @given(text=json_texts.objects, repeated=st.integers(1, 50))
 def test_an_event_comes_back_as_it_was(text: str, repeated: int) -> None:
-    """From the table and from the stream, small or large, the very same event is read."""
+    """The same event is read back from the table and from the stream, whether small or large."""
     one = stringify(parse(text.encode()))
     event = replace(EVENT, data=f'{{"data":[{",".join([one] * repeated)}]}}')
     item = to_item(event, expires_at=EXPIRES_AT)
@@ -71,7 +71,7 @@ def test_an_event_comes_back_as_it_was(text: str, repeated: int) -> None:
 
 
 def test_data_that_gzip_makes_smaller_is_stored_as_gzip() -> None:
-    """A repetitive event takes a fraction of its size, and any gzip reader can read it."""
+    """Repetitive data takes a fraction of its size, and any gzip reader can read it."""
     data = json.dumps({"list": ["the same again"] * 500}, separators=(",", ":"))
     stored = to_item(replace(EVENT, data=data), expires_at=EXPIRES_AT)["data"]["B"]
     assert len(stored) < len(data) / 10
@@ -79,13 +79,13 @@ def test_data_that_gzip_makes_smaller_is_stored_as_gzip() -> None:
 
 
 def test_data_that_gzip_makes_no_smaller_is_stored_as_text() -> None:
-    """Short data stays readable in the console."""
+    """Short data is stored as text, readable in the console."""
     assert row()["data"] == {"S": EVENT.data}
 
 
 @given(size=st.integers(0, 300), seed=st.integers(0, 2**32))
 def test_the_smaller_form_is_stored(size: int, seed: int) -> None:
-    """No event takes more room than its plain text."""
+    """No event takes more space than its plain text."""
     noise = random.Random(seed).randbytes(size).hex()  # noqa: S311 - a size, not a secret
     data = f'{{"noise":"{noise}"}}'
     ((_, stored),) = to_item(replace(EVENT, data=data), expires_at=EXPIRES_AT)["data"].items()
@@ -93,7 +93,7 @@ def test_the_smaller_form_is_stored(size: int, seed: int) -> None:
 
 
 def test_the_largest_event_fits_into_a_row() -> None:
-    """256 KB that cannot be compressed stay below DynamoDB's 400 KB, and come back."""
+    """256 KB of incompressible data stays below DynamoDB's 400 KB and is read back."""
     noise = base64.b85encode(random.Random(1).randbytes(MAX_DATA)).decode()  # noqa: S311 - a size, not a secret
     data = f'{{"noise":"{noise.replace(chr(92), "")}'[: MAX_DATA - 2] + '"}'
     event = replace(EVENT, data=data)
@@ -103,7 +103,7 @@ def test_the_largest_event_fits_into_a_row() -> None:
 
 
 def test_data_of_exactly_the_largest_size_is_read() -> None:
-    """The limit is inside."""
+    """Data of exactly the maximum size is accepted."""
     assert MAX_DATA == 256 * 1024
     data = f'{{"a":"{"x" * (MAX_DATA - 8)}"}}'
     assert len(data) == MAX_DATA
@@ -139,7 +139,7 @@ def test_data_of_exactly_the_largest_size_is_read() -> None:
     ],
 )
 def test_data_that_cannot_be_unpacked_is_malformed(changes: dict[str, Any]) -> None:
-    """A bomb, a cut and a forgery are refused before they do anything; from the stream as well."""
+    """A gzip bomb, truncated data and a forgery are all refused before harm is done, from the stream too."""
     with pytest.raises(Malformed):
         from_item(row(**changes))
     with pytest.raises(Malformed):
@@ -184,15 +184,15 @@ def test_data_that_cannot_be_unpacked_is_malformed(changes: dict[str, Any]) -> N
     ],
     ids=lambda changes: json.dumps(changes)[:40],
 )
-def test_what_is_no_row_is_malformed(changes: dict[str, Any]) -> None:
-    """A foreign shard, an unknown version or a wrong type is parked, and does not stop the batch."""
+def test_other_rows_are_malformed(changes: dict[str, Any]) -> None:
+    """A wrong shard, an unknown version or a wrong type makes a row malformed."""
     with pytest.raises(Malformed):
         from_item(row(**changes))
 
 
 @pytest.mark.parametrize("name", ["pk", "sk", "v", "workspace", "type", "data", "created_at"])
 def test_a_row_that_lacks_something_is_malformed(name: str) -> None:
-    """No field is made up."""
+    """A row with a missing field is malformed; no value is made up."""
     item = row()
     del item[name]
     with pytest.raises(Malformed):
@@ -207,13 +207,13 @@ _attributes: Final = _scraps | st.dictionaries(st.sampled_from(["S", "N", "B", "
 
 @given(changes=st.dictionaries(st.sampled_from(sorted(row())), _attributes, min_size=1))
 def test_any_row_is_read_or_malformed(changes: dict[str, Any]) -> None:
-    """Nothing that a table could hold raises anything else."""
+    """Any row is read or malformed; no other exception is raised."""
     try:
         from_item(row(**changes))
     except Malformed:
         return
 
 
-def test_what_a_later_version_adds_is_passed_over() -> None:
-    """A new attribute of the same version is no reason not to deliver."""
+def test_unknown_fields_are_ignored() -> None:
+    """Unknown attributes of the same version are ignored."""
     assert from_item(row(invented={"S": "later"})) == EVENT

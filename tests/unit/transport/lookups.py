@@ -1,4 +1,4 @@
-"""Lookups as tests run them: closed at the end, however the test ends."""
+"""Lookups for tests: closed at the end, however the test ends."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""POSTs as tests make them, and the policies they are made under."""
+"""POST requests for tests, and the policies that apply to them."""
 
 import socket
 
@@ -12,7 +12,7 @@ from tests.unit.transport.receivers import GIVE_UP
 PUBLIC = Policy()
 PRIVATE = Policy(allow_private=True)
 JSON = (("Content-Type", "application/json"),)
-LONG = GIVE_UP * 2  # a deadline that no test is to reach
+LONG = GIVE_UP * 2  # a deadline that no test should reach
 
 
 def post_to(url: str, body: bytes = b"{}", headers: tuple[tuple[str, str], ...] = JSON) -> Post:
@@ -25,11 +25,11 @@ def send(client: Client, post: Post, *, deadline: float = LONG) -> Outcome:
 
 
 class Dialler:
-    """Notes every address that a socket is asked for, and gives none."""
+    """Records every address that a socket is requested for, and opens none."""
 
     def __init__(self) -> None:
         self.dialled: list[str] = []
 
     def __call__(self, peer: pycurl.CurlSockAddr) -> socket.socket:
         self.dialled.append(str(peer.addr[0]))
-        raise OSError("no socket for a test")
+        raise OSError("tests open no socket here")

@@ -1,7 +1,7 @@
-"""Webhook receivers on loopback: good ones, slow ones, broken ones and hostile ones.
+"""Webhook receivers on loopback: good, slow, broken and hostile ones.
 
-A receiver plays one script per connection. What it waits for, it awaits; when nothing comes for a while it gives up, so
-that a client which waits for ever makes a test fail and not hang.
+A receiver runs one script per connection. Scripts await what they need and give up after a while, so that a
+client that waits forever fails its test instead of hanging it.
 """
 
 import datetime as dt
@@ -23,7 +23,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came over the wire."""
+    """A request as received."""
 
     line: str
     headers: tuple[tuple[str, str], ...]
@@ -34,7 +34,7 @@ class Request:
 
 
 class Connection:
-    """The receiver's end of a connection."""
+    """The receiver's side of a connection."""
 
     def __init__(self, wire: socket.socket, receiver: "Receiver") -> None:
         self._wire = wire
@@ -42,7 +42,7 @@ class Connection:
         self._unread = b""
 
     def head(self) -> bytes:
-        """Read up to the blank line; empty at the end of the connection."""
+        """Read up to the blank line; return empty bytes at the end of the connection."""
         while b"\r\n\r\n" not in self._unread:
             if not (data := self._wire.recv(65536)):
                 return b""
@@ -51,7 +51,7 @@ class Connection:
         return head
 
     def request(self) -> Request | None:
-        """Read a whole request and note it; None at the end of the connection."""
+        """Read and record a whole request; return None at the end of the connection."""
         if not (head := self.head()):
             return None
         line, *lines = head.decode("latin-1").split("\r\n")
@@ -68,14 +68,14 @@ class Connection:
         self._wire.sendall(data)
 
     def drip(self, parts: Iterable[bytes]) -> None:
-        """Send one part after the other, slowly, until they end or the client goes."""
+        """Send the parts slowly, one after the other, until they run out or the client disconnects."""
         for part in parts:
             self.send(part)
             if self._receiver.closing.wait(0.02):
                 return
 
     def await_close(self) -> None:
-        """Do nothing until the client goes."""
+        """Wait until the client disconnects."""
         while self._wire.recv(65536):
             pass
         self._receiver.gone.set()
@@ -85,7 +85,7 @@ class Connection:
         self._receiver.closing.wait(GIVE_UP)
 
     def reset(self) -> None:
-        """Break the connection: the client gets a RST."""
+        """Reset the connection: the client gets a RST."""
         self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._wire.close()
 
@@ -93,7 +93,7 @@ class Connection:
 def tls_server(
     authority: trustme.CA, *names: str, start: dt.datetime | None = None, end: dt.datetime | None = None
 ) -> ssl.SSLContext:
-    """Return the TLS side of a receiver whose certificate names these hosts."""
+    """Return the server's TLS context, with a certificate for these hosts."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert(*names, not_before=start, not_after=end).configure_cert(context)
     return context
@@ -113,7 +113,7 @@ def answering(answer: bytes) -> Script:
 
 
 def answering_once(answer: bytes) -> Script:
-    """Answer one request, then close."""
+    """Answer one request, then close the connection."""
 
     def script(connection: Connection) -> None:
         connection.request()
@@ -129,7 +129,7 @@ def hanging(connection: Connection) -> None:
 
 
 def endless(*parts: bytes) -> Script:
-    """Send the first part, then the last for ever, as fast as it goes."""
+    """Send the first part once, then the last one forever, as fast as possible."""
 
     def script(connection: Connection) -> None:
         connection.request()
@@ -141,7 +141,7 @@ def endless(*parts: bytes) -> Script:
 
 
 def dripping(*parts: bytes) -> Script:
-    """Send the first part, then the last again and again, slowly; then end as if all were well."""
+    """Send the first part, then the last again and again, slowly; then end normally."""
 
     def script(connection: Connection) -> None:
         connection.request()
@@ -151,7 +151,7 @@ def dripping(*parts: bytes) -> Script:
 
 
 def stalling(beginning: bytes) -> Script:
-    """Begin an answer and say no more."""
+    """Begin a response and stop."""
 
     def script(connection: Connection) -> None:
         connection.request()
@@ -162,7 +162,7 @@ def stalling(beginning: bytes) -> Script:
 
 
 class Receiver:
-    """A server on loopback, running from `with` to the end of its block."""
+    """A server on loopback that runs for the duration of its `with` block."""
 
     def __init__(
         self, script: Script, *, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
@@ -170,7 +170,7 @@ class Receiver:
         self.requests: list[Request] = []
         self.connections = 0
         self.closing = threading.Event()
-        self.gone = threading.Event()  # a client that was awaited has gone
+        self.gone = threading.Event()  # the expected disconnect of the client
         self.address = address
         self._script = script
         self._tls = tls
@@ -214,11 +214,11 @@ class Receiver:
 
     def _serve(self, wire: socket.socket) -> None:
         wire.settimeout(GIVE_UP)
-        with suppress(OSError):  # the client went, or wants nothing of our certificate
+        with suppress(OSError):  # the client disconnected or refused our certificate
             if self._tls is None:
                 self._script(Connection(wire, self))
             else:
-                # Wrapping moves the descriptor to a new socket, so that is the one to shut down later.
+                # Wrapping moves the descriptor to a new socket, so shut that one down later.
                 with self._tls.wrap_socket(wire, server_side=True, do_handshake_on_connect=False) as secure:
                     self._open.add(secure)
                     secure.do_handshake()

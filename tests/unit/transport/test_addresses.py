@@ -1,4 +1,4 @@
-"""Where deliveries may go: what the SSRF vectors say, and never where another guard would not let them."""
+"""Where deliveries may go: the SSRF vectors decide, and an independent guard confirms every address."""
 
 import ipaddress
 import re
@@ -26,7 +26,7 @@ from tests.unit.transport.vectors import Vector, each, is_public, resolver_of
 
 
 def explain(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
-    """Return allow or deny, and the addresses that would be dialled."""
+    """Return allow or deny, and the addresses that would be dialed."""
     try:
         target = parse_target(url, PUBLIC)
         return "allow", resolve(target, PUBLIC, timeout=20, resolver=resolver_of(vector))
@@ -36,8 +36,8 @@ def explain(vector: Vector, url: str) -> tuple[str, tuple[str, ...]]:
 
 class TestVectors:
     @each("url", "dns")
-    def test_verdict(self, vector: Vector) -> None:
-        """Every must and should vector gets its verdict, and no vector of any level an address that is not public."""
+    def test_each_vector_gets_its_result(self, vector: Vector) -> None:
+        """Every must and should vector gets its result, and no vector reaches a non-public address."""
         said, addresses = explain(vector, vector.url)
         assert said == vector.expect or not vector.is_binding, vector.reason
         assert [
@@ -46,21 +46,21 @@ class TestVectors:
 
     @each("url")
     def test_a_url_vector_is_refused_by_its_spelling(self, vector: Vector) -> None:
-        """What can be told from the URL alone is refused at registration, before any lookup."""
+        """A URL that is bad in itself is refused at registration, without a lookup."""
         if vector.expect == "deny" and vector.is_binding:
             with pytest.raises(RefusedTarget):
                 parse_target(vector.url, PUBLIC)
 
     @each("url", "dns")
     def test_the_address_is_refused_whatever_the_scheme(self, vector: Vector) -> None:
-        """A target that http makes unacceptable is unacceptable over https as well, so no rule leans on the scheme."""
+        """A target refused over http is refused over https as well, so no rule depends on the scheme."""
         if vector.expect == "deny" and vector.is_binding and vector.category != "scheme":
             secure = re.sub(r"^http://([^/]*?)(:\d+)?/", r"https://\1/", vector.url)
             assert explain(vector, secure)[0] == "deny"
 
     @each("url", "dns", "rebind", "redirect")
     def test_a_refusal_keeps_path_and_query_to_itself(self, vector: Vector) -> None:
-        """Path and query can be a credential, so they are never repeated."""
+        """Path and query may hold a credential, so errors never repeat them."""
         url = vector.url + ("&" if "?" in vector.url else "?") + "token=CANARY"
         try:
             shown = repr(parse_target(url, PUBLIC))
@@ -70,7 +70,7 @@ class TestVectors:
 
     @each("url", "dns", "rebind", "redirect")
     def test_no_socket_is_opened_to_an_address_that_is_not_public(self, vector: Vector, ca_file: str) -> None:
-        """Delivering twice to whatever the URL is, with whatever DNS says, dials public addresses only, or none."""
+        """Two deliveries to any URL, with any DNS answers, dial public addresses only, or none."""
         dialler = Dialler()
         client = Client(policy=PUBLIC, resolver=resolver_of(vector), ca_file=ca_file, open_socket=dialler)
         outcomes = []
@@ -92,7 +92,7 @@ class TestVectors:
     def test_a_redirect_is_not_followed(
         self, client: Client, authority: trustme.CA, resolved: dict[str, Sequence[str]], vector: Vector
     ) -> None:
-        """Wherever a receiver points, its 3xx is the answer, and neither body nor signature goes there."""
+        """A 3xx is the final response, and neither body nor signature is sent to its location."""
         target = parse_target(vector.url, PUBLIC)
         hop = vector.http[0]
         with Receiver(answering(OK)) as elsewhere:
@@ -126,14 +126,14 @@ class TestOracle:
     def test_an_address_that_the_oracle_denies_is_denied(
         self, address: ipaddress.IPv4Address | ipaddress.IPv6Address
     ) -> None:
-        """Another guard, with a table of its own making, knows no address to avoid that we would dial."""
+        """An independent guard with its own table denies no address that we would dial."""
         denied = ssrfguard.DEFAULT_DENIED.classify(address).blocked
         event(f"denied: {denied}")
         assert refusal(str(address)) is not None or not denied
 
     @each("url", "dns", "rebind", "redirect")
     def test_a_vector_that_the_oracle_denies_is_denied(self, vector: Vector) -> None:
-        """The other guard refuses no URL that we would take."""
+        """The other guard refuses no URL that we would accept."""
         if denied_by_oracle(vector.url):
             with pytest.raises(RefusedTarget):
                 parse_target(vector.url, PUBLIC)
@@ -142,7 +142,7 @@ class TestOracle:
     def test_a_url_of_an_address_that_the_oracle_denies_is_denied(
         self, address: ipaddress.IPv4Address | ipaddress.IPv6Address, form: str
     ) -> None:
-        """This holds for whole URLs as well, whichever way the other guard reads them."""
+        """The same holds for whole URLs, however the other guard parses them."""
         url = form.format(f"[{address}]" if address.version == 6 else address)
         if denied_by_oracle(url):
             with pytest.raises(RefusedTarget):
@@ -159,8 +159,8 @@ def denied_by_oracle(url: str) -> bool:
 
 @settings(max_examples=500)
 @given(urls.filter(lambda url: "_" not in url))
-def test_what_the_oracle_refuses_is_refused(url: str) -> None:
-    """Where another guard says no before it looks anything up, so do we, but for `_`: some receivers' names have it."""
+def test_urls_that_the_oracle_refuses_are_refused(url: str) -> None:
+    """We refuse what another guard refuses before a lookup, except `_`, which some hosts really use."""
     if denied_by_oracle(url):
         event("denied")
         with pytest.raises(RefusedTarget):

@@ -1,4 +1,4 @@
-"""How the errors of libcurl become failures with a sentence."""
+"""How libcurl's errors become failures with a readable sentence."""
 
 import errno
 from dataclasses import replace
@@ -16,7 +16,7 @@ CODES = sorted((NAMED | set(range(1, 120))) - {pycurl.E_OK, pycurl.E_CALL_MULTI_
 class TestFaults:
     @pytest.mark.parametrize("code", CODES)
     def test_every_code_is_a_failure_with_a_sentence(self, code: int) -> None:
-        """Whatever libcurl reports, named by pycurl or not, is a kind of failure and a line without its jargon."""
+        """Every libcurl error, named by pycurl or not, has a failure kind and a sentence without jargon."""
         for connected in (False, True):
             at = Circumstances(
                 host="hooks.acme.com", deadline=10.0, connected=connected, certificate_error=10
@@ -49,7 +49,7 @@ class TestFaults:
         ],
     )
     def test_the_kinds(self, code: int, failure: Failure) -> None:
-        """Each kind of failure is told apart from the others."""
+        """Errors are mapped to distinct kinds of failure."""
         assert failure_of(code) is failure
 
 
@@ -97,5 +97,5 @@ IN_TIME = Circumstances(host="hooks.acme.com", deadline=2.5, connected=True, sec
     ],
 )
 def test_the_sentences(code: int, at: Circumstances, sentence: str) -> None:
-    """What the receiver's owner reads says how far the attempt came and whose turn it is."""
+    """The sentence tells the receiver's owner how far the attempt got and who has to act."""
     assert sentence_for(code, at) == sentence

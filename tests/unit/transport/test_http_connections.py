@@ -1,4 +1,4 @@
-"""Connections between attempts: kept where that is safe, replaced where they died."""
+"""Connections between attempts: reused where that is safe, replaced where they died."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from tests.unit.transport.receivers import (
 
 class TestConnections:
     def test_a_connection_is_kept(self, client: Client, authority: trustme.CA) -> None:
-        """The second POST to a receiver spares the handshake."""
+        """The second POST to a receiver needs no handshake."""
         with Receiver(answering(OK), tls=tls_server(authority, "hooks.acme.com")) as receiver:
             post = post_to(receiver.url("hooks.acme.com"))
             send(client, post)
@@ -31,7 +31,7 @@ class TestConnections:
             assert (len(receiver.requests), receiver.connections) == (2, 1)
 
     def test_times_count_from_the_start_of_the_attempt(self, ca_file: str) -> None:
-        """What went before the exchange is in every time; on a kept connection, connecting and TLS end with DNS."""
+        """Times count from the start of the attempt; on a reused connection, connect and TLS end with DNS."""
         exchange = Exchange(PRIVATE, ca_file=ca_file, open_socket=open_socket)
         with Receiver(answering(OK)) as receiver:
             post = post_to(receiver.url())
@@ -49,7 +49,10 @@ class TestConnections:
         assert 9000 <= kept.first_byte <= kept.total
 
     def test_a_closed_connection_is_not_watched(self, client: Client) -> None:
-        """What is closed wakes nobody up any more; else every later wait would end at once and burn the CPU."""
+        """A closed socket is no longer polled.
+
+        Otherwise every later wait would return at once and burn CPU.
+        """
         with Receiver(
             answering_once(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         ) as receiver:
@@ -59,7 +62,7 @@ class TestConnections:
     def test_the_order_of_dns_does_not_cost_connections(
         self, client: Client, resolved: dict[str, Sequence[str]]
     ) -> None:
-        """The same addresses in another order, as round-robin DNS gives them, are the same receiver."""
+        """The same addresses in another order, as in round-robin DNS, are the same receiver."""
         with Receiver(answering(OK)) as receiver:
             for answer in (["127.0.0.1", "127.0.0.2"], ["127.0.0.2", "127.0.0.1"]):
                 resolved["hooks.acme.com"] = answer
@@ -67,7 +70,7 @@ class TestConnections:
             assert receiver.connections == 1
 
     def test_names_share_no_connection(self, client: Client) -> None:
-        """Two names at one address have a connection each."""
+        """Two names with the same address use separate connections."""
         with Receiver(answering(OK)) as receiver:
             send(client, post_to(receiver.url("one.acme.com")))
             send(client, post_to(receiver.url("two.acme.com")))
@@ -77,7 +80,7 @@ class TestConnections:
     def test_a_connection_that_died_idle_is_replaced(
         self, client: Client, script: Callable[[Connection], None] | None
     ) -> None:
-        """Coming back to a dead connection, as after a freeze, is no failed attempt."""
+        """A connection that died while idle, as after a freeze, does not fail the next attempt."""
 
         def dying(connection: Connection) -> None:
             connection.request()
@@ -91,15 +94,15 @@ class TestConnections:
             assert send(client, post).status == 200
             assert receiver.connections == 2
 
-    def test_an_answer_nobody_asked_for_is_not_taken_for_the_next(self, client: Client) -> None:
-        """What a receiver sends ahead of a request is dropped with its connection."""
+    def test_an_unsolicited_response_is_dropped(self, client: Client) -> None:
+        """Data that a receiver sends before the next request is dropped with its connection."""
         forged = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"
         with Receiver(answering(OK + forged)) as receiver:
             snippets = [send(client, post_to(receiver.url())).snippet for _ in range(3)]
         assert snippets == ["ok", "ok", "ok"]
 
     def test_close_closes(self, ca_file: str) -> None:
-        """A closed client leaves no connection behind."""
+        """A closed client leaves no connection open."""
         client = Client(policy=PRIVATE, ca_file=ca_file)
 
         def script(connection: Connection) -> None:

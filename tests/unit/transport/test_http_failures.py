@@ -1,4 +1,4 @@
-"""Answers that are none: broken, endless, slow or missing, each a failed attempt with a sentence."""
+"""Broken, endless, slow or missing responses are failed attempts with a readable sentence."""
 
 import socket
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ def resetting(connection: Connection) -> None:
 
 
 def early(connection: Connection) -> None:
-    """Answer without reading the body."""
+    """Respond without reading the body."""
     connection.head()
     connection.send(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     connection.await_end()
@@ -102,7 +102,7 @@ class TestFailure:
             ),
         ],
     )
-    def test_an_answer_that_is_none(
+    def test_an_invalid_response(
         self,
         client: Client,
         script: Callable[[Connection], None],
@@ -110,7 +110,7 @@ class TestFailure:
         error: str,
         status: int | None,
     ) -> None:
-        """What is broken or endless is a failed attempt with a sentence for the customer, even after a good status."""
+        """A broken or endless response is a failed attempt with a sentence, even after a good status."""
         with Receiver(script) as receiver:
             outcome = send(client, post_to(receiver.url()))
         assert (outcome.failure, outcome.error, outcome.status) == (failure, error, status)
@@ -138,7 +138,7 @@ class TestFailure:
     def test_the_deadline_ends_everything(
         self, client: Client, script: Callable[[Connection], None], error: str, status: int | None
     ) -> None:
-        """One deadline covers interim answers, headers and body; a status that came in time does not save the attempt."""
+        """One deadline covers interim responses, headers and body, even if the status arrived in time."""
         with Receiver(script) as receiver:
             outcome = send(client, post_to(receiver.url()), deadline=0.2)
         assert (outcome.failure, outcome.error, outcome.status) == (Failure.TIMEOUT, error, status)
@@ -166,8 +166,8 @@ class TestFailure:
             b"HTTP/1.1 200\x00OK",
         ],
     )
-    def test_a_status_line_that_is_none(self, client: Client, line: bytes) -> None:
-        """What only looks like a status is a failed attempt, never a delivery."""
+    def test_an_invalid_status_line(self, client: Client, line: bytes) -> None:
+        """An invalid status line is a failed attempt, never a delivery."""
         with Receiver(answering_once(line + b"\r\nContent-Length: 0\r\n\r\n")) as receiver:
             outcome = send(client, post_to(receiver.url()))
         assert (outcome.failure, outcome.error) == (Failure.NETWORK, "the response is not HTTP/1.1")
@@ -183,7 +183,7 @@ class TestFailure:
         with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
             port = listener.getsockname()[1]
             waiting = []
-            for _ in range(3):  # then the kernel drops what comes
+            for _ in range(3):  # the kernel then drops new connections
                 waiting.append(socket.socket())
                 waiting[-1].setblocking(False)
                 waiting[-1].connect_ex(("127.0.0.1", port))
@@ -193,7 +193,7 @@ class TestFailure:
         assert (outcome.failure, outcome.error) == (Failure.TIMEOUT, "no connection within 0.2 s")
 
     def test_connection_refused(self, client: Client) -> None:
-        """A port where nobody listens is said to be one, with the address that was tried."""
+        """A refused connection is reported as such, with the address that was tried."""
         with Receiver(answering(OK)) as receiver:
             url = receiver.url("hooks.acme.com")
         outcome = send(client, post_to(url))
@@ -201,20 +201,20 @@ class TestFailure:
         assert (outcome.status, outcome.address) == (None, "127.0.0.1")
 
     def test_the_next_address_is_tried(self, client: Client, resolved: dict[str, Sequence[str]]) -> None:
-        """A name with a dead address is reached by its next."""
+        """If a name's first address is dead, the next one is tried."""
         with Receiver(answering(OK), address="127.0.0.3") as receiver:
             resolved["hooks.acme.com"] = ["127.0.0.2", "127.0.0.3"]
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))
         assert (outcome.status, outcome.address) == (200, "127.0.0.3")
 
     def test_an_answer_before_the_end_of_the_request(self, client: Client) -> None:
-        """A receiver that refuses a body without reading it has answered."""
+        """A receiver that responds without reading the body has responded."""
         with Receiver(early) as receiver:
             outcome = send(client, post_to(receiver.url(), b"x" * 5_000_000))
         assert (outcome.status, outcome.failure) == (413, None)
 
     def test_no_descriptor_left(self, ca_file: str, capfd: pytest.CaptureFixture[str]) -> None:
-        """When no socket can be made, the attempt fails without a word on stderr, and the client goes on."""
+        """If no socket can be opened, the attempt fails, stderr stays empty, and the client goes on."""
 
         def open_socket(_: object) -> socket.socket:
             raise OSError(24, "Too many open files")

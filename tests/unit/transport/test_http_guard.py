@@ -1,4 +1,4 @@
-"""Which addresses an attempt dials, whatever URL, DNS and redirects say."""
+"""Which addresses an attempt dials, whatever the URL, DNS and redirects say."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from tests.unit.transport.receivers import OK, Receiver, answering
 
 class TestGuard:
     def test_a_refused_address_opens_no_socket(self, ca_file: str) -> None:
-        """A name that leads to a private address is a blocked attempt, and says which rule it broke."""
+        """A name that resolves to a private address is a blocked attempt that names the violated rule."""
         dialler = Dialler()
         client = Client(
             policy=PUBLIC, resolver=lambda _: ["8.8.8.8", "10.0.0.1"], ca_file=ca_file, open_socket=dialler
@@ -26,7 +26,7 @@ class TestGuard:
         assert dialler.dialled == []
 
     def test_an_address_is_checked_again_when_it_is_dialled(self, ca_file: str) -> None:
-        """A target that was read under a laxer policy is stopped here."""
+        """A target accepted under a more permissive policy is checked again before it is dialed."""
         dialler = Dialler()
         client = Client(policy=PUBLIC, ca_file=ca_file, open_socket=dialler)
         outcome = send(client, Post(parse_target("https://127.0.0.1/", PRIVATE), JSON, b"{}"))
@@ -34,7 +34,7 @@ class TestGuard:
         assert (outcome.failure, dialler.dialled) == (Failure.BLOCKED_ADDRESS, [])
 
     def test_the_socket_is_a_gate_of_its_own(self, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Even if vetting let a private address through, no socket is opened for it."""
+        """Even if vetting let a private address through, no socket would be opened for it."""
         monkeypatch.setattr(http, "vet", lambda _target, _answers, _policy: ("127.0.0.1",))
         dialler = Dialler()
         client = Client(policy=PUBLIC, resolver=lambda _: ["8.8.8.8"], ca_file=ca_file, open_socket=dialler)
@@ -42,8 +42,8 @@ class TestGuard:
         client.close()
         assert (outcome.failure, dialler.dialled) == (Failure.BLOCKED_ADDRESS, [])
 
-    def test_a_host_that_libcurl_reads_differently_goes_nowhere(self, ca_file: str) -> None:
-        """If the two readings of a URL ever differ, libcurl has no pin for its own and may not look it up."""
+    def test_a_host_that_libcurl_parses_differently_is_not_dialed(self, ca_file: str) -> None:
+        """If libcurl parses a host differently, it has no address for it and may not look it up."""
         dialler = Dialler()
         client = Client(
             policy=PRIVATE, resolver=lambda _: ["127.0.0.1"], ca_file=ca_file, open_socket=dialler
@@ -53,7 +53,7 @@ class TestGuard:
         assert (outcome.failure, dialler.dialled) == (Failure.BLOCKED_ADDRESS, [])
 
     def test_a_public_policy_speaks_no_plain_http(self, ca_file: str) -> None:
-        """A target over http, however it came about, is not sent in the clear."""
+        """A target over http is never sent in plain text, however it came about."""
         dialler = Dialler()
         client = Client(policy=PUBLIC, resolver=lambda _: ["8.8.8.8"], ca_file=ca_file, open_socket=dialler)
         outcome = send(client, Post(Target("http", "hooks.acme.com", 80, "/"), JSON, b"{}"))
@@ -63,18 +63,18 @@ class TestGuard:
     def test_a_name_that_became_private_is_not_reached_over_its_old_connection(
         self, client: Client, resolved: dict[str, Sequence[str]], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A connection that is still open does not spare the check."""
+        """A name that now resolves to a private address is blocked, even over an open connection."""
         with Receiver(answering(OK)) as receiver:
             post = post_to(receiver.url("hooks.acme.com"))
             assert send(client, post).status == 200
-            monkeypatch.setattr(client, "_policy", PUBLIC)  # from now on 127.0.0.1 is as private as it is
+            monkeypatch.setattr(client, "_policy", PUBLIC)  # from now on, 127.0.0.1 is blocked
             resolved["hooks.acme.com"] = ["8.8.8.8", "127.0.0.1"]
             outcome = send(client, post)
             assert (len(receiver.requests), receiver.connections) == (1, 1)
         assert outcome.failure is Failure.BLOCKED_ADDRESS
 
     def test_a_name_that_moved_is_followed(self, client: Client, resolved: dict[str, Sequence[str]]) -> None:
-        """An open connection to the address that a name has left is not used for it any more."""
+        """An open connection to a name's former address is not reused."""
         with (
             Receiver(answering(OK), address="127.0.0.1") as old,
             Receiver(answering(OK), address="127.0.0.2", port=old.port) as new,

@@ -1,4 +1,4 @@
-"""What one hostile receiver costs the others: no time, and no memory."""
+"""A hostile receiver costs other receivers neither time nor memory."""
 
 import gzip
 import os
@@ -20,7 +20,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def silent(served: threading.Event) -> Script:
-    """Accept and say nothing, not even TLS."""
+    """Accept the connection and send nothing, not even TLS."""
 
     def script(_: Connection) -> None:
         served.wait(GIVE_UP)
@@ -29,7 +29,7 @@ def silent(served: threading.Event) -> Script:
 
 
 def keeping_on(first: bytes, then: bytes, pause: float) -> Callable[[threading.Event], Script]:
-    """Answer with the first part, then with the other again and again until the neighbours are served."""
+    """Send the first part, then the second again and again until the other receivers are served."""
 
     def until(served: threading.Event) -> Script:
         def script(connection: Connection) -> None:
@@ -60,18 +60,18 @@ class TestNeighbours:
     def test_all_are_served_while_a_hostile_receiver_holds_on(
         self, client: Client, scheme: str, holding: Callable[[threading.Event], Script]
     ) -> None:
-        """Receivers that stop only after fifty others have been served do not keep a single one of them waiting."""
+        """Fifty healthy receivers are served while hostile ones still hold their connections."""
         served = threading.Event()
         with Receiver(holding(served)) as hostile, Receiver(answering(OK)) as healthy:
             url = f"{scheme}://127.0.0.1:{hostile.port}/"
             order = order_of(client, [url] * 5, healthy.url(), served.set)
         assert order == ["healthy"] * NEIGHBOURS + ["hostile"] * 5
 
-    def test_all_are_served_while_a_port_accepts_nobody(self, client: Client) -> None:
-        """The same goes for a receiver that cannot even be connected to."""
+    def test_all_are_served_while_a_port_accepts_no_connections(self, client: Client) -> None:
+        """The same holds for a receiver that does not accept connections."""
         with ExitStack() as stack, Receiver(answering(OK)) as healthy:
             listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-            for _ in range(3):  # then the kernel drops what comes
+            for _ in range(3):  # the kernel then drops new connections
                 waiting = stack.enter_context(socket.socket())
                 waiting.setblocking(False)
                 waiting.connect_ex(listener.getsockname())
@@ -81,7 +81,7 @@ class TestNeighbours:
 
 
 def order_of(client: Client, hostile: list[str], healthy: str, when_served: Callable[[], None]) -> list[str]:
-    """Send to the hostile receivers first, then to a healthy one; return the order in which the attempts end."""
+    """Send to hostile receivers first, then to a healthy one; return the order in which attempts end."""
     posts = [("hostile", post_to(url)) for url in hostile]
     posts += [("healthy", post_to(healthy))] * NEIGHBOURS
     order: list[str] = []
@@ -115,10 +115,10 @@ print(*(peak_after(url) - before for url in hostile))
 
 
 def test_memory_stays_flat() -> None:
-    """Fifty attempts at once, at receivers that offer gigabytes, take a few megabytes, and no more the next time."""
+    """Fifty concurrent attempts at receivers that send gigabytes take a few megabytes, once."""
     bomb = gzip.compress(b"\0" * 100_000_000, compresslevel=1)
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
-    scripts = [  # the dearest last, as a peak hides what comes after it
+    scripts = [  # the most expensive last, since a peak hides later ones
         endless(b"HTTP/1.1 200 OK\r\nContent-Length: 300000000\r\n\r\n", b"x" * 100_000),
         answering(head + bomb),
         endless(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n" * 1000),
@@ -141,7 +141,7 @@ def test_memory_stays_flat() -> None:
     growth = [int(kilobytes) for kilobytes in done.stdout.split()]
     assert len(growth) == 2 * len(scripts)
     assert growth[4] < 5_000, growth
-    # libcurl makes a record of every header line, and stops at 5,000 of them.
+    # libcurl keeps a record of every header line, up to 5,000 of them.
     assert growth[5] < 25_000, growth
     assert growth[6] < 60_000, growth
-    assert growth[-1] - growth[6] < 2_000, growth  # what was taken once is used again
+    assert growth[-1] - growth[6] < 2_000, growth  # memory taken once is reused

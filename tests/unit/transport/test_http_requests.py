@@ -1,4 +1,4 @@
-"""What one attempt sends: the request as its receiver sees it."""
+"""The request that one attempt sends, as its receiver sees it."""
 
 import sys
 
@@ -18,8 +18,8 @@ def may_be_set(name: str, value: str) -> bool:
 
 
 class TestRequest:
-    def test_goes_out_as_it_was_made(self, client: Client) -> None:
-        """Path, headers and body reach the receiver unchanged, and next to nothing is added."""
+    def test_a_request_is_sent_unchanged(self, client: Client) -> None:
+        """Path, headers and body reach the receiver unchanged, and almost nothing is added."""
         headers = (*JSON, ("User-Agent", "SMASHSEND-Webhook/1.0"), ("X-Empty", ""), ("webhook-id", "evt_1"))
         body = b'{"n":"\x00\xff"}'
         with Receiver(answering(OK)) as receiver:
@@ -37,7 +37,7 @@ class TestRequest:
         )
 
     def test_adds_nothing_that_was_left_out(self, client: Client) -> None:
-        """The client has no content type and no user agent of its own, and an empty body is sent as such."""
+        """The client adds no content type or user agent, and sends an empty body as such."""
         with Receiver(answering(OK)) as receiver:
             send(client, post_to(receiver.url(), b"", ()))
             [request] = receiver.requests
@@ -49,7 +49,7 @@ class TestRequest:
         ]
 
     def test_a_large_body_is_sent_unasked(self, client: Client) -> None:
-        """No `Expect: 100-continue`, which would cost a second wherever it is not understood."""
+        """There is no `Expect: 100-continue`, which costs a second with servers that do not support it."""
         body = b"x" * 2_000_000
         with Receiver(answering(OK)) as receiver:
             assert send(client, post_to(receiver.url(), body)).status == 200
@@ -58,7 +58,7 @@ class TestRequest:
         assert request.all("Expect") == []
 
     def test_a_handle_carries_nothing_over(self, client: Client) -> None:
-        """Neither cookies nor headers nor bodies of one POST appear in the next."""
+        """Cookies, headers and bodies of one POST never appear in the next."""
         cookie = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n"
         with Receiver(answering(cookie)) as receiver:
             send(client, post_to(receiver.url(), b"first", (*JSON, ("X-First", "1"))))
@@ -68,7 +68,7 @@ class TestRequest:
         assert second.all("Cookie") + second.all("X-First") + second.all("Content-Type") == []
 
     def test_the_environment_has_no_say(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A proxy in the environment is not used: it would see everything and resolve names for itself."""
+        """A proxy from the environment is ignored: it would see everything and resolve names itself."""
         with Receiver(answering(OK)) as proxy, Receiver(answering(OK)) as receiver:
             for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
                 monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
@@ -100,25 +100,25 @@ class TestRequest:
         ],
     )
     def test_a_header_that_could_change_the_request_is_a_mistake(self, header: tuple[str, str]) -> None:
-        """Such a header never gets as far as a connection."""
+        """A header that could change the request is refused before anything connects."""
         with pytest.raises(ValueError, match="header"):
             post_to("http://127.0.0.1/", headers=(header,))
 
     def test_a_header_is_a_token_and_printable_text(self) -> None:
-        """Of all that fits into a byte, a name has the characters of RFC 9110's token and a value those of ASCII."""
+        """A name may hold only the characters of RFC 9110's token, a value only printable ASCII."""
         for character in map(chr, range(256)):
             is_token = character.isascii() and (character.isalnum() or character in "!#$%&'*+-.^_`|~")
             assert may_be_set(f"x{character}", "a") == is_token, ascii(character)
             assert may_be_set("x", f"a{character}") == (" " <= character <= "~"), ascii(character)
 
-    def test_what_can_be_a_credential_is_not_shown(self) -> None:
-        """Neither path, headers nor body appear when a request is printed."""
+    def test_possible_credentials_are_not_shown(self) -> None:
+        """A printed request shows no path, headers or body."""
         post = post_to("https://hooks.acme.com/CANARY?CANARY", b"CANARY", (("X-Token", "CANARY"),))
         assert "hooks.acme.com" in repr(post)
         assert "CANARY" not in repr(post)
 
     def test_a_body_is_let_go(self, client: Client) -> None:
-        """A handle that waits for its next use does not keep a body of up to 256 KB."""
+        """An idle handle does not keep a body of up to 256 KB in memory."""
         body = b"x" * 100_000
         with Receiver(answering(OK)) as receiver:
             before = sys.getrefcount(body)

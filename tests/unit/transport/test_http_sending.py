@@ -1,4 +1,4 @@
-"""Many attempts at once: none waits for another, and none is lost."""
+"""Concurrent attempts: none waits for another, and none is lost."""
 
 import socket
 import subprocess
@@ -28,7 +28,7 @@ class TestSending:
 
     @pytest.mark.parametrize("room", [1, 2, 7])
     def test_ends_when_all_are_done(self, ca_file: str, room: int) -> None:
-        """However the number of POSTs falls on the room there is, each has one outcome and then it is over."""
+        """For any number of POSTs and any limit, each POST has one outcome and then the loop ends."""
         client = Client(policy=PRIVATE, ca_file=ca_file, max_in_flight=room)
         with Receiver(answering(OK)) as receiver:
             post = post_to(receiver.url())
@@ -40,8 +40,8 @@ class TestSending:
         client.close()
         assert sorted(keys) == list(range(14))
 
-    def test_a_hanging_receiver_delays_nobody(self, client: Client) -> None:
-        """A receiver that answers only after fifty others have been served does not keep them from it."""
+    def test_a_hanging_receiver_delays_no_other(self, client: Client) -> None:
+        """A receiver that answers only after fifty others were served does not delay them."""
         served = threading.Event()
 
         def slow_script(connection: Connection) -> None:
@@ -58,8 +58,8 @@ class TestSending:
                     served.set()
         assert order == [("healthy", 200)] * 50 + [("slow", 200)]
 
-    def test_a_name_is_looked_up_once_in_a_moment_and_anew_for_the_next_batch(self, ca_file: str) -> None:
-        """Attempts of one batch, one after the other, share what a name has just resolved to; no later batch does."""
+    def test_a_name_is_resolved_once_per_batch(self, ca_file: str) -> None:
+        """Attempts of one batch share a recent lookup of a name; the next batch looks it up again."""
         asked: list[str] = []
 
         def resolver(host: str) -> list[str]:
@@ -74,10 +74,8 @@ class TestSending:
         client.close()
         assert asked == ["hooks.acme.com"] * 2
 
-    def test_what_a_name_resolved_to_is_forgotten(
-        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Past its time, an answer is asked for again; a name that moves to a private address is refused from then on."""
+    def test_resolved_addresses_expire(self, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A cached address expires; a name that moved to a private address is refused from then on."""
         monkeypatch.setattr(http, "ANSWER_SECONDS", 0.0)
         answers = iter([["8.8.8.8"], ["10.0.0.1"]])
         opened: list[str] = []
@@ -99,8 +97,8 @@ class TestSending:
         assert failures == [Failure.CONNECT, Failure.BLOCKED_ADDRESS]
         assert opened == ["8.8.8.8"]
 
-    def test_a_hanging_name_delays_nobody(self, ca_file: str) -> None:
-        """A name that resolves only after fifty others have been served does not keep them from it."""
+    def test_a_hanging_name_delays_no_other(self, ca_file: str) -> None:
+        """A name that resolves only after fifty others were served does not delay them."""
         served = threading.Event()
 
         def resolver(host: str) -> list[str]:
@@ -139,11 +137,9 @@ class TestSending:
             "DNS did not answer for tarpit.acme.com in time",
         )
 
-    def test_an_answer_of_dns_that_comes_too_late(
-        self, ca_file: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """An attempt that ended at its deadline stays ended when its lookup comes back after all."""
-        monkeypatch.setattr(Lookups, "cancel", lambda *_: None)  # as if it came back just then
+    def test_a_late_dns_answer(self, ca_file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A lookup that completes after the deadline does not revive its attempt."""
+        monkeypatch.setattr(Lookups, "cancel", lambda *_: None)  # as if the lookup completed just then
         seen, answered = threading.Event(), threading.Event()
 
         def resolver(_: str) -> list[str]:
@@ -171,7 +167,7 @@ class TestSending:
         assert set(outcomes) == {("tarpit", None), ("filler", 200)}
 
     def test_the_lookup_counts_towards_the_deadline(self, ca_file: str) -> None:
-        """What DNS has used up of the deadline, the receiver does not get on top."""
+        """Time spent on DNS is deducted from the receiver's."""
         exchange = Exchange(PRIVATE, ca_file=ca_file, open_socket=open_socket)
         now = time.monotonic()
         with Receiver(hanging) as receiver:
@@ -186,7 +182,7 @@ class TestSending:
         assert 90_000 <= outcome.timings.dns <= outcome.timings.total
 
     def test_an_unknown_name(self, ca_file: str) -> None:
-        """A name without an address is a DNS failure in the customer's words."""
+        """An unknown name is a DNS failure with a readable sentence."""
 
         def resolver(host: str) -> list[str]:
             raise NameNotResolved(f"DNS has no IPv4 address for {host}")
@@ -200,7 +196,7 @@ class TestSending:
         )
 
     def test_posts_are_taken_when_there_is_room(self, ca_file: str) -> None:
-        """No more than `max_in_flight` are ever begun and not done, so signing happens at the last moment."""
+        """At most `max_in_flight` requests are taken from the source, so each is signed just in time."""
         client = Client(policy=PRIVATE, ca_file=ca_file, max_in_flight=3)
         begun = done = peak = 0
 
@@ -218,7 +214,7 @@ class TestSending:
         assert (done, peak) == (20, 3)
 
     def test_posts_in_flight_move_while_others_are_made(self, client: Client) -> None:
-        """A slow source of POSTs, say one that decrypts a secret, does not keep the earlier ones from being sent."""
+        """A slow source of POSTs, such as one that decrypts a secret, does not delay those in flight."""
         arrived = threading.Event()
 
         def script(connection: Connection) -> None:
@@ -228,7 +224,7 @@ class TestSending:
 
         def posts() -> Iterator[tuple[str, Post]]:
             yield "early", post_to(receiver.url())
-            for _ in range(100):  # fewer than there is room for, so nothing else lets the client get on
+            for _ in range(100):  # fewer than the limit, so that nothing else moves the client
                 if arrived.wait(0.05):
                     break
                 yield "filler", post_to(other.url())
@@ -238,7 +234,7 @@ class TestSending:
             assert {outcome.status for _, outcome in client.send(posts(), deadline=LONG)} == {200}
 
     def test_an_error_in_the_source_loses_no_outcome(self, client: Client) -> None:
-        """If making the next POST fails, those in flight are finished first and the error is raised after."""
+        """If preparing the next POST fails, those in flight finish first; then the error is raised."""
 
         def posts() -> Iterator[tuple[str, Post]]:
             yield "first", post_to(receiver.url())
@@ -256,7 +252,7 @@ class TestSending:
         assert sorted(seen) == [("first", 200), ("second", 200)]
 
     def test_a_caller_may_stop(self, client: Client) -> None:
-        """Leaving the loop closes what is in flight, and the client can be used again."""
+        """Leaving the loop closes requests in flight, and the client can be used again."""
         in_flight = threading.Event()
 
         def slow_script(connection: Connection) -> None:
@@ -278,7 +274,7 @@ class TestSending:
             assert send(client, post_to(healthy.url())).status == 200
 
     def test_one_at_a_time(self, client: Client) -> None:
-        """Two loops over one client would steal each other's outcomes, so the second is refused."""
+        """Two loops over one client would take each other's outcomes, so the second is refused."""
         with Receiver(answering(OK)) as receiver:
             posts = [(n, post_to(receiver.url())) for n in range(2)]
             outcomes = client.send(posts, deadline=LONG)
@@ -303,6 +299,6 @@ IMPORTING = f"import posthorn.transport.http, sys; print([name for name in {HEAV
 
 
 def test_importing_the_client_is_cheap() -> None:
-    """Nothing heavy is imported with it: this is part of every cold start."""
+    """The client imports nothing slow, since every cold start pays for it."""
     done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -1,4 +1,4 @@
-"""TLS: for the name, at the vetted address, with nothing sent before it is verified."""
+"""TLS is verified for the name, at the vetted address, before anything is sent."""
 
 import base64
 import datetime as dt
@@ -16,7 +16,7 @@ from tests.unit.transport.receivers import OK, Receiver, answering, tls_server
 
 
 def dh_parameters() -> str:
-    """Return a modulus of our own choice (PKCS #3), as a receiver may; nobody checks that it is a prime."""
+    """Return a modulus of our own (PKCS #3), which nothing checks to be prime."""
     modulus = b"\x02\x82\x01\x01\x00" + b"\xff" * 256
     body = modulus + b"\x02\x01\x02"
     der = b"\x30\x82" + len(body).to_bytes(2) + body
@@ -26,7 +26,7 @@ def dh_parameters() -> str:
 
 class TestTls:
     def test_the_name_is_asked_for_and_verified(self, client: Client, authority: trustme.CA) -> None:
-        """TLS is for the name in the URL, though the address is dialled."""
+        """The certificate must match the name in the URL, although the address is dialed."""
         asked: list[str | None] = []
         context = tls_server(authority, "hooks.acme.com")
         context.sni_callback = lambda _socket, name, _context: asked.append(name)
@@ -37,7 +37,7 @@ class TestTls:
         assert asked == ["hooks.acme.com"]
 
     def test_an_address_can_have_a_certificate(self, client: Client, authority: trustme.CA) -> None:
-        """A URL with an address in it is verified against the addresses of the certificate."""
+        """For a URL with an IP address, the certificate must list that address."""
         with Receiver(answering(OK), tls=tls_server(authority, "127.0.0.1")) as receiver:
             assert send(client, post_to(receiver.url())).status == 200
         with Receiver(answering(OK), tls=tls_server(authority, "127.0.0.9")) as receiver:
@@ -54,7 +54,7 @@ class TestTls:
     def test_a_bad_certificate_gets_nothing(
         self, client: Client, authority: trustme.CA, names: list[str], validity: tuple[int, int], error: str
     ) -> None:
-        """A wrong name or date ends the attempt before the request is sent, and the customer reads which it was."""
+        """A wrong name or date ends the attempt before the request, and the sentence says which it was."""
         start, end = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in validity)
         context = tls_server(authority, *names, start=start, end=end)
         with Receiver(answering(OK), tls=context) as receiver:
@@ -63,7 +63,7 @@ class TestTls:
         assert (outcome.failure, outcome.error, outcome.status) == (Failure.TLS, error, None)
 
     def test_an_unknown_authority_gets_nothing(self, client: Client) -> None:
-        """A certificate that leads to no trusted root is refused."""
+        """A certificate without a trusted root is refused."""
         with Receiver(answering(OK), tls=tls_server(trustme.CA(), "hooks.acme.com")) as receiver:
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))
             assert receiver.requests == []
@@ -71,10 +71,10 @@ class TestTls:
         assert outcome.error is not None
         assert outcome.error.startswith("the certificate is not trusted")
 
-    def test_the_default_roots_are_those_of_certifi(
+    def test_the_default_roots_are_certifis(
         self, authority: trustme.CA, ca_file: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Without a file of its own the client trusts the authorities that certifi lists, and no others."""
+        """By default the client trusts the authorities of certifi and no others."""
         for roots, failure in ((certifi.where(), Failure.TLS), (ca_file, None)):
             monkeypatch.setattr(certifi, "where", lambda roots=roots: roots)
             client = Client(policy=PRIVATE, resolver=lambda _: ["127.0.0.1"])
@@ -84,18 +84,18 @@ class TestTls:
             assert outcome.failure is failure
 
     def test_old_tls_is_refused(self, client: Client, authority: trustme.CA) -> None:
-        """TLS 1.2 is the least."""
+        """The minimum is TLS 1.2."""
         context = tls_server(authority, "hooks.acme.com")
         with pytest.deprecated_call():
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
-        context.set_ciphers("ALL:@SECLEVEL=0")  # or the receiver itself would not dare
+        context.set_ciphers("ALL:@SECLEVEL=0")  # or the receiver itself would refuse
         with Receiver(answering(OK), tls=context) as receiver:
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))
         assert (outcome.failure, outcome.error) == (Failure.TLS, "TLS handshake failed")
 
     def test_finite_field_dh_is_refused(self, client: Client, authority: trustme.CA, tmp_path: Path) -> None:
-        """A receiver that could make us calculate with numbers of its own choice gets no handshake."""
+        """A receiver cannot make the client compute with DH parameters of the receiver's choice."""
         parameters = tmp_path / "dh.pem"
         parameters.write_text(dh_parameters())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -110,13 +110,13 @@ class TestTls:
         assert (outcome.failure, outcome.error) == (Failure.TLS, "TLS handshake failed")
 
     def test_plain_http_on_a_tls_port(self, client: Client) -> None:
-        """A receiver that speaks no TLS gets no second try without."""
+        """If the receiver does not speak TLS, the attempt is not repeated in plain text."""
         with Receiver(lambda connection: connection.send(b"HTTP/1.1 400 Bad\r\n\r\n")) as receiver:
             outcome = send(client, post_to(f"https://127.0.0.1:{receiver.port}/"))
         assert (outcome.failure, outcome.error) == (Failure.TLS, "TLS handshake failed")
 
     def test_a_missing_trust_store_is_our_fault(self, tmp_path: Path, authority: trustme.CA) -> None:
-        """Nothing is sent unverified, and the customer is not blamed."""
+        """Without a trust store nothing is sent, and the customer is not blamed."""
         client = Client(policy=PRIVATE, resolver=lambda _: ["127.0.0.1"], ca_file=str(tmp_path / "none.pem"))
         with Receiver(answering(OK), tls=tls_server(authority, "hooks.acme.com")) as receiver:
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))

@@ -1,4 +1,4 @@
-"""Lookups in threads: as many at once as allowed, each name once, and nothing left when they are closed."""
+"""Lookups in threads: up to the limit at once, each name once, and none left after close."""
 
 import threading
 
@@ -10,7 +10,7 @@ from tests.unit.transport.receivers import GIVE_UP
 
 class TestLookups:
     def test_many_names_at_once(self) -> None:
-        """Sixty-four lookups are under way together: each waits here until all are."""
+        """Sixty-four lookups run at once: each waits until all have started."""
         together = threading.Barrier(64, timeout=GIVE_UP)
         done = threading.Semaphore(0)
 
@@ -24,7 +24,7 @@ class TestLookups:
             assert [lookup.answers() for lookup in started] == [(f"h{number}",) for number in range(64)]
 
     def test_never_more_threads_than_allowed(self) -> None:
-        """What exceeds the threads waits its turn and is answered later."""
+        """Lookups beyond the number of threads wait and are answered later."""
         before = set(threading.enumerate())
         over = threading.Event()
         done, held = threading.Semaphore(0), threading.Semaphore(0)
@@ -37,7 +37,7 @@ class TestLookups:
         with lookups(holding, max_threads=2) as running:
             started = [running.start(f"h{number}", done.release) for number in range(10)]
             assert all(held.acquire(timeout=GIVE_UP) for _ in range(2))
-            # A thread that was begun can be seen from then on, so there is nothing to wait for.
+            # A started thread is visible from then on, so no wait is needed.
             threads = [thread for thread in threading.enumerate() if thread not in before]
             assert [thread.name for thread in threads] == ["dns", "dns"]
             over.set()
@@ -45,7 +45,7 @@ class TestLookups:
             assert [lookup.answers() for lookup in started] == [(f"h{number}",) for number in range(10)]
 
     def test_one_lookup_per_name(self) -> None:
-        """Whoever asks for a name that is being looked up gets that answer, so one name cannot fill the threads."""
+        """Concurrent lookups of one name share a result, so one name cannot occupy all threads."""
         asked: list[str] = []
         over = threading.Event()
         done = threading.Semaphore(0)
@@ -63,20 +63,20 @@ class TestLookups:
             assert {lookup.answers() for lookup in started} == {("hooks",)}
 
     def test_a_name_is_looked_up_anew(self) -> None:
-        """An answer is not kept: every attempt sees what DNS says then."""
+        """Results are not cached here: every attempt gets the current DNS answer."""
         answers = iter([("8.8.8.8",), ("10.0.0.1",)])
         done = threading.Semaphore(0)
         with lookups(lambda _: next(answers)) as running:
             first = running.start("hooks", done.release)
             assert done.acquire(timeout=GIVE_UP)
-            # Joins nothing: what called us back has left the list of open lookups before.
+            # Joins nothing: the callback's lookup has already left the list of open lookups.
             second = running.start("hooks", done.release)
             assert done.acquire(timeout=GIVE_UP)
         assert (first.answers(), second.answers()) == (("8.8.8.8",), ("10.0.0.1",))
 
     def test_a_thread_is_used_again(self) -> None:
-        """Threads are started on demand, and an idle one is demand met."""
-        threads: set[threading.Thread] = set()  # not their idents, which the system uses again
+        """Threads are started only when none is idle."""
+        threads: set[threading.Thread] = set()  # not their idents, which the system reuses
         done = threading.Semaphore(0)
 
         def resolver(_: str) -> tuple[str, ...]:
@@ -90,7 +90,7 @@ class TestLookups:
         assert len(threads) == 1
 
     def test_an_idle_thread_takes_one_lookup(self) -> None:
-        """Of two lookups that come at the same time, the idle thread gets one and a new thread the other."""
+        """Of two lookups at the same time, one gets the idle thread and the other a new one."""
         done = threading.Semaphore(0)
         together = threading.Barrier(2, timeout=GIVE_UP)
 
@@ -107,8 +107,8 @@ class TestLookups:
             assert all(done.acquire(timeout=GIVE_UP) for _ in started)
         assert [lookup.answers() for lookup in started] == [("one",), ("two",)]
 
-    def test_what_nobody_waits_for_is_not_begun(self) -> None:
-        """A lookup that was given up in the queue takes no thread any more."""
+    def test_an_abandoned_lookup_is_not_started(self) -> None:
+        """A queued lookup that was given up never takes a thread."""
         asked: list[str] = []
         over = threading.Event()
         done = threading.Semaphore(0)
@@ -127,8 +127,8 @@ class TestLookups:
             assert all(done.acquire(timeout=GIVE_UP) for _ in range(2))
         assert asked == ["first", "last"]
 
-    def test_what_was_given_up_can_be_asked_again(self) -> None:
-        """Whoever asks for a name later does not join the lookup that was never begun."""
+    def test_an_abandoned_lookup_can_be_requested_again(self) -> None:
+        """A later request for the same name does not join the lookup that was given up."""
         over = threading.Event()
         done = threading.Semaphore(0)
 
@@ -146,8 +146,8 @@ class TestLookups:
             assert done.acquire(timeout=GIVE_UP)
             assert again.answers() == ("hooks",)
 
-    def test_a_mistake_of_the_resolver_reaches_who_asks(self) -> None:
-        """An exception ends no thread silently: it is raised to those who want the answer."""
+    def test_a_resolver_error_reaches_the_callers(self) -> None:
+        """An exception in the resolver is raised to its callers and ends no thread."""
         done = threading.Semaphore(0)
 
         def broken(_: str) -> tuple[str, ...]:
@@ -160,7 +160,7 @@ class TestLookups:
                 lookup.answers()
 
     def test_close_ends_the_threads(self) -> None:
-        """Nothing is left of a client that was closed: neither the threads that were idle nor one that was busy."""
+        """A closed client leaves no thread behind, whether it was idle or busy."""
         threads: dict[str, threading.Thread] = {}
         together = threading.Barrier(3, timeout=GIVE_UP)
         over = threading.Event()

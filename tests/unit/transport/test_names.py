@@ -1,4 +1,4 @@
-"""How receivers' names become addresses that may be dialled."""
+"""How host names become addresses that may be dialed."""
 
 import socket
 import subprocess
@@ -18,7 +18,7 @@ TARGET = parse_target("https://hooks.acme.com/hook", PUBLIC)
 
 class TestSystemResolver:
     def test_asks_for_ipv4_and_the_name_as_a_whole(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The root dot keeps the search list out, and no IPv6 address is even asked for."""
+        """A trailing dot disables the search list, and no IPv6 address is requested."""
         asked: list[tuple[object, ...]] = []
 
         def getaddrinfo(*question: object) -> list[tuple[object, ...]]:
@@ -38,10 +38,10 @@ class TestSystemResolver:
             (UnicodeError("label too long"), "has no IPv4 address"),
         ],
     )
-    def test_what_fails_is_a_name_not_resolved(
+    def test_every_failure_is_a_name_not_resolved(
         self, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str
     ) -> None:
-        """Every way in which the system finds nothing is one error, with the name in it."""
+        """Every way in which a lookup can fail is the same error, which contains the name."""
 
         def getaddrinfo(*_: object) -> None:
             raise error
@@ -52,13 +52,13 @@ class TestSystemResolver:
         assert raised.value.__cause__ is error
 
     def test_knows_localhost(self) -> None:
-        """A single label comes from the hosts file, which a local stage needs."""
+        """A single label comes from the hosts file, as a local stage needs."""
         assert "127.0.0.1" in system_resolver("localhost")
 
 
 class TestVet:
     def test_keeps_the_order_and_drops_repetitions(self) -> None:
-        """The order is how the receiver's DNS balances load."""
+        """The order of addresses is kept, since the receiver's DNS balances load with it."""
         answers = [f"8.8.{number}.8" for number in (7, 3, 9, 1, 8, 2, 6)]
         assert vet(TARGET, [*answers, *reversed(answers)], PUBLIC) == tuple(answers)
 
@@ -67,7 +67,7 @@ class TestVet:
     )
     @pytest.mark.parametrize("place", [0, 1, 4])
     def test_one_bad_answer_refuses_the_name(self, bad: str, place: int) -> None:
-        """A single address that is not public is enough, wherever it stands."""
+        """One non-public address is enough to refuse the name, wherever it stands in the answer."""
         answers = ["8.8.8.1", "8.8.8.2", "8.8.8.3", "8.8.8.4"]
         answers.insert(place, bad)
         with pytest.raises(
@@ -77,13 +77,13 @@ class TestVet:
         assert refused.value.code == "blocked_address"
 
     def test_a_refusal_keeps_the_address_to_itself(self) -> None:
-        """Inside a VPC an answer could come from a private zone, so the rule is named and the address is not."""
+        """In a VPC the answer may come from a private zone, so the error names the rule, not the address."""
         with pytest.raises(RefusedTarget, match="private network") as refused:
             vet(TARGET, ["10.1.2.3"], PUBLIC)
         assert "10.1.2.3" not in str(refused.value)
 
-    def test_no_answer_is_no_address(self) -> None:
-        """An empty answer is the same as none."""
+    def test_an_empty_answer_is_refused(self) -> None:
+        """An empty answer is treated like no answer."""
         with pytest.raises(NameNotResolved):
             vet(TARGET, [], PUBLIC)
 
@@ -94,7 +94,7 @@ def unused(host: str) -> tuple[str, ...]:
 
 class TestResolve:
     def test_a_public_name_gives_its_addresses(self) -> None:
-        """The resolver is asked for the host as it stands in the target."""
+        """The resolver is asked for the host exactly as the target has it."""
         answers = {"hooks.acme.com": ["93.184.216.34", "8.8.8.8"]}
         assert resolve(TARGET, PUBLIC, timeout=GIVE_UP, resolver=answers.__getitem__) == (
             "93.184.216.34",
@@ -102,26 +102,26 @@ class TestResolve:
         )
 
     def test_an_address_is_not_looked_up(self) -> None:
-        """An address is itself, if the policy lets it be."""
+        """A literal address needs no lookup, if the policy allows it."""
         literal = parse_target("https://8.8.8.8/", PUBLIC)
         assert resolve(literal, PUBLIC, timeout=GIVE_UP, resolver=unused) == ("8.8.8.8",)
 
     def test_an_address_is_vetted_like_an_answer(self) -> None:
-        """A target that was read under another policy is refused all the same."""
+        """A target accepted under another policy is checked again."""
         literal = parse_target("http://127.0.0.1/", PRIVATE)
         assert resolve(literal, PRIVATE, timeout=GIVE_UP, resolver=unused) == ("127.0.0.1",)
         with pytest.raises(RefusedTarget):
             resolve(literal, PUBLIC, timeout=GIVE_UP, resolver=unused)
 
     def test_private_answers_are_for_a_local_stage(self) -> None:
-        """The same answer is taken or refused by the policy alone."""
+        """The policy alone decides whether a private answer is accepted."""
         local = Target("http", "localhost", 80, "/")
         assert "127.0.0.1" in resolve(local, PRIVATE, timeout=GIVE_UP)
         with pytest.raises(RefusedTarget):
             resolve(local, PUBLIC, timeout=GIVE_UP)
 
     def test_does_not_wait_for_ever(self) -> None:
-        """When DNS hangs, the caller goes on at its deadline."""
+        """When DNS hangs, the caller continues at its deadline."""
         over = threading.Event()
 
         def hanging(_: str) -> tuple[str, ...]:
@@ -133,7 +133,7 @@ class TestResolve:
         over.set()
 
     def test_leaves_no_thread(self) -> None:
-        """A function lives for hours and registers many endpoints; none of them costs it a thread."""
+        """A function that lives for hours and registers many endpoints leaks no thread."""
         threads: list[threading.Thread] = []
 
         def resolver(_: str) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ except NameNotResolved:
 
 
 def test_a_hanging_lookup_keeps_no_process_alive() -> None:
-    """The interpreter exits while DNS still hangs."""
+    """The interpreter can exit while a lookup hangs."""
     done = subprocess.run(
         [sys.executable, "-c", HANGING_AT_EXIT], capture_output=True, text=True, timeout=GIVE_UP, check=False
     )

@@ -1,4 +1,4 @@
-"""Which addresses are public: every special block as a whole, and no spelling or embedding gets around it."""
+"""Which addresses are public: special blocks are denied as a whole, in any spelling or embedding."""
 
 import ipaddress
 from collections.abc import Callable
@@ -20,7 +20,7 @@ class TestTable:
     def test_a_block_is_denied_from_its_first_address_to_its_last(
         self, block: ipaddress.IPv4Network | ipaddress.IPv6Network
     ) -> None:
-        """Every special block is denied as a whole."""
+        """Every special block is denied from its first address to its last."""
         assert refusal(str(block[0])) is not None
         assert refusal(str(block[block.num_addresses // 2])) is not None
         assert refusal(str(block[-1])) is not None
@@ -36,7 +36,7 @@ class TestTable:
 
     @given(st.ip_addresses().map(str))
     def test_agrees_with_the_ranges_of_the_vectors(self, address: str) -> None:
-        """Any address is public for us exactly if it is by the published ranges."""
+        """An address is public exactly if the published ranges say so."""
         assert (refusal(address) is None) == is_public(address)
 
     @pytest.mark.parametrize(
@@ -54,14 +54,14 @@ class TestTable:
             "٨.8.8.8",
         ],
     )
-    def test_what_is_no_address_is_refused(self, text: str) -> None:
-        """A spelling that some C library would read as an address is none here, not even for private targets."""
+    def test_other_texts_are_refused(self, text: str) -> None:
+        """A spelling that only some C libraries parse is not an address, not even for private targets."""
         for policy in (PUBLIC, PRIVATE):
             with pytest.raises(RefusedTarget):
                 check_address(text, policy)
 
     def test_private_addresses_are_for_the_local_policy(self) -> None:
-        """Loopback is refused with its rule named, unless private targets are allowed."""
+        """Loopback is refused, with the rule named, unless private targets are allowed."""
         check_address("127.0.0.1", PRIVATE)
         with pytest.raises(RefusedTarget, match="loopback") as refused:
             check_address("127.0.0.1", PUBLIC)
@@ -91,6 +91,6 @@ denied_ipv4 = st.sampled_from(DENIED_IPV4).flatmap(
 
 @given(denied_ipv4, st.sampled_from(sorted(EMBEDDINGS)))
 def test_an_embedded_address_is_denied_with_the_address(ip: int, embedding: str) -> None:
-    """Wrapping a denied IPv4 address into IPv6, in any of the ways there are, does not make it public."""
+    """A denied IPv4 address stays denied when embedded in IPv6, in every known form."""
     assert refusal(str(ipaddress.IPv4Address(ip))) is not None
     assert refusal(EMBEDDINGS[embedding](ip)) is not None

@@ -1,4 +1,4 @@
-"""An answer, part by part as libcurl hands it over: where reading ends, and what is kept."""
+"""A response, part by part as libcurl delivers it: where reading stops, and what is kept."""
 
 import pytest
 
@@ -28,12 +28,12 @@ def reading(*lines: bytes) -> Response:
 
 
 def test_the_bounds() -> None:
-    """16 KB of body, 32 KB of headers, 1 KB of text; and zero bytes taken is how libcurl is told to stop."""
+    """The limits are 16 KB of body, 32 KB of headers and 1 KB of text; consuming zero bytes stops libcurl."""
     assert (MAX_BODY_BYTES, MAX_HEADER_BYTES, SNIPPET_BYTES, STOP) == (16_384, 32_768, 1_024, 0)
 
 
 def test_headers_end_at_their_bound() -> None:
-    """The last byte that fits is taken, and the next one ends the transfer."""
+    """Headers up to the limit are read; the next byte aborts the transfer."""
     answer = reading(STATUS_LINE, b"X: " + b"y" * (MAX_HEADER_BYTES - len(STATUS_LINE) - 5) + b"\r\n")
     assert not answer.has_overlong_headers
     assert answer.read_header(b"\n") == STOP
@@ -41,7 +41,7 @@ def test_headers_end_at_their_bound() -> None:
 
 
 def test_a_body_ends_at_its_bound() -> None:
-    """When the last byte that is wanted has come, nothing more is awaited."""
+    """Once the limit is reached, no more of the body is awaited."""
     answer = reading(STATUS_LINE, b"\r\n")
     assert answer.read_body(b"x" * (MAX_BODY_BYTES - 1)) is None
     assert not answer.has_enough_body
@@ -50,7 +50,7 @@ def test_a_body_ends_at_its_bound() -> None:
 
 
 def test_no_more_of_a_body_is_held_than_is_shown() -> None:
-    """In however many parts it comes: a byte more than the text has, to see whether it was cut."""
+    """In any number of parts, one byte more than the text is kept, to see whether it was cut."""
     answer = reading(STATUS_LINE, b"\r\n")
     for _ in range(100):
         answer.read_body(b"x" * 100)
@@ -58,8 +58,8 @@ def test_no_more_of_a_body_is_held_than_is_shown() -> None:
     assert answer.snippet() == "x" * SNIPPET_BYTES
 
 
-def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
-    """What is shown ends between characters, not with half of one."""
+def test_a_partial_character_at_the_cut_is_dropped() -> None:
+    """Kept text ends between characters, not in the middle of one."""
     answer = Response()
     answer.read_body(b"x" + "ü".encode() * SNIPPET_BYTES)
     assert answer.snippet() == "x" + "ü" * (SNIPPET_BYTES // 2 - 1)
@@ -67,21 +67,21 @@ def test_a_character_that_the_cut_goes_through_is_left_out() -> None:
 
 @pytest.mark.parametrize(("length", "shown"), [(1023, "x" * 1022 + "\ufffd"), (1024, "x" * 1023 + "\ufffd")])
 def test_a_whole_body_that_ends_in_a_broken_character_says_so(length: int, shown: str) -> None:
-    """Only where we cut is half a character left out; where the body ends by itself it was sent so."""
+    """A partial character is dropped only at our own cut; at the end of the body it is shown as broken."""
     answer = reading(STATUS_LINE, b"\r\n")
     answer.read_body(b"x" * (length - 1) + b"\xc3")
     assert answer.snippet() == shown
 
 
 def test_the_headers_that_are_kept() -> None:
-    """Exactly those on the list, whatever their case, in the order they came."""
+    """Exactly the listed headers are kept, in any case and in the order they came."""
     lines = [f"{name.title()}: of {name}\r\n".encode() for name in KEPT]
     answer = reading(STATUS_LINE, b"Set-Cookie: a\r\n", *lines, b"X-Powered-By: b\r\n", b"\r\n")
     assert answer.kept_headers() == tuple((name, f"of {name}") for name in KEPT)
 
 
 def test_a_header_in_any_encoding_is_text() -> None:
-    """What is no UTF-8 is replaced; it breaks nothing."""
+    """Invalid UTF-8 is replaced and causes no error."""
     answer = reading(STATUS_LINE, b"Server: caf\xe9\r\n", "Via: café\r\n".encode(), b"\r\n")
     assert answer.kept_headers() == (("server", "caf\ufffd"), ("via", "café"))
 
@@ -92,7 +92,7 @@ def test_a_header_in_any_encoding_is_text() -> None:
     ids=ascii,
 )
 def test_no_control_is_shown(character: str) -> None:
-    """A control or a mark that reorders text is replaced, wherever it stands; a body may have lines and tabs."""
+    """Control characters and bidirectional marks are replaced; a body may have newlines and tabs."""
     answer = reading(STATUS_LINE, f"Server: a{character}b\r\n".encode(), b"\r\n")
     answer.read_body(f"a{character}b".encode())
     in_body = {"\t": "\t", "\n": "\n", "\r": ""}.get(character, "\ufffd")
@@ -107,7 +107,7 @@ def test_no_control_is_shown(character: str) -> None:
     ids=ascii,
 )
 def test_text_is_shown_as_it_is(character: str) -> None:
-    """The neighbours of what is replaced are text, beside a line's end as well as without one."""
+    """The neighbors of replaced characters are kept, with or without a newline beside them."""
     for text in (f"a{character}b", f"a{character}b\n"):
         answer = reading(STATUS_LINE, b"\r\n")
         answer.read_body(text.encode())
@@ -116,7 +116,7 @@ def test_text_is_shown_as_it_is(character: str) -> None:
 
 @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
 def test_a_head_is_whole_after_its_blank_line(end: bytes) -> None:
-    """Neither before anything came nor within the headers, and trailers after it change nothing."""
+    """A head is complete at its blank line, not before, and trailers do not change it."""
     answer = Response()
     seen = [answer.has_whole_head]
     for line in (b"HTTP/1.1 200 OK", b"Server: a", b"", b"Server: trailer"):
@@ -139,7 +139,7 @@ def test_a_head_is_whole_after_its_blank_line(end: bytes) -> None:
     ],
 )
 def test_a_status_may_have_any_reason_or_none(line: bytes) -> None:
-    """Both versions are taken, with a reason phrase in any characters of one line."""
+    """Both HTTP versions are accepted, with any one-line reason phrase or none."""
     assert not reading(line).is_malformed
 
 
@@ -156,8 +156,8 @@ def test_a_status_may_have_any_reason_or_none(line: bytes) -> None:
         b"\r\n",
     ],
 )
-def test_what_does_not_begin_with_a_status_is_no_answer(line: bytes) -> None:
-    """The first line has to be a status line, and so has every other that looks like one."""
+def test_a_response_must_begin_with_a_status_line(line: bytes) -> None:
+    """The first line, and any other line that looks like one, must be a valid status line."""
     first = Response()
     assert (first.read_header(line), first.is_malformed) == (STOP, True)
     later = reading(STATUS_LINE, b"Server: interim\r\n", b"\r\n", STATUS_LINE, b"\r\n")

@@ -1,4 +1,4 @@
-"""How a URL is written to become a target, and which rule refuses it otherwise."""
+"""Which URLs are accepted as targets, and which rule refuses the others."""
 
 import pytest
 
@@ -53,14 +53,14 @@ class TestGrammar:
         ],
     )
     def test_a_refusal_says_which_rule(self, url: str, code: str) -> None:
-        """Each kind of mistake has a code of its own and a sentence for the customer."""
+        """Each kind of mistake has its own code and a sentence for the customer."""
         with pytest.raises(RefusedTarget) as refused:
             parse_target(url, PUBLIC)
         assert refused.value.code == code
         assert refused.value.detail
 
     def test_characters_that_no_url_has_are_refused_wherever_they_stand(self) -> None:
-        """What RFC 3986 has no place for never gets into a request line: some parser would read it in its own way."""
+        """Characters outside RFC 3986 never reach a request line, where a parser might misread them."""
         for character in (*map(chr, range(0x21)), *'"<>\\^`{|}', "\x7f"):
             for url in ("https://acme.com/a{}b", "https://acme.com/?a={}", "https://acme{}.com/"):
                 with pytest.raises(RefusedTarget) as refused:
@@ -68,7 +68,7 @@ class TestGrammar:
                 assert refused.value.code == "url_characters", repr(character)
 
     def test_a_label_is_made_of_letters_digits_and_hyphens(self) -> None:
-        """Of all ASCII nothing else is in a name, but `_`, and no label begins or ends with a hyphen."""
+        """Letters, digits, hyphens and `_` are allowed in a label; a hyphen may not be first or last."""
         for character in map(chr, range(0x21, 0x7F)):
             for label in (f"{character}a", f"a{character}a", f"a{character}", character):
                 good = character.isalnum() or character == "_" or (character == "-" and label == "a-a")
@@ -112,7 +112,7 @@ class TestGrammar:
         ],
     )
     def test_a_good_url_is_taken_apart(self, url: str, target: Target, normal: str) -> None:
-        """A URL becomes its parts, and the parts its normal form, which is read the same again."""
+        """A URL is split into its parts, and its normal form is parsed into the same parts."""
         assert parse_target(url, PUBLIC) == target
         assert target.url == normal
         assert parse_target(normal, PUBLIC) == target
@@ -135,7 +135,7 @@ class TestGrammar:
         ],
     )
     def test_names_that_are_not_on_the_internet_are_refused(self, name: str) -> None:
-        """Each reserved name is refused below any host and in any case, and no name that only looks like it."""
+        """Reserved names are refused below any host and in any case; similar names are not."""
         for url in (f"https://hooks.{name}/", f"https://a.b.{name.upper()}:8443/"):
             with pytest.raises(RefusedTarget) as refused:
                 parse_target(url, PUBLIC)
@@ -143,7 +143,7 @@ class TestGrammar:
         assert parse_target(f"https://{name}.acme.com/", PUBLIC).host == f"{name}.acme.com"
 
     def test_the_longest_url_and_the_longest_name_are_taken(self) -> None:
-        """2,048 characters of URL and 253 of name (RFC 1035) are good, and one more is not."""
+        """2,048 characters of URL and 253 of host name (RFC 1035) are accepted, and no more."""
         path = "https://acme.com/"
         assert parse_target(path + "a" * (2048 - len(path)), PUBLIC).host == "acme.com"
         name = ".".join(["a" * 57, *["a" * 63] * 3, "com"])
@@ -164,7 +164,7 @@ class TestGrammar:
         ],
     )
     def test_a_local_stage_may_do_more(self, url: str, port: int, address: str | None) -> None:
-        """With private targets allowed, http, every port, every address and single labels are fine."""
+        """With private targets allowed, http, any port, any address and single labels are accepted."""
         target = parse_target(url, PRIVATE)
         assert (target.port, target.address) == (port, address)
         with pytest.raises(RefusedTarget):
@@ -185,7 +185,7 @@ class TestGrammar:
         ],
     )
     def test_a_local_stage_keeps_the_grammar(self, url: str) -> None:
-        """Allowing private targets does not loosen how a URL is written."""
+        """Allowing private targets does not relax the URL grammar."""
         with pytest.raises(RefusedTarget):
             parse_target(url, PRIVATE)
 
@@ -195,19 +195,19 @@ class TestOwnHosts:
     @pytest.mark.parametrize(
         "url", ["https://api.acme.com/", "https://API.Acme.com:8443/v1", "https://api.acme.com:443?a"]
     )
-    def test_the_api_is_no_target(self, url: str, policy: Policy) -> None:
+    def test_the_api_is_not_a_target(self, url: str, policy: Policy) -> None:
         """Our own host is refused in any case, at any port and at any stage, with advice."""
         with pytest.raises(RefusedTarget, match="your own receiver") as refused:
             parse_target(url, policy)
         assert refused.value.code == "own_host"
 
     @pytest.mark.parametrize("host", ["acme.com", "x.api.acme.com", "xapi.acme.com", "api.acme.com.au"])
-    def test_names_beside_it_are(self, host: str) -> None:
-        """Only the host as a whole is ours."""
+    def test_other_names_are_targets(self, host: str) -> None:
+        """Only the exact host is ours."""
         assert parse_target(f"https://{host}/", Policy(own_hosts=OWN)).host == host
 
     def test_an_address_can_be_ours(self) -> None:
-        """A local stage may list an address."""
+        """A local stage may list an address as its own host."""
         with pytest.raises(RefusedTarget, match="your own receiver"):
             parse_target(
                 "http://127.0.0.1:4566/", Policy(allow_private=True, own_hosts=frozenset({"127.0.0.1"}))

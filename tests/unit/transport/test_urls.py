@@ -1,4 +1,4 @@
-"""Any string as a URL: it is refused, or read as libcurl reads it."""
+"""Any string as a URL is either refused or parsed the way libcurl parses it."""
 
 from contextlib import suppress
 
@@ -14,7 +14,7 @@ from tests.unit.transport.urls import urls
 
 
 def dialled_by_libcurl(url: str, target: Target) -> list[object]:
-    """Let libcurl read the URL for itself, and see whether it comes to the host and port that we read."""
+    """Let libcurl parse the URL, and check that it arrives at the same host and port."""
     dialled: list[object] = []
 
     def note(_purpose: int, peer: pycurl.CurlSockAddr) -> int:
@@ -45,7 +45,7 @@ def dialled_by_libcurl(url: str, target: Target) -> list[object]:
 @example("http://[::1]:80", PRIVATE)
 @example("https://[::", PRIVATE)
 def test_a_url_is_refused_or_read_as_libcurl_reads_it(url: str, policy: Policy) -> None:
-    """No string is read as one host and port here and as another by the client that sends."""
+    """No string is one host and port here and another for the client that sends."""
     try:
         target = parse_target(url, policy)
     except RefusedTarget:
@@ -58,6 +58,6 @@ def test_a_url_is_refused_or_read_as_libcurl_reads_it(url: str, policy: Policy) 
 
 @given(st.text() | urls)
 def test_any_text_is_a_target_or_refused(text: str) -> None:
-    """Whatever somebody registers as a URL, nothing but RefusedTarget comes of it."""
+    """Any text is a target or raises RefusedTarget, and nothing else."""
     with suppress(RefusedTarget):
         assert parse_target(text, PUBLIC).scheme == "https"

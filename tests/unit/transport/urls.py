@@ -1,4 +1,4 @@
-"""URLs as people write them, well or badly, for Hypothesis."""
+"""URLs as people write them, good and bad, for Hypothesis."""
 
 from hypothesis import strategies as st
 

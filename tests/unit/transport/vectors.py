@@ -1,4 +1,4 @@
-"""The SSRF vectors: URLs with what their names resolve to, and whether a delivery may go there.
+"""The SSRF vectors: URLs, what their names resolve to, and whether a delivery may go there.
 
 `SSRF_VECTORS=<file> pytest tests/unit/transport/test_addresses.py` runs another file of the same schema.
 """
@@ -35,7 +35,7 @@ class Vector:
 
     @property
     def is_binding(self) -> bool:
-        """Whether the verdict is required. `should` is what the project may choose otherwise, and it does not."""
+        """Return whether the result is required. Projects may deviate from `should`; this one does not."""
         return self.level in {"must", "should"}
 
 
@@ -57,7 +57,7 @@ def each(*stages: str) -> pytest.MarkDecorator:
 
 
 def resolver_of(vector: Vector) -> Callable[[str], Iterable[str]]:
-    """Answer as the vector says, lookup by lookup; the last answer of a sequence stays."""
+    """Return a resolver that answers as the vector says; the last answer of a sequence repeats."""
     sequences = {**{host: [answer] for host, answer in vector.dns.items()}, **vector.dns_seq}
     lookups: dict[str, int] = {}
 
@@ -80,7 +80,7 @@ DENIED_IPV6: Final = [
 
 
 def is_public(text: str) -> bool:
-    """Decide from the ranges that the vectors come with: a second opinion, made from other code and other data."""
+    """Decide by the ranges that come with the vectors: an independent second opinion."""
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in block for block in DENIED_IPV4)

@@ -1,4 +1,4 @@
-"""JSON must come back from JavaScript byte for byte, or not be taken; JavaScript itself is the judge."""
+"""JSON either survives a JavaScript round trip byte for byte or is refused; Node is the reference."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ EXAMPLES: Final = settings(max_examples=300)
 
 CODES: Final = frozenset({"invalid_json", "duplicate_key", "unsafe_number", "unpaired_surrogate", "too_deep"})
 
-# 1e17 is taken, but written with all its digits it looks like a number that lost some, and is not taken then.
+# 1e17 is accepted, but its long form looks like a number that lost digits and is refused.
 _WHOLE_BEYOND_SAFE: Final = re.compile(r"\d{16,21}")
 
-# One JSON string with a text per line in; what JavaScript makes of the text out, null where it refuses.
+# Input: a JSON string per line. Output: what JavaScript makes of it, or null if it refuses.
 _SCRIPT: Final = """
 require('readline').createInterface({ input: process.stdin }).on('line', (line) => {
   let written = null;
@@ -37,14 +37,14 @@ require('readline').createInterface({ input: process.stdin }).on('line', (line) 
 
 
 class JavaScript:
-    """Node, asked line by line."""
+    """A Node process, queried line by line."""
 
     def __init__(self, stdin: IO[str], stdout: IO[str]) -> None:
         self._stdin = stdin
         self._stdout = stdout
 
     def rewrite(self, text: str) -> str | None:
-        """Return `JSON.stringify(JSON.parse(text))`, None where JavaScript does not take the text."""
+        """Return `JSON.stringify(JSON.parse(text))`, or None if JavaScript refuses the text."""
         self._stdin.write(json.dumps(text) + "\n")
         self._stdin.flush()
         written: str | None = json.loads(self._stdout.readline())
@@ -78,15 +78,15 @@ def refusal(text: bytes) -> str:
 @example('{"__proto__":{"a":1},"constructor":null,"toJSON":1}')
 @example('["\\u2028\\u2029\\u007f\\u001f\\/\\ud83d\\ude00","\u2028\u007f/\U0001f600"]')
 @example("[1.0,1e21,0.1,-0.0,-0,5e-324,1e-7,123456789012345680000.0,1e5,100.0]")
-def test_what_is_written_equals_what_javascript_writes(javascript: JavaScript, text: str) -> None:
-    """A receiver that parses a body and writes it anew holds the very bytes that were signed."""
+def test_texts_equal_those_of_javascript(javascript: JavaScript, text: str) -> None:
+    """A receiver that parses and reserializes a body gets the very bytes that were signed."""
     assert stringify(parse(text.encode())) == javascript.rewrite(text)
 
 
 @EXAMPLES
 @given(text=json_texts.values)
-def test_writing_what_was_written_changes_nothing(javascript: JavaScript, text: str) -> None:
-    """Data may be parsed and written as often as one likes, it stays the same after the first time."""
+def test_writing_is_idempotent(javascript: JavaScript, text: str) -> None:
+    """Writing is idempotent: parsing and writing again changes nothing."""
     once = stringify(parse(text.encode()))
     assert javascript.rewrite(once) == once
     if not _WHOLE_BEYOND_SAFE.search(once):
@@ -106,7 +106,7 @@ def test_writing_what_was_written_changes_nothing(javascript: JavaScript, text: 
 @example(123e-20)
 @example(-1.5e-9)
 def test_every_finite_float_is_written_as_javascript_writes_it(javascript: JavaScript, value: float) -> None:
-    """Numbers change their notation at the same magnitudes as in JavaScript."""
+    """Numbers switch to exponent notation at the same magnitudes as in JavaScript."""
     assert number(value) == javascript.rewrite(repr(value))
 
 
@@ -133,8 +133,8 @@ _NEAR_JSON: Final = st.lists(
 @example('"\\x41"')
 @example("[\u0661]")
 @example("-")
-def test_nothing_is_taken_that_javascript_refuses(javascript: JavaScript, text: str) -> None:
-    """Whatever is taken, JavaScript takes too and writes the same, however odd the text."""
+def test_javascript_accepts_every_accepted_text(javascript: JavaScript, text: str) -> None:
+    """JavaScript accepts every accepted text and writes it the same."""
     try:
         written = stringify(parse(text.encode()))
     except RefusedJson:
@@ -145,16 +145,16 @@ def test_nothing_is_taken_that_javascript_refuses(javascript: JavaScript, text: 
 @settings(max_examples=500)
 @given(text=st.binary(max_size=60) | _NEAR_JSON.map(str.encode))
 def test_any_bytes_are_read_or_refused(text: bytes) -> None:
-    """No bytes whatever make the reader raise anything else than its refusal."""
+    """Any bytes are read or refused; no other exception is raised."""
     try:
         stringify(parse(text))
     except RefusedJson as refused:
-        assert refused.code in CODES  # noqa: PT017 - one of two ways out
+        assert refused.code in CODES  # noqa: PT017 - one of two valid outcomes
 
 
 @given(text=json_texts.objects, data=st.data())
 def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.DataObject) -> None:
-    """A damaged body is refused or means something else, it never breaks the reader."""
+    """A body with one changed byte is refused or reads differently; it never breaks the reader."""
     raw = bytearray(text.encode())
     at = data.draw(st.integers(0, len(raw) - 1))
     raw[at] = data.draw(st.integers(0, 255))
@@ -180,7 +180,7 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
         ("invalid_json", b'"\n"'),
         ("invalid_json", b'"\\u12"'),
         ("invalid_json", b"\xef\xbb\xbf{}"),  # a byte order mark (RFC 8259, 8.1)
-        # numbers that JSON does not have
+        # numbers that JSON does not allow
         ("invalid_json", b"NaN"),
         ("invalid_json", b'{"a":Infinity}'),
         ("invalid_json", b"[-Infinity]"),
@@ -189,9 +189,9 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
         # not UTF-8
         ("invalid_json", b'"\xff"'),
         ("invalid_json", b'"\xc0\xaf"'),
-        ("invalid_json", b'"\xed\xa0\x80"'),  # a surrogate, encoded as if it were a character
+        ("invalid_json", b'"\xed\xa0\x80"'),  # an encoded surrogate
         ("invalid_json", '{"a":1}'.encode("utf-16")),
-        # keys that say two things
+        # duplicate keys
         ("duplicate_key", b'{"a":1,"a":1}'),
         ("duplicate_key", b'{"a":1,"\\u0061":2}'),
         ("duplicate_key", b'[{"x":{"":1,"":2}}]'),
@@ -206,7 +206,7 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
         ("unsafe_number", b"-1e400"),
         ("unsafe_number", b"1e99999999999999999999"),
         ("unsafe_number", b"9" * 5000),  # longer than int() reads
-        # half of a character
+        # lone surrogates
         ("unpaired_surrogate", b'"\\ud83d"'),
         ("unpaired_surrogate", b'"\\uDE00\\uD83D"'),
         ("unpaired_surrogate", b'["\\ude00"]'),
@@ -222,34 +222,34 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
     ],
     ids=lambda value: value[:24] if isinstance(value, bytes) else value,
 )
-def test_what_would_not_survive_is_refused_with_its_reason(code: str, text: bytes) -> None:
-    """Each way for data to be lost or changed has a code of its own."""
+def test_lossy_values_are_refused_with_their_reason(code: str, text: bytes) -> None:
+    """Each kind of data loss has an error code of its own."""
     assert refusal(text) == code
 
 
-def test_a_refusal_tells_the_place() -> None:
-    """Whoever sent broken JSON reads where it breaks."""
+def test_a_refusal_names_the_position() -> None:
+    """The error says where the JSON is broken."""
     with pytest.raises(RefusedJson) as refused:
         parse(b'{\n "a": x}')
     assert refused.value.detail == "The body must be JSON: Expecting value at line 2, column 7."
 
 
 def test_the_largest_whole_numbers_that_javascript_keeps_are_taken() -> None:
-    """The limit of 2**53 itself is inside, on both sides of zero."""
+    """Integers up to 2**53, positive and negative, are accepted."""
     text = "[9007199254740992,-9007199254740992]"
     assert stringify(parse(text.encode())) == text
 
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_exactly_the_promised_depth_is_taken(opening: str, closing: str) -> None:
-    """32 levels are fine, be they arrays or objects."""
+    """32 levels of arrays or objects are accepted."""
     text = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
     assert MAX_DEPTH == 32
     assert stringify(parse(text.encode())) == text
 
 
 def test_a_refusal_repeats_nothing_of_the_text() -> None:
-    """What a customer sent does not get into an error, and from there into a log."""
+    """An error repeats nothing of the text, so customer data does not reach the log."""
     for text in (b'{"canary":1,"canary":1}', b'{"a":canary}', b'["canary', b'"\\ud83dcanary"', b"canary\xff"):
         with pytest.raises(RefusedJson) as refused:
             parse(text)
@@ -257,7 +257,7 @@ def test_a_refusal_repeats_nothing_of_the_text() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), {1, 2}, b"bytes", object()])
-def test_what_is_no_json_value_is_a_mistake_of_the_caller(value: object) -> None:
-    """The writer invents no text for what JSON cannot say."""
+def test_values_outside_json_raise(value: object) -> None:
+    """The writer raises on values that JSON cannot represent."""
     with pytest.raises(TypeError):
         stringify([value])

@@ -1,4 +1,4 @@
-"""What a webhook receives is what the published API shows."""
+"""A webhook receives exactly what the published API documents."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def hmac_hex(secret: bytes, payload: bytes) -> str:
 
 @pytest.mark.parametrize("payload", [CONTACT_CREATED, TEAM_MEMBER_JOINED], ids=lambda one: one["event"])
 def test_the_published_payloads_go_out_as_published(payload: dict[str, Any]) -> None:
-    """The documentation's examples, published, give the documented payload in the documented order, minified."""
+    """The documented events, when published, give the documented payloads, minified and in the same order."""
     event = replace(
         EVENT,
         type=payload["event"],
@@ -91,15 +91,15 @@ def test_the_published_payloads_go_out_as_published(payload: dict[str, Any]) -> 
 
 
 @given(text=json_texts.objects)
-def test_a_body_is_what_javascript_would_write_of_it(text: str) -> None:
-    """The whole body, not only its data, is the same after it was parsed and written anew."""
+def test_a_body_survives_javascript(text: str) -> None:
+    """The whole body, not only its data, survives a JavaScript round trip."""
     event = replace(EVENT, data=stringify(parse(text.encode())))
     body = body_of(PayloadFormat.EVENT_JSON, event)
     assert body == stringify(json.loads(body)).encode()
 
 
 def test_the_headers_are_these_and_no_others() -> None:
-    """Names, order, values: everything that a receiver is promised."""
+    """The names, order and values of the headers are exactly these."""
     signature = hmac_hex(TOKEN, body_of(PayloadFormat.EVENT_JSON, EVENT))
     assert headers() == (
         ("Content-Type", "application/json"),
@@ -116,7 +116,7 @@ def test_the_headers_are_these_and_no_others() -> None:
 
 
 def test_the_time_of_an_attempt_is_its_own_and_nothing_else_changes() -> None:
-    """A retry is signed anew with its own time, under the id that it always had."""
+    """A retry has a new time and new signatures, but the same id."""
     first, second = dict(headers()), dict(headers(now_ms=NOW_MS + 900_000))
     changed = {name for name in first if first[name] != second[name]}
     assert changed == {"webhook-timestamp", "webhook-signature"}
@@ -124,7 +124,7 @@ def test_the_time_of_an_attempt_is_its_own_and_nothing_else_changes() -> None:
 
 
 def test_the_brand_headers_are_signed_with_the_newest_token_only() -> None:
-    """The published verifier compares with one signature, so there is only one to compare with."""
+    """Only the newest token signs the brand headers: the published verifier expects one signature."""
     during, after = dict(headers(TOKEN, OLDER)), dict(headers(TOKEN))
     for name in ("X-SMASHSEND-Signature", "X-Zootools-Signature"):
         assert during[name] == after[name] == hmac_hex(TOKEN, body_of(PayloadFormat.EVENT_JSON, EVENT))
@@ -132,7 +132,7 @@ def test_the_brand_headers_are_signed_with_the_newest_token_only() -> None:
 
 
 def test_another_brand_has_other_headers() -> None:
-    """Prefix and user agent are the installation's."""
+    """Header prefix and user agent are settings of the installation."""
     named = dict(headers(brand=Brand(header_prefix="X-Acme", alias_header="X-Old-Acme", user_agent="Acme/2")))
     assert named["User-Agent"] == "Acme/2"
     assert named["X-Acme-Signature"] == named["X-Old-Acme"]
@@ -140,7 +140,7 @@ def test_another_brand_has_other_headers() -> None:
 
 
 def test_without_an_alias_there_is_one_brand_signature() -> None:
-    """An empty alias leaves the second header out instead of sending one without a name."""
+    """With an empty alias, the second brand header is omitted."""
     names = [name for name, _ in headers(brand=Brand(alias_header=""))]
     assert names == [
         "Content-Type",
@@ -154,13 +154,13 @@ def test_without_an_alias_there_is_one_brand_signature() -> None:
 
 @given(token=st.text(min_size=1, max_size=40))
 def test_a_token_is_its_utf_8_bytes(token: str) -> None:
-    """JavaScript makes a key of a token's UTF-8 bytes, so that is what signs."""
+    """The signing key is the token's UTF-8 bytes, as in JavaScript."""
     assert dict(headers(token.encode()))["X-SMASHSEND-Signature"] == hmac_hex(
         token.encode("utf-8"), body_of(PayloadFormat.EVENT_JSON, EVENT)
     )
 
 
-def test_the_dotted_spelling_goes_out_as_it_was_published() -> None:
-    """An event has the name that its publisher gave it."""
+def test_the_published_spelling_is_kept() -> None:
+    """An event keeps the spelling that its publisher used."""
     body = body_of(PayloadFormat.EVENT_JSON, replace(EVENT, type="contact.created"))
     assert json.loads(body)["event"] == "contact.created"

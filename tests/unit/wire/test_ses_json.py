@@ -44,12 +44,12 @@ def _headers(envelope: Envelope = ENVELOPE, brand: Brand | None = None) -> dict[
 
 
 def test_the_body_is_the_data_and_nothing_around_it() -> None:
-    """A consumer written for SES finds SES's JSON."""
+    """The body is the data itself, so consumers written for SES find SES's JSON."""
     assert body_of(PayloadFormat.SES_JSON, EVENT) == EVENT.data.encode()
 
 
 def test_the_headers_are_the_six_published_ones_and_the_standard_ones() -> None:
-    """Names, order and values are exactly these."""
+    """The names, order and values of the headers are exactly these."""
     digest = hmac.new(SECRET, ENVELOPE.body, hashlib.sha256).hexdigest()
     sent = headers_of(EndpointKind.EVENT_DESTINATION, PayloadFormat.SES_JSON, ENVELOPE, Brand())
     identity = sent[5][1]
@@ -67,7 +67,7 @@ def test_the_headers_are_the_six_published_ones_and_the_standard_ones() -> None:
 
 
 def test_the_delivery_id_names_the_attempt() -> None:
-    """Endpoint, event, generation and attempt each make another id; time and secret do not."""
+    """Endpoint, event, generation and attempt determine the delivery id; time and secret do not."""
     other = [
         replace(ENVELOPE, endpoint_id="ed_01KQPXZN00DBQ7QJ2GZ2M8F3AF"),
         replace(ENVELOPE, event=replace(EVENT, id="evt_01KQPXZN00DBQ7QJ2GZ2M8F3AG")),
@@ -83,12 +83,12 @@ def test_the_delivery_id_names_the_attempt() -> None:
 
 
 def test_the_delivery_id_never_changes_between_versions() -> None:
-    """A duplicate made by a later version must carry the id of the first: this one is written down."""
+    """A duplicate sent by a later version must carry the same id, so this value is fixed."""
     assert _headers()["X-Splashify-Delivery-ID"] == "d8716aa2-1acd-5a5b-98d4-990b348f18c9"
 
 
 def test_the_brand_is_a_matter_of_settings() -> None:
-    """Another prefix and another user agent are used everywhere."""
+    """The configured prefix and user agent are used everywhere."""
     headers = _headers(brand=Brand(email_header_prefix="X-Acme", email_user_agent="Acme/2"))
 
     assert headers["User-Agent"] == "Acme/2"
@@ -98,7 +98,7 @@ def test_the_brand_is_a_matter_of_settings() -> None:
 
 
 def test_the_newest_secret_signs_for_the_brand() -> None:
-    """During a rotation the brand header uses the new secret, the standard one both."""
+    """During a rotation the brand header uses the new secret, the standard header both."""
     headers = _headers(replace(ENVELOPE, secrets=(b"the-new-secret-of-it", SECRET)))
 
     digest = hmac.new(b"the-new-secret-of-it", ENVELOPE.body, hashlib.sha256).hexdigest()
@@ -107,7 +107,7 @@ def test_the_newest_secret_signs_for_the_brand() -> None:
 
 
 @pytest.mark.parametrize("data", ["{}", '{"mail":{},"eventType":"Send"}', "[]", ""])
-def test_what_does_not_begin_with_its_type_is_malformed(data: str) -> None:
-    """Such a row is found out before anything is sent."""
+def test_data_must_begin_with_its_type(data: str) -> None:
+    """Data that does not begin with its type is malformed and is never sent."""
     with pytest.raises(Malformed):
         check(EndpointKind.EVENT_DESTINATION, replace(EVENT, data=data))

@@ -1,4 +1,4 @@
-"""Signatures are those of the published specifications, down to the byte."""
+"""Signatures match the published specifications byte for byte."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from posthorn.wire.signing import hex_digest, standard_headers
 
-# The literal example that the Standard Webhooks libraries carry in their own tests.
+# The literal example from the Standard Webhooks libraries' own tests.
 SECRET: Final = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 MESSAGE_ID: Final = "msg_p5jXN8AQM9LWM0D4loKWxJek"
 TIMESTAMP: Final = 1614265330
@@ -28,17 +28,17 @@ FAILURE: Final = standardwebhooks.WebhookVerificationError
 
 
 def signed(*secrets: bytes, body: bytes = BODY, message_id: str = MESSAGE_ID) -> dict[str, str]:
-    """Sign with the present time, which is what the libraries compare with."""
+    """Sign with the current time, which the libraries check."""
     return dict(standard_headers(secrets, message_id=message_id, timestamp=int(time.time()), body=body))
 
 
 def as_secret(token: bytes) -> str:
-    """Write a token as the libraries take it."""
+    """Write a token as the libraries expect it."""
     return f"whsec_{base64.b64encode(token).decode()}"
 
 
 def test_the_published_example_is_signed_as_published() -> None:
-    """The headers are those of the specification's own example, in its order, and no others."""
+    """The headers equal those of the specification's example, in its order, and there are no others."""
     headers = standard_headers([SECRET], message_id=MESSAGE_ID, timestamp=TIMESTAMP, body=BODY)
     assert headers == (
         ("webhook-id", MESSAGE_ID),
@@ -87,14 +87,14 @@ def test_the_published_example_is_signed_as_published() -> None:
     ids=["case 1", "case 2", "case 3", "case 4", "case 6", "case 7"],
 )
 def test_the_brand_signature_is_the_hmac_of_rfc_4231(key: bytes, text: bytes, digest: str) -> None:
-    """Keys of any length and bodies of any bytes give the digests that the RFC lists (4.2 to 4.8)."""
+    """Keys and bodies of any length give the digests that the RFC lists (4.2 to 4.8)."""
     assert hex_digest(key, text) == digest
 
 
 @LIBRARIES
 @given(token=st.binary(min_size=16, max_size=256), text=st.text(max_size=50))
 def test_the_published_libraries_accept_every_signature(library: type, token: bytes, text: str) -> None:
-    """A receiver verifies with `whsec_` and the base64 of its token's bytes, whatever they are."""
+    """The libraries verify with `whsec_` and the base64 of the token's bytes, for any bytes."""
     body = text.encode()
     library(as_secret(token)).verify(body or b"{}", signed(token, body=body or b"{}"), **_raw(library))
 
@@ -102,7 +102,7 @@ def test_the_published_libraries_accept_every_signature(library: type, token: by
 @LIBRARIES
 @given(data=st.data())
 def test_the_published_libraries_refuse_a_changed_body(library: type, data: st.DataObject) -> None:
-    """A body with one character changed is refused."""
+    """A body with one changed character is refused."""
     at = data.draw(st.integers(0, len(BODY) - 1))
     changed = bytearray(BODY)
     changed[at] = data.draw(st.integers(0x20, 0x7E))
@@ -114,7 +114,7 @@ def test_the_published_libraries_refuse_a_changed_body(library: type, data: st.D
 @LIBRARIES
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp"])
 def test_the_published_libraries_refuse_changed_metadata(library: type, name: str) -> None:
-    """Id and time are signed as well, so neither can be exchanged."""
+    """Id and time are signed, so neither can be exchanged."""
     headers = signed(SECRET)
     headers[name] = headers[name][:-1] + ("0" if headers[name][-1] != "0" else "1")
     with pytest.raises(FAILURE):
@@ -124,12 +124,12 @@ def test_the_published_libraries_refuse_changed_metadata(library: type, name: st
 @LIBRARIES
 @pytest.mark.parametrize("known", [SECRET, OTHER])
 def test_both_secrets_verify_during_a_rotation(library: type, known: bytes) -> None:
-    """A receiver that has either the new or the old secret accepts the delivery."""
+    """A receiver with either the old or the new secret accepts the delivery."""
     library(as_secret(known)).verify(BODY, signed(SECRET, OTHER))
 
 
 def test_a_rotation_adds_the_old_signature_behind_the_new_one() -> None:
-    """Signatures come in the order of the secrets, with exactly one space between them."""
+    """Signatures come in the order of the secrets, separated by one space."""
 
     def signature(*secrets: bytes) -> str:
         return dict(standard_headers(secrets, message_id=MESSAGE_ID, timestamp=TIMESTAMP, body=BODY))[
@@ -145,8 +145,8 @@ def test_a_rotation_adds_the_old_signature_behind_the_new_one() -> None:
     timestamp=st.integers(0, 2**40),
     body=st.binary(max_size=100),
 )
-def test_no_other_frame_has_the_same_signature(message_id: str, timestamp: int, body: bytes) -> None:
-    """The border between id, time and body cannot be moved: what is signed splits in one way only."""
+def test_the_signed_text_is_unambiguous(message_id: str, timestamp: int, body: bytes) -> None:
+    """The signed text splits into id, time and body in only one way."""
     headers = dict(standard_headers([SECRET], message_id=message_id, timestamp=timestamp, body=body))
     signed_bytes = f"{message_id}.{timestamp}.".encode() + body
     expected = base64.b64encode(bytes.fromhex(hex_digest(SECRET, signed_bytes))).decode()
@@ -157,11 +157,11 @@ def test_no_other_frame_has_the_same_signature(message_id: str, timestamp: int, 
 
 @pytest.mark.parametrize("message_id", [".", "evt.1", "evt_1.1700000000", ".evt", "evt."])
 def test_an_id_with_a_dot_is_never_signed(message_id: str) -> None:
-    """Such an id would let one signature stand for two messages."""
+    """A dot in an id would let one signature stand for two messages."""
     with pytest.raises(ValueError, match="dot"):
         standard_headers([SECRET], message_id=message_id, timestamp=TIMESTAMP, body=BODY)
 
 
 def _raw(library: type) -> dict[str, bool]:
-    """Keep standardwebhooks from parsing what it has verified; svix does not do it anyway."""
+    """Keep standardwebhooks from parsing the body it has verified, as svix does."""
     return {"json_parse": False} if library is standardwebhooks.Webhook else {}

@@ -1,4 +1,4 @@
-"""Test events: an example for one endpoint, on the way that all events take."""
+"""Example events: sent to one endpoint, through the same pipeline as every event."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ def _events(posthorn: Installation) -> list[Any]:
         (["CAMPAIGN_*", "CONTACT_UPDATED"], "CONTACT_UPDATED"),
     ],
 )
-def test_a_test_sends_the_example_of_the_first_type(
-    posthorn: Installation, events: list[str], sent: str
-) -> None:
-    """Without a body it is the first type that the webhook names, or else the first of the catalogue it wants."""
+def test_the_example_of_the_first_type_is_sent(posthorn: Installation, events: list[str], sent: str) -> None:
+    """Without a body, it is the first type that the webhook names, else the catalog's first match."""
     webhook = posthorn.register(HOST, events=events)
     posthorn.network.receivers[HOST] = answers(200)
 
@@ -62,8 +60,8 @@ def test_a_test_sends_the_example_of_the_first_type(
     }
 
 
-def test_a_test_goes_to_its_webhook_only_and_is_marked(posthorn: Installation) -> None:
-    """Others that want the type get nothing; log and list of events tell a test from the real thing."""
+def test_an_example_event_goes_to_its_webhook_only_and_is_marked(posthorn: Installation) -> None:
+    """Other matching webhooks get nothing, and the logs mark it as an example."""
     webhook, other = posthorn.register(HOST), posthorn.register("other.example.com")
     posthorn.network.receivers[HOST] = answers(200)
 
@@ -79,8 +77,8 @@ def test_a_test_goes_to_its_webhook_only_and_is_marked(posthorn: Installation) -
     assert [one["webhookId"] for one in listed["deliveries"]] == [webhook["id"]]
 
 
-def test_a_test_takes_a_type_and_data(posthorn: Installation) -> None:
-    """Any known type can be tried, subscribed to or not, with data of one's own."""
+def test_type_and_data_can_be_given(posthorn: Installation) -> None:
+    """Any known type can be sent, subscribed to or not, with data of the caller's."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(200)
 
@@ -92,8 +90,8 @@ def test_a_test_takes_a_type_and_data(posthorn: Installation) -> None:
     assert received.payload["data"] == {"link": "https://example.com/ü"}
 
 
-def test_a_failed_test_is_retried_like_any_event(posthorn: Installation) -> None:
-    """The path is the same, so are its retries."""
+def test_a_failed_example_event_is_retried_like_any_event(posthorn: Installation) -> None:
+    """It takes the same path, retries included."""
     webhook = posthorn.register(HOST)
     posthorn.network.receivers[HOST] = answers(500)
 
@@ -115,10 +113,10 @@ def test_a_failed_test_is_retried_like_any_event(posthorn: Installation) -> None
         ({"created_at": "2023-04-16T15:45:00Z"}, 422, "invalid_input", "/created_at"),
     ],
 )
-def test_a_test_that_cannot_be(
+def test_an_invalid_example_event(
     posthorn: Installation, body: dict[str, Any], status: int, code: str, pointer: str
 ) -> None:
-    """What could not be published cannot be tested, and nothing is accepted."""
+    """Data that could not be published is refused, and nothing is accepted."""
     reply = _test(posthorn, posthorn.register(HOST), body)
 
     assert (reply.status, reply.body["code"]) == (status, code)
@@ -126,8 +124,8 @@ def test_a_test_that_cannot_be(
     assert _events(posthorn) == []
 
 
-def test_a_disabled_endpoint_is_not_tested(posthorn: Installation) -> None:
-    """It would receive nothing; the answer says what to do."""
+def test_a_disabled_endpoint_gets_no_example_event(posthorn: Installation) -> None:
+    """It would receive nothing; the error says what to do."""
     webhook = posthorn.register(HOST, enabled=False)
 
     reply = _test(posthorn, webhook)
@@ -136,8 +134,8 @@ def test_a_disabled_endpoint_is_not_tested(posthorn: Installation) -> None:
     assert _events(posthorn) == []
 
 
-def test_a_repeated_request_tests_once(posthorn: Installation) -> None:
-    """The same Idempotency-Key is one event, whatever became of the webhook in between."""
+def test_a_repeated_request_sends_one_example_event(posthorn: Installation) -> None:
+    """The same Idempotency-Key gives one event, whatever happened to the webhook meanwhile."""
     webhook = posthorn.register(HOST)
     key = {"idempotency-key": "try"}
 
@@ -172,7 +170,7 @@ def destination(posthorn: Installation) -> str:
 
 
 def test_a_destination_gets_an_example_mail_of_every_type(posthorn: Installation, destination: str) -> None:
-    """Each arrives as the event of a real mail would: its type, its mail without our tags, then its own object."""
+    """Each has the shape of a real mail's event: its type, the mail without our tags, its own object."""
     for one in EMAIL_TYPES:
         assert posthorn.call("POST", f"{destination}/test", {"event": one.name}).status == 202
         posthorn.dispatch()
@@ -185,8 +183,8 @@ def test_a_destination_gets_an_example_mail_of_every_type(posthorn: Installation
         assert received.payload[one.key] == examples()[one.name][one.key]
 
 
-def test_a_destination_is_tested_with_its_first_type(posthorn: Installation, destination: str) -> None:
-    """Two tests are two events, though their data is the same."""
+def test_a_destination_gets_its_first_type(posthorn: Installation, destination: str) -> None:
+    """Two requests send two events, although their data is the same."""
     first = posthorn.call("POST", f"{destination}/test").body["event"]
     second = posthorn.call("POST", f"{destination}/test", {}).body["event"]
     posthorn.dispatch()
@@ -196,8 +194,8 @@ def test_a_destination_is_tested_with_its_first_type(posthorn: Installation, des
     assert {one.id for one in posthorn.network.received} == {first["id"], second["id"]}
 
 
-def test_nobody_makes_up_the_data_of_a_mail(posthorn: Installation, destination: str) -> None:
-    """Data given for a destination is refused: only SES tells what became of a mail."""
+def test_the_data_of_a_mail_cannot_be_given(posthorn: Installation, destination: str) -> None:
+    """Data for a destination is refused: only SES reports on mails."""
     reply = posthorn.call("POST", f"{destination}/test", {"data": {"eventType": "Bounce"}})
 
     assert (reply.status, reply.body["code"]) == (422, "data_not_allowed")

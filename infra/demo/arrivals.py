@@ -1,4 +1,4 @@
-"""What both acts of the demo need: something that goes wrong is said, and arrivals are waited for."""
+"""Shared by both parts of the demo: its error, waiting for arrivals, and checking signatures."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ if TYPE_CHECKING:
     from infra.demo.receivers import Arrival
 
 PATIENCE: Final = 60.0
-"""Seconds to wait for the next thing to happen."""
+"""Seconds to wait for the next arrival."""
 
 
 class DemoFailed(Exception):
-    """Something went otherwise than the demo says it does."""
+    """The demo did not run as expected."""
 
 
 def next_arrival(arrivals: queue.SimpleQueue[Arrival]) -> Arrival:
-    """Return what arrives next."""
+    """Return the next arrival."""
     try:
         return arrivals.get(timeout=PATIENCE)
     except queue.Empty:
@@ -25,6 +25,6 @@ def next_arrival(arrivals: queue.SimpleQueue[Arrival]) -> Arrival:
 
 
 def check_signatures(arrival: Arrival) -> None:
-    """Insist that both ways to verify a delivery accept it."""
+    """Raise unless both verifications of a delivery succeeded."""
     if not (arrival.published_check and arrival.library_check):
-        raise DemoFailed(f"a signature at {arrival.receiver} does not fit")
+        raise DemoFailed(f"invalid signature at {arrival.receiver}")
