@@ -91,6 +91,13 @@ def failure_of(code: int) -> Failure:
     return _KINDS.get(code, Failure.NETWORK)
 
 
+def note_for(code: int) -> str:
+    """Say in one line how a transfer ended whose answer counts, since its head was whole."""
+    if failure_of(code) is Failure.TIMEOUT:
+        return "the answer did not end in time after its head; the rest was not read"
+    return "the answer broke off after its head"
+
+
 def sentence_for(code: int, at: Circumstances) -> str:
     """Say in one line, for the receiver's owner, why a transfer ended with this CURLcode."""
     match failure_of(code):
