@@ -39,6 +39,7 @@ class Problem(Exception):
         *,
         errors: Sequence[FieldError] = (),
         retry_after: int | None = None,
+        allow: Sequence[str] = (),
     ) -> None:
         super().__init__(code)
         self.status = status
@@ -46,6 +47,7 @@ class Problem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.retry_after = retry_after
+        self.allow = tuple(allow)
 
     def document(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -65,6 +67,8 @@ class Problem(Exception):
             headers["www-authenticate"] = "Bearer"
         if self.retry_after is not None:
             headers["retry-after"] = str(self.retry_after)
+        if self.allow:
+            headers["allow"] = ", ".join(self.allow)
         return headers
 
 
@@ -76,6 +80,11 @@ def unauthorized() -> Problem:
 def not_found(what: str = "resource") -> Problem:
     """Return the one 404: it does not tell what never was from what is somebody else's."""
     return Problem(404, "not_found", f"There is no such {what}.")
+
+
+def method_not_allowed(allowed: Sequence[str]) -> Problem:
+    names = ", ".join(allowed)
+    return Problem(405, "method_not_allowed", f"The method must be one of {names}.", allow=allowed)
 
 
 def invalid(errors: Sequence[FieldError], code: str = "invalid_input") -> Problem:

@@ -180,7 +180,9 @@ def _address(host: str, policy: Policy) -> str | None:
     check_address(address, policy)
     if text != address:
         raise _bad_host(f"write the address as [{address}]")
-    if bracketed and not policy.allow_private:  # a function has no IPv6, and names are looked up for IPv4 only
+    if (
+        bracketed and not policy.allow_private
+    ):  # a function has no IPv6, and names are looked up for IPv4 only
         raise _bad_host("the host must be a name or an IPv4 address: webhooks are sent over IPv4 only")
     return address
 
