@@ -12,12 +12,12 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from posthorn import telemetry
 from posthorn.api.authentication import require
 from posthorn.api.http import JSON, Request
-from posthorn.api.problems import FieldError, Problem, not_found
+from posthorn.api.problems import FieldError, Problem, method_not_allowed, not_found
 from posthorn.domain.api_key import Scope
 from posthorn.domain.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
@@ -27,49 +27,84 @@ if TYPE_CHECKING:
 # A page consists of text and inline styles; the browser refuses anything else.
 _PAGE: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
+_METHODS: Final = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_ALWAYS: Final = {
+    "x-content-type-options": "nosniff",
+    "strict-transport-security": "max-age=63072000",  # two years, in seconds
+}
+
 
 def build(routes: Iterable[Route], find_services: Callable[[], Services]) -> APIGatewayHttpResolver:
     """Build the resolver for all routes; `find_services` is called only when a request needs the services."""
     app = APIGatewayHttpResolver()
+    known: dict[str, set[str]] = {}
     for route in routes:
         rule = route.path.replace("{", "<").replace("}", ">")
-        app.route(rule, method=route.method)(_answering(app, route, find_services))
+        methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+        known.setdefault(rule, set()).update(methods)
+        app.route(rule, method=methods)(_answering(app, route, find_services))
+    for rule, allowed in known.items():
+        app.route(rule, method=sorted({*_METHODS} - allowed))(_refusing(app, sorted(allowed)))
 
     @app.not_found
     def no_such_route(_: Exception) -> Response[str]:
-        return _problem(not_found("route"))
+        return _sent(app, _problem(not_found("route")))
 
     return app
+
+
+def _refusing(app: APIGatewayHttpResolver, allowed: Sequence[str]) -> Callable[..., Response[str]]:
+    def refuse(**_: str) -> Response[str]:
+        return _sent(app, _problem(method_not_allowed(allowed)))
+
+    return refuse
+
+
+def _sent(app: APIGatewayHttpResolver, response: Response[str]) -> Response[str]:
+    """Return a response as it leaves: with the headers of every response, and to HEAD without its body."""
+    response.headers.update(_ALWAYS)
+    if app.current_event.http_method == "HEAD":
+        response.body = ""
+    return response
 
 
 def _answering(
     app: APIGatewayHttpResolver, route: Route, find_services: Callable[[], Services]
 ) -> Callable[..., Response[str]]:
     def answer(**path: str) -> Response[str]:
-        try:
-            return _answer(app.current_event, route, find_services(), path)
-        except Problem as problem:
-            return _problem(problem)
-        except Unavailable as error:
-            telemetry.call_failed(error)
-            return _problem(
-                Problem(503, "unavailable", "Temporarily unavailable. Retry the request.", retry_after=1)
-            )
-        except Malformed as error:
-            telemetry.row_unreadable(route.operation, str(error))
-            return _problem(
-                Problem(
-                    503,
-                    "unreadable",
-                    "A newer version of Posthorn wrote this. Retry the request when the update is complete.",
-                    retry_after=60,
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - the last line of defense, and it logs
-            telemetry.request_failed(route.operation, error)
-            return _problem(Problem(500, "internal_error", "Posthorn failed to process the request."))
+        response = _answer_or_problem(app.current_event, route, find_services, path)
+        if route.scope is not None:  # some of these answers are secret, and none is for others
+            response.headers["cache-control"] = "no-store"
+        return _sent(app, response)
 
     return answer
+
+
+def _answer_or_problem(
+    event: APIGatewayProxyEventV2, route: Route, find_services: Callable[[], Services], path: dict[str, str]
+) -> Response[str]:
+    try:
+        return _answer(event, route, find_services(), path)
+    except Problem as problem:
+        return _problem(problem)
+    except Unavailable as error:
+        telemetry.call_failed(error)
+        return _problem(
+            Problem(503, "unavailable", "Temporarily unavailable. Retry the request.", retry_after=1)
+        )
+    except Malformed as error:
+        telemetry.row_unreadable(route.operation, str(error))
+        return _problem(
+            Problem(
+                503,
+                "unreadable",
+                "A newer version of Posthorn wrote this. Retry the request when the update is complete.",
+                retry_after=60,
+            )
+        )
+    except Exception as error:  # noqa: BLE001 - the last line of defense, and it logs
+        telemetry.request_failed(route.operation, error)
+        return _problem(Problem(500, "internal_error", "Posthorn failed to process the request."))
 
 
 def _answer(

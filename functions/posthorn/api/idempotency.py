@@ -20,6 +20,11 @@ REQUEST_OVER_MS: Final = 30_000
 _SHAPE: Final = re.compile(r"[!-~]{1,255}")
 
 
+def check(request: Request) -> None:
+    """Refuse a malformed key where none is needed."""
+    _key(request)
+
+
 def decide(services: Services, request: Request, ids: Sequence[str]) -> Decision:
     """Return the ids that this request creates: these, or those of the request that it repeats."""
     key = _key(request)

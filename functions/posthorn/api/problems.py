@@ -45,6 +45,7 @@ class Problem(Exception):
         *,
         errors: Sequence[FieldError] = (),
         retry_after: int | None = None,
+        allow: Sequence[str] = (),
     ) -> None:
         super().__init__(code)
         self.status = status
@@ -52,6 +53,7 @@ class Problem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
         self.retry_after = retry_after
+        self.allow = tuple(allow)
 
     def document(self) -> answers.Problem:
         document: answers.Problem = {
@@ -71,6 +73,8 @@ class Problem(Exception):
             headers["www-authenticate"] = "Bearer"
         if self.retry_after is not None:
             headers["retry-after"] = str(self.retry_after)
+        if self.allow:
+            headers["allow"] = ", ".join(self.allow)
         return headers
 
 
@@ -82,6 +86,11 @@ def unauthorized() -> Problem:
 def not_found(what: str = "resource") -> Problem:
     """Return the only 404: it does not reveal whether something exists in another workspace."""
     return Problem(404, "not_found", f"No such {what}.")
+
+
+def method_not_allowed(allowed: Sequence[str]) -> Problem:
+    names = ", ".join(allowed)
+    return Problem(405, "method_not_allowed", f"The method must be one of {names}.", allow=allowed)
 
 
 def invalid(errors: Sequence[FieldError], code: str = "invalid_input") -> Problem:

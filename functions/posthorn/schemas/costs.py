@@ -15,8 +15,6 @@ from posthorn.wire.ecmascript import MAX_DEPTH
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_PATTERNS: Final = 20
-
 _ALL_HERE: Final = ("allOf", "anyOf", "oneOf")  # lists of schemas for the current place
 _ONE_HERE: Final = ("not", "if", "then", "else")
 _SOME_HERE: Final = ("dependentSchemas", "dependencies")  # schemas by name, for the current place
@@ -51,7 +49,6 @@ class _Count:
         self._root = root
         self._limit = limit
         self._known: dict[tuple[int, int], int] = {}
-        self._patterns: set[tuple[int, str]] = set()
 
     def most(self) -> int:
         try:
@@ -131,13 +128,6 @@ class _Count:
                 raise RefusedSchema(detail, (*at, word))
         if "$id" in schema and schema is not self._root:
             raise RefusedSchema("Must not be set here: only the root schema can have an $id.", (*at, "$id"))
-        patterns = [
-            *schema.get("patternProperties", ()),
-            *([schema["pattern"]] if "pattern" in schema else []),
-        ]
-        self._patterns |= {(id(schema), pattern) for pattern in patterns}
-        if len(self._patterns) > MAX_PATTERNS:
-            raise RefusedSchema(f"A schema must have at most {MAX_PATTERNS} patterns.", at)
 
 
 def _each(schema: dict[str, Any], word: str, at: _Path) -> Iterator[tuple[Any, _Path]]:

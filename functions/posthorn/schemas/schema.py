@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.domain.errors import RefusedSchema
 from posthorn.schemas.costs import visits
+from posthorn.schemas.patterns import check_patterns
 
 if TYPE_CHECKING:
     from jsonschema_rs import ValidationError, Validator
@@ -83,6 +84,7 @@ def compiled(schema: dict[str, Any]) -> Schema:
     draft = schema.get("$schema", _DEFAULT_DRAFT)
     if not isinstance(draft, str) or draft.removesuffix("#") not in _DRAFTS:
         raise RefusedSchema("Must be draft 2020-12 (the default), 2019-09 or 7.", ("$schema",))
+    check_patterns(schema)
     try:
         validator = validator_for(
             schema,

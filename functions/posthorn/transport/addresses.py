@@ -180,6 +180,9 @@ def _address(host: str, policy: Policy) -> str | None:
     check_address(address, policy)
     if text != address:
         raise _bad_host(f"The address must be written as [{address}].")
+    # a function has no IPv6, and names are looked up for IPv4 only
+    if bracketed and not policy.allow_private:
+        raise _bad_host("The host must be a name or an IPv4 address: webhooks are sent over IPv4 only.")
     return address
 
 

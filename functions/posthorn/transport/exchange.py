@@ -24,7 +24,7 @@ import pycurl
 
 from posthorn.domain.models import Failure, Outcome, Timings
 from posthorn.transport.addresses import Policy, Target, rule_against
-from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, sentence_for
+from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, note_for, sentence_for
 from posthorn.transport.posts import Post
 from posthorn.transport.response import Response
 
@@ -63,18 +63,21 @@ class Exchange:
         started_at: float,
         resolved_at: float,
         deadline: float,
+        on_head: Callable[[], None] | None = None,
     ) -> None:
         """Prepare the handle for a POST to one of these vetted addresses.
 
-        The times are on the monotonic clock; `deadline` is in seconds from `started_at`.
+        The times are on the monotonic clock; `deadline` is in seconds from `started_at`. `on_head` is called when the
+        head of the final answer is in.
         """
         now = time.monotonic()
         target = self._target = post.target
         self._allowed, label, dialled = _pin(addresses)
         self._deadline = deadline
         self._dns = resolved_at - started_at
+        self._started_at = started_at
         self._before = now - started_at
-        self._response.clear()
+        self._response.clear(on_head)
         self._blocked = False
         self._dialled: str | None = None
         curl, port = self.curl, target.port
@@ -91,13 +94,15 @@ class Exchange:
 
     def end(self, code: int) -> Outcome:
         """Return the outcome of a transfer that libcurl ended with this CURLcode."""
-        self.curl.setopt(pycurl.POSTFIELDS, b"")  # releases the body
+        self.curl.setopt(pycurl.POSTFIELDS, b"")  # releases the body, as does the next line
+        self._response.on_head = None
         status = self.curl.getinfo(pycurl.RESPONSE_CODE)
         peer = self.curl.getinfo(pycurl.PRIMARY_IP)
         reused = self._dialled is None and bool(peer)
         failure, error = self._verdict(code, answered=status >= 200, reused=reused)
+        broke_off = error is not None and failure is None
         return Outcome(
-            timings=self._timings(reused=reused),
+            timings=self._timings(reused=reused, until_head=broke_off),
             status=status if status >= 200 else None,  # an interim response does not count
             failure=failure,
             error=error,
@@ -119,6 +124,8 @@ class Exchange:
             code = pycurl.E_PARTIAL_FILE
         if code == pycurl.E_OK:
             return None, None
+        if self._response.has_whole_head:  # its status stands, however the body ended
+            return None, note_for(code)
         if code == pycurl.E_COULDNT_CONNECT and self._blocked:
             return Failure.BLOCKED_ADDRESS, f"{self._target.host} resolves to an address that is not public"
         getinfo = self.curl.getinfo
@@ -133,15 +140,23 @@ class Exchange:
         )
         return failure_of(code), sentence_for(code, at)
 
-    def _timings(self, *, reused: bool) -> Timings:
-        """Return times since the attempt's start. A skipped phase ends with the previous one; one not reached is 0."""
+    def _timings(self, *, reused: bool, until_head: bool) -> Timings:
+        """Return times since the attempt's start. A skipped phase ends with the previous one; one not reached is 0.
+
+        With `until_head` the total ends with the head: a body that never ends says nothing about the receiver's speed.
+        """
         dns = round(self._dns * 1000)
         connect = dns if reused else self._ended(pycurl.CONNECT_TIME_T)
         plain = self._target.scheme == "http"
         tls = connect if reused or plain else self._ended(pycurl.APPCONNECT_TIME_T)
         # libcurl reports a first byte for transfers that failed without one, too.
         first_byte = self._ended(pycurl.STARTTRANSFER_TIME_T) if self._response.header_bytes else 0
-        return Timings(dns, connect, tls, first_byte, total=self._ended(pycurl.TOTAL_TIME_T))
+        head_at = self._response.head_at
+        if until_head and head_at is not None:
+            total = max(first_byte, round((head_at - self._started_at) * 1000))
+        else:
+            total = self._ended(pycurl.TOTAL_TIME_T)
+        return Timings(dns, connect, tls, first_byte, total=total)
 
     def _ended(self, phase: int) -> int:
         took = self.curl.getinfo(phase)

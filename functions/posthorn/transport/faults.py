@@ -91,6 +91,13 @@ def failure_of(code: int) -> Failure:
     return _KINDS.get(code, Failure.NETWORK)
 
 
+def note_for(code: int) -> str:
+    """Return a one-line note about a transfer whose body did not end well; its complete head decides all the same."""
+    if failure_of(code) is Failure.TIMEOUT:
+        return "the response did not end in time after its head; the rest was not read"
+    return "the response broke off after its head"
+
+
 def sentence_for(code: int, at: Circumstances) -> str:
     """Return one line for the receiver's owner about why a transfer ended with this CURLcode."""
     match failure_of(code):

@@ -1,12 +1,14 @@
 """The HTTP client: makes many POSTs concurrently, each to an address that was vetted for it."""
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import certifi
+import pycurl
 
 from posthorn.domain.errors import NameNotResolved, RefusedTarget
 from posthorn.domain.models import Failure, Outcome, Timings
@@ -16,9 +18,6 @@ from posthorn.transport.loop import Loop
 from posthorn.transport.names import Lookup, Lookups, Resolver, system_resolver, vet
 from posthorn.transport.posts import Post
 
-if TYPE_CHECKING:
-    import pycurl
-
 __all__ = ["Client", "Post"]
 
 MAX_IN_FLIGHT: Final = 200
@@ -26,6 +25,9 @@ MAX_IN_FLIGHT: Final = 200
 
 ANSWER_SECONDS: Final = 1.0
 """How long a batch reuses the answer of a DNS lookup; every attempt still vets the addresses."""
+
+BODY_SECONDS: Final = 2.0
+"""How long the body is read after the head. The status decides by then; only the log shows more."""
 
 _FOREVER: Final = 3600.0
 _PULL_SECONDS: Final = 0.005  # for taking new requests before those in flight get their turn
@@ -135,6 +137,8 @@ class _Transfers[K]:
         self._resolved: deque[_Attempt[K]] = deque()  # filled by other threads
         self._answered: dict[str, Lookup] = {}  # completed lookups of this batch by name
         self._exchanging: dict[pycurl.Curl, tuple[_Attempt[K], Exchange]] = {}
+        # whose head is in, and until when the rest is read; the first is due first
+        self._reading: deque[tuple[float, _Attempt[K], Exchange]] = deque()
         self._ended: list[tuple[K, Outcome]] = []
 
     @property
@@ -157,13 +161,13 @@ class _Transfers[K]:
         """Advance all attempts and return the outcomes; `wait` blocks until something has happened."""
         timeout = 0.0
         if wait and not self._ended:
-            oldest = next(iter(self._resolving), None)
-            timeout = _FOREVER if oldest is None else max(0.0, self._expires_at(oldest) - time.monotonic())
+            timeout = max(0.0, self._next_event_at() - time.monotonic())
         for curl, code in self._loop.turn(timeout):
-            attempt, exchange = self._exchanging.pop(curl)
-            self._loop.remove(curl)
-            self._ended.append((attempt.key, exchange.end(code)))
-            self._exchanges.give_back(exchange)
+            self._end(curl, code)
+        while self._reading and self._reading[0][0] <= time.monotonic():
+            _, attempt, exchange = self._reading.popleft()
+            if self._exchanging.get(exchange.curl) == (attempt, exchange):  # else it has ended
+                self._end(exchange.curl, pycurl.E_OPERATION_TIMEDOUT)
         while self._resolved:
             attempt = self._resolved.popleft()
             if attempt in self._resolving:  # or else its deadline has passed
@@ -189,6 +193,21 @@ class _Transfers[K]:
         self._resolving.clear()
         self._exchanging.clear()
 
+    def _next_event_at(self) -> float:
+        """Return when something is due that no socket tells of, on the monotonic clock."""
+        due = [self._expires_at(oldest) for oldest in itertools.islice(self._resolving, 1)]
+        due += [until for until, _, _ in itertools.islice(self._reading, 1)]
+        return min(due, default=time.monotonic() + _FOREVER)
+
+    def _end(self, curl: pycurl.Curl, code: int) -> None:
+        attempt, exchange = self._exchanging.pop(curl)
+        self._loop.remove(curl)
+        self._ended.append((attempt.key, exchange.end(code)))
+        self._exchanges.give_back(exchange)
+
+    def _read_on(self, attempt: _Attempt[K], exchange: Exchange) -> None:
+        self._reading.append((time.monotonic() + BODY_SECONDS, attempt, exchange))
+
     def _connect(
         self, attempt: _Attempt[K], answers: Callable[[], Iterable[str]], resolved_at: float
     ) -> None:
@@ -202,7 +221,12 @@ class _Transfers[K]:
         else:
             exchange = self._exchanges.take()
             exchange.begin(
-                post, addresses, started_at=started_at, resolved_at=resolved_at, deadline=self._deadline
+                post,
+                addresses,
+                started_at=started_at,
+                resolved_at=resolved_at,
+                deadline=self._deadline,
+                on_head=partial(self._read_on, attempt, exchange),
             )
             self._exchanging[exchange.curl] = attempt, exchange
             self._loop.add(exchange.curl)

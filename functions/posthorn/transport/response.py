@@ -2,6 +2,8 @@
 
 import codecs
 import re
+import time
+from collections.abc import Callable
 from typing import Final
 
 MAX_BODY_BYTES: Final = 16 * 1024
@@ -47,11 +49,14 @@ class Response:
     """The response that is being read; reused for the next one. The two `read_` methods are libcurl's callbacks."""
 
     def __init__(self) -> None:
-        self.clear()
+        self.clear(None)
 
-    def clear(self) -> None:
-        """Forget the previous response."""
+    def clear(self, on_head: Callable[[], None] | None) -> None:
+        """Forget the previous response; `on_head` is called when the head of the final response is complete."""
         self.header_bytes = 0
+        self.head_at: float | None = None  # when that was, on the monotonic clock
+        self.on_head = on_head
+        self._is_final = False
         self.is_malformed = False  # has an invalid status line
         self._in_head = False
         self._lines: list[bytes] = []
@@ -68,8 +73,8 @@ class Response:
 
     @property
     def has_whole_head(self) -> bool:
-        """Whether the head ended with its blank line; libcurl also accepts a connection that closes within the head."""
-        return self.header_bytes > 0 and not self._in_head
+        """Whether the head of the final response is complete, including its blank line; libcurl accepts less."""
+        return self.head_at is not None
 
     def read_header(self, line: bytes) -> int | None:
         is_first = self.header_bytes == 0
@@ -81,8 +86,13 @@ class Response:
                 self.is_malformed = True
                 return STOP
             self._lines.clear()  # of an interim response
+            self._is_final = line[9:10] >= b"2"
             self._in_head = True
         elif line in (b"\r\n", b"\n"):
+            if self._in_head and self._is_final:
+                self.head_at = time.monotonic()
+                if self.on_head is not None:
+                    self.on_head()
             self._in_head = False  # trailers may follow the body
         elif self._in_head:
             self._lines.append(line)

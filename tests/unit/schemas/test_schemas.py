@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthorn.domain.errors import RefusedSchema
-from posthorn.schemas.costs import MAX_PATTERNS, visits
+from posthorn.schemas.costs import visits
+from posthorn.schemas.patterns import MAX_PATTERNS, MAX_REPETITIONS
 from posthorn.schemas.schema import MAX_COMPLAINTS, MAX_VISITS, compiled
 from posthorn.wire.ecmascript import stringify
 
@@ -146,6 +147,39 @@ def test_the_number_of_patterns_has_a_limit() -> None:
     compiled({"properties": patterns})
     with pytest.raises(RefusedSchema):
         compiled({"properties": {**patterns, "more": {"patternProperties": {"^b$": {}}}}})
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"patternProperties": {f"^[^\\s]{{1,255}}{n}$": {} for n in range(1400)}},
+        {"properties": {f"p{n}": {"pattern": "^a$"} for n in range(MAX_PATTERNS + 1)}},
+        {"items": [{"anyOf": [{"pattern": "^a$"}] * (MAX_PATTERNS + 1)}]},
+        {"x-unknown": {"patternProperties": {f"p{n}": {} for n in range(MAX_PATTERNS + 1)}}},
+        {"pattern": f"a{{{MAX_REPETITIONS + 1}}}"},
+        {"properties": {f"p{n}": {"pattern": "^[a-z]{1,600}$"} for n in range(MAX_PATTERNS)}},
+        {"pattern": "a{" + "9" * 5000 + "}"},
+    ],
+)
+def test_patterns_are_counted_before_any_is_compiled(
+    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiling 1,400 patterns takes seconds and a gigabyte, so a schema that has too many never gets that far."""
+
+    def compile_it(*_: object, **__: object) -> None:
+        raise AssertionError("the patterns were compiled")
+
+    monkeypatch.setattr("jsonschema_rs.validator_for", compile_it)
+    with pytest.raises(RefusedSchema) as refusal:
+        compiled(schema)
+    assert refusal.value.path
+
+
+def test_data_that_looks_like_patterns_is_not_counted() -> None:
+    """Properties may be called `pattern` or `enum`, and examples may hold anything."""
+    names = {name: {"type": "string"} for name in ("pattern", "patternProperties", "enum", "const")}
+    data = {"pattern": "a{99999}", "patternProperties": {f"p{n}": {} for n in range(99)}}
+    assert compiled({"properties": names, "examples": [data], "default": data}).most_visits == 1
 
 
 @pytest.mark.parametrize("levels", [8, 20, 64])

@@ -71,12 +71,6 @@ class TestFailure:
                 200,
             ),
             (
-                answering_once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
-                Failure.NETWORK,
-                "the connection was closed before the end of the response",
-                200,
-            ),
-            (
                 answering_once(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nxyz"),
                 Failure.NETWORK,
                 "the response is not HTTP/1.1",
@@ -120,25 +114,14 @@ class TestFailure:
         [
             (hanging, "no response within 0.2 s", None),
             (stalling(b"HTTP/1.1 200 OK\r\n"), "no complete response within 0.2 s", 200),
-            (
-                stalling(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"),
-                "no complete response within 0.2 s",
-                200,
-            ),
-            (
-                endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 100_000),
-                "no complete response within 0.2 s",
-                200,
-            ),
             (dripping(b"HTTP/1.1 100 Continue\r\n\r\n"), "no response within 0.2 s", None),
             (dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n"), "no complete response within 0.2 s", 200),
-            (dripping(b"HTTP/1.1 200 OK\r\n\r\n", b"x"), "no complete response within 0.2 s", 200),
         ],
     )
     def test_the_deadline_ends_everything(
         self, client: Client, script: Callable[[Connection], None], error: str, status: int | None
     ) -> None:
-        """One deadline covers interim responses, headers and body, even if the status arrived in time."""
+        """One deadline covers interim responses and the head; a status line alone does not save the attempt."""
         with Receiver(script) as receiver:
             outcome = send(client, post_to(receiver.url()), deadline=0.2)
         assert (outcome.failure, outcome.error, outcome.status) == (Failure.TIMEOUT, error, status)

@@ -24,6 +24,8 @@ class Attempt(TypedDict):
     """Why there was no complete response; absent when there was one."""
     error: NotRequired[str | None]
     """The failure in a sentence; absent when there was none."""
+    note: NotRequired[str]
+    """How the response ended, if not well: its head decided all the same."""
 
 
 @spelled_by_kind

@@ -139,4 +139,6 @@ def _attempt(one: Attempt) -> answers.Attempt:
     if outcome.failure is not None:
         shown["failure"] = outcome.failure
         shown["error"] = outcome.error
+    elif outcome.error is not None:
+        shown["note"] = outcome.error
     return shown

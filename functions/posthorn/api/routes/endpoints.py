@@ -170,6 +170,10 @@ def update(
     return compare_and_set(attempt, contended=Problem(409, "concurrent_changes", detail))
 
 
+def disabled(what: str) -> Problem:
+    return Problem(409, "endpoint_disabled", f"The {what} must be enabled first.")
+
+
 def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:
     """Write a changed endpoint; if the change disables it, together with the operational event about that."""
     if new.disabled_reason is None or not old.enabled:

@@ -11,7 +11,7 @@ from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid
 from posthorn.api.route import Route
-from posthorn.api.routes import events, replays
+from posthorn.api.routes import endpoints, events
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.endpoint_kind import EndpointKind
@@ -61,7 +61,7 @@ def send_test_event(
         event = services.events.get(endpoint.channel, event.id) or event
     if not decision.is_done:
         if not endpoint.enabled:
-            raise replays.disabled(resource)
+            raise endpoints.disabled(resource.what)
         services.events.accept([event], now_ms=decision.decided_at)
         idempotency.finish(services, request, decision)
     return Answer({"event": events.accepted(event)})

@@ -1,4 +1,4 @@
-"""Replays: of one delivery (`…/deliveries/{eventId}/replay`), and of many as a job (`…/replays`)."""
+"""`…/replays`: bulk replays of an endpoint's deliveries, as jobs."""
 
 from __future__ import annotations
 
@@ -13,30 +13,24 @@ from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
-from posthorn.api.routes import deliveries, delivery_views, replay_views
+from posthorn.api.routes import replay_views
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS, EndpointResource
 from posthorn.api.timestamps import Timestamp
 from posthorn.delivery.bulk_replay import wake
 from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, is_id, lower_bound
-from posthorn.domain.models import Status
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from posthorn.api.answers.deliveries import DeliveryResult
     from posthorn.api.answers.replays import ReplayList, ReplayResult
     from posthorn.api.services import Services
-    from posthorn.domain.models import Delivery, Endpoint
+    from posthorn.domain.models import Endpoint
 
 type WantedStatus = Annotated[ReplaySelection, Field(strict=False, description="Which deliveries to replay.")]
 DryRun = Annotated[bool, Field(description="Whether only to count.")]
-
-
-class NoFields(bodies.Body):
-    """An empty body."""
 
 
 class NewEventDestinationReplay(bodies.Body):
@@ -54,27 +48,6 @@ class NewReplay(NewEventDestinationReplay):
     """Which deliveries of a webhook to send again: those of events from `since` to before `until`."""
 
     dry_run: DryRun = Field(default=False, alias="dryRun")
-
-
-def replay_delivery(
-    resource: EndpointResource, services: Services, request: Request
-) -> Answer[DeliveryResult]:
-    """Start a new generation of a delivery: write the row first, then send the message.
-
-    The request's decided id names the generation, so a repetition finds that it has already started.
-    """
-    bodies.validate(NoFields, bodies.parse_optional(request))
-    endpoint = resource.find(services, request)
-    row = deliveries.find(services, request, endpoint)
-    decision = idempotency.decide(services, request, [services.new_id(REPLAY)])
-    if not decision.is_done:
-        name = decision.ids[0]
-        if row.replay != name:
-            row = _restarted(resource, services, endpoint, row, name)
-        if row.status is Status.QUEUED and row.attempt == 0:
-            services.queues.enqueue_next(row, now_ms=services.clock())
-        idempotency.finish(services, request, decision)
-    return Answer({"delivery": delivery_views.delivery(resource, row)})
 
 
 def create_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
@@ -122,6 +95,7 @@ def retrieve_replay(resource: EndpointResource, services: Services, request: Req
 
 def cancel_replay(resource: EndpointResource, services: Services, request: Request) -> Answer[ReplayResult]:
     """Cancel a job, unless it is already cancelled; deliveries that it has restarted continue and are still counted."""
+    idempotency.check(request)  # cancelling twice changes nothing, so the key decides nothing
     endpoint = resource.find(services, request)
 
     def attempt() -> ReplayJob | None:
@@ -142,14 +116,6 @@ def cancel_replay(resource: EndpointResource, services: Services, request: Reque
 
 
 def _routes(resource: EndpointResource) -> Iterator[Route]:
-    yield Route(
-        "POST",
-        f"{resource.path}/deliveries/{{eventId}}/replay",
-        resource.scope,
-        resource.bind(replay_delivery),
-        "Send a delivery again; if it fails, it is retried like a new one",
-        status=202,
-    )
     body = NewReplay if resource is WEBHOOKS else NewEventDestinationReplay
     path = f"{resource.path}/replays"
     what = f"{'an' if resource.what[0] in 'aeiou' else 'a'} {resource.what}"
@@ -172,35 +138,6 @@ def _routes(resource: EndpointResource) -> Iterator[Route]:
 
 
 ROUTES: Final = tuple(route for resource in ENDPOINT_RESOURCES for route in _routes(resource))
-
-
-def _restarted(
-    resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, name: str
-) -> Delivery:
-    if row.status.is_open:
-        raise _still_open()
-    if not endpoint.enabled:
-        raise disabled(resource)
-    if services.events.get(endpoint.channel, row.key.event_id) is None:
-        raise Problem(
-            409, "event_expired", "The event has expired, so its delivery can no longer be replayed."
-        )
-    restarted = services.deliveries.restart(row, replay=name, now_ms=services.clock())
-    if restarted is None:  # another request has started a replay since the row was read
-        raise _still_open()
-    return restarted
-
-
-def disabled(resource: EndpointResource) -> Problem:
-    return Problem(409, "endpoint_disabled", f"The {resource.what} must be enabled first.")
-
-
-def _still_open() -> Problem:
-    return Problem(
-        409,
-        "delivery_open",
-        "The delivery must settle before it can be replayed; its next attempt is pending.",
-    )
 
 
 def _planned(endpoint: Endpoint, wanted: NewEventDestinationReplay, replay_id: str, now_ms: int) -> ReplayJob:
