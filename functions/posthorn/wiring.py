@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from posthorn.stores.endpoint_states import EndpointStates
     from posthorn.stores.endpoints import Endpoints
     from posthorn.stores.events import Events
+    from posthorn.transport.dns import Resolver
     from posthorn.transport.http import Client
-    from posthorn.transport.names import Resolver
 
 
 def http_client(settings: DeliverySettings) -> Client:
@@ -123,8 +123,8 @@ def open_services(
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.installation import InstallationSecrets
     from posthorn.stores.replays import Replays
-    from posthorn.transport.addresses import Policy
-    from posthorn.transport.names import system_resolver
+    from posthorn.transport.dns import system_resolver
+    from posthorn.transport.targets import Policy
 
     store, dynamodb = settings.store, client("dynamodb")
     api_keys = ApiKeys(dynamodb, store.config_table)

@@ -193,7 +193,7 @@ def on_loopback(ca_file: str) -> str:
     """Return code that makes delivering functions resolve every receiver to this machine."""
     return f"""
 from posthorn import wiring
-from posthorn.transport.addresses import Policy
+from posthorn.transport.targets import Policy
 from posthorn.transport.http import Client
 wiring.http_client = lambda _: Client(
     policy=Policy(allow_private=True), ca_file={ca_file!r}, resolver=lambda _: ("127.0.0.1",)

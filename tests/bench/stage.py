@@ -25,8 +25,8 @@ from posthorn.domain.ids import EVENT, new_id
 from posthorn.domain.models import Delivery, DeliveryKey, Endpoint, Event, SealedSecret, Status
 from posthorn.settings import api_settings, delivery_settings
 from posthorn.stores import deliveries, endpoint_rows, events
-from posthorn.transport.addresses import Policy
 from posthorn.transport.http import Client
+from posthorn.transport.targets import Policy
 from posthorn.wire.ecmascript import stringify
 from posthorn_cli.cost.samples import payload
 from tests.aws import environment

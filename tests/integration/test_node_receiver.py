@@ -15,9 +15,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+from posthorn.domain.limits import MAX_DATA
 from posthorn.domain.models import Event
 from posthorn.settings import Brand
-from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import parse, stringify
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, headers_of

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from posthorn.api.problems import FieldError, Problem, invalid
 from posthorn.domain.errors import RefusedJson
+from posthorn.domain.limits import MAX_BODY
 from posthorn.wire import ecmascript
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from posthorn.api.http import Request
 
-MAX_BODY: Final = 5 * 1024 * 1024
 _MAX_ERRORS: Final = 20
 
 _COMPLAINTS: Final = {

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from posthorn.stores.events import Events
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.replays import Replays
-    from posthorn.transport.addresses import Policy
-    from posthorn.transport.names import Resolver
+    from posthorn.transport.dns import Resolver
+    from posthorn.transport.targets import Policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.errors import RefusedTarget, Unavailable
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Timings
 from posthorn.domain.retry_policy import Transition, after_attempt
-from posthorn.transport.addresses import Policy, Target, parse_target
 from posthorn.transport.http import Post
+from posthorn.transport.targets import Policy, Target, parse_target
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, default_of, headers_of
 

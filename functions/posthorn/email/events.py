@@ -21,9 +21,9 @@ from posthorn.domain.email_types import (
 )
 from posthorn.domain.errors import Malformed, RefusedEventType, RefusedJson
 from posthorn.domain.ids import CONFIGURATION_SET, EVENT, WORKSPACE, is_id, new_id
+from posthorn.domain.limits import MAX_DATA
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import Event
-from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.domain.errors import Malformed
 from posthorn.domain.event_types import EventType
+from posthorn.domain.limits import MAX_OWN
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from posthorn.stores.items import Item
-
-MAX_OWN: Final = 500
-"""Most event types that a workspace may create."""
 
 _PREFIX: Final = "event-type#"
 _COUNT: Final = "event-type-count"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn.aws.clients import at_once
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id, shard_of
+from posthorn.domain.limits import MAX_DATA
 from posthorn.domain.models import Event
 from posthorn.stores import batches, items
 from posthorn.stores.items import n, s
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from posthorn.stores.items import Item
-
-MAX_DATA: Final = 256 * 1024
-"""Most bytes of the data of an event; a row may have 400 KB."""
 
 _GZIP: Final = 16 + zlib.MAX_WBITS  # tells zlib to use the gzip format
 

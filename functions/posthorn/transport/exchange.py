@@ -23,10 +23,10 @@ from typing import Final
 import pycurl
 
 from posthorn.domain.models import Failure, Outcome, Timings
-from posthorn.transport.addresses import Policy, Target, rule_against
 from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, note_for, sentence_for
 from posthorn.transport.posts import Post
 from posthorn.transport.response import Response
+from posthorn.transport.targets import Policy, Target, rule_against
 
 MAX_DIALLED: Final = 3  # addresses per attempt: libcurl tries the next one 200 ms later, in parallel
 IDLE_SECONDS: Final = 60  # a thawed function has dead connections, and NATs drop idle ones after 350 s

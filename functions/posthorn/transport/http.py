@@ -12,11 +12,11 @@ import pycurl
 
 from posthorn.domain.errors import NameNotResolved, RefusedTarget
 from posthorn.domain.models import Failure, Outcome, Timings
-from posthorn.transport.addresses import Policy
+from posthorn.transport.dns import Lookup, Lookups, Resolver, system_resolver, vet
 from posthorn.transport.exchange import Exchange, OpenSocket, open_socket
 from posthorn.transport.loop import Loop
-from posthorn.transport.names import Lookup, Lookups, Resolver, system_resolver, vet
 from posthorn.transport.posts import Post
+from posthorn.transport.targets import Policy
 
 __all__ = ["Client", "Post"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from posthorn.transport.addresses import Target
+from posthorn.transport.targets import Target
 
 # `identity` is explicit, since some servers compress without being asked to.
 SAID: Final = (("Accept", "*/*"), ("Accept-Encoding", "identity"))

@@ -16,6 +16,7 @@ from posthorn.api.problems import Problem
 from posthorn.api.routes.events import NewEvent, NewEvents, publish_events
 from posthorn.api.routes.table import ROUTES
 from posthorn.api.routes.webhooks import NewWebhook, WebhookChange
+from posthorn.domain.limits import MAX_BODY
 from posthorn.wire.ecmascript import MAX_DEPTH
 
 MODELS: Final = [*(route.body for route in ROUTES if route.body is not None), NewEvents]
@@ -106,8 +107,8 @@ def test_a_value_that_is_refused_is_pointed_at(body: bytes, pointer: str) -> Non
 
 def test_a_body_has_five_megabytes_at_most() -> None:
     """A body of exactly five megabytes is accepted; a larger one is refused before it is parsed."""
-    body = b'{"a":"' + b"x" * (bodies.MAX_BODY - 8) + b'"}'
-    assert len(body) == bodies.MAX_BODY == 5 * 1024 * 1024
+    body = b'{"a":"' + b"x" * (MAX_BODY - 8) + b'"}'
+    assert len(body) == MAX_BODY == 5 * 1024 * 1024
     assert bodies.parse(request(body))
     with pytest.raises(Problem) as problem:
         bodies.parse(request(body + b" "))

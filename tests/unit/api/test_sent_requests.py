@@ -25,8 +25,8 @@ from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import EVENT, new_id
 from posthorn.domain.models import Attempt, Endpoint, Event, Failure, Outcome, SealedSecret, Timings
 from posthorn.settings import Brand
-from posthorn.transport.addresses import Policy, parse_target
 from posthorn.transport.http import Client, Post
+from posthorn.transport.targets import Policy, parse_target
 from posthorn.wire.ecmascript import stringify
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, formats_of, headers_of

@@ -9,8 +9,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from posthorn.domain.errors import Malformed
+from posthorn.domain.limits import MAX_DATA
 from posthorn.email.events import event_of
-from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import parse, stringify
 from tests import ses_examples as ses
 from tests.ses_examples import NAMES, parts, replaced

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import shard_of
+from posthorn.domain.limits import MAX_DATA
 from posthorn.domain.models import Event
-from posthorn.stores.events import MAX_DATA, from_item, to_item
+from posthorn.stores.events import from_item, to_item
 from posthorn.wire.ecmascript import parse, stringify
 from tests import json_texts
 

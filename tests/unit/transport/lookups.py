@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from posthorn.transport.names import Lookups, Resolver
+from posthorn.transport.dns import Lookups, Resolver
 
 
 @contextmanager

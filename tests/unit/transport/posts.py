@@ -5,8 +5,8 @@ import socket
 import pycurl
 
 from posthorn.domain.models import Outcome
-from posthorn.transport.addresses import Policy, parse_target
 from posthorn.transport.http import Client, Post
+from posthorn.transport.targets import Policy, parse_target
 from tests.unit.transport.receivers import GIVE_UP
 
 PUBLIC = Policy()

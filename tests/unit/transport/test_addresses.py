@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from posthorn.domain.errors import NameNotResolved, RefusedTarget
 from posthorn.domain.models import Failure, Reason, Status
 from posthorn.domain.retry_policy import after_attempt
-from posthorn.transport.addresses import PUBLIC_PORTS, parse_target
+from posthorn.transport.blocked_networks import refusal
+from posthorn.transport.dns import resolve
 from posthorn.transport.http import Client, Post
-from posthorn.transport.names import resolve
-from posthorn.transport.networks import refusal
+from posthorn.transport.targets import PUBLIC_PORTS, parse_target
 from tests.unit.transport.posts import JSON, PUBLIC, Dialler, send
 from tests.unit.transport.receivers import OK, Receiver, answering, tls_server
 from tests.unit.transport.urls import urls

@@ -6,8 +6,8 @@ import pytest
 
 from posthorn.domain.models import Failure
 from posthorn.transport import http
-from posthorn.transport.addresses import Target, parse_target
 from posthorn.transport.http import Client, Post
+from posthorn.transport.targets import Target, parse_target
 from tests.unit.transport.posts import JSON, LONG, PRIVATE, PUBLIC, Dialler, post_to, send
 from tests.unit.transport.receivers import OK, Receiver, answering
 

@@ -96,7 +96,7 @@ def order_of(client: Client, hostile: list[str], healthy: str, when_served: Call
 SENDING = r"""
 import re, resource, sys
 from pathlib import Path
-from posthorn.transport.addresses import Policy, parse_target
+from posthorn.transport.targets import Policy, parse_target
 from posthorn.transport.http import Client, Post
 # what is not bounded any more is to take down this process, and not the machine
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))

@@ -13,10 +13,10 @@ import pytest
 from posthorn.domain.errors import NameNotResolved
 from posthorn.domain.models import Failure
 from posthorn.transport import http
-from posthorn.transport.addresses import parse_target
+from posthorn.transport.dns import Lookups
 from posthorn.transport.exchange import Exchange, open_socket
 from posthorn.transport.http import Client, Post
-from posthorn.transport.names import Lookups
+from posthorn.transport.targets import parse_target
 from tests.unit.transport.posts import JSON, LONG, PRIVATE, PUBLIC, post_to, send
 from tests.unit.transport.receivers import GIVE_UP, OK, Connection, Receiver, answering, hanging
 

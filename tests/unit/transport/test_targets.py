@@ -3,7 +3,7 @@
 import pytest
 
 from posthorn.domain.errors import RefusedTarget
-from posthorn.transport.addresses import Policy, Target, parse_target
+from posthorn.transport.targets import Policy, Target, parse_target
 from tests.unit.transport.posts import PRIVATE, PUBLIC
 
 OWN = frozenset({"api.acme.com"})

@@ -8,7 +8,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from posthorn.domain.errors import RefusedTarget
-from posthorn.transport.addresses import Policy, Target, parse_target
+from posthorn.transport.targets import Policy, Target, parse_target
 from tests.unit.transport.posts import PRIVATE, PUBLIC
 from tests.unit.transport.urls import urls
 

@@ -15,9 +15,10 @@ from posthorn.delivery import operational_events
 from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
 from posthorn.domain.ids import is_id
+from posthorn.domain.limits import MAX_EVENTS
 from posthorn.domain.models import DisabledReason, Health
-from posthorn.transport.addresses import parse_target
-from posthorn.transport.names import resolve
+from posthorn.transport.dns import resolve
+from posthorn.transport.targets import parse_target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from posthorn.domain.models import Endpoint
     from posthorn.stores.delivery_counts import Count
 
-MAX_EVENTS: Final = 100
 LOOKUP_SECONDS: Final = 2.0
 """Time for the DNS lookup at registration; every attempt checks the name again, so no answer is fine."""
 

@@ -18,8 +18,8 @@ from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import RefusedEventType, RefusedJson, RefusedSchema
 from posthorn.domain.event_types import EventType, built_in
 from posthorn.domain.ids import EVENT_TYPE
+from posthorn.domain.limits import MAX_JSON, MAX_OWN
 from posthorn.schemas.schema import compiled
-from posthorn.stores.event_types import MAX_OWN
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
     from posthorn.api.services import Services
     from posthorn.stores.event_types import EventTypes
     from posthorn.stores.idempotency import Decision
-
-MAX_JSON: Final = 32 * 1024
-"""Limit in bytes for an example and for a schema: both are in one row, and an answer holds a page of such rows."""
 
 RESERVED_PREFIX: Final = "WEBHOOK_"
 

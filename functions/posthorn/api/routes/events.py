@@ -16,8 +16,8 @@ from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import RefusedEventType, RefusedJson
 from posthorn.domain.ids import EVENT
+from posthorn.domain.limits import MAX_BATCH, MAX_DATA
 from posthorn.domain.models import Event
-from posthorn.stores.events import MAX_DATA
 from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from posthorn.api.services import Services
     from posthorn.domain.event_types import EventType
     from posthorn.domain.models import EventSummary
-
-MAX_BATCH: Final = 100
 
 
 class NewEvent(bodies.Body):

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from posthorn.domain.errors import RefusedTarget
-from posthorn.transport.networks import canonical, refusal
+from posthorn.transport.blocked_networks import canonical, refusal
 
 MAX_URL_LENGTH: Final = 2048
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}

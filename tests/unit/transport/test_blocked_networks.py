@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthorn.domain.errors import RefusedTarget
-from posthorn.transport.addresses import check_address
-from posthorn.transport.networks import refusal
+from posthorn.transport.blocked_networks import refusal
+from posthorn.transport.targets import check_address
 from tests.unit.transport.posts import PRIVATE, PUBLIC
 from tests.unit.transport.vectors import DENIED_IPV4, DENIED_IPV6, is_public
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from posthorn.domain.errors import NameNotResolved, RefusedTarget
-from posthorn.transport.addresses import Policy, Target, check_address, rule_against
+from posthorn.transport.targets import Policy, Target, check_address, rule_against
 
 MAX_THREADS: Final = 64
 """Concurrent lookups. Measured: enough that eight names that never resolve do not delay a hundred good ones."""

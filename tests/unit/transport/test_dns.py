@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from posthorn.domain.errors import NameNotResolved, RefusedTarget
-from posthorn.transport.addresses import Target, parse_target
-from posthorn.transport.names import resolve, system_resolver, vet
+from posthorn.transport.dns import resolve, system_resolver, vet
+from posthorn.transport.targets import Target, parse_target
 from tests.unit.transport.posts import PRIVATE, PUBLIC
 from tests.unit.transport.receivers import GIVE_UP
 
@@ -148,8 +148,8 @@ class TestResolve:
 HANGING_AT_EXIT = """
 import threading
 from posthorn.domain.errors import NameNotResolved
-from posthorn.transport.addresses import Policy, parse_target
-from posthorn.transport.names import resolve
+from posthorn.transport.targets import Policy, parse_target
+from posthorn.transport.dns import resolve
 try:
     resolve(parse_target("https://hooks.acme.com/", Policy()), Policy(), timeout=0.01,
             resolver=lambda host: threading.Event().wait())

@@ -5,8 +5,8 @@ import threading
 import pytest
 
 from posthorn.domain.errors import NameNotResolved
-from posthorn.transport import names
-from posthorn.transport.names import SLOW_SECONDS
+from posthorn.transport import dns
+from posthorn.transport.dns import SLOW_SECONDS
 from tests.unit.transport.lookups import lookups
 from tests.unit.transport.receivers import GIVE_UP
 
@@ -103,7 +103,7 @@ class TestLookups:
 
     def test_slow_names_are_not_remembered_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The oldest name is forgotten, so that the list cannot grow without limit."""
-        monkeypatch.setattr(names, "_MAX_SLOW_NAMES", 2)
+        monkeypatch.setattr(dns, "_MAX_SLOW_NAMES", 2)
         now = 0.0
         done = threading.Semaphore(0)
         held, over = threading.Event(), threading.Event()
