@@ -19,14 +19,14 @@ from posthorn.domain.event_types import built_in
 TARGET: Final = Path(__file__).parents[2] / "functions" / "posthorn" / "api" / "openapi.json"
 
 _DESCRIPTION: Final = """\
-Outbound webhooks: register URLs, publish events, and see what became of them.
+Outbound webhooks: register URLs, publish events, and see what happened to each delivery.
 
 **Authentication.** Send an API key as `Authorization: Bearer phk_…`. A key belongs to one workspace and has scopes:
 `api_user` publishes events and creates webhooks, `user` manages webhooks and reads deliveries, `partner` sends email
-and manages its event destinations, `admin` manages API keys and event types. Whoever operates this installation
+and manages its event destinations, `admin` manages API keys and event types. The operator of this installation
 creates the first key of a workspace with `posthorn keys create`; a key with the scope `admin` creates others.
 
-**Errors** are problem details (RFC 9457). Decide by `code`, which is stable.
+**Errors** are problem details (RFC 9457). Branch on `code`, which is stable.
 
 **Answers** may get new fields at any time. Ignore the ones you do not know.
 

@@ -1,4 +1,4 @@
-"""Read, change, write if nobody else has written meanwhile, and start over if somebody has."""
+"""Read, change, and write if the row has not changed meanwhile; start over if it has."""
 
 from __future__ import annotations
 
