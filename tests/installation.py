@@ -305,7 +305,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             **parameters,
         }
         clock = Clock()
-        randomness = random.Random(7)  # noqa: S311 - a test's dice fall the same way every time
+        randomness = random.Random(7)  # noqa: S311 - tests need the same numbers every time
         names: dict[str, tuple[str, ...]] = {}
 
         def resolver(host: str) -> tuple[str, ...]:

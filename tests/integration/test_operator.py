@@ -147,7 +147,7 @@ def test_an_event_of_a_later_version_is_counted_and_left(posthorn: Installation,
     )
 
 
-def _parked_task(posthorn: Installation) -> str:
+def _dead_attempt(posthorn: Installation) -> str:
     """Let an attempt fail, and return the message for the next one, which is taken from its queue."""
     posthorn.register()
     posthorn.network.receivers["hooks.example.com"] = in_turn(answers(500), answers(200))
@@ -157,12 +157,12 @@ def _parked_task(posthorn: Installation) -> str:
     return message.body
 
 
-@pytest.mark.parametrize("parked", [False, True])
+@pytest.mark.parametrize("unreadable", [False, True])
 def test_an_attempt_goes_back_to_the_queue_of_its_number(
-    posthorn: Installation, place: Installed, parked: bool
+    posthorn: Installation, place: Installed, unreadable: bool
 ) -> None:
-    """A task that was received too often, or parked, waits again where it belongs, and is delivered."""
-    body = _parked_task(posthorn)
+    """A message that was received too often, or declared unreadable, is queued again and delivered."""
+    body = _dead_attempt(posthorn)
     wrapped = {
         "v": 1,
         "reason": "there is no such delivery",
@@ -170,7 +170,7 @@ def test_an_attempt_goes_back_to_the_queue_of_its_number(
         "message_id": "m",
         "body": body,
     }
-    _send(posthorn, "DeliverDeadLetterQueue", json.dumps(wrapped) if parked else body)
+    _send(posthorn, "DeliverDeadLetterQueue", json.dumps(wrapped) if unreadable else body)
 
     shown = _go(place, "deliver")
     dry = _go(place, "deliver", move=True, dry_run=True)
@@ -182,13 +182,15 @@ def test_an_attempt_goes_back_to_the_queue_of_its_number(
     assert (shown[0].found, dry[0].found, moved[0]) == (1, 1, dead_letters.QueueCounts(found=1, moved=1))
     assert (message.body, message.delay, message.group) == (body, 0, json.loads(body)["endpoint"])
     assert posthorn.waiting("DeliverDeadLetterQueue") == []
-    assert ("there is no such delivery" if parked else "five receives") in shown[1][0]
+    assert ("there is no such delivery" if unreadable else "five receives") in shown[1][0]
     assert posthorn.deliver([message]) == set()
     assert len(posthorn.network.received) == 2
 
 
-def test_a_parked_event_is_dispatched_after_all(posthorn: Installation, place: Installed) -> None:
-    """A record that was parked by mistake is queued for its endpoints, whatever made it look wrong."""
+def test_an_event_declared_unreadable_is_dispatched_after_all(
+    posthorn: Installation, place: Installed
+) -> None:
+    """A record that was declared unreadable by mistake is queued for its endpoints."""
     webhook = posthorn.register()
     event_id = posthorn.publish()
     (record,) = posthorn.stream()
@@ -244,14 +246,14 @@ def test_a_batch_that_the_mapping_gave_up_on_is_found_by_its_time(
     assert (message.group, message.task["event"]) == (webhook["id"], event_id)
 
 
-@pytest.mark.parametrize("parked", [False, True])
+@pytest.mark.parametrize("unreadable", [False, True])
 def test_a_notification_goes_back_to_its_queue(
-    posthorn: Installation, place: Installed, parked: bool
+    posthorn: Installation, place: Installed, unreadable: bool
 ) -> None:
-    """What SES told is as it was, whether it was parked or received too often."""
+    """A notification of SES keeps its text, whether it was declared unreadable or received too often."""
     body = '{"eventType":"Bounce","mail":{}}'
     wrapped = {"v": 1, "reason": "no set", "kind": "notification", "message_id": "m-1", "body": body}
-    _send(posthorn, "FeedbackDeadLetterQueue", json.dumps(wrapped) if parked else body)
+    _send(posthorn, "FeedbackDeadLetterQueue", json.dumps(wrapped) if unreadable else body)
 
     handled, said = _go(place, "feedback", move=True)
 
@@ -260,16 +262,16 @@ def test_a_notification_goes_back_to_its_queue(
     assert "Bounce" not in said[0]
 
 
-@pytest.mark.parametrize("is_parked", [False, True])
+@pytest.mark.parametrize("is_unreadable", [False, True])
 def test_a_step_of_a_replay_goes_back_to_its_queue(
-    posthorn: Installation, place: Installed, is_parked: bool
+    posthorn: Installation, place: Installed, is_unreadable: bool
 ) -> None:
     """A bulk replay whose step was given up on goes on from there."""
     path = f"/v1/webhooks/{posthorn.register()['id']}/replays"
     replay = posthorn.call("POST", path, {"since": SINCE}).body["replay"]
     (step,) = posthorn.take("ReplayQueue")
-    parked = json.dumps({"v": 1, "kind": "message", "reason": "for a test", "body": step.body})
-    _send(posthorn, "ReplayDeadLetterQueue", parked if is_parked else step.body)
+    wrapped = json.dumps({"v": 1, "kind": "message", "reason": "for a test", "body": step.body})
+    _send(posthorn, "ReplayDeadLetterQueue", wrapped if is_unreadable else step.body)
 
     handled, said = _go(place, "replay", move=True)
 
@@ -308,7 +310,7 @@ def test_what_nobody_understands_stays(posthorn: Installation, place: Installed,
 
 def test_a_command_that_dies_on_its_way_loses_nothing(posthorn: Installation, place: Installed) -> None:
     """Sent first and deleted then: whoever dies in between leaves one message too many, which does nothing."""
-    body = _parked_task(posthorn)
+    body = _dead_attempt(posthorn)
     _send(posthorn, "DeliverDeadLetterQueue", body)
 
     def die(**_: Any) -> None:

@@ -52,7 +52,7 @@ API: Final = {
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
 }
-FEEDBACK: Final = {**STORE, "DEAD_LETTER_QUEUE_URL": "https://sqs.example/parking"}
+FEEDBACK: Final = {**STORE, "DEAD_LETTER_QUEUE_URL": "https://sqs.example/dead-letters"}
 REPLAY: Final = {
     **FEEDBACK,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
@@ -68,7 +68,7 @@ DELIVERY: Final = {
     "FIRST_RETRY_DELAY": "60",
     "SECOND_RETRY_DELAY": "300",
     "THIRD_RETRY_DELAY": "900",
-    "DEAD_LETTER_QUEUE_URL": "https://sqs.example/parking",
+    "DEAD_LETTER_QUEUE_URL": "https://sqs.example/dead-letters",
     "ATTEMPT_DEADLINE": "10",
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
@@ -154,7 +154,7 @@ def test_the_settings_of_the_api() -> None:
 def test_the_settings_of_the_feedback() -> None:
     """Feedback needs the tables and a dead-letter queue."""
     assert FeedbackSettings.read(FEEDBACK) == FeedbackSettings(
-        store=ApiSettings.read(API).store, dead_letter_queue_url="https://sqs.example/parking"
+        store=ApiSettings.read(API).store, dead_letter_queue_url="https://sqs.example/dead-letters"
     )
 
 
@@ -164,7 +164,7 @@ def test_the_settings_of_the_replays() -> None:
         store=ApiSettings.read(API).store,
         deliver_queue_url="https://sqs.example/deliver",
         replay_queue_url="https://sqs.example/replay",
-        dead_letter_queue_url="https://sqs.example/parking",
+        dead_letter_queue_url="https://sqs.example/dead-letters",
     )
 
 
@@ -201,7 +201,7 @@ def test_the_settings_of_the_delivering_functions() -> None:
             "https://sqs.example/third",
         ),
         retry_delays=(60, 300, 900),
-        dead_letter_queue_url="https://sqs.example/parking",
+        dead_letter_queue_url="https://sqs.example/dead-letters",
         attempt_deadline=10.0,
         brand=Brand(
             "X-SMASHSEND",

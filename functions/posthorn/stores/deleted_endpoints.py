@@ -40,7 +40,7 @@ class DeletedEndpoints:
         self._retention_days = retention_days
 
     def delete(self, endpoint: Endpoint, *, now_ms: int) -> bool:
-        """Delete an endpoint and write its tombstone, both or neither; false if it was gone already."""
+        """Delete an endpoint and write what the log needs of it, both or neither; false if it was gone already."""
         deleted = DeletedEndpoint(endpoint.id, endpoint.events, endpoint.created_at, deleted_at=now_ms)
         item: Item = {
             PK: s(endpoint.channel),
@@ -62,7 +62,7 @@ class DeletedEndpoints:
             {"Put": {"TableName": self._table.name, "Item": item}},
         ):
             return True
-        # the endpoint's row is gone either way, so only the tombstone tells whether this call deleted it
+        # the endpoint's row is gone either way, so only the row written here tells whether this call deleted it
         found = self._table.get({PK: item[PK], SK: item[SK]})
         return found is not None and _from_item(found) == deleted
 

@@ -7,7 +7,7 @@ from posthorn.domain.models import Event
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """One attempt, independent of the target and the wire format."""
+    """One attempt, independent of the target and the payload format."""
 
     event: Event
     body: bytes = field(repr=False)
