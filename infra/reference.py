@@ -35,7 +35,7 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:600}td:first-child code{white-space:nowrap}
 .method{font-weight:700;color:var(--accent);margin-right:.4rem}.soft{color:var(--soft)}
-@media(max-width:60rem){nav{position:static;width:auto;border:0;border-bottom:1px solid var(--line)}main{margin:0;padding:1.5rem}}
+@media(max-width:60rem){nav{position:static;width:auto;border:0;border-bottom:1px solid var(--line)}main{margin:0;padding:1.5rem}table{display:block;overflow-x:auto}}
 """
 
 
@@ -54,9 +54,9 @@ def render() -> str:
         *(f"<p>{_prose(paragraph)}</p>" for paragraph in api["info"]["description"].split("\n\n")),
         '<p>For programs: <a href="openapi.json">openapi.json</a> (OpenAPI 3.1).</p>',
         *(_operation(path, method, operation) for path, method, operation in operations),
-        '<h2 id="received">What receivers get</h2>',
+        '<h2 id="received">Requests to receivers</h2>',
         *(_webhook(name, item["post"]) for name, item in api["webhooks"].items()),
-        '<h2 id="shapes">Shapes</h2>',
+        '<h2 id="shapes">Schemas</h2>',
         *(_shape(name, schema) for name, schema in sorted(api["components"]["schemas"].items())),
         "</main></body></html>",
     ]

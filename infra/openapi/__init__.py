@@ -30,8 +30,8 @@ creates the first key of a workspace with `posthorn keys create`; a key with the
 
 **Answers** may get new fields at any time. Ignore the ones you do not know.
 
-**Repeating requests.** Send an `Idempotency-Key` with a POST to make it safe to repeat. After 429 and 503, wait as
-`Retry-After` says.
+**Repeating requests.** Send an `Idempotency-Key` with a POST to make it safe to repeat. After 429 or 503, wait for
+the seconds in `Retry-After`.
 """
 _SECURITY: Final = (
     "An API key, `phk_…`, of one workspace. Each operation names the scope that the key needs. Keys are created with"

@@ -26,9 +26,9 @@ _PATH_PARAMETERS: Final = {
 _QUERY: Final[dict[str, dict[str, Any]]] = {
     "limit": {
         "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 100},
-        "description": "How many entries a page may have.",
+        "description": "The largest number of entries in a page.",
     },
-    "cursor": {"schema": TEXT, "description": "The cursor that the page before answered with."},
+    "cursor": {"schema": TEXT, "description": "The cursor in the previous page's answer."},
     "status": {
         "schema": {"type": "string", "enum": list(FILTERS)},
         "description": "Only deliveries with this status; `undelivered` stands for all but `delivered`.",

@@ -2,10 +2,10 @@
 
 import ast
 from collections.abc import Iterator, Mapping
-from typing import get_type_hints
 
 import pytest
 
+from posthorn import settings
 from posthorn.domain.errors import SettingsError
 from posthorn.settings import (
     LOCAL_STAGE,
@@ -15,11 +15,6 @@ from posthorn.settings import (
     FeedbackSettings,
     ReplaySettings,
     SweepSettings,
-    api_settings,
-    delivery_settings,
-    feedback_settings,
-    replay_settings,
-    sweep_settings,
 )
 from posthorn.telemetry import log
 from tests.modules import modules
@@ -81,6 +76,13 @@ def names_read(stack: Template, function: str) -> set[str]:
     return names
 
 
+def reader_of(kind: type) -> str:
+    """Return the name of the function that reads a kind of settings once per process: `api_settings`."""
+    name = f"{kind.__name__.removesuffix('Settings').lower()}_settings"
+    assert callable(getattr(settings, name))
+    return name
+
+
 @broken_by(
     ("  DeliverFunction:\n", "  SendFunction:\n"),
 )
@@ -94,10 +96,7 @@ def test_every_function_has_settings(stack: Template) -> None:
 )
 def test_every_handler_reads_the_settings_of_its_function(stack: Template) -> None:
     """A handler calls the reader of the table's settings, and no other."""
-    readers = {
-        get_type_hints(reader)["return"]: reader.__name__
-        for reader in (api_settings, delivery_settings, feedback_settings, replay_settings, sweep_settings)
-    }
+    readers = {kind: reader_of(kind) for kind in SETTINGS.values()}
     for name, function in stack.functions.items():
         handler = modules()[function["Handler"].rpartition(".")[0]]
         names = {node.id for node in ast.walk(handler.tree) if isinstance(node, ast.Name)}
