@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from posthorn import settings
+import posthorn.settings
 from posthorn.domain.errors import SettingsError
 from posthorn.settings import (
     LOCAL_STAGE,
@@ -79,7 +79,7 @@ def names_read(stack: Template, function: str) -> set[str]:
 def reader_of(kind: type) -> str:
     """Return the name of the function that reads a kind of settings once per process: `api_settings`."""
     name = f"{kind.__name__.removesuffix('Settings').lower()}_settings"
-    assert callable(getattr(settings, name))
+    assert callable(getattr(posthorn.settings, name))
     return name
 
 
