@@ -35,7 +35,7 @@ table{border-collapse:collapse;width:100%;margin:.5rem 0;font-size:.9rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line)}
 th{color:var(--soft);font-weight:600}td:first-child code{white-space:nowrap}
 .method{font-weight:700;color:var(--accent);margin-right:.4rem}.soft{color:var(--soft)}
-@media(max-width:60rem){nav{position:static;width:auto;border:0;border-bottom:1px solid var(--line)}main{margin:0;padding:1.5rem}table{display:block;overflow-x:auto}}
+@media(max-width:60rem){nav{position:static;width:auto;border:0;border-bottom:1px solid var(--line)}main{margin:0;padding:1.5rem}table{display:block;overflow-x:auto}main{overflow-wrap:anywhere}}
 """
 
 
