@@ -213,8 +213,8 @@ def test_an_idempotency_key_has_a_shape(posthorn: Installation, key: str) -> Non
 
 
 def test_an_unknown_route_is_a_problem_document_too(posthorn: Installation) -> None:
-    """An unknown path or method is a 404 in the same format as every other problem."""
-    for method, path in [("GET", "/nope"), ("PATCH", "/v1/webhooks"), ("POST", "/health")]:
+    """An unknown path is a 404 in the same format as every other problem; test_methods.py has unknown methods."""
+    for method, path in [("GET", "/nope"), ("PATCH", "/v1/nope"), ("POST", "/health/nope")]:
         reply = posthorn.call(method, path)
 
         assert (reply.status, reply.body["code"]) == (404, "not_found")
