@@ -31,13 +31,13 @@ def test_an_answer_to_a_publish_is_as_long_as_the_model_says(posthorn: Installat
 
 
 def test_our_own_headers_are_among_those_that_the_model_counts(posthorn: Installation) -> None:
-    """The function adds four headers; API Gateway adds the others and the status line."""
+    """The function adds three headers; API Gateway adds the others and the status line."""
     answer = _answer(posthorn, 10)
 
     status, *headers = (line.lower() for line in HEAD)
     assert status.split()[1] == str(answer["statusCode"])
-    assert {f"{name}: {value}".lower() for name, value in answer["headers"].items()} == set(headers[1:5])
-    assert f"content-length: {len(answer['body'])}" == headers[5]
+    assert {f"{name}: {value}".lower() for name, value in answer["headers"].items()} == set(headers[1:4])
+    assert f"content-length: {len(answer['body'])}" == headers[4]
 
 
 def test_a_larger_answer_costs_the_extra_bytes(posthorn: Installation) -> None:

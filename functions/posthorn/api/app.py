@@ -73,7 +73,8 @@ def _answering(
 ) -> Callable[..., Response[str]]:
     def answer(**path: str) -> Response[str]:
         response = _answer_or_problem(app.current_event, route, find_services, path)
-        if route.scope is not None:  # some of these answers are secret, and none is for others
+        # some of these answers are secret, and none is for others; 202 only repeats ids, and is what publishers pay for
+        if route.scope is not None and route.status != 202:
             response.headers["cache-control"] = "no-store"
         return _sent(app, response)
 

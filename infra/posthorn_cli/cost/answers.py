@@ -8,7 +8,6 @@ HEAD: Final = (
     "HTTP/1.1 202 Accepted",  # HTTP/2 compresses headers
     "Date: Sun, 22 Nov 2026 12:00:00 GMT",
     "Content-Type: application/json",
-    "Cache-Control: no-store",
     "Strict-Transport-Security: max-age=63072000",
     "X-Content-Type-Options: nosniff",
     "Content-Length: 1032",

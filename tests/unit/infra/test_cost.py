@@ -158,7 +158,7 @@ def test_a_bill_by_hand() -> None:
     assert terms["reads"] == pytest.approx((run.pieces["dispatch 1 x 1"].rru + 1) * 0.125, rel=1e-4)
     assert terms["secrets (KMS)"] == pytest.approx(3.00, rel=1e-4)
     # each delivery opens a connection; 3 of 53 responses reuse one
-    sent = run.pieces["dispatch 1 x 1"].egress_bytes + 1300 + 447 + 5500 / 1.06
+    sent = run.pieces["dispatch 1 x 1"].egress_bytes + 1300 + 422 + 5500 / 1.06
     assert terms["data transfer out"] == pytest.approx(sent / 1000 * 0.09, rel=1e-4)
     assert terms["DeliverFunction"] == terms["messages of retries"] == 0
     assert terms["rows of failures and retries"] == 0
