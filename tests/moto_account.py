@@ -1,10 +1,12 @@
 """An AWS account in moto that holds what the template has, empty for each test.
 
-Clients cost most of the time, so the tests of a process share them. moto forgets everything else after each test.
+Clients and tables take longer to make than most tests, so a process makes them once. The tests share the clients;
+each works on a copy of the rest, which moto forgets afterwards.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from contextlib import contextmanager
@@ -15,10 +17,14 @@ from unittest import mock
 
 from botocore.client import BaseClient
 from moto import backend_index, mock_aws
+from moto.dynamodb.models import dynamodb_backends
+from moto.kms.models import kms_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
 
 from posthorn.aws import clients
 from tests.aws import create_key, create_queues, create_tables, create_topics
-from tests.template import REGION
+from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,18 +58,13 @@ def empty_account() -> Iterator[Account]:
         # moto registers and searches the URLs of all its services, a hundred and more
         mock.patch.object(backend_index, "backend_url_patterns", _URLS),
         # moto makes an RSA key for each KMS key, though a symmetric one has no use for it
-        mock.patch("moto.kms.models.generate_private_key"),
+        mock.patch("moto.kms.models.generate_private_key", return_value=None),
         mock.patch.object(clients, "_client", _shared_client),
         _atomic_calls(),
         mock_aws(),
     ):
         before = _listeners()
-        yield Account(
-            tables=create_tables(clients.client("dynamodb")),
-            queues=create_queues(clients.client("sqs")),
-            topics=create_topics(clients.client("sns")),
-            key=create_key(clients.client("kms")),
-        )
+        yield _restored(_first_account())
         assert _listeners() == before, "a listener outlived its test: use `listening`"
 
 
@@ -84,6 +85,45 @@ def _shared_client(service: str) -> Any:
 
 
 _make_client: Final = clients._client.__wrapped__
+
+
+@cache
+def _first_account() -> tuple[Account, list[dict[str, Any]]]:
+    """Make the account as CloudFormation would; return it with what moto holds of it."""
+    account = Account(
+        tables=create_tables(clients.client("dynamodb")),
+        queues=create_queues(clients.client("sqs")),
+        topics=create_topics(clients.client("sns")),
+        key=create_key(clients.client("kms")),
+    )
+    return account, _copies([vars(backend) for backend in _backends()])
+
+
+def _restored(made: tuple[Account, list[dict[str, Any]]]) -> Account:
+    """Give moto a copy of what it held when the account was made."""
+    account, held = made
+    for backend, state in zip(_backends(), _copies(held), strict=True):
+        vars(backend).update(state)
+    return account
+
+
+def _backends() -> list[Any]:
+    every: tuple[Any, ...] = (dynamodb_backends, sqs_backends, sns_backends, kms_backends)
+    return [backends[ACCOUNT][REGION] for backends in every]
+
+
+def _copies(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Copy all at once, since a subscription knows its topic and a queue its dead-letter queue."""
+    queues = next(state["queues"] for state in states if "queues" in state).values()
+    # a lock cannot be copied
+    known: dict[int, Any] = {id(queue._messages_lock): threading.Condition() for queue in queues}
+    # a topic knows its backend
+    known |= {
+        id(topic.sns_backend): _backends()[2]
+        for state in states
+        for topic in state.get("topics", {}).values()
+    }
+    return copy.deepcopy(states, known)
 
 
 def _listeners() -> dict[Service, int]:
