@@ -20,6 +20,7 @@ _LARGEST_SAFE: Final = 2**53
 # JavaScript treats these keys as array indexes and puts them first: 0 to 2**32 - 2.
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _LARGEST_INDEX: Final = 2**32 - 2
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -31,7 +32,11 @@ def parse(text: bytes) -> Any:
     try:
         decoded = text.decode()
     except UnicodeDecodeError as error:
-        raise RefusedJson("The body must be UTF-8.", code="invalid_json") from error
+        detail = f"The body must be UTF-8, which it is not from byte {error.start + 1} on."
+        raise RefusedJson(detail, code="invalid_utf8") from error
+    if decoded.startswith(_BYTE_ORDER_MARK):
+        detail = "The body must begin with its JSON, not with a byte order mark (EF BB BF)."
+        raise RefusedJson(detail, code="invalid_json")
     try:
         value = _DECODER.decode(decoded)
         if _SURROGATE_ESCAPE.search(decoded):

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = settings(max_examples=300)
 
-CODES: Final = frozenset({"invalid_json", "duplicate_key", "unsafe_number", "unpaired_surrogate", "too_deep"})
+CODES: Final = frozenset(
+    {"invalid_json", "invalid_utf8", "duplicate_key", "unsafe_number", "unpaired_surrogate", "too_deep"}
+)
 
 # 1e17 is accepted, but its long form looks like a number that lost digits and is refused.
 _WHOLE_BEYOND_SAFE: Final = re.compile(r"\d{16,21}")
@@ -187,10 +189,10 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
         ("invalid_json", b"01"),
         ("invalid_json", b"0x10"),
         # not UTF-8
-        ("invalid_json", b'"\xff"'),
-        ("invalid_json", b'"\xc0\xaf"'),
-        ("invalid_json", b'"\xed\xa0\x80"'),  # an encoded surrogate
-        ("invalid_json", '{"a":1}'.encode("utf-16")),
+        ("invalid_utf8", b'"\xff"'),
+        ("invalid_utf8", b'"\xc0\xaf"'),
+        ("invalid_utf8", b'"\xed\xa0\x80"'),  # an encoded surrogate
+        ("invalid_utf8", '{"a":1}'.encode("utf-16")),
         # duplicate keys
         ("duplicate_key", b'{"a":1,"a":1}'),
         ("duplicate_key", b'{"a":1,"\\u0061":2}'),
@@ -232,6 +234,25 @@ def test_a_refusal_names_the_position() -> None:
     with pytest.raises(RefusedJson) as refused:
         parse(b'{\n "a": x}')
     assert refused.value.detail == "The body must be JSON: Expecting value at line 2, column 7."
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (b'{"a":"\xff"}', "The body must be UTF-8, which it is not from byte 7 on."),
+        ("{}".encode("utf-16-le") + b"\xff", "The body must be UTF-8, which it is not from byte 5 on."),
+        (
+            b"\xef\xbb\xbf{}",
+            "The body must begin with its JSON, not with a byte order mark (EF BB BF).",
+        ),
+    ],
+    ids=["UTF-8", "UTF-16", "byte order mark"],
+)
+def test_a_refused_encoding_is_named(text: bytes, detail: str) -> None:
+    """Bytes that are not UTF-8 are counted to, and a byte order mark is named."""
+    with pytest.raises(RefusedJson) as refused:
+        parse(text)
+    assert refused.value.detail == detail
 
 
 def test_the_largest_whole_numbers_that_javascript_keeps_are_taken() -> None:
