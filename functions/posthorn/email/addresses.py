@@ -10,8 +10,9 @@ _CONTROL: Final = r"\x00-\x1f\x7f-\x9f\u2028\u2029"
 _ATOM: Final = rf'[^\s{_CONTROL}@<>,;:()\[\]\\"]+'
 _QUOTED: Final = rf'"[^{_CONTROL}@<>\\"]+"'
 _BARE: Final = rf"(?:{_ATOM}|{_QUOTED})@{_ATOM}"
-# Brackets and parentheses are common in names, and no mail server takes them for an address.
-_NAME: Final = rf'(?:{_QUOTED}|[^{_CONTROL}@<>,;:\\"])*'
+_PLAIN: Final = rf'[^{_CONTROL}@<>,;:()\[\]\\"]'
+# Names have brackets and parentheses, such as "Jane (Sales)". Parsers lose their way in unpaired ones.
+_NAME: Final = rf"(?:{_QUOTED}|{_PLAIN}|\({_PLAIN}*\)|\[{_PLAIN}*\])*"
 _ADDRESS: Final = re.compile(rf"{_BARE}|{_NAME}<{_BARE}>")
 
 

@@ -114,7 +114,7 @@ def create_webhook(services: Services, request: Request) -> Answer[WebhookCreati
 
     webhook = endpoints.create(services, request, prefix=WEBHOOK, channel=workspace, build=build)
     # A repetition finds the webhook as it is now. A token that replaced the first one is for keys that may GET it.
-    may_see = webhook.secret.version == FIRST_VERSION or Scope.USER in request.scopes
+    may_see = webhook.secret.version <= FIRST_VERSION or Scope.USER in request.scopes
     token = services.unsealer.secret_of(webhook).decode() if may_see else None
     return Answer({"webhook": webhook_views.created_webhook(webhook, token)})
 
