@@ -63,6 +63,7 @@ _PROBLEMS: Final = {
     404: "There is no such resource in this workspace.",
     409: "The request conflicts with the state of the resource, or with an earlier use of its Idempotency-Key.",
     413: "The request or an event is too large.",
+    415: "The body has a Content-Encoding.",
     422: "The request is well-formed, but its content is not valid.",
     503: "Temporarily unavailable. Retry the request.",
 }
@@ -145,7 +146,7 @@ def _problems(route: Route) -> list[int]:
         return []
     codes = {400, 401, 403}
     if route.body is not None or route.method == "POST":
-        codes |= {409, 413, 422}
+        codes |= {409, 413, 415, 422}
     if route.operation in {f"DELETE {SETS}/{{configSetId}}", "DELETE /v1/event-types/{name}"}:
         codes.add(409)
     if "{" in route.path or route.operation.endswith("/email/send"):

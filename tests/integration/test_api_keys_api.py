@@ -112,6 +112,31 @@ def test_a_key_gives_no_scope_that_it_lacks(posthorn: Installation, has: Scope) 
 
 
 @pytest.mark.parametrize(
+    "expires_at", [{}, {"expiresAt": None}, {"expiresAt": "2023-04-16T16:45:00.001Z"}], ids=str
+)
+def test_a_key_makes_none_that_outlives_it(posthorn: Installation, expires_at: dict[str, Any]) -> None:
+    """An admin key that expires can create keys that expire with it or before, and no others."""
+    key = create(posthorn, scopes=["admin", "api_user"], expiresAt="2023-04-16T16:45:00Z").body["apiKey"][
+        "key"
+    ]
+    before = posthorn.call("GET", PATH).body
+
+    refused = create(posthorn, key=key, **expires_at)
+    kept = posthorn.call("GET", PATH).body
+    allowed = create(posthorn, key=key, expiresAt="2023-04-16T18:45:00+02:00")
+
+    assert (refused.status, refused.body["code"]) == (422, "invalid_input")
+    assert refused.body["errors"] == [
+        {
+            "pointer": "/expiresAt",
+            "detail": "Must not be later than the expiry of the key that creates it: 2023-04-16T16:45:00Z.",
+        }
+    ]
+    assert [one["id"] for one in kept["apiKeys"]] == [one["id"] for one in before["apiKeys"]]
+    assert (allowed.status, allowed.body["apiKey"]["expiresAt"]) == (201, "2023-04-16T16:45:00Z")
+
+
+@pytest.mark.parametrize(
     ("fields", "pointer"),
     [
         ({"scopes": []}, "/scopes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,9 @@ def test_an_invalid_event(posthorn: Installation, body: object, status: int, cod
         (b'{"event": "CONTACT_CREATED", "data": {}} trailing', (400, "invalid_json"), []),
         (b"[]", (400, "invalid_json"), []),
         (b'"text"', (400, "invalid_json"), []),
-        (b"\xff\xfe", (400, "invalid_json"), []),
+        (b"\xff\xfe", (400, "invalid_utf8"), []),
+        (b'{"event": "CONTACT_CREATED", "data": {"n": "\xff"}}', (400, "invalid_utf8"), []),
+        (b'\xef\xbb\xbf{"event": "CONTACT_CREATED", "data": {}}', (400, "invalid_json"), []),
         (b'{"event": "CONTACT_CREATED", "data": {"n": NaN}}', (400, "invalid_json"), ["/data/n"]),
         (b'{"event": "CONTACT_CREATED", "data": {"n": -Infinity}}', (400, "invalid_json"), ["/data/n"]),
         (
@@ -186,6 +189,34 @@ def test_an_invalid_body(
     assert (reply.status, reply.body["code"]) == answer
     assert [error["pointer"] for error in reply.body.get("errors", [])] == pointers
     assert _everything(posthorn) == before
+
+
+@pytest.mark.parametrize(
+    "encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "gzip, identity", "identity, gzip", "x"]
+)
+def test_an_encoded_body_is_refused(posthorn: Installation, encoding: str) -> None:
+    """A body with a Content-Encoding is refused by that name, whatever its bytes are, and nothing changes."""
+    webhook = posthorn.call("GET", "/v1/webhooks").body["webhooks"][0]["id"]
+    before = _everything(posthorn)
+
+    for method, path, body in [
+        ("POST", "/v1/events", gzip.compress(json.dumps(EVENT).encode())),
+        ("POST", "/v1/webhooks", json.dumps(GOOD).encode()),
+        ("PUT", f"/v1/webhooks/{webhook}", b'{"enabled": false}'),
+        ("POST", f"/v1/webhooks/{webhook}/rotate-token", b"{}"),
+    ]:
+        reply = posthorn.call(method, path, body, headers={"Content-Encoding": encoding})
+        assert (reply.status, reply.body["code"]) == (415, "unsupported_encoding")
+        assert reply.body["detail"] == "The body must be sent without a Content-Encoding."
+    assert _everything(posthorn) == before
+
+
+@pytest.mark.parametrize("encoding", ["identity", "Identity "])
+def test_the_identity_encoding_is_none(posthorn: Installation, encoding: str) -> None:
+    """`identity` means that the body is not encoded (RFC 9110, 8.4.1), so such a body is read."""
+    reply = posthorn.call("POST", "/v1/events", EVENT, headers={"content-encoding": encoding})
+
+    assert reply.status == 202
 
 
 @pytest.mark.parametrize("path", ["/v1/events", "/v1/webhooks"])

@@ -246,3 +246,22 @@ def test_a_bad_rotation_changes_nothing(posthorn: Installation, body: dict[str, 
     assert reply.status == 422
     assert [error["pointer"] for error in reply.body["errors"]] == [pointer]
     assert posthorn.call("GET", f"/v1/webhooks/{webhook['id']}").body["webhook"]["token"] == webhook["token"]
+
+
+def test_a_repeated_rotation_shows_only_the_token_that_its_key_may_retrieve(
+    posthorn: Installation, webhook: dict[str, Any]
+) -> None:
+    """After a later rotation, a repetition answers what GET answers the same key, and nothing to other keys."""
+    path = f"/v1/webhooks/{webhook['id']}"
+    user, narrow = posthorn.new_key("user"), posthorn.new_key("api_user", "partner", "admin")
+    once = {"idempotency-key": "rotate-1"}
+    first = posthorn.call("POST", f"{path}/rotate-token", {}, key=user, headers=once)
+    rotate(posthorn, webhook)
+
+    repeated = posthorn.call("POST", f"{path}/rotate-token", {}, key=user, headers=once)
+    refused = posthorn.call("POST", f"{path}/rotate-token", {}, key=narrow, headers=once)
+
+    assert first.status == repeated.status == 200
+    assert repeated.body["webhook"] == posthorn.call("GET", path, key=user).body["webhook"]
+    assert repeated.body["webhook"]["token"] != first.body["webhook"]["token"]
+    assert (refused.status, refused.body["code"]) == (403, "insufficient_scope")

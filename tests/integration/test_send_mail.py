@@ -175,6 +175,14 @@ def _backend_raises(broken: pytest.MonkeyPatch, posthorn: Installation, error: E
         ({"cc": ["nobody"]}, "/cc/0"),
         ({"bcc": [1]}, "/bcc/0"),
         ({"reply_to": ["no one"]}, "/reply_to/0"),
+        *(({"from": f"A{end}B <a@b.example>"}, "/from") for end in "\x85\u2028\u2029"),
+        *(({"to": [f"a@b{end}.example"]}, "/to/0") for end in "\x85\u2028\u2029"),
+        *(({"subject": f"a{end}b"}, "/subject") for end in "\x85\u2028\u2029"),
+        ({"from": "a@b.example>,<c"}, "/from"),
+        ({"to": ["a@b.example", "a@b.example>,<c"]}, "/to/1"),
+        ({"cc": ["A <a@b.example>,c"]}, "/cc/0"),
+        ({"bcc": ["a,b@c.example"]}, "/bcc/0"),
+        ({"reply_to": ["a@b.example;c"]}, "/reply_to/0"),
         ({"subject": "a\r\nBcc: x@y.z"}, "/subject"),
         ({"subject": None}, "/subject"),
         ({"text_body": None}, "/html_body"),
@@ -197,6 +205,46 @@ def test_an_invalid_mail(posthorn: Installation, change: dict[str, Any], pointer
     assert [error["pointer"] for error in reply.body["errors"]] == [pointer]
     assert "canary" not in json.dumps(reply.body)
     assert _published(posthorn) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Bcc", "BCC", "Cc", "To", "to", "From", "Sender", "Return-Path", "Reply-To", "Subject", "Date"),
+        *("Message-ID", "Message-Id", "Content-Type", "content-transfer-encoding", "Content-X"),
+        *("MIME-Version", "DKIM-Signature", "DomainKey-Signature", "Received", "Received-SPF"),
+        *("Resent-From", "Resent-Bcc", "Authentication-Results", "ARC-Seal", "ARC-Authentication-Results"),
+        *("Delivered-To", "X-SES-CONFIGURATION-SET", "x-ses-source-arn"),
+    ],
+)
+def test_a_reserved_header_is_refused(posthorn: Installation, name: str) -> None:
+    """A header that the mail's own fields, SES or mail servers write is refused in any case, and nothing is sent."""
+    reply = posthorn.call(
+        "POST", SEND, {**MAIL, "headers": {"X-Campaign": "spring", name: "canary@example.com"}}
+    )
+
+    assert (reply.status, reply.body["code"]) == (422, "reserved_header")
+    assert [error["pointer"] for error in reply.body["errors"]] == [f"/headers/{name}"]
+    assert "canary" not in json.dumps(reply.body)
+    assert _published(posthorn) == []
+
+
+def test_a_header_counts_once_in_whatever_case(posthorn: Installation) -> None:
+    """Two names that differ only in case are the same header, so both are refused, and nothing is sent."""
+    headers = {"X-Campaign": "spring", "x-campaign": "summer", "X-Other": "1"}
+
+    reply = posthorn.call("POST", SEND, {**MAIL, "headers": headers})
+
+    assert (reply.status, reply.body["code"]) == (422, "invalid_input")
+    assert [one["pointer"] for one in reply.body["errors"]] == ["/headers/X-Campaign", "/headers/x-campaign"]
+    assert _published(posthorn) == []
+
+
+def test_headers_that_only_sound_reserved_are_taken(posthorn: Installation) -> None:
+    """Only whole names and the prefixes are reserved."""
+    headers = {"X-To": "a", "References": "<1@example.com>", "In-Reply-To": "<1@example.com>", "Dates": "b"}
+
+    assert posthorn.call("POST", SEND, {**MAIL, "headers": headers}).status == 202
 
 
 def test_everything_a_mail_may_have_is_taken(posthorn: Installation) -> None:

@@ -179,6 +179,34 @@ def test_a_repeated_create_makes_one_webhook(posthorn: Installation) -> None:
     assert len(posthorn.call("GET", "/v1/webhooks").body["webhooks"]) == 1
 
 
+@pytest.mark.parametrize("rotated_by", ["rotate-token", "update"])
+def test_a_repeated_create_shows_no_token_that_its_key_may_not_retrieve(
+    posthorn: Installation, rotated_by: str
+) -> None:
+    """An `api_user` key gets back the token it created, and none that replaced it; a `user` key may see both."""
+    wanted = {"url": "https://hooks.example.com/hook", "events": ["*"]}
+    once = {"idempotency-key": "order-4711"}
+    narrow, wide = posthorn.new_key("api_user"), posthorn.new_key("api_user", "user")
+    first = posthorn.call("POST", "/v1/webhooks", wanted, key=narrow, headers=once).body["webhook"]
+    lost = posthorn.call("POST", "/v1/webhooks", wanted, key=narrow, headers=once).body["webhook"]
+    path = f"/v1/webhooks/{first['id']}"
+    if rotated_by == "update":
+        posthorn.call("PUT", path, {"token": "a-token-of-the-owner"})
+    else:
+        posthorn.call("POST", f"{path}/rotate-token", {})
+    current = posthorn.call("GET", path).body["webhook"]
+
+    repeated = posthorn.call("POST", "/v1/webhooks", wanted, key=narrow, headers=once)
+    allowed = posthorn.call("POST", "/v1/webhooks", wanted, key=wide, headers=once)
+
+    assert lost == first
+    assert current["token"] != first["token"]
+    assert posthorn.call("GET", path, key=narrow).status == 403
+    assert repeated.status == 201
+    assert repeated.body["webhook"] == {name: value for name, value in current.items() if name != "token"}
+    assert allowed.body["webhook"] == current
+
+
 def test_an_idempotency_key_is_forgotten_after_a_day(posthorn: Installation) -> None:
     """After 24 hours the same key creates a new webhook, even while the old record is still stored."""
     wanted = {"url": "https://hooks.example.com/hook", "events": ["*"]}

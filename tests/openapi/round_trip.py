@@ -21,7 +21,7 @@ from posthorn_client.models import (
     NewEventData,
     NewWebhook,
     PublishResult,
-    WebhookResult,
+    WebhookCreationResult,
 )
 
 PATIENCE: Final = 90.0
@@ -49,7 +49,7 @@ created = create_webhook.sync(
         url=os.environ["RECEIVER_URL"], events=["CONTACT_CREATED"], token=os.environ["WEBHOOK_TOKEN"]
     ),
 )
-assert isinstance(created, WebhookResult), created
+assert isinstance(created, WebhookCreationResult), created
 published = publish_events.sync(
     client=client,
     body=NewEvent(event="CONTACT_CREATED", data=NewEventData.from_dict({"by": "python"})),

@@ -112,16 +112,16 @@ def _answer(
     event: APIGatewayProxyEventV2, route: Route, here: Services, path: dict[str, str]
 ) -> Response[str]:
     headers = {name.lower(): value for name, value in event.headers.items()}
-    workspace, scopes = "", frozenset[Scope]()
+    workspace, scopes, valid_until = "", frozenset[Scope](), None
     if route.scope is not None:
         key = here.keyring.authenticate(headers.get("authorization", ""))
         require(key, route.scope)
-        workspace, scopes = key.workspace, key.scopes
+        workspace, scopes, valid_until = key.workspace, key.scopes, key.valid_until
     query = event.query_string_parameters or {}
     if route.scope is not None and (unknown := sorted(query.keys() - set(route.query))):
         raise _unknown_parameters(unknown)
     answer = route.handle(
-        here, Request(workspace, route.operation, path, query, headers, _body(event), scopes)
+        here, Request(workspace, route.operation, path, query, headers, _body(event), scopes, valid_until)
     )
     if answer.content_type != JSON:
         page: str = answer.content

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from posthorn.api.http import Request
 
 _MAX_ERRORS: Final = 20
+_UNENCODED: Final = "identity"
 
 _COMPLAINTS: Final = {
     "extra_forbidden": "Unknown field.",
@@ -58,6 +59,8 @@ def build_all() -> None:
 
 def parse(request: Request) -> dict[str, Any]:
     """Parse a request's body as a JSON object."""
+    if request.headers.get("content-encoding", _UNENCODED).strip().lower() != _UNENCODED:
+        raise Problem(415, "unsupported_encoding", "The body must be sent without a Content-Encoding.")
     if len(request.body) > MAX_BODY:
         raise too_large(f"The body must be at most {MAX_BODY // 1024**2} MB.")
     try:

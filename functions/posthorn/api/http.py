@@ -25,6 +25,7 @@ class Request:
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
     scopes: frozenset[Scope] = frozenset()  # of the API key
+    key_valid_until: int | None = None  # of the API key, in Unix milliseconds; None if it never expires
 
     @property
     def place(self) -> str:

@@ -5,6 +5,7 @@ The output equals `JSON.stringify(JSON.parse(text))` (ECMA-262, 25.5); input for
 
 import json
 import re
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from json.encoder import encode_basestring
@@ -17,9 +18,11 @@ MAX_DEPTH: Final = 32
 """Levels of nesting that are accepted; deeper data is a mistake or an attack."""
 
 _LARGEST_SAFE: Final = 2**53
+_KEPT_DIGITS: Final = sys.float_info.dig
 # JavaScript treats these keys as array indexes and puts them first: 0 to 2**32 - 2.
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
 _LARGEST_INDEX: Final = 2**32 - 2
+_BYTE_ORDER_MARK: Final = "\ufeff"
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -31,7 +34,11 @@ def parse(text: bytes) -> Any:
     try:
         decoded = text.decode()
     except UnicodeDecodeError as error:
-        raise RefusedJson("The body must be UTF-8.", code="invalid_json") from error
+        detail = f"The body must be UTF-8, which it is not from byte {error.start + 1} on."
+        raise RefusedJson(detail, code="invalid_utf8") from error
+    if decoded.startswith(_BYTE_ORDER_MARK):
+        detail = "The body must begin with its JSON, not with a byte order mark (EF BB BF)."
+        raise RefusedJson(detail, code="invalid_json")
     try:
         value = _DECODER.decode(decoded)
         if _SURROGATE_ESCAPE.search(decoded):
@@ -101,13 +108,12 @@ def number(value: float) -> str:
     text = repr(value)
     if "e" not in text and "n" not in text:  # without an exponent, Python and JavaScript agree
         return text.removesuffix(".0") if value else "0"
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    if not isinstance(exponent, int):
+    if "n" in text:
         raise TypeError("NaN and Infinity are not JSON")
-    text = "".join(map(str, digits))
-    if text == "0":
-        return "0"  # JavaScript writes -0 as 0, too
-    point = len(text) + exponent  # position of the decimal point, from the first digit
+    mantissa, _, exponent = text.partition("e")  # one digit before the point, and no zeros at the end
+    sign = "-" if value < 0 else ""
+    text = mantissa.removeprefix("-").replace(".", "")
+    point = int(exponent) + 1  # position of the decimal point, from the first digit
     if len(text) <= point <= 21:
         plain = text + "0" * (point - len(text))
     elif 0 < point <= 21:
@@ -117,7 +123,7 @@ def number(value: float) -> str:
     else:
         mantissa = text if len(text) == 1 else f"{text[0]}.{text[1:]}"
         plain = f"{mantissa}e{point - 1:+d}"
-    return f"-{plain}" if sign else plain
+    return sign + plain
 
 
 def _in_javascript_order(value: dict[str, Any]) -> list[str]:
@@ -138,7 +144,12 @@ def _integer(text: str) -> int:
 
 def _float(text: str) -> float:
     value = float(text)
-    if abs(value) >= _LARGEST_SAFE and (value in _INFINITIES or Decimal(text) != Decimal(repr(value))):
+    if -_LARGEST_SAFE < value < _LARGEST_SAFE:
+        return value
+    if value in _INFINITIES:
+        raise _unsafe_number()
+    # Every float keeps 15 digits, so short texts need no Decimal: a body can have a million of them.
+    if len(text) > _KEPT_DIGITS and Decimal(text) != Decimal(repr(value)):
         raise _unsafe_number()
     return value
 

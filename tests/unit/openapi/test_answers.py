@@ -66,6 +66,8 @@ def test_a_webhook_fits_its_description(reason: DisabledReason | None, descripti
     check(webhook_views.webhook(webhook), component("Webhook"))
     with_token = webhook_views.webhook_with_token(webhook, "token")
     check(with_token, component("WebhookWithToken"))
+    for token in (None, "token"):
+        check(webhook_views.created_webhook(webhook, token), component("CreatedWebhook"))
     with pytest.raises(ValidationError):
         check(with_token, component("Webhook"))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
+from decimal import Decimal
 from typing import IO, TYPE_CHECKING, Final
 
 import pytest
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = settings(max_examples=300)
 
-CODES: Final = frozenset({"invalid_json", "duplicate_key", "unsafe_number", "unpaired_surrogate", "too_deep"})
+CODES: Final = frozenset(
+    {"invalid_json", "invalid_utf8", "duplicate_key", "unsafe_number", "unpaired_surrogate", "too_deep"}
+)
 
 # 1e17 is accepted, but its long form looks like a number that lost digits and is refused.
 _WHOLE_BEYOND_SAFE: Final = re.compile(r"\d{16,21}")
@@ -110,6 +114,70 @@ def test_every_finite_float_is_written_as_javascript_writes_it(javascript: JavaS
     assert number(value) == javascript.rewrite(repr(value))
 
 
+def is_kept(text: str) -> bool:
+    """Return, by way of `Decimal`, whether a JSON number with a fraction or an exponent is one JavaScript keeps."""
+    value = float(text)
+    if abs(value) < 2**53:
+        return True
+    return math.isfinite(value) and Decimal(text) == Decimal(repr(value))
+
+
+def by_decimal(value: float) -> str:
+    """Write a float with an exponent by way of `Decimal`, in Python's notation."""
+    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(exponent, int)
+    return f"{'-' * sign}{''.join(map(str, digits))}e{exponent}"
+
+
+_ZEROS: Final = st.integers(0, 4).map("0".__mul__)
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> str:
+    """Spell a float in another way, or a number near it: the point moves, zeros and signs come, a digit changes."""
+    value = draw(st.floats(allow_nan=False, allow_infinity=False) | st.floats(2**52, 1e25))
+    digits, _, exponent = by_decimal(value).lstrip("-").partition("e")
+    if draw(st.booleans()):
+        digits += draw(st.text("0123456789", max_size=3))
+    split = draw(st.integers(0, len(digits)))
+    power = int(exponent) + len(digits) - split
+    whole, fraction = digits[:split].lstrip("0") or "0", digits[split:] + draw(_ZEROS)
+    sign = "-" if power < 0 else draw(st.sampled_from(["", "+"]))
+    mantissa = f"{draw(st.sampled_from(['', '-']))}{whole}" + (f".{fraction}" if fraction else "")
+    return f"{mantissa}{draw(st.sampled_from('eE'))}{sign}{draw(_ZEROS)}{abs(power)}"
+
+
+@settings(max_examples=1000)
+@given(text=spellings())
+@example("1e16")
+@example("1E+16")
+@example("1e" + "0" * 5000 + "16")
+@example("0." + "0" * 5000 + "1e5017")
+@example("1" + "0" * 5000 + "e-4980")
+@example("9007199254740992.0")
+@example("9007199254740993.0")
+@example("9007199254740992.5")
+@example("-9007199254740993e0")
+@example("0.0e999")
+@example("0e-0")
+@example("1.7976931348623157e308")
+@example("1.7976931348623158e308")
+@example("1.7976931348623159e308")
+@example("123456789012345680000.0")
+@example("123456789012345678000.0")
+def test_a_spelling_is_kept_or_refused_as_decimal_arithmetic_says(text: str) -> None:
+    """However a number is spelled, it is accepted if and only if its decimal value survives a float."""
+    try:
+        value = parse(text.encode())
+    except RefusedJson as refused:
+        assert refused.code == "unsafe_number"  # noqa: PT017 - one of two valid outcomes
+        assert not is_kept(text)
+    else:
+        assert is_kept(text)
+        assert value == float(text)
+        assert Decimal(number(value)) == Decimal(repr(value))
+
+
 _NEAR_JSON: Final = st.lists(
     st.sampled_from(
         [*'{}[]",:\\/-+.eE019 \t\n', "true", "null", '"a"', "\\u", "d83d", "NaN", "\ufeff", "\x0b", "é"]
@@ -187,10 +255,10 @@ def test_a_text_with_one_byte_changed_is_read_or_refused(text: str, data: st.Dat
         ("invalid_json", b"01"),
         ("invalid_json", b"0x10"),
         # not UTF-8
-        ("invalid_json", b'"\xff"'),
-        ("invalid_json", b'"\xc0\xaf"'),
-        ("invalid_json", b'"\xed\xa0\x80"'),  # an encoded surrogate
-        ("invalid_json", '{"a":1}'.encode("utf-16")),
+        ("invalid_utf8", b'"\xff"'),
+        ("invalid_utf8", b'"\xc0\xaf"'),
+        ("invalid_utf8", b'"\xed\xa0\x80"'),  # an encoded surrogate
+        ("invalid_utf8", '{"a":1}'.encode("utf-16")),
         # duplicate keys
         ("duplicate_key", b'{"a":1,"a":1}'),
         ("duplicate_key", b'{"a":1,"\\u0061":2}'),
@@ -232,6 +300,25 @@ def test_a_refusal_names_the_position() -> None:
     with pytest.raises(RefusedJson) as refused:
         parse(b'{\n "a": x}')
     assert refused.value.detail == "The body must be JSON: Expecting value at line 2, column 7."
+
+
+@pytest.mark.parametrize(
+    ("text", "detail"),
+    [
+        (b'{"a":"\xff"}', "The body must be UTF-8, which it is not from byte 7 on."),
+        ("{}".encode("utf-16-le") + b"\xff", "The body must be UTF-8, which it is not from byte 5 on."),
+        (
+            b"\xef\xbb\xbf{}",
+            "The body must begin with its JSON, not with a byte order mark (EF BB BF).",
+        ),
+    ],
+    ids=["UTF-8", "UTF-16", "byte order mark"],
+)
+def test_a_refused_encoding_is_named(text: bytes, detail: str) -> None:
+    """Bytes that are not UTF-8 are counted to, and a byte order mark is named."""
+    with pytest.raises(RefusedJson) as refused:
+        parse(text)
+    assert refused.value.detail == detail
 
 
 def test_the_largest_whole_numbers_that_javascript_keeps_are_taken() -> None:

@@ -43,6 +43,13 @@ class WebhookWithToken(Webhook):
     """The signing token. Keep it secret."""
 
 
+class CreatedWebhook(Webhook):
+    """A webhook as the request that created it sees it."""
+
+    token: NotRequired[str]
+    """The signing token. Keep it secret. Absent from a repetition after a rotation, unless the key may retrieve it."""
+
+
 @spelled_by_kind
 class Undelivered(TypedDict):
     """How many deliveries did not reach an endpoint while it was disabled. A bulk replay sends them again."""
@@ -66,6 +73,13 @@ class WebhookResult(TypedDict):
     """One webhook."""
 
     webhook: WebhookWithToken
+    """The webhook as it is now."""
+
+
+class WebhookCreationResult(TypedDict):
+    """The webhook that the request, or the one that it repeats, created."""
+
+    webhook: CreatedWebhook
     """The webhook as it is now."""
 
 

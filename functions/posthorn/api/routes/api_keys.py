@@ -61,6 +61,10 @@ def create_api_key(services: Services, request: Request) -> Answer[ApiKeyResult]
     if lacking := sorted(set(wanted.scopes) - request.scopes):
         names = ", ".join(f"`{scope}`" for scope in lacking)
         raise Problem(403, "insufficient_scope", f"A key cannot grant scopes it does not have: {names}.")
+    limit = request.key_valid_until
+    if limit is not None and (valid_until is None or valid_until > limit):
+        detail = f"Must not be later than the expiry of the key that creates it: {rfc3339(limit)}."
+        raise invalid([FieldError("/expiresAt", detail)])
     entropy = services.random_bytes(ENTROPY_BYTES)
     decision = idempotency.decide(services, request, [key_id_of(mint(entropy))])
     # Compared with the first request's time: a repetition may come after the key has expired.
@@ -123,7 +127,8 @@ ROUTES: Final = (
         note=(
             "Only this response contains `key`: Posthorn stores a hash of it. A repetition with the same"
             " Idempotency-Key returns the key's record without it; if the first response was lost, revoke the key and"
-            " create another. A key cannot grant scopes it does not have."
+            " create another. A key cannot grant scopes it does not have, and a key that expires must give an"
+            " `expiresAt` that is not later than its own."
         ),
     ),
     Route(

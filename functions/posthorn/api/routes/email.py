@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
@@ -17,21 +18,28 @@ from posthorn.domain.api_key import Scope
 from posthorn.domain.email_types import OWN_TAGS
 from posthorn.domain.errors import RejectedMail, Unavailable
 from posthorn.domain.models import ConfigurationSet, SetState
+from posthorn.email.addresses import is_address
 from posthorn.email.mail import Mail
+from posthorn.email.reserved_headers import is_reserved
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posthorn.api.answers.email import SendResult
     from posthorn.api.services import Services
 
 MAX_RECIPIENTS: Final = 50
 MAX_HEADERS: Final = 15
 
-# Addresses and headers must not contain line breaks. SES validates addresses; this only catches obvious mistakes.
+# Nothing may contain a line break, including those of Unicode: NEL, U+2028 and U+2029.
 type Address = Annotated[
-    str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f@]+@[^\x00-\x1f\x7f@\s]+$", max_length=320)
+    str,
+    StringConstraints(
+        pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029@]+@[^\x00-\x1f\x7f-\x9f@\s]+$", max_length=320
+    ),
 ]
 type Addresses = Annotated[list[Address], Field(max_length=MAX_RECIPIENTS)]
-type Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=998)]
+type Line = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$", max_length=998)]
 type HeaderName = Annotated[str, StringConstraints(pattern=r"^[!-9;-~]{1,126}$")]
 type HeaderValue = Annotated[str, StringConstraints(pattern=r"^[ -~]{1,870}$")]
 type TagText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,256}$")]
@@ -55,7 +63,9 @@ class NewMail(bodies.Body):
         default=None, description="The body as text. One of the bodies is required."
     )
     headers: Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS)] = Field(
-        default_factory=dict[str, str], description="Headers to add."
+        default_factory=dict[str, str],
+        description="Headers to add. Those that this request, SES or mail servers write are refused: `From`, `Bcc`,"
+        " `Subject`, `Content-*` and the like.",
     )
     tags: Annotated[dict[TagText, TagText], Field(max_length=40)] = Field(
         default_factory=dict[str, str], description="Tags, which the events of the email carry."
@@ -112,14 +122,33 @@ def _check(wanted: NewMail) -> None:
     if len(wanted.to) + len(wanted.cc) + len(wanted.bcc) > MAX_RECIPIENTS:
         detail = f"An email must have at most {MAX_RECIPIENTS} recipients, including cc and bcc."
         raise invalid([FieldError("/to", detail)])
-    commands = [name for name in wanted.headers if name.lower().startswith("x-ses-")]
-    if commands:
-        detail = "Must not begin with X-SES-: such headers are commands to SES."
-        raise invalid([FieldError("/headers" + bodies.pointer([name]), detail) for name in commands])
+    _check_addresses(wanted)
+    _check_headers(wanted.headers)
     reserved = [tag for tag in wanted.tags if tag in OWN_TAGS]
     if reserved:
         detail = "Must not be a reserved tag."
         raise invalid([FieldError("/tags" + bodies.pointer([tag]), detail) for tag in reserved])
+
+
+def _check_addresses(wanted: NewMail) -> None:
+    lists = {"to": wanted.to, "cc": wanted.cc, "bcc": wanted.bcc, "reply_to": wanted.reply_to}
+    places: list[tuple[tuple[str | int, ...], str]] = [(("from",), wanted.sender)]
+    places += [((name, at), one) for name, given in lists.items() for at, one in enumerate(given)]
+    detail = "Must be one address, such as `a@example.com` or `Name <a@example.com>`."
+    if errors := [FieldError(bodies.pointer(path), detail) for path, one in places if not is_address(one)]:
+        raise invalid(errors)
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    reserved = [name for name in headers if is_reserved(name)]
+    if reserved:
+        detail = "Must not be a header that the email's other fields, SES or mail servers write."
+        errors = [FieldError("/headers" + bodies.pointer([name]), detail) for name in reserved]
+        raise invalid(errors, "reserved_header")
+    counts = Counter(name.lower() for name in headers)
+    if repeated := [name for name in headers if counts[name.lower()] > 1]:
+        detail = "Must be unique: the case of a header's name does not matter."
+        raise invalid([FieldError("/headers" + bodies.pointer([name]), detail) for name in repeated])
 
 
 def _configuration_set(services: Services, request: Request, wanted: NewMail) -> ConfigurationSet | None:

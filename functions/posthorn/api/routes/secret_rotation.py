@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from posthorn.api import bodies
 from posthorn.domain.models import PreviousSecret
 from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 HOUR_MS: Final = 3_600_000
 DEFAULT_OVERLAP_HOURS: Final = 24
 MAX_OVERLAP_HOURS: Final = 168
+FIRST_VERSION: Final = 1
+"""The version of the secret that an endpoint is created with; every rotation counts one up."""
 
 _TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the public part of every token
 
@@ -35,13 +38,24 @@ type Secret = Annotated[
 ]
 
 
+class Rotation(bodies.Body):
+    """How to rotate a webhook's token; without a `token`, the new one is random."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)] = Field(
+        default=DEFAULT_OVERLAP_HOURS,
+        alias="overlapHours",
+        description="For how long deliveries are signed with the previous token, too.",
+    )
+    token: Secret | None = Field(default=None, description="The new token. By default, a random one.")
+
+
 def new_token(services: Services) -> str:
     """Make a token for a webhook that was created without one."""
     return _TOKEN_PREFIX + services.random_bytes(32).hex()
 
 
 def sealed(
-    services: Services, secret: str, *, workspace: str, endpoint_id: str, version: int = 1
+    services: Services, secret: str, *, workspace: str, endpoint_id: str, version: int = FIRST_VERSION
 ) -> SealedSecret:
     """Encrypt a signing secret for the endpoint it belongs to."""
     return services.sealer.seal(secret, workspace=workspace, endpoint_id=endpoint_id, version=version)

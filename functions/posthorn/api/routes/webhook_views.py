@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.models import Health
 
 if TYPE_CHECKING:
-    from posthorn.api.answers.webhooks import Webhook, WebhookWithToken
+    from posthorn.api.answers.webhooks import CreatedWebhook, Webhook, WebhookWithToken
     from posthorn.domain.models import Endpoint
 
 
@@ -36,3 +36,11 @@ def webhook(one: Endpoint) -> Webhook:
 def webhook_with_token(one: Endpoint, token: str) -> WebhookWithToken:
     """Show a webhook to a caller who may know its token."""
     return {**webhook(one), "token": token}
+
+
+def created_webhook(one: Endpoint, token: str | None) -> CreatedWebhook:
+    """Show a webhook to the caller who created it; without a token to one who may not know it."""
+    shown = cast("CreatedWebhook", webhook(one))  # mypy cannot know that a Webhook has no other `token`
+    if token is not None:
+        shown["token"] = token
+    return shown

@@ -15,9 +15,9 @@ from posthorn.api.routes.endpoint_kinds import WEBHOOKS
 from posthorn.api.routes.endpoints import EventNames, Url
 from posthorn.api.routes.payload_formats import WebhookFormat
 from posthorn.api.routes.secret_rotation import (
-    DEFAULT_OVERLAP_HOURS,
+    FIRST_VERSION,
     HOUR_MS,
-    MAX_OVERLAP_HOURS,
+    Rotation,
     Secret,
     new_token,
     rotated,
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from posthorn.api.answers.fields import Deleted
     from posthorn.api.answers.webhooks import (
         TokenRotationResult,
+        WebhookCreationResult,
         WebhookList,
         WebhookResult,
         WebhookUpdateResult,
@@ -78,17 +79,6 @@ class WebhookChange(bodies.Body):
     format: WebhookFormat = PayloadFormat.EVENT_JSON
 
 
-class Rotation(bodies.Body):
-    """How to rotate a webhook's token; without a `token`, the new one is random."""
-
-    overlap_hours: Annotated[int, Field(ge=0, le=MAX_OVERLAP_HOURS)] = Field(
-        default=DEFAULT_OVERLAP_HOURS,
-        alias="overlapHours",
-        description="For how long deliveries are signed with the previous token, too.",
-    )
-    token: Secret | None = Field(default=None, description="The new token. By default, a random one.")
-
-
 def list_webhooks(services: Services, request: Request) -> Answer[WebhookList]:
     page, cursor = endpoints.page(services, request, request.workspace)
     content: WebhookList = {"webhooks": [webhook_views.webhook(one) for one in page]}
@@ -97,7 +87,7 @@ def list_webhooks(services: Services, request: Request) -> Answer[WebhookList]:
     return Answer(content)
 
 
-def create_webhook(services: Services, request: Request) -> Answer[WebhookResult]:
+def create_webhook(services: Services, request: Request) -> Answer[WebhookCreationResult]:
     wanted = bodies.validate(NewWebhook, bodies.parse(request))
     endpoints.check_events(wanted.events, _checker(services, request), "/events")
     url = endpoints.vetted(services, wanted.url, "/url")
@@ -123,7 +113,10 @@ def create_webhook(services: Services, request: Request) -> Answer[WebhookResult
         )
 
     webhook = endpoints.create(services, request, prefix=WEBHOOK, channel=workspace, build=build)
-    return Answer({"webhook": _shown_with_token(services, webhook)})
+    # A repetition finds the webhook as it is now. A token that replaced the first one is for keys that may GET it.
+    may_see = webhook.secret.version <= FIRST_VERSION or Scope.USER in request.scopes
+    token = services.unsealer.secret_of(webhook).decode() if may_see else None
+    return Answer({"webhook": webhook_views.created_webhook(webhook, token)})
 
 
 def retrieve_webhook(services: Services, request: Request) -> Answer[WebhookResult]:
@@ -192,7 +185,19 @@ def delete_webhook(services: Services, request: Request) -> Answer[Deleted]:
 
 ROUTES: Final = (
     Route("GET", "/v1/webhooks", Scope.API_USER, list_webhooks, "List webhooks", query=PAGED),
-    Route("POST", "/v1/webhooks", Scope.API_USER, create_webhook, "Create a webhook", NewWebhook, status=201),
+    Route(
+        "POST",
+        "/v1/webhooks",
+        Scope.API_USER,
+        create_webhook,
+        "Create a webhook",
+        NewWebhook,
+        status=201,
+        note=(
+            "A repetition with the same Idempotency-Key returns the webhook as it is now. If its token was rotated"
+            " since, only a key that may retrieve the webhook gets `token`."
+        ),
+    ),
     Route("GET", "/v1/webhooks/{webhookId}", Scope.USER, retrieve_webhook, "Retrieve a webhook"),
     Route("PUT", "/v1/webhooks/{webhookId}", Scope.USER, update_webhook, "Update a webhook", WebhookChange),
     Route("DELETE", "/v1/webhooks/{webhookId}", Scope.USER, delete_webhook, "Delete a webhook"),
