@@ -74,6 +74,7 @@ def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
 @broken_by(
     ('"status":"$context.status"', '"status":$context.status'),
     ("$context.httpMethod $context.path", "$context.httpMethod $context.routeKey"),
+    (',"error":"$context.integrationErrorMessage"', ""),
     (
         '"ms":"$context.responseLatency"',
         '"ms":"$context.responseLatency","key":"$context.authorizer.key"',
@@ -86,13 +87,14 @@ def test_the_access_log_has_the_request_and_nothing_confidential(stack: Template
     assert sorted(variable.findall(line)) == [
         "httpMethod",
         "identity.sourceIp",
+        "integrationErrorMessage",
         "path",
         "requestId",
         "responseLatency",
         "status",
     ]
     missing = json.loads(variable.sub("-", line))
-    assert missing == {"id": "-", "ip": "-", "route": "- -", "status": "-", "ms": "-"}
+    assert missing == {"id": "-", "ip": "-", "route": "- -", "status": "-", "ms": "-", "error": "-"}
 
 
 def part(stack: Template, name: str) -> dict[str, Any]:
