@@ -107,9 +107,10 @@ MACHINE := $(subst amd64,x86_64,$(subst aarch64,arm64,$(shell uname -m)))
 # For another architecture than this machine's: make build ARCHITECTURE=arm64
 ARCHITECTURE ?= $(MACHINE)
 
-build: $(DEV) $(SAM) ## run sam build and add bytecode, in .aws-sam
+build: $(DEV) $(SAM) ## run sam build, add bytecode and fix the processor, in .aws-sam
 	@SAM_CLI_TELEMETRY=0 .venv/sam/bin/sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 	@$(BIN)/python -m infra.bytecode
+	@$(BIN)/python -m infra.processor
 
 local: $(STACK) ## run the whole stack on this machine, without Docker or AWS, until Ctrl-C
 	@exec $(BIN)/python -m infra.local $(PARAMETERS)

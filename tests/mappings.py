@@ -8,7 +8,7 @@ Stream (DynamoDB)
 - An answer without failures checkpoints behind the batch. With failures, everything before the lowest reported sequence
   number is done, and everything from it on is retried, including records that had succeeded.
 - A batch that failed as a whole is bisected (`BisectBatchOnFunctionError`), which costs no retry; a single record is
-  retried up to `MaximumRetryAttempts` times. Records that come again after a partial answer use up a retry, too.
+  retried up to `MaximumRetryAttempts` times, or without limit if that is -1. Records that come again after a partial answer use up a retry, too.
 - Records that have used up their retries, or that are older than `MaximumRecordAgeInSeconds`, are given up: the failure
   destination gets their sequence numbers, not their contents.
 - A checkpoint may be lost: the last batch comes again (at least once).
@@ -185,7 +185,7 @@ class StreamMapping:
         if whole and len(rest) > 1:
             middle = len(rest) // 2
             return [Batch(rest[:middle], batch.retries), Batch(rest[middle:], batch.retries)]
-        if batch.retries >= self._max_retries:
+        if 0 <= self._max_retries <= batch.retries:
             self._give_up(rest, "RetryAttemptsExhausted")
             return []
         return [Batch(rest, batch.retries + 1)]

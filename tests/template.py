@@ -145,17 +145,20 @@ def resolve(value: Any, known: Mapping[str, str]) -> Any:
             return value
 
 
-def holds(condition: Any, known: Mapping[str, str]) -> bool:
-    """Evaluate a condition of the template."""
+def holds(condition: Any, known: Mapping[str, str], named: Mapping[str, Any] | None = None) -> bool:
+    """Evaluate a condition of the template; others that it refers to are in `named`."""
     match condition:
+        case {"Condition": str() as name}:
+            assert named is not None
+            return holds(named[name], known, named)
         case {"Fn::Equals": [left, right]}:
             return bool(resolve(left, known) == resolve(right, known))
         case {"Fn::Not": [negated]}:
-            return not holds(negated, known)
+            return not holds(negated, known, named)
         case {"Fn::And": list() as all_of}:
-            return all(holds(one, known) for one in all_of)
+            return all(holds(one, known, named) for one in all_of)
         case {"Fn::Or": list() as any_of}:
-            return any(holds(one, known) for one in any_of)
+            return any(holds(one, known, named) for one in any_of)
         case _:
             raise AssertionError(f"not a condition: {condition!r}")
 

@@ -28,7 +28,7 @@ BEFORE_MS: Final = 300_000
 AFTER_MS: Final = 60_000
 """How long after: the id is from another clock."""
 
-_RECEIVED_TOO_OFTEN: Final = "given up on after five receives"
+_RECEIVED_TOO_OFTEN: Final = "received too often without success"
 _INCOMPLETE: Final = "not all of its deliveries could be queued"
 
 

@@ -1,14 +1,16 @@
-"""The artifact that `make build` makes from the output of `sam build`: bytecode for a read-only folder."""
+"""The artifact that `make build` makes from the output of `sam build`: bytecode, and its processor."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from shutil import copytree
 from typing import TYPE_CHECKING, Final
 
 from infra.bytecode import compile_build, functions
-from infra.local.places import LAMBDA_PYTHON, STATE
+from infra.local.places import LAMBDA_PYTHON, STATE, architecture
+from infra.processor import fix_processor
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +56,23 @@ def test_every_module_of_the_artifact_starts_from_bytecode(
         path.chmod(0o755)
     assert said == "True []\n"
     assert sorted(folder.rglob("*.pyc")) == bytecode
+
+
+def test_the_artifact_has_the_wheels_of_the_processor_that_it_names(
+    stack: Stack,  # noqa: ARG001 - its start has built the functions
+    tmp_path: Path,
+) -> None:
+    """Every compiled library is for the only processor that the built template allows."""
+    build = tmp_path / "build"
+    copytree(STATE / "e2e" / "build", build)
+    fix_processor(build)
+
+    text = (build / "template.yaml").read_text("utf-8")
+    (allowed,) = re.findall(
+        r"^  Architecture:\n(?:    .*\n)*?    AllowedValues:\n((?:    - .*\n)+)", text, re.MULTILINE
+    )
+    assert allowed.split() == ["-", architecture()]
+    suffix = f"-{architecture().replace('arm64', 'aarch64')}-linux-gnu.so"
+    modules = [path.name for path in build.rglob("*.cpython-313-*.so")]
+    assert len(modules) >= len(functions(build))
+    assert [name for name in modules if not name.endswith(suffix)] == []

@@ -6,8 +6,10 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from tests.stack.breakages import broken_by
-from tests.template import Template, resolve
+from tests.template import Template, holds, resolve
 
 API_GATEWAY_SECONDS = 30  # an HTTP API times out its integration after that
 
@@ -74,6 +76,7 @@ def test_the_api_answers_before_api_gateway_gives_up(stack: Template) -> None:
 @broken_by(
     ('"status":"$context.status"', '"status":$context.status'),
     ("$context.httpMethod $context.path", "$context.httpMethod $context.routeKey"),
+    (',"error":"$context.integrationErrorMessage"', ""),
     (
         '"ms":"$context.responseLatency"',
         '"ms":"$context.responseLatency","key":"$context.authorizer.key"',
@@ -86,13 +89,55 @@ def test_the_access_log_has_the_request_and_nothing_confidential(stack: Template
     assert sorted(variable.findall(line)) == [
         "httpMethod",
         "identity.sourceIp",
+        "integrationErrorMessage",
         "path",
         "requestId",
         "responseLatency",
         "status",
     ]
     missing = json.loads(variable.sub("-", line))
-    assert missing == {"id": "-", "ip": "-", "route": "- -", "status": "-", "ms": "-"}
+    assert missing == {"id": "-", "ip": "-", "route": "- -", "status": "-", "ms": "-", "error": "-"}
+
+
+@broken_by(
+    ("      DisableExecuteApiEndpoint: !Ref DisableExecuteApiEndpoint\n", ""),
+    ('Assert: !Not [!Equals [!Ref ApiDomainNames, ""]]', 'Assert: !Equals [!Ref ApiDomainNames, ""]'),
+)
+def test_the_apis_own_host_is_turned_off_only_beside_a_custom_domain(stack: Template) -> None:
+    """A parameter turns it off, and CloudFormation refuses that without a custom domain."""
+    assert part(stack, "Api")["DisableExecuteApiEndpoint"] == {"Ref": "DisableExecuteApiEndpoint"}
+    rule = stack.data["Rules"]["SomeHostIsLeft"]
+    (asserted,) = rule["Assertions"]
+    off = stack.defaults | {"DisableExecuteApiEndpoint": "true"}
+    assert holds(rule["RuleCondition"], off)
+    assert not holds(rule["RuleCondition"], stack.defaults)
+    assert not holds(asserted["Assert"], off)
+    assert holds(asserted["Assert"], off | {"ApiDomainNames": "api.example.com"})
+
+
+@broken_by(
+    ("!If [PlainApiReserved,", "!If [ApiReserved,"),
+    ("!If [ApiReserved,", "!If [PlainApiReserved,"),
+    ("  ApiReserved: !Not [!Equals", "  ApiReserved: !Or [!Equals [a, a], !Equals"),
+    snapshots="true",
+)
+@pytest.mark.parametrize("snapshots", ["true", "false"])
+def test_only_the_function_that_is_called_reserves_concurrency(stack: Template, snapshots: str) -> None:
+    """A reservation is taken from the account, so it is made once, and only if the parameter asks for it."""
+    conditions = stack.data["Conditions"]
+
+    def reserved(name: str, known: dict[str, str]) -> object:
+        condition, value, otherwise = part(stack, name)["ReservedConcurrentExecutions"]["Fn::If"]
+        assert otherwise == {"Ref": "AWS::NoValue"}
+        return resolve(value, known) if holds(conditions[condition], known, conditions) else None
+
+    names = ("ApiFunction", "ApiSnapshotFunction")
+    chosen = stack.defaults | {"ApiSnapStart": snapshots}
+    assert [reserved(name, chosen) for name in names] == [None, None]
+    called = reserved(names[snapshots == "true"], chosen | {"ApiReservedConcurrency": "50"})
+    other = reserved(names[snapshots == "false"], chosen | {"ApiReservedConcurrency": "50"})
+    # with snapshots off, the other function does not exist
+    assert (called, other if snapshots == "true" else None) == ("50", None)
 
 
 def part(stack: Template, name: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ REQUEST = {
     "path": "/v1/events",
     "status": "202",
     "responseLatency": "123",
+    "integrationErrorMessage": "-",
 }
 
 

@@ -28,6 +28,7 @@ CHOICES: dict[str, tuple[Any, list[Any]]] = {
     "EmailBackend": ("by-stage", ["by-stage", *EmailBackend]),
     "AllowPrivateTargets": ("false", ["true", "false"]),
     "ApiSnapStart": ("false", ["true", "false"]),
+    "DisableExecuteApiEndpoint": ("false", ["true", "false"]),
 }
 
 TEXTS = {
@@ -38,6 +39,8 @@ TEXTS = {
     "EmailBrandHeaderPrefix": Brand().email_header_prefix,
     "EmailBrandUserAgent": Brand().email_user_agent,
     "ApiDomainNames": "",
+    "ApiReservedConcurrency": "",
+    "PermissionsBoundary": "",
     "AlarmTopicArn": "",
 }
 
@@ -175,6 +178,23 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
                 "a.example.com,,b.example.com",
                 "a.example.com\n",
                 "a" * 64 + ".example.com",
+            ],
+        ),
+        ("ApiReservedConcurrency", ["", "1", "50", "9999"], ["0", "-1", "05", "10000", "1.5", "ten", "5\n"]),
+        (
+            "PermissionsBoundary",
+            [
+                "",
+                "arn:aws:iam::123456789012:policy/boundary",
+                "arn:aws-us-gov:iam::123456789012:policy/teams/hooks/boundary",
+                "arn:aws:iam::aws:policy/PowerUserAccess",
+            ],
+            [
+                "boundary",
+                "arn:aws:iam::123456789012:role/boundary",
+                "arn:aws:iam::1234:policy/boundary",
+                "arn:aws:iam::123456789012:policy/",
+                "arn:aws:iam::123456789012:policy/boundary\n",
             ],
         ),
         (

@@ -13,7 +13,7 @@ from posthorn.email.ses import PREFIX
 from tests.loading import loaded_modules
 from tests.modules import modules
 from tests.stack.breakages import broken_by
-from tests.template import KEY, QUEUE, ROLE, Json, Template, target
+from tests.template import KEY, QUEUE, ROLE, Json, Template, holds, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -395,3 +395,18 @@ def test_a_function_may_send_to_every_queue_it_knows(stack: Template) -> None:
         if f"{queue}.Arn" not in rights_of(stack, function).get("sqs:SendMessage", set())
     }
     assert without == KNOWN_AND_NEVER_SENT_TO.keys()
+
+
+@broken_by(
+    ("      PermissionsBoundary: *Boundary\n", ""),
+    ("&Boundary !If [Bounded,", "&Boundary !If [SimulatedMail,"),
+    ("  Bounded: !Not [!Equals", "  Bounded: !Or [!Equals [a, a], !Equals"),
+)
+def test_a_boundary_limits_every_role(stack: Template) -> None:
+    """Roles that SAM generates included, each role has the boundary if the parameter names one."""
+    condition = stack.data["Conditions"]["Bounded"]
+    assert not holds(condition, stack.defaults)
+    assert holds(condition, {**stack.defaults, "PermissionsBoundary": "arn:aws:iam::123456789012:policy/b"})
+    expected = {"Fn::If": ["Bounded", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for name, role in stack.translated_of_type(ROLE).items():
+        assert role.get("PermissionsBoundary") == expected, name

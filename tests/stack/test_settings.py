@@ -177,7 +177,7 @@ def test_the_rule_and_the_settings_agree_on_private_targets(
     stack: Template, stage: str, allow: str, taken: bool
 ) -> None:
     """CloudFormation refuses the same parameters with which the functions would refuse to start."""
-    parameters = {"Stage": stage, "AllowPrivateTargets": allow}
+    parameters = stack.defaults | {"Stage": stage, "AllowPrivateTargets": allow}
     assert _rules_hold(stack, parameters) == taken
     for function, settings in SETTINGS.items():
         variables = variables_of(stack, function, **parameters)

@@ -1,6 +1,7 @@
 """Event sources and queues: what happens to late, slow or failing work."""
 
 import json
+import re
 
 from posthorn.delivery.bulk_replay import PAUSE, STALLED_MS
 from posthorn.delivery.dispatcher import MARGIN_MS
@@ -9,7 +10,7 @@ from posthorn.domain.retry_policy import MAX_DELAY
 from posthorn.settings import DeliverySettings
 from tests.stack.breakages import broken_by
 from tests.stack.test_settings import variables_of
-from tests.template import MAPPING, QUEUE, Json, Template, resolve, target
+from tests.template import MAPPING, QUEUE, ROOT, Json, Template, resolve, target
 
 STREAM_RETENTION = 86_400  # DynamoDB keeps stream records for a day
 LONG_POLL = 20  # seconds that a batch may gather at low traffic, however short the window
@@ -67,7 +68,7 @@ def test_a_failed_record_does_not_take_its_batch_along(stack: Template) -> None:
         "Destination: !GetAtt DispatchDeadLetterQueue.Arn",
         "Destination: !GetAtt DeliverDeadLetterQueue.Arn",
     ),
-    ("      RedrivePolicy: *AfterFiveReceives\n", ""),
+    ("      RedrivePolicy: *AfterTooManyReceives\n", ""),
     (
         "DEAD_LETTER_QUEUE_URL: !Ref FeedbackDeadLetterQueue",
         "DEAD_LETTER_QUEUE_URL: !Ref DeliverDeadLetterQueue",
@@ -95,13 +96,28 @@ def test_a_dead_letter_is_kept_longer_than_it_waited(stack: Template) -> None:
 
 
 @broken_by(
-    ("maxReceiveCount: 5", "maxReceiveCount: 3"),
+    ("maxReceiveCount: &Receives 20", "maxReceiveCount: &Receives 19"),
+    ("maxReceiveCount: *Receives", "maxReceiveCount: 5"),
 )
-def test_a_message_survives_a_few_throttled_receives(stack: Template) -> None:
-    """AWS recommends at least five receives before a message becomes a dead letter."""
-    for mapping in mappings_of(stack).values():
+def test_a_message_survives_an_outage_of_an_hour(stack: Template) -> None:
+    """While KMS or DynamoDB is down, every receive fails, and no message becomes a dead letter within an hour."""
+    for name, mapping in mappings_of(stack).items():
         if source := stack.of_type(QUEUE).get(mapping["source"]):
-            assert source["RedrivePolicy"]["maxReceiveCount"] >= 5
+            receives = source["RedrivePolicy"]["maxReceiveCount"]
+            assert receives >= 20, name
+            assert 3600 <= receives * source["VisibilityTimeout"] < source["MessageRetentionPeriod"], name
+
+
+@broken_by(
+    ("used up their receives", "failed five times"),
+    ("# Steps that were received too often", "# Steps that failed 20 times"),
+)
+def test_no_text_repeats_the_number_of_receives(stack: Template) -> None:
+    """The number is in the redrive policies only; alarms, comments, the command and the README do not name it."""
+    command = (ROOT / "infra" / "posthorn_cli" / "dead_letter.py").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for text in (stack.text, command, readme):
+        assert re.findall(r"(?:failed|after) (?:\d+|five|twenty) (?:times|receives)", text) == []
 
 
 @broken_by(
@@ -237,17 +253,18 @@ def test_each_retry_waits_in_its_own_queue_for_its_own_delay(stack: Template) ->
 @broken_by(
     ("StartingPosition: TRIM_HORIZON", "StartingPosition: LATEST"),
     ("BisectBatchOnFunctionError: true", "BisectBatchOnFunctionError: false"),
-    ("MaximumRetryAttempts: 20", "MaximumRetryAttempts: -1"),
+    ("MaximumRetryAttempts: -1", "MaximumRetryAttempts: 20"),
+    ("MaximumRetryAttempts: -1", "MaximumRetryAttempts: 9999"),
     ("MaximumRecordAgeInSeconds: 21600", "MaximumRecordAgeInSeconds: 604800"),
     ("ParallelizationFactor: !Ref DispatchLanes", "ParallelizationFactor: 1"),
     ("BatchSize: 100", "BatchSize: 1000"),
 )
 def test_the_outbox_is_read_from_its_beginning_and_never_stuck(stack: Template) -> None:
-    """The mapping misses nothing at its creation, bisects a failing batch, and gives up within a day."""
+    """The mapping misses nothing at its creation, bisects a failing batch, and gives up by age alone."""
     mapping = mappings_of(stack)["DispatchFunction.EventsTable.StreamArn"]
     assert mapping["StartingPosition"] == "TRIM_HORIZON"
     assert mapping["BisectBatchOnFunctionError"] is True
-    assert 1 <= mapping["MaximumRetryAttempts"] <= 100  # unlimited, one record blocks its shard for a day
+    assert mapping["MaximumRetryAttempts"] == -1  # no limit: any number may be used up during an outage
     assert 3600 <= mapping["MaximumRecordAgeInSeconds"] <= STREAM_RETENTION / 2
     assert mapping["ParallelizationFactor"] == {"Ref": "DispatchLanes"}
     assert mapping["BatchSize"] <= 100  # the limit of one BatchGetItem

@@ -2,7 +2,7 @@
 
 from posthorn.stores import tables
 from tests.stack.breakages import broken_by
-from tests.template import KEY, QUEUE, TABLE, Json, Template, target
+from tests.template import KEY, QUEUE, TABLE, Json, Template, holds, target
 
 type Index = tuple[list[tuple[str, str, str]], str | list[str]]
 
@@ -111,14 +111,38 @@ def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Te
 
 
 @broken_by(
-    ("    DeletionPolicy: Retain", "    DeletionPolicy: Delete"),
+    ("    DeletionPolicy: RetainExceptOnCreate", "    DeletionPolicy: Delete"),
+    ("    DeletionPolicy: RetainExceptOnCreate", "    DeletionPolicy: Retain"),
     ("    UpdateReplacePolicy: Retain\n", ""),
 )
 def test_state_outlives_the_stack(stack: Template) -> None:
-    """Neither deleting the stack nor replacing a resource deletes a table, a queue or the key."""
+    """Deleting the stack or replacing a resource deletes no table, queue or key; a failed first deploy does."""
     stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
     assert len(stateful) == 14
     for name in stateful:
         resource = stack.resources[name]
-        assert resource.get("DeletionPolicy") == "Retain", name
+        assert resource.get("DeletionPolicy") == "RetainExceptOnCreate", name
         assert resource.get("UpdateReplacePolicy") == "Retain", name
+
+
+@broken_by(
+    ("      DeletionProtectionEnabled: !If [Removable, false, true]\n", ""),
+    ("[Removable, false, true]", "[Removable, true, false]"),
+    ("Removable: !Equals [!Ref Stage, local]", "Removable: !Equals [!Ref Stage, prod]"),
+)
+def test_tables_are_protected_from_deletion(stack: Template) -> None:
+    """Nobody deletes a table by mistake; on stage `local` they go with everything else."""
+    removable = stack.data["Conditions"]["Removable"]
+    for stage in ("prod", "eu-2", "local"):
+        assert holds(removable, stack.defaults | {"Stage": stage}) is (stage == "local")
+    for name, table in stack.of_type(TABLE).items():
+        assert table["DeletionProtectionEnabled"] == {"Fn::If": ["Removable", False, True]}, name
+
+
+@broken_by(
+    ("    DependsOn: ConfigTable", "    DependsOn: SecretsKey"),
+)
+def test_tables_with_indexes_are_created_one_after_the_other(stack: Template) -> None:
+    """DynamoDB refuses to create several tables with indexes at once, so each depends on the one before."""
+    indexed = [name for name, table in stack.of_type(TABLE).items() if "GlobalSecondaryIndexes" in table]
+    assert [stack.resources[name].get("DependsOn") for name in indexed] == [None, *indexed[:-1]]

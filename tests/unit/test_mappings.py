@@ -87,6 +87,17 @@ def test_a_batch_that_dies_is_cut_until_the_culprit_is_alone_and_given_up() -> N
     assert given_up == ["2 RetryAttemptsExhausted"]
 
 
+def test_without_a_limit_retries_do_not_end() -> None:
+    """With -1, only a record's age ends its retries."""
+    stream, given_up = _stream(Function(*[Died] * 100), 1, max_retries=-1)
+
+    for _ in range(100):
+        stream.poll("lane")
+
+    assert given_up == []
+    assert [record.sequence for record in stream.pending()] == [f"{1:021d}"]
+
+
 def test_a_lost_checkpoint_brings_the_last_batch_again() -> None:
     """A stream delivers at least once."""
     function = Function()
@@ -100,7 +111,7 @@ def test_a_lost_checkpoint_brings_the_last_batch_again() -> None:
 
 
 def test_a_message_that_fails_is_hidden_and_ends_in_the_dead_letter_queue() -> None:
-    """A failing message is received five times, a visibility timeout apart; its neighbor is deleted."""
+    """A failing message is received as often as the queue allows, a visibility timeout apart; its neighbor is deleted."""
     now, buried = [0], list[Message]()
     function = Function(_failed("bad"), *[Died] * 4)
     queue = QueueMapping(
