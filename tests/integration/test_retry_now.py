@@ -167,6 +167,7 @@ def test_a_settled_delivery_is_replayed_instead(posthorn: Installation, path: st
     assert posthorn.row(key) == before
     assert posthorn.call("POST", f"{path}/deliveries/{key.event_id}/replay").status == 202
     assert _retry(posthorn, path, key, idempotency_key="now").status == 202
+    assert len(posthorn.waiting("DeliverQueue")) == 2
 
 
 def test_a_disabled_endpoint_gets_no_attempt(posthorn: Installation, path: str) -> None:
