@@ -78,6 +78,7 @@ class ApiSettings:
     email_backend: EmailBackend
     feedback_topic: str  # ARN of the SNS topic for email events
     deliver_queue_url: str
+    retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
     replay_queue_url: str
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
@@ -91,6 +92,7 @@ class ApiSettings:
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
+            retry_queue_urls=_retry_queue_urls(env),
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),

@@ -111,7 +111,7 @@ def open_services(
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
     from posthorn.api.services import Services
-    from posthorn.aws.queues import Queues, ReplayQueue
+    from posthorn.aws.queues import ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.stores.api_keys import ApiKeys
     from posthorn.stores.configuration_sets import ConfigurationSets
@@ -122,6 +122,7 @@ def open_services(
     from posthorn.stores.event_types import EventTypes
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.installation import InstallationSecrets
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries
     from posthorn.stores.replays import Replays
     from posthorn.transport.dns import system_resolver
     from posthorn.transport.targets import Policy
@@ -143,7 +144,8 @@ def open_services(
         event_log=EventLog(dynamodb, store.events_table, on_unreadable=telemetry.row_unreadable),
         delivery_log=DeliveryLog(dynamodb, store.deliveries_table, deliveries),
         delivery_counts=DeliveryCounts(dynamodb, store.deliveries_table),
-        queues=Queues(client("sqs"), settings.deliver_queue_url),
+        overdue_deliveries=OverdueDeliveries(dynamodb, store.deliveries_table),
+        queues=_queues(settings),
         replays=Replays(dynamodb, store.config_table, retention_days=store.retention_days),
         replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
         brand=settings.brand,
@@ -218,7 +220,7 @@ def _deliveries(store: Store) -> Deliveries:
     return Deliveries(client("dynamodb"), store.deliveries_table, retention_days=store.retention_days)
 
 
-def _queues(settings: DeliverySettings | SweepSettings) -> Queues:
+def _queues(settings: ApiSettings | DeliverySettings | SweepSettings) -> Queues:
     from posthorn.aws.queues import Queues
 
     return Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls)

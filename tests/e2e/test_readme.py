@@ -6,14 +6,15 @@ import json
 import os
 import re
 import subprocess
-from typing import TYPE_CHECKING, Final
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from infra.local.places import REPOSITORY
 from posthorn_cli.access import create_workspace_key
 from posthorn_cli.dead_letters import QUEUES
-from tests.e2e.customer import Customer
+from tests.e2e.customer import Customer, awaited
 from tests.receivers.recorder import always, recording
 
 if TYPE_CHECKING:
@@ -124,6 +125,37 @@ def test_missed_deliveries_can_be_replayed(stack: Stack) -> None:
     assert switched["webhook"]["enabled"] is True
     assert replayed["delivery"]["status"] == "queued"
     assert everything["replay"]["id"] == progress["replay"]["id"]
+
+
+def test_a_retry_is_made_now(stack: Stack) -> None:
+    """The receiver asks for ten minutes; the command makes the second attempt now, and prints the delivery."""
+    (command,) = [command for kind, command in COMMANDS if kind == "retry"]
+    _, key = create_workspace_key(
+        stack.client("dynamodb"),
+        stack.outputs["ConfigTableName"],
+        workspace_name="readme",
+        scopes=["api_user", "user"],
+    )
+    customer = Customer(stack.api_url, key)
+
+    def attempts(path: str) -> list[dict[str, Any]]:
+        _, body = customer.call("GET", path)
+        made: list[dict[str, Any]] = body.get("delivery", {}).get("attempts", [])
+        return made
+
+    with recording(always(503), retry_after=600) as receiver:
+        webhook = customer.register(receiver.url, ["CONTACT_CREATED"])
+        event_id = customer.publish()
+        path = f"/v1/webhooks/{webhook['id']}/deliveries/{event_id}"
+        awaited(lambda: attempts(path) or None)
+        known = {"API_URL": stack.api_url, "API_KEY": key, "WEBHOOK_ID": webhook["id"], "EVENT_ID": event_id}
+        moved = json.loads(_run(command, stack, **known))["delivery"]
+        made = awaited(lambda: made if len(made := attempts(path)) > 1 else None)
+
+    due = datetime.fromisoformat(moved["nextAttemptAt"])
+    assert moved["status"] == "retrying"
+    assert due <= datetime.fromisoformat(made[1]["startedAt"])
+    assert due - datetime.fromisoformat(made[0]["startedAt"]) < timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("command", [command for kind, command in COMMANDS if kind is None])

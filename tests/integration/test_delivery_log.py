@@ -8,6 +8,8 @@ import pytest
 
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.aws import clients
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import made_at
 from posthorn.domain.models import DeliveryKey, Failure, Status
 from posthorn.stores import delivery_log
 from posthorn.stores.table import Page
@@ -98,8 +100,64 @@ def test_the_log_is_filtered_by_type(posthorn: Installation, webhook: dict[str, 
     assert log_of(posthorn, webhook, "?event=CONTACT") == []
 
 
+def test_the_log_is_filtered_by_time(posthorn: Installation, webhook: dict[str, Any]) -> None:
+    """`since` is included, `until` is not; any offset is accepted, and both combine with the other filters."""
+    posthorn.clock.pass_seconds(60 - posthorn.clock() / 1000 % 60)
+    found = []
+    for number in range(4):
+        event = "CONTACT_DELETED" if number == 2 else "CONTACT_CREATED"
+        before = posthorn.clock()
+        found.append((before, deliver_to(posthorn, answers(404 if number % 2 else 200), event)))
+        posthorn.clock.pass_seconds(60)
+    first, second, third, fourth = (event_id for _, event_id in found)
+    times = [rfc3339(made_at(event_id)) for _, event_id in found]
+
+    def listed(query: str) -> list[str]:
+        return [one["eventId"] for one in log_of(posthorn, webhook, "?" + query)]
+
+    assert listed(f"since={times[1]}") == [fourth, third, second]
+    assert listed(f"until={times[1]}") == [first]
+    assert listed(f"since={times[1]}&until={times[3]}") == [third, second]
+    offset = times[1].replace("Z", "%2B00:00")
+    assert listed(f"since={offset}&until={times[2]}") == [second]
+    assert listed(f"since={times[1]}&until={times[3]}&status=undelivered") == [second]
+    assert listed(f"since={times[1]}&status=delivered") == [third]
+    assert listed(f"since={times[1]}&event=contact.created") == [fourth, second]
+    assert listed(f"until={times[3]}&event=contact.created&status=failed") == [second]
+    assert listed(f"since={times[2]}&until={times[2]}") == []
+    assert listed(f"since={times[3]}&until={times[0]}&status=failed") == []
+
+
+def test_a_window_reads_its_own_rows_only(
+    posthorn: Installation, webhook: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many deliveries are newer, one query of one row reaches an old window, with each other filter."""
+    monkeypatch.setattr(delivery_log, "_ROWS", 1)
+    monkeypatch.setattr(delivery_log, "_INDEX_ROWS", 1)
+    monkeypatch.setattr(delivery_log, "PAGES", 1)
+    old = deliver_to(posthorn, answers(404))
+    posthorn.clock.pass_seconds(60)
+    for _ in range(3):
+        deliver_to(posthorn, answers(404))
+    until = rfc3339(made_at(old) + 2_000)
+
+    for query in ("", "&status=failed", "&event=CONTACT_CREATED"):
+        path = f"/v1/webhooks/{webhook['id']}/deliveries?limit=1&until={until}{query}"
+        page = posthorn.call("GET", path).body["deliveries"]
+        assert [one["eventId"] for one in page] == [old]
+
+
 @pytest.mark.parametrize(
-    "query", ["status=lost", "status=", "status=DELIVERED", "event=Contact.Created", "event=*"]
+    "query",
+    [
+        "status=lost",
+        "status=",
+        "status=DELIVERED",
+        "event=Contact.Created",
+        "event=*",
+        "since=yesterday",
+        "until=2026-01-01",
+    ],
 )
 def test_an_invalid_filter_is_refused(posthorn: Installation, webhook: dict[str, Any], query: str) -> None:
     """The error names the filter, and the allowed values of a status."""
@@ -125,8 +183,12 @@ def test_pages_put_together_are_the_whole_log(
         "&status=undelivered": [one for one in everything if one["status"] == "failed"],
         "&status=delivered": [one for one in everything if one["status"] == "delivered"],
         "&event=CONTACT_DELETED": [one for one in everything if one["event"] == "CONTACT_DELETED"],
+        f"&since={everything[4]['createdAt']}": everything[:5],
+        f"&until={everything[1]['createdAt']}&status=undelivered": [
+            one for one in everything[2:] if one["status"] == "failed"
+        ],
     }
-    assert [len(wanted) for wanted in kept.values()] == [7, 4, 3, 4]
+    assert [len(wanted) for wanted in kept.values()] == [7, 4, 3, 4, 5, 3]
     monkeypatch.setattr(delivery_log, "_ROWS", 2)
     monkeypatch.setattr(delivery_log, "_INDEX_ROWS", 2)
     monkeypatch.setattr(delivery_log, "PAGES", 2)
@@ -151,6 +213,7 @@ def test_a_cursor_is_bound_to_its_filter(posthorn: Installation, webhook: dict[s
     for foreign in (
         f"/v1/webhooks/{webhook['id']}/deliveries?limit=1&cursor={cursor}",
         f"/v1/webhooks/{webhook['id']}/deliveries?status=undelivered&cursor={cursor}",
+        f"/v1/webhooks/{webhook['id']}/deliveries?status=failed&since=2020-01-01T00:00:00Z&cursor={cursor}",
         f"/v1/webhooks/{other['id']}/deliveries?status=failed&cursor={cursor}",
     ):
         assert posthorn.call("GET", foreign).body["code"] == "invalid_cursor"

@@ -1,4 +1,4 @@
-"""Actions of customers: register, change endpoints, publish, send mail, replay."""
+"""Actions of customers: register, change endpoints, publish, send mail, replay, retry."""
 
 from __future__ import annotations
 
@@ -81,6 +81,16 @@ def replay(world: World, row: Delivery) -> None:
         _workspace(world, endpoint),
         "POST",
         f"{_path(world, endpoint)}/deliveries/{row.key.event_id}/replay",
+    )
+
+
+def retry_now(world: World, row: Delivery) -> None:
+    """Ask for the next attempt of one delivery at once."""
+    endpoint = world.lives[row.key.endpoint_id].endpoint
+    world.request(
+        _workspace(world, endpoint),
+        "POST",
+        f"{_path(world, endpoint)}/deliveries/{row.key.event_id}/retry-now",
     )
 
 

@@ -176,6 +176,14 @@ class Machine(RuleBasedStateMachine):
             customers.replay(self.world, settled[which % len(settled)])
         self._poll(then)
 
+    @precondition(lambda self: self._retrying())
+    @rule(which=some, way=requests | halfway, then=polls)
+    def retry_now(self, which: int, way: Way, then: list[Poll]) -> None:
+        retrying = self._retrying()
+        with self.world.happening(way):
+            customers.retry_now(self.world, retrying[which % len(retrying)])
+        self._poll(then)
+
     @precondition(lambda self: self.with_sweeper and self._failed())
     @rule(which=some, way=requests, then=polls)
     def replay_failed(self, which: int, way: Way, then: list[Poll]) -> None:
@@ -289,6 +297,15 @@ class Machine(RuleBasedStateMachine):
             row
             for row in self.world.tables.rows()
             if row.key.endpoint_id in there and row.status in {Status.DELIVERED, Status.FAILED}
+        ]
+
+    def _retrying(self) -> list[Delivery]:
+        """Return the deliveries whose next attempt can be moved to now."""
+        there = {endpoint.id for endpoint in self._endpoints()}
+        return [
+            row
+            for row in self.world.tables.rows()
+            if row.key.endpoint_id in there and row.status is Status.RETRYING
         ]
 
     def _failed(self) -> list[Delivery]:

@@ -130,6 +130,29 @@ def _replay(world: World) -> None:
     customers.replay(world, row)
 
 
+def _waiting(world: World) -> None:
+    """Leave retries that are not due yet."""
+    world.receivers.moods.update({host(0, number): Mood.BROKEN for number in range(HOSTS)})
+    with world.happening():
+        customers.publish(world, 0, ["CONTACT_CREATED"])
+    with world.happening():
+        for lane in world.stream.ready():
+            world.stream.poll(lane)
+    world.clock.pass_seconds(1)
+
+
+def _retry_now(world: World) -> None:
+    row = next(row for row in world.tables.rows() if row.status is Status.RETRYING)
+    customers.retry_now(world, row)
+
+
+def _retried_now(world: World) -> None:
+    """Leave a retry with two messages: one of them is due, the other one later."""
+    _waiting(world)
+    with world.happening():
+        _retry_now(world)
+
+
 def _failed(world: World) -> None:
     """Leave a few deliveries failed and their receivers healthy."""
     world.receivers.moods.update({host(0, number): Mood.WRONG for number in range(HOSTS)})
@@ -195,6 +218,8 @@ SCENARIOS: Final = (
     Scenario("accept notifications", _mailed, _take),
     Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
     Scenario("replay one", _settled, _replay, needs_sweeper=True),
+    Scenario("retry one now", _waiting, _retry_now),
+    Scenario("deliver a retry that was moved to now", _retried_now, _deliver),
     Scenario("accept a bulk replay", _failed, _replay_failed),
     Scenario("find the deliveries of a bulk replay", _bulk, _make_step),
     Scenario("replay a page of a bulk replay", _bulk_page, _make_step),

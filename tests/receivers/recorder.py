@@ -37,8 +37,9 @@ type Answer = Callable[[Recorded], int]
 class Recorder:
     """A web server on loopback and the requests it received."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, retry_after: int | None = None) -> None:
         self._answer = answer
+        self._retry_after = retry_after
         self._recorded: list[Recorded] = []
         self._arrived = threading.Condition()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -81,6 +82,8 @@ class Recorder:
                 try:
                     self.send_response(status)
                     self.send_header("content-length", "0")
+                    if recorder._retry_after is not None:
+                        self.send_header("retry-after", str(recorder._retry_after))
                     self.end_headers()
                 except OSError:
                     pass  # the client has given up
@@ -92,9 +95,9 @@ class Recorder:
 
 
 @contextmanager
-def recording(answer: Answer) -> Iterator[Recorder]:
-    """Run a recorder for the duration of the block."""
-    recorder = Recorder(answer)
+def recording(answer: Answer, *, retry_after: int | None = None) -> Iterator[Recorder]:
+    """Run a recorder for the duration of the block; it may ask for a delay in seconds with every answer."""
+    recorder = Recorder(answer, retry_after)
     thread = threading.Thread(target=recorder.server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -53,7 +53,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES, UNDELIVERED},
         "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:UpdateItem": {CONFIG},
+        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:DeleteItem": {CONFIG},
         "dynamodb:BatchGetItem": {DELIVERIES},
         "dynamodb:BatchWriteItem": {EVENTS},
@@ -65,7 +65,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
         "ses:SendEmail": {SETS, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
-        "sqs:SendMessage": {"DeliverQueue.Arn", "ReplayQueue.Arn"},
+        "sqs:SendMessage": WORK | {"ReplayQueue.Arn"},
     },
     "FeedbackFunction": {
         **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},

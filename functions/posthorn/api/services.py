@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from posthorn.stores.event_log import EventLog
     from posthorn.stores.events import Events
     from posthorn.stores.idempotency import Idempotency
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries
     from posthorn.stores.replays import Replays
     from posthorn.transport.dns import Resolver
     from posthorn.transport.targets import Policy
@@ -49,6 +50,7 @@ class Services:
     event_log: EventLog
     delivery_log: DeliveryLog
     delivery_counts: DeliveryCounts
+    overdue_deliveries: OverdueDeliveries
     queues: Queues
     replays: Replays
     replay_queue: ReplayQueue

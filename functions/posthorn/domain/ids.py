@@ -17,6 +17,9 @@ EVENT_TYPE: Final = "et"  # identifies one creation of an event type; the type i
 EVENT_SHARDS: Final = 8
 """Partitions per channel for its events: 8,000 writes of 1 KB per second."""
 
+NEWEST_MS: Final = (1 << 48) - 1
+"""The last time that an id can hold, in Unix milliseconds."""
+
 # Crockford's Base32, as in the ULID specification: no I, L, O, U.
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _ULID: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")

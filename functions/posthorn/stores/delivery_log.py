@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.domain.errors import Malformed, RefusedEventType
+from posthorn.domain.ids import EVENT, NEWEST_MS, first_id, id_before
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import Delivery, DeliveryKey, Status
 from posthorn.stores import delivery_rows as rows
@@ -35,14 +36,25 @@ _FILTERED_BY: Final = "sk, event_type, #status"
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
-    """Which deliveries to show: all, or those with certain statuses or of one event type."""
+    """Which deliveries to show: those with certain statuses, of one event type, of events accepted in a window.
+
+    The window is from `since` to before `until`, in Unix milliseconds.
+    """
 
     statuses: frozenset[Status] = frozenset(Status)
     event_type: str | None = None  # canonical
+    since: int = 0
+    until: int = NEWEST_MS
 
     @property
-    def is_everything(self) -> bool:
+    def is_every_row(self) -> bool:
+        """Whether every row of the window matches."""
         return self.event_type is None and self.statuses == frozenset(Status)
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The first and the last event id of the window; the last one comes first if the window is empty."""
+        return first_id(EVENT, now_ms=self.since), id_before(first_id(EVENT, now_ms=self.until))
 
     def covers(self, status: str, event_type: str) -> bool:
         """Return whether a row matches, by its stored values: those of a later version may be unknown here."""
@@ -75,13 +87,16 @@ class DeliveryLog:
 
         With a filter, a page may have fewer entries than asked for, or none, and still be followed by another.
         """
-        if wanted.is_everything:
-            page = self._query(endpoint_id, after=after, limit=limit)
+        first, last = wanted.ids
+        if last < first:
+            return [], None  # DynamoDB refuses a range whose end is before its start
+        if wanted.is_every_row:
+            page = self._query(endpoint_id, wanted, after=after, limit=limit)
             return [_entry(row) for row in page.rows], page.position()
-        keys, last = self._filtered(endpoint_id, wanted, after=after, limit=limit)
+        keys, position = self._filtered(endpoint_id, wanted, after=after, limit=limit)
         entries = self._read(keys)
         # the index lags behind the rows, so the status of a delivery may have changed
-        return [one for one in entries if _is_still(one, wanted)], last
+        return [one for one in entries if _is_still(one, wanted)], position
 
     def _filtered(
         self, endpoint_id: str, wanted: DeliveryFilter, *, after: str | None, limit: int
@@ -91,13 +106,14 @@ class DeliveryLog:
             if Status.DELIVERED in wanted.statuses:
                 page = self._query(
                     endpoint_id,
+                    wanted,
                     after=after,
                     limit=_ROWS,
                     ProjectionExpression=_FILTERED_BY,
                     ExpressionAttributeNames=_NAMES,
                 )
             else:
-                page = self._query_undelivered(endpoint_id, after=after)
+                page = self._query_undelivered(endpoint_id, wanted, after=after)
             for row in page.rows:
                 if not wanted.covers(items.text(row, "status"), items.text(row, "event_type")):
                     continue
@@ -113,26 +129,33 @@ class DeliveryLog:
         found = self._deliveries.get_every(keys)
         return [LogEntry(key, found[key]) for key in keys if key in found]
 
-    def _query(self, endpoint_id: str, *, after: str | None, limit: int, **options: Any) -> Page:
+    def _query(
+        self, endpoint_id: str, wanted: DeliveryFilter, *, after: str | None, limit: int, **options: Any
+    ) -> Page:
         return self._table.query(
             after=None if after is None else rows.key_of(DeliveryKey(endpoint_id, after)),
             limit=limit,
-            KeyConditionExpression="pk = :endpoint",
-            ExpressionAttributeValues={":endpoint": s(endpoint_id)},
+            KeyConditionExpression="pk = :endpoint AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues=_range(endpoint_id, wanted),
             ScanIndexForward=False,
             **options,
         )
 
-    def _query_undelivered(self, endpoint_id: str, *, after: str | None) -> Page:
+    def _query_undelivered(self, endpoint_id: str, wanted: DeliveryFilter, *, after: str | None) -> Page:
         key = {PK: s(endpoint_id), UNDELIVERED: s(endpoint_id)}
         return self._table.query(
             after=None if after is None else {**key, SK: s(after)},
             limit=_INDEX_ROWS,
             IndexName=UNDELIVERED_INDEX,
-            KeyConditionExpression="undelivered = :endpoint",
-            ExpressionAttributeValues={":endpoint": s(endpoint_id)},
+            KeyConditionExpression="undelivered = :endpoint AND sk BETWEEN :first AND :last",
+            ExpressionAttributeValues=_range(endpoint_id, wanted),
             ScanIndexForward=False,
         )
+
+
+def _range(endpoint_id: str, wanted: DeliveryFilter) -> Item:
+    first, last = wanted.ids
+    return {":endpoint": s(endpoint_id), ":first": s(first), ":last": s(last)}
 
 
 def _entry(row: Item) -> LogEntry:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.aws.clients import threads
 from posthorn.domain.errors import Malformed, RefusedEventType
-from posthorn.domain.ids import EVENT, EVENT_SHARDS, first_id, id_before
+from posthorn.domain.ids import EVENT, EVENT_SHARDS, NEWEST_MS, first_id, id_before
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import Event, EventSummary
 from posthorn.stores import items
@@ -28,15 +28,13 @@ ROUNDS: Final = 3
 _FILTERED_ROWS: Final = 100  # per shard and round, if a filter drops most of them
 _SPARE_ROWS: Final = 8  # per shard, since ids are not spread evenly
 
-_NEWEST_MS: Final = (1 << 48) - 1  # the last time that a ULID can hold
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
     """Which events to list: accepted from `since` to before `until`, in Unix milliseconds, and of one type."""
 
     since: int = 0
-    until: int = _NEWEST_MS
+    until: int = NEWEST_MS
     event_type: str | None = None  # canonical
 
     def covers(self, summary: EventSummary) -> bool:

@@ -23,7 +23,7 @@ from typing import Final
 import pycurl
 
 from posthorn.domain.models import Failure, Outcome, Timings
-from posthorn.transport.faults import E_TOO_LARGE, Circumstances, failure_of, note_for, sentence_for
+from posthorn.transport.faults import E_TOO_LARGE, Circumstances, alert_in, failure_of, note_for, sentence_for
 from posthorn.transport.posts import Post
 from posthorn.transport.response import Response
 from posthorn.transport.targets import Policy, Target, rule_against
@@ -137,8 +137,9 @@ class Exchange:
             answered=answered,
             system_error=getinfo(pycurl.OS_ERRNO),
             certificate_error=getinfo(pycurl.SSL_VERIFYRESULT),
+            alert=0 if answered else alert_in(self.curl.errstr()),
         )
-        return failure_of(code), sentence_for(code, at)
+        return failure_of(code, at.alert), sentence_for(code, at)
 
     def _timings(self, *, reused: bool, until_head: bool) -> Timings:
         """Return times since the attempt's start. A skipped phase ends with the previous one; one not reached is 0.

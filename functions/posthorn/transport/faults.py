@@ -4,6 +4,7 @@ The text mentions neither libcurl, nor the URL after the host, nor our network.
 """
 
 import errno
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -73,6 +74,16 @@ _CERTIFICATE_SENTENCES: Final = {
 }
 
 
+# OpenSSL's error for an alert of the receiver: library 20 (SSL), reason 1000 and the alert's number (sslerr.h).
+# A receiver with TLS 1.2 that asks for a certificate sends handshake_failure, which can mean anything.
+_ALERT: Final = re.compile(r"error:0A000([0-9A-F]{3}):")
+_ALERT_REASONS: Final = 1000
+_ALERT_SENTENCES: Final = {
+    116: "the receiver asks for a client certificate",  # certificate_required, TLS 1.3
+    120: "the receiver does not speak HTTP/1.1",  # no_application_protocol, RFC 7301
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Circumstances:
     """The state of a failed transfer."""
@@ -84,10 +95,22 @@ class Circumstances:
     answered: bool = False  # a status line was received
     system_error: int = 0  # errno
     certificate_error: int = 0  # X509_V_ERR_*
+    alert: int = 0  # the receiver's TLS alert
 
 
-def failure_of(code: int) -> Failure:
-    """Map a CURLcode other than OK to a failure."""
+def alert_in(text: str) -> int:
+    """Return the TLS alert that libcurl's error text names, 0 if there is none."""
+    found = _ALERT.search(text)
+    return max(0, int(found[1], 16) - _ALERT_REASONS) if found else 0
+
+
+def failure_of(code: int, alert: int = 0) -> Failure:
+    """Map a CURLcode other than OK to a failure.
+
+    With TLS 1.3 the receiver may refuse after our side of the handshake, so its alert comes as a read error.
+    """
+    if alert in _ALERT_SENTENCES:
+        return Failure.TLS
     return _KINDS.get(code, Failure.NETWORK)
 
 
@@ -100,6 +123,8 @@ def note_for(code: int) -> str:
 
 def sentence_for(code: int, at: Circumstances) -> str:
     """Return one line for the receiver's owner about why a transfer ended with this CURLcode."""
+    if (told := _ALERT_SENTENCES.get(at.alert)) is not None:
+        return told
     match failure_of(code):
         case Failure.TIMEOUT:
             return f"{_missing(at)} within {at.deadline:g} s"

@@ -221,7 +221,13 @@ class Receiver:
                 # Wrapping moves the descriptor to a new socket, so shut that one down later.
                 with self._tls.wrap_socket(wire, server_side=True, do_handshake_on_connect=False) as secure:
                     self._open.add(secure)
-                    secure.do_handshake()
+                    try:
+                        secure.do_handshake()
+                    except ssl.SSLError:
+                        # closing with unread bytes resets the connection, and the client loses our alert
+                        while socket.socket.recv(secure, 65536):
+                            pass
+                        raise
                     self._script(Connection(secure, self))
                     self._open.discard(secure)
         self._open.discard(wire)

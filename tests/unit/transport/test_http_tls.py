@@ -12,7 +12,7 @@ import trustme
 from posthorn.domain.models import Failure
 from posthorn.transport.http import Client
 from tests.unit.transport.posts import PRIVATE, post_to, send
-from tests.unit.transport.receivers import OK, Receiver, answering, tls_server
+from tests.unit.transport.receivers import OK, Connection, Receiver, answering, tls_server
 
 
 def dh_parameters() -> str:
@@ -93,6 +93,31 @@ class TestTls:
         with Receiver(answering(OK), tls=context) as receiver:
             outcome = send(client, post_to(receiver.url("hooks.acme.com")))
         assert (outcome.failure, outcome.error) == (Failure.TLS, "TLS handshake failed")
+
+    def test_a_receiver_that_asks_for_a_certificate(self, client: Client, authority: trustme.CA) -> None:
+        """Its alert comes after our side of the handshake; the sentence names it, and its kind is TLS."""
+        context = tls_server(authority, "hooks.acme.com")
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.verify_mode = ssl.CERT_REQUIRED
+        with Receiver(answering(OK), tls=context) as receiver:
+            outcome = send(client, post_to(receiver.url("hooks.acme.com")))
+            assert receiver.requests == []
+        assert (outcome.failure, outcome.error) == (Failure.TLS, "the receiver asks for a client certificate")
+
+    @pytest.mark.parametrize(
+        ("alert", "error"),
+        [(120, "the receiver does not speak HTTP/1.1"), (40, "TLS handshake failed")],
+    )
+    def test_an_alert_during_the_handshake(self, client: Client, alert: int, error: str) -> None:
+        """A receiver with HTTP/2 only refuses our protocol; `handshake_failure` does not say why."""
+
+        def refuse(connection: Connection) -> None:
+            connection.send(bytes((21, 3, 3, 0, 2, 2, alert)))  # a record of the type alert, fatal
+            connection.await_close()
+
+        with Receiver(refuse) as receiver:
+            outcome = send(client, post_to(f"https://127.0.0.1:{receiver.port}/"))
+        assert (outcome.failure, outcome.error) == (Failure.TLS, error)
 
     def test_finite_field_dh_is_refused(self, client: Client, authority: trustme.CA, tmp_path: Path) -> None:
         """A receiver cannot make the client compute with DH parameters of the receiver's choice."""

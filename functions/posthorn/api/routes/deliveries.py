@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from posthorn.api import timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, not_found
 from posthorn.api.route import PAGED, Route
@@ -80,7 +81,7 @@ ROUTES: Final = tuple(
             resource.scope,
             resource.bind(list_deliveries),
             f"List the deliveries of this {resource.what}, newest first",
-            query=(*PAGED, "status", "event"),
+            query=(*PAGED, "status", "event", "since", "until"),
         ),
         Route(
             "GET",
@@ -98,7 +99,13 @@ def _wanted(request: Request) -> DeliveryFilter:
     if status is not None and status not in FILTERS:
         raise invalid_filter("status", f"`status` must be one of {', '.join(FILTERS)}.")
     statuses = frozenset(Status) if status is None else FILTERS[status]
-    return DeliveryFilter(statuses, None if event_type is None else event_filter(event_type))
+    everything = DeliveryFilter()
+    return DeliveryFilter(
+        statuses,
+        None if event_type is None else event_filter(event_type),
+        since=time_filter(request, "since", everything.since),
+        until=time_filter(request, "until", everything.until),
+    )
 
 
 def event_filter(text: str) -> str:
@@ -107,6 +114,16 @@ def event_filter(text: str) -> str:
         return canonical(text)
     except RefusedEventType as refusal:
         raise invalid_filter("event", refusal.detail) from refusal
+
+
+def time_filter(request: Request, name: str, default: int) -> int:
+    """Return a time to filter by in Unix milliseconds."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if (timestamp := timestamps.parse(text)) is None:
+        raise invalid_filter(name, timestamps.COMPLAINT)
+    return timestamps.milliseconds(timestamp)
 
 
 def invalid_filter(name: str, detail: str) -> Problem:

@@ -78,5 +78,6 @@ def _still_open() -> Problem:
     return Problem(
         409,
         "delivery_open",
-        "The delivery must settle before it can be replayed; its next attempt is pending.",
+        "The delivery must settle before it can be replayed; its next attempt is pending."
+        " To make that attempt now, POST to `retry-now` beside `replay`.",
     )

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.api import timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import not_found
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import event_views
-from posthorn.api.routes.deliveries import event_filter, invalid_filter
+from posthorn.api.routes.deliveries import event_filter, time_filter
 from posthorn.api.routes.events import accepted
 from posthorn.api.routes.match_explanations import DeliveryRecord, explain
 from posthorn.aws.clients import threads
@@ -162,19 +161,10 @@ def _window(request: Request) -> Window:
     event_type = request.query.get("event")
     window = Window()
     return Window(
-        since=_timestamp(request, "since", window.since),
-        until=_timestamp(request, "until", window.until),
+        since=time_filter(request, "since", window.since),
+        until=time_filter(request, "until", window.until),
         event_type=None if event_type is None else event_filter(event_type),
     )
-
-
-def _timestamp(request: Request, name: str, default: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if (timestamp := timestamps.parse(text)) is None:
-        raise invalid_filter(name, timestamps.COMPLAINT)
-    return timestamps.milliseconds(timestamp)
 
 
 def _record(
