@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
+from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
 from posthorn import wiring
@@ -172,11 +173,13 @@ class Installation:
 
     def everything_stored(self) -> str:
         """Return all rows and all messages as text."""
-        dynamodb = clients.client("dynamodb")
-        rows = [dynamodb.scan(TableName=table)["Items"] for table in self.tables.values()]
+        tables = dynamodb_backends[ACCOUNT][REGION].tables  # a scan through a client takes ten times as long
+        rows = [
+            row.to_json()["Attributes"] for name in self.tables.values() for row in tables[name].all_items()
+        ]
         there = sqs_backends[ACCOUNT][REGION].queues  # a test may have deleted one
         queues = [name for name, url in self.queues.items() if url.rsplit("/", 1)[1] in there]
-        return repr(rows) + repr([self.waiting(queue) for queue in queues])
+        return repr(_with_bytes(rows)) + repr([self.waiting(queue) for queue in queues])
 
     def new_id(self) -> str:
         """Return text that nothing else is called."""
@@ -290,6 +293,17 @@ class Installation:
         found, unknown = self.deliveries.get_many([key])
         assert not unknown
         return found.get(key)
+
+
+def _with_bytes(value: Any) -> Any:
+    """Return moto's rows with bytes for the base64 that it keeps of some."""
+    if isinstance(value, list):
+        return [_with_bytes(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"B"} and isinstance(value["B"], str):
+        return base64.b64decode(value["B"])
+    return {name: _with_bytes(one) for name, one in value.items()}
 
 
 @contextmanager
