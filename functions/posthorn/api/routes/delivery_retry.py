@@ -74,7 +74,7 @@ def _moved(
             raise Problem(
                 409,
                 "delivery_settled",
-                "The delivery has settled, so no attempt is due. "
+                "The delivery has settled, so no attempt is due."
                 " To send it again, POST to `replay` beside `retry-now`.",
             )
         if not endpoint.enabled:
