@@ -212,7 +212,7 @@ def test_half_of_a_dispatch_at_least_is_for_sending(stack: Template) -> None:
     ("            ScalingConfig: {MaximumConcurrency: 100}", "            #"),
 )
 def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
-    """Every queue is bounded, and together they leave half of a new account's 1,000 for everything else."""
+    """Every queue is bounded, and together they leave half of an account's default concurrency of 1,000 for everything else."""
     bounds = [
         mapping["ScalingConfig"]["MaximumConcurrency"]
         for mapping in mappings_of(stack).values()
