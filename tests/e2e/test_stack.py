@@ -82,7 +82,7 @@ def test_each_function_has_the_role_of_its_name(stack: Stack, name: str) -> None
 def test_a_role_allows_exactly_what_the_template_grants(stack: Stack, probe: Probe) -> None:
     """ApiFunction's role allows a granted call, but not on another table or with another operation."""
     config, events = stack.outputs["ConfigTableName"], stack.outputs["EventsTableName"]
-    queue = stack.client("sqs").get_queue_url(QueueName=stack.outputs["Retry1MinQueueName"])["QueueUrl"]
+    queue = stack.client("sqs").get_queue_url(QueueName=stack.outputs["FeedbackQueueName"])["QueueUrl"]
     assert probe(
         ("dynamodb", "get_item", {"TableName": config, "Key": KEY}),
         ("dynamodb", "scan", {"TableName": config}),
