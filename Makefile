@@ -172,9 +172,9 @@ test-e2e: headline-e2e $(STACK) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS)
 headline-lint: ; @echo "== lint: ruff and mypy (half a minute)"
 headline-unit: ; @echo "== unit: single modules, loopback only (one minute)"
 headline-integration: ; @echo "== integration: all functions together, with moto (three minutes)"
-headline-proof: ; @echo "== proof: no event is lost, whichever step fails (three minutes)"
-headline-stack: ; @echo "== stack: lock files, contract tests and linters of the template and the API's description (two minutes)"
-headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries wait in real time (six minutes)"
+headline-proof: ; @echo "== proof: no event is lost, whichever step fails (two minutes)"
+headline-stack: ; @echo "== stack: lock files, contract tests and linters of the template and the API's description (a minute)"
+headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries wait in real time (five minutes)"
 
 clean: ## remove everything that make created
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules $(OPENAPI)/node_modules
