@@ -171,7 +171,8 @@ class Timings:
 class Outcome:
     """The outcome of one POST: a response (`status`), or why there was none (`failure`).
 
-    A response that could not be read completely in time has both; then the failure counts.
+    A response that broke off within its head has both; then the failure counts. Once the head is complete there is no
+    failure, and `error` only notes how the body ended.
     """
 
     timings: Timings

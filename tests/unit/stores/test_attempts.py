@@ -184,7 +184,7 @@ def test_a_failure_keeps_everything(outcome: Outcome, number: int) -> None:
 
 
 def test_an_incomplete_success_is_a_failure() -> None:
-    """A 200 whose body broke off is a failure, and is kept like any other failure."""
+    """A 200 whose head broke off is a failure, and is kept like any other failure."""
     made = attempt(replace(EVERYTHING, failure=Failure.TIMEOUT, error="no complete response within 10 s"))
     assert from_text(to_text(made)) == made
 
