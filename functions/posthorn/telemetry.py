@@ -13,6 +13,7 @@ from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from posthorn.domain.errors import OperatorError
 from posthorn.domain.health_policy import SLOW_MS
 from posthorn.domain.models import Status
 
@@ -34,7 +35,21 @@ def log() -> Logger:
 
 def call_failed(error: Unavailable) -> None:
     """Report that an AWS call failed, so that work is retried later."""
+    if isinstance(error, OperatorError):
+        _call_refused(error)
+        return
     log().error("aws.call_failed", extra={"operation": error.operation, "code": error.code})
+
+
+def _call_refused(error: OperatorError) -> None:
+    """Report that AWS refuses a call until an operator acts, with the permission and resource that are missing."""
+    fields = {
+        "operation": error.operation,
+        "code": error.code,
+        "permission": error.permission,
+        "resource": error.resource,
+    }
+    log().error("aws.refused", extra={name: value for name, value in fields.items() if value is not None})
 
 
 def row_unreadable(where: str, reason: str) -> None:

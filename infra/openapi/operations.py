@@ -65,6 +65,7 @@ _PROBLEMS: Final = {
     413: "The request or an event is too large.",
     415: "The body has a Content-Encoding.",
     422: "The request is well-formed, but its content is not valid.",
+    500: "An operator must act first (`operator_error`), or Posthorn has a fault (`internal_error`). Do not retry.",
     503: "Temporarily unavailable. Retry the request.",
 }
 _THROTTLED: Final = {
@@ -89,7 +90,7 @@ def describe(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
             },
             **{str(code): _problem(code) for code in _problems(route)},
             "429": _THROTTLED,
-            **({} if route.scope is None else {"503": {**_problem(503), "headers": _RETRY_AFTER}}),
+            **({} if route.scope is None else _failures()),
         },
     }
     if route.body is not None:
@@ -100,6 +101,10 @@ def describe(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
     if route.scope is None:
         operation["security"] = []
     return operation
+
+
+def _failures() -> dict[str, Any]:
+    return {"500": _problem(500), "503": {**_problem(503), "headers": _RETRY_AFTER}}
 
 
 def _description(route: Route) -> str:

@@ -39,11 +39,13 @@ WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15
 
 _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
 SETS = f"{_SES}:configuration-set/posthorn-${{Stage}}-cs_*"
+ANY_SET = f"{_SES}:configuration-set/*"
 IDENTITIES = f"{_SES}:identity/*"
 
 # The only resources with a wildcard, and why each cannot be named.
 WILDCARDS = {
     SETS: "sets are created while the stack runs; their names begin with the backend's prefix",
+    ANY_SET: "an identity may have any set as its default, which SES applies to mails without one of ours",
     IDENTITIES: "operators verify senders at any time, and SES refuses unverified ones",
 }
 
@@ -63,7 +65,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:CreateConfigurationSetEventDestination": {SETS},
         "ses:DeleteConfigurationSet": {SETS},
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
-        "ses:SendEmail": {SETS, IDENTITIES},
+        "ses:SendEmail": {ANY_SET, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
         "sqs:SendMessage": WORK | {"ReplayQueue.Arn"},
     },
@@ -195,11 +197,22 @@ def test_no_role_holds_a_wildcard(stack: Template) -> None:
 
 @broken_by(
     (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
+    ("Action: ses:SendEmail", "Action: [ses:SendEmail, ses:DeleteConfigurationSet]"),
 )
 def test_only_the_backends_own_sets_may_be_changed(stack: Template) -> None:
-    """The wildcard covers the names that the backend creates, and contains all of its prefix."""
+    """The wildcard covers the names that the backend creates, and contains all of its prefix; others are only used."""
     assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-cs_")
-    assert rights_of(stack, "ApiFunction")["ses:DeleteConfigurationSet"] == {SETS}
+    rights = rights_of(stack, "ApiFunction")
+    assert rights["ses:DeleteConfigurationSet"] == {SETS}
+    assert {action for action, resources in rights.items() if ANY_SET in resources} == {"ses:SendEmail"}
+
+
+@broken_by(
+    (":configuration-set/*", ":configuration-set/posthorn-${Stage}-cs_*"),
+)
+def test_a_mail_may_use_the_default_set_of_its_identity(stack: Template) -> None:
+    """SES applies an identity's default set to a mail without one, and requires the right to send with it."""
+    assert ANY_SET in rights_of(stack, "ApiFunction")["ses:SendEmail"]
 
 
 @broken_by(

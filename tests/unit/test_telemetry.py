@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from posthorn import telemetry
-from posthorn.domain.errors import Unavailable
+from posthorn.domain.errors import OperatorError, Unavailable
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Reason, Status, Timings
 from posthorn.domain.replay_job import ReplayCounts, ReplayJob, ReplaySelection
 from tests.modules import modules
@@ -82,6 +82,23 @@ EVENTS: dict[str, tuple[Callable[[], object], str, dict[str, Any]]] = {
         lambda: telemetry.call_failed(Unavailable("put_item", "Throttled")),
         "ERROR",
         {"operation": "put_item", "code": "Throttled"},
+    ),
+    "aws.refused": (
+        lambda: telemetry.call_failed(
+            OperatorError(
+                "send_email",
+                "AccessDeniedException",
+                permission="ses:SendEmail",
+                resource="arn:aws:ses:us-east-1:123456789012:configuration-set/default",
+            )
+        ),
+        "ERROR",
+        {
+            "operation": "send_email",
+            "code": "AccessDeniedException",
+            "permission": "ses:SendEmail",
+            "resource": "arn:aws:ses:us-east-1:123456789012:configuration-set/default",
+        },
     ),
     "row.unreadable": (
         lambda: telemetry.row_unreadable("wh_1 evt_1", "the row has an unknown version"),

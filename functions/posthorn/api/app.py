@@ -14,7 +14,7 @@ from posthorn.api.authentication import require
 from posthorn.api.http import JSON, Request
 from posthorn.api.problems import FieldError, Problem, method_not_allowed, not_found
 from posthorn.domain.api_key import Scope
-from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.errors import Malformed, OperatorError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -88,6 +88,13 @@ def _answer_or_problem(
         return _answer(event, route, find_services(), path)
     except Problem as problem:
         return _problem(problem)
+    except OperatorError as error:
+        telemetry.call_failed(error)  # the log names the cause; the caller could not act on it
+        return _problem(
+            Problem(
+                500, "operator_error", "An operator of this Posthorn must act first. The log has the reason."
+            )
+        )
     except Unavailable as error:
         telemetry.call_failed(error)
         return _problem(

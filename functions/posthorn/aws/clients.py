@@ -68,11 +68,20 @@ def _client(service: str) -> Any:
             user_agent="posthorn",  # botocore builds its own for each call, which takes a tenth of the CPU time of the call
         ),
     )
-    if service == "dynamodb":
+    if service == "dynamodb" and _speaks_json(made.meta.service_model):
         for name, stand_in in _STAND_INS.items():
             made.meta.events.register(f"provide-client-params.dynamodb.{name}", partial(_set_aside, stand_in))
             made.meta.events.register(f"before-call.dynamodb.{name}", _write_body)
     return made
+
+
+def _speaks_json(model: Any) -> bool:
+    """Return whether botocore sends this service's requests as JSON 1.0, the only protocol that we write ourselves.
+
+    AWS upgrades botocore in the runtime by itself. Before 1.37, a service had a single protocol.
+    """
+    protocol = getattr(model, "resolved_protocol", None) or model.metadata.get("protocol")
+    return bool(protocol == "json" and model.metadata.get("jsonVersion") == "1.0")
 
 
 # botocore needs milliseconds of CPU to validate and serialize the rows of a batch attribute by attribute; json needs a
@@ -123,7 +132,7 @@ def pauses() -> Iterator[float]:
 
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a method of a client; its errors become `ConditionFailed` or `Unavailable`."""
+    """Call a method of a client; its errors become `ConditionFailed`, `OperatorError` or `Unavailable`."""
     from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
     name = operation.__name__
@@ -135,10 +144,17 @@ def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
         if code == "ConditionalCheckFailedException" or _lost_condition(response):
             raise ConditionFailed(name, code, found=_found(response)) from error
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-        raise Unavailable(name, code, refused=status < 500) from error
+        message = response.get("Error", {}).get("Message", "")
+        raise _failure(name, code, refused=status < 500, message=message, request=kwargs) from error
     except BotoCoreError as error:
         never_sent = isinstance(error, (ConnectTimeoutError, EndpointConnectionError))
-        raise Unavailable(name, type(error).__name__, refused=never_sent) from error
+        raise _failure(name, type(error).__name__, refused=never_sent) from error
+
+
+def _failure(name: str, code: str, *, refused: bool, message: Any = "", request: Any = None) -> Unavailable:
+    from posthorn.aws.refusals import operator_error  # compiles patterns that a healthy process never needs
+
+    return operator_error(name, code, message, request) or Unavailable(name, code, refused=refused)
 
 
 def _found(response: Any) -> Any:

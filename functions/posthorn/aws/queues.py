@@ -17,7 +17,7 @@ from posthorn.domain.models import DeliveryKey
 from posthorn.domain.retry_policy import MAX_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
@@ -105,7 +105,9 @@ class Queues:
         """Send a message to the queue of its attempt; `due_at` is in Unix milliseconds, None for immediately."""
         call(self._sqs.send_message, QueueUrl=self.url_of(message), **_message(message, due_at, now_ms))
 
-    def enqueue_all(self, rows: Iterable[Delivery], *, now_ms: int) -> list[Delivery]:
+    def enqueue_all(
+        self, rows: Iterable[Delivery], *, now_ms: int, on_error: Callable[[Unavailable], None]
+    ) -> list[Delivery]:
         """Send the messages for the next attempts of these rows, ten a call; returns the rows of those not sent.
 
         Sending one twice does no harm: a delivery is claimed only once for each attempt.
@@ -118,10 +120,18 @@ class Queues:
             for url, waiting in by_queue.items()
             for batch in batched(waiting, BATCH_LIMIT, strict=False)
         ]
-        return [row for send in sends for row in send.result()]
+        unsent: list[Delivery] = []
+        for send in sends:
+            left, error = send.result()
+            unsent += left
+            if error is not None:
+                on_error(error)
+        return unsent
 
-    def _send_batch(self, url: str, rows: Sequence[Delivery], now_ms: int) -> list[Delivery]:
-        """Send up to ten messages; returns the rows of those that SQS did not accept."""
+    def _send_batch(
+        self, url: str, rows: Sequence[Delivery], now_ms: int
+    ) -> tuple[list[Delivery], Unavailable | None]:
+        """Send up to ten messages; returns the rows of those that SQS did not accept, and why a call failed."""
         pending = {str(number): row for number, row in enumerate(rows)}
         for pause in pauses():
             entries: Any = [
@@ -130,13 +140,13 @@ class Queues:
             ]
             try:
                 answer = call(self._sqs.send_message_batch, QueueUrl=url, Entries=entries)
-            except Unavailable:
-                break
+            except Unavailable as error:
+                return list(pending.values()), error
             pending = {one["Id"]: pending[one["Id"]] for one in answer.get("Failed", [])}
             if not pending:
                 break
             time.sleep(pause)
-        return list(pending.values())
+        return list(pending.values()), None
 
     def url_of(self, message: DeliveryMessage) -> str:
         """Return the URL of the queue where a message waits."""

@@ -179,9 +179,7 @@ class Replayer:
     def _replay_page(self, job: ReplayJob, *, begin: bool, now_ms: int) -> int:
         """Restart every delivery of the page, or none if `begin` is false; returns how many this job has restarted."""
         keys = {DeliveryKey(job.endpoint_id, event_id): before for event_id, before in job.page.items()}
-        found, unknown = self._deliveries.get_many(keys)
-        if unknown:
-            raise Unavailable("batch_get_item", "Incomplete")
+        found = self._deliveries.get_every(keys)
         rows = {key: row for key in keys if (row := found.get(key)) is not None}
         begun = [row for key, row in rows.items() if _is_begun(row, job, keys[key])]
         if begin:
@@ -195,7 +193,7 @@ class Replayer:
             begun += [row for row in fresh if _is_begun(row, job, keys[row.key])]
         # an earlier run of this step may have died between row and message
         waiting = [row for row in begun if row.status is Status.QUEUED and row.attempt == 0]
-        if self._queues.enqueue_all(waiting, now_ms=now_ms):
+        if self._queues.enqueue_all(waiting, now_ms=now_ms, on_error=telemetry.call_failed):
             raise Unavailable("send_message_batch", "Failed")
         return len(begun)
 

@@ -133,7 +133,11 @@ class Dispatcher:
         return attempts
 
     def _subscribers(self, channel: str) -> Subscribers:
-        return Subscribers(self._endpoints.of_channel(channel))
+        try:
+            return Subscribers(self._endpoints.of_channel(channel))
+        except Unavailable as error:
+            telemetry.call_failed(error)  # once for the channel, not for each of its events
+            raise
 
     def _not_yet_recorded(self, batch: _Batch, attempts: list[PlannedAttempt]) -> list[PlannedAttempt]:
         """Drop attempts that an earlier run of these records recorded, and fail those of disabled endpoints unsent."""

@@ -52,7 +52,9 @@ class DeliveryEnqueuer:
             except Unavailable as error:
                 telemetry.call_failed(error)
                 failed.append(row)
-        without_message = self._queues.enqueue_all(recorded, now_ms=self._clock())
+        without_message = self._queues.enqueue_all(
+            recorded, now_ms=self._clock(), on_error=telemetry.call_failed
+        )
         if without_message:
             telemetry.messages_unsent(len(without_message))
         lost = {row.key for row in without_message}

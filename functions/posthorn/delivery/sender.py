@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
+from posthorn import telemetry
 from posthorn.aws.clients import at_once
 from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.errors import RefusedTarget, Unavailable
@@ -110,6 +111,7 @@ class Sender:
         now = self._clock()
         secrets: dict[str, tuple[bytes, ...]] = {}
         unknown: dict[str, Callable[[], tuple[bytes, ...]]] = {}
+        errors: dict[str, Unavailable] = {}
         for endpoint in {endpoint.id: endpoint for endpoint in endpoints}.values():
             if (known := self._unsealer.remembered(endpoint, now_ms=now)) is not None:
                 secrets[endpoint.id] = known
@@ -118,8 +120,10 @@ class Sender:
         for endpoint_id, answer in at_once(unknown).items():
             try:
                 secrets[endpoint_id] = answer.result()
-            except Unavailable:
-                continue
+            except Unavailable as error:
+                errors[str(error)] = error
+        for failure in errors.values():  # one line for each kind of error, not for each endpoint
+            telemetry.call_failed(failure)
         return secrets
 
     def send(self, attempts: Iterable[PlannedAttempt], secrets: Secrets) -> Iterator[AttemptResult]:

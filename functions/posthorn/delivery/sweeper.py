@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn import telemetry
 from posthorn.aws.clients import threads
-from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.errors import Malformed, OperatorError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +67,9 @@ class Sweeper:
                     self._enqueue(page, swept)
                     if last is not None:
                         shards.append((shard, last))
+        except Unavailable as error:
+            telemetry.call_failed(error)
+            raise
         finally:
             telemetry.sweep_finished(
                 enqueued=swept.enqueued, left=swept.left, unsent=swept.unsent, complete=swept.complete
@@ -93,9 +96,12 @@ class Sweeper:
                     swept.left += 1
                 else:
                     rows.append(row)
-        unsent = self._queues.enqueue_all(rows, now_ms=now)
+        errors: list[Unavailable] = []
+        unsent = self._queues.enqueue_all(rows, now_ms=now, on_error=errors.append)
         swept.enqueued += len(rows) - len(unsent)
         swept.unsent += len(unsent)
+        # a message that SQS fails to take is sent by a later run; one that it refuses needs the operator's alarm
+        outage = outage or next((error for error in errors if isinstance(error, OperatorError)), None)
         if outage is not None:
             swept.complete = False
             raise outage

@@ -11,7 +11,8 @@ PosthornError
 ├── Malformed                a stream record or queue message that can never be processed: a dead letter
 ├── NameNotResolved          DNS has no usable answer for a receiver's name
 └── Unavailable              an AWS call failed: the work is retried
-    └── ConditionFailed      a conditional write lost; never an outage
+    ├── ConditionFailed      a conditional write lost; never an outage
+    └── OperatorError        AWS refuses until an operator acts; the work is retried all the same
 """
 
 from collections.abc import Mapping
@@ -101,3 +102,18 @@ class ConditionFailed(Unavailable):
     def __init__(self, operation: str, code: str, found: Mapping[str, Any] | None = None) -> None:
         super().__init__(operation, code, refused=True)
         self.found = found
+
+
+class OperatorError(Unavailable):
+    """AWS refuses a call until an operator acts: a permission, a resource or a quota is missing.
+
+    The work is retried like after every failed call, so it goes on once the cause is fixed. `permission` and
+    `resource` are None unless they are known.
+    """
+
+    def __init__(
+        self, operation: str, code: str, *, permission: str | None = None, resource: str | None = None
+    ) -> None:
+        super().__init__(operation, code, refused=True)
+        self.permission = permission
+        self.resource = resource

@@ -63,7 +63,10 @@ _INVALID: Final = ("All addresses, headers and the content must be valid for SES
 # not passed on.
 _REJECTIONS: Final[Mapping[str, tuple[str, str]]] = {
     "MessageRejected": (
-        "SES rejected the email. Most often, the sender must be verified first.",
+        (
+            "SES rejected the email. Most often, an address must be verified first: always the sender's, and while"
+            " the SES account is in the sandbox, each recipient's, too. An operator can request production access."
+        ),
         "mail_rejected",
     ),
     "MailFromDomainNotVerifiedException": (

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from posthorn import telemetry
 from posthorn.aws.clients import at_once, call
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.domain.models import Delivery, DeliveryKey, Status
@@ -47,8 +48,24 @@ class Deliveries:
         Reads up to 100 rows a call, consistently, with the calls in parallel. A row that exists but cannot be read by
         this version is None.
         """
+        found, failures = self._look_up(keys)
+        for _, error in failures:
+            telemetry.call_failed(error)
+        return found, {key for chunk, _ in failures for key in chunk}
+
+    def get_every(self, keys: Collection[DeliveryKey]) -> dict[DeliveryKey, Delivery | None]:
+        """Return the deliveries that exist, like `get_many`; `Unavailable` if any could not be looked up."""
+        found, failures = self._look_up(keys)
+        for _, error in failures:
+            raise error  # a partial result would look complete
+        return found
+
+    def _look_up(
+        self, keys: Collection[DeliveryKey]
+    ) -> tuple[dict[DeliveryKey, Delivery | None], list[tuple[Sequence[DeliveryKey], Unavailable]]]:
+        """Return the deliveries that exist, and each chunk of keys whose call failed, with its error."""
         found: dict[DeliveryKey, Delivery | None] = {}
-        unknown: set[DeliveryKey] = set()
+        failures: list[tuple[Sequence[DeliveryKey], Unavailable]] = []
         reads = at_once(
             {
                 tuple(chunk): partial(
@@ -62,8 +79,8 @@ class Deliveries:
         for chunk, read in reads.items():
             try:
                 page = read.result()[self._table.name]
-            except Unavailable:
-                unknown.update(chunk)
+            except Unavailable as error:
+                failures.append((chunk, error))
                 continue
             for row in page:
                 key = rows.read_key(row)
@@ -71,14 +88,7 @@ class Deliveries:
                     found[key] = rows.from_item(row)
                 except Malformed:
                     found[key] = None
-        return found, unknown
-
-    def get_every(self, keys: Collection[DeliveryKey]) -> dict[DeliveryKey, Delivery | None]:
-        """Return the deliveries that exist, like `get_many`; `Unavailable` if any could not be looked up."""
-        found, unknown = self.get_many(keys)
-        if unknown:
-            raise Unavailable("batch_get_item", "Incomplete")  # a partial result would look complete
-        return found
+        return found, failures
 
     def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> None:
         """Write up to 25 settled deliveries in one call, unconditionally."""

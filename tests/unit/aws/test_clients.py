@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from io import BufferedReader, BytesIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+from unittest import mock
 
 import boto3
 import pytest
+from botocore import parsers
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.loaders import Loader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,21 +50,26 @@ class Sent:
 
     def __init__(self, client: Any) -> None:
         self.client = client
+        self.raw = b""
         self.body: Any = None
         self.headers: dict[str, str] = {}
         self.status = 200
-        self.answer: dict[str, Any] = {}
+        self.answer: dict[str, Any] | bytes = {}
         client.meta.events.register_first("before-send.dynamodb.*", self._answer)
 
     def _answer(self, request: Any, **_: object) -> AWSResponse:
-        self.body = json.loads(request.body)
-        self.headers = {name.lower(): value for name, value in request.headers.items()}
+        self.raw = request.body
+        self.body = json.loads(self.raw) if isinstance(self.answer, dict) else None
+        self.headers = {
+            name.lower(): value.decode() if isinstance(value, bytes) else value
+            for name, value in request.headers.items()
+        }
 
         class Raw:
             def stream(self, **_: object) -> Iterator[bytes]:
                 yield content
 
-        content = json.dumps(self.answer).encode()
+        content = json.dumps(self.answer).encode() if isinstance(self.answer, dict) else self.answer
         return AWSResponse(request.url, self.status, HTTPHeaders(), Raw())
 
 
@@ -104,6 +115,85 @@ def test_a_batch_of_keys_is_asked_for_as_botocore_would(ours: Sent, theirs: Sent
 
     assert ours.body == theirs.body
     assert found["Responses"] == {"deliveries": [{"pk": {"B": b"\x00\x01"}}]}
+
+
+# ---- protocols
+
+
+@contextmanager
+def speaking(**metadata: Any) -> Iterator[Sent]:
+    """Make our client from a model of DynamoDB with other metadata, as a later botocore may bring it."""
+    load = Loader.load_service_model
+
+    def changed(self: Loader, service_name: str, type_name: str, *args: Any, **options: Any) -> Any:
+        model = load(self, service_name, type_name, *args, **options)
+        if (service_name, type_name) != ("dynamodb", "service-2"):
+            return model
+        return {**model, "metadata": {**model["metadata"], **metadata}}
+
+    clients._client.cache_clear()
+    with mock.patch.object(Loader, "load_service_model", changed):
+        sent = Sent(clients.client("dynamodb"))
+    yield sent
+    clients._client.cache_clear()
+
+
+ROWS: Final[list[Any]] = [{"pk": {"S": "a"}, "data": {"B": b"\x00\x01"}}, {"pk": {"S": "ü"}, "n": {"N": "1"}}]
+PUTS: Final[Any] = {"deliveries": [{"PutRequest": {"Item": row}} for row in ROWS]}
+KEYS: Final[Any] = {"deliveries": {"Keys": ROWS, "ConsistentRead": True}}
+
+
+def test_the_bodies_of_json_are_ours(ours: Sent, theirs: Sent) -> None:
+    """With the protocol that we know, we write the bodies: they hold the same, without botocore's white space."""
+    for operation, requests in (("batch_write_item", PUTS), ("batch_get_item", KEYS)):
+        for sent in (ours, theirs):
+            sent.answer = {}
+            getattr(sent.client, operation)(RequestItems=requests)
+
+        assert ours.body == theirs.body
+        assert b": " in theirs.raw
+        assert b": " not in ours.raw
+
+
+def test_another_version_of_json_is_left_to_botocore(theirs: Sent) -> None:
+    """We know JSON 1.0. Of any other version, botocore writes the bodies, and rows arrive the same."""
+    with speaking(jsonVersion="1.1") as sent:
+        for operation, requests in (("batch_write_item", PUTS), ("batch_get_item", KEYS)):
+            sent.answer = theirs.answer = {}
+            getattr(sent.client, operation)(RequestItems=requests)
+            getattr(theirs.client, operation)(RequestItems=requests)
+
+            assert sent.headers["content-type"] == "application/x-amz-json-1.1"
+            assert sent.raw == theirs.raw
+
+
+@pytest.mark.skipif(
+    not hasattr(parsers, "RpcV2CBORParser"), reason="this botocore has no CBOR, so it cannot choose it"
+)
+def test_cbor_is_left_to_botocore() -> None:
+    """When botocore chooses CBOR, it writes the bodies, and rows arrive the same."""
+    with speaking(protocol="smithy-rpc-v2-cbor", protocols=["smithy-rpc-v2-cbor"]) as sent:
+        sent.answer = b"\xa1\x70UnprocessedItems\xa0"
+        batches.put(sent.client, "deliveries", ROWS)
+
+        assert sent.headers["smithy-protocol"] == "rpc-v2-cbor"
+        parser: Any = parsers.RpcV2CBORParser()
+        assert parser.parse_data_item(BufferedReader(BytesIO(sent.raw))) == {"RequestItems": PUTS}
+
+
+def test_a_botocore_that_knows_one_protocol_is_understood() -> None:
+    """Before botocore 1.37, a model has no `resolved_protocol`, and the one in its metadata is used."""
+    metadata = {"protocol": "json", "jsonVersion": "1.0"}
+
+    assert clients._speaks_json(SimpleNamespace(metadata=metadata))
+    assert not clients._speaks_json(SimpleNamespace(metadata={**metadata, "protocol": "query"}))
+    assert not clients._speaks_json(
+        SimpleNamespace(metadata=metadata, resolved_protocol="smithy-rpc-v2-cbor")
+    )
+    assert not clients._speaks_json(SimpleNamespace(metadata={}))
+
+
+# ---- failures
 
 
 def test_unprocessed_items_are_written_again(ours: Sent) -> None:

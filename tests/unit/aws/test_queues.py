@@ -295,6 +295,10 @@ def test_a_queue_that_is_gone_is_an_outage(sqs: Sqs) -> None:
 # ---- batches
 
 
+def no_error(error: Unavailable) -> None:
+    raise AssertionError(error)
+
+
 def _queued(count: int) -> list[Delivery]:
     return [
         Delivery(
@@ -314,7 +318,7 @@ def _queued(count: int) -> list[Delivery]:
 def test_batches_and_single_messages_are_the_same(sqs: Sqs, count: int) -> None:
     """Sent in batches of ten or one by one, messages have the same text, delay and group."""
     rows = _queued(count)
-    sqs.queues.enqueue_all(rows, now_ms=NOW_MS)
+    sqs.queues.enqueue_all(rows, now_ms=NOW_MS, on_error=no_error)
     together = sorted((one.body, one.group_id) for one in sqs.messages("DeliverQueue"))
     sqs.messages("DeliverQueue").clear()
     for row in rows:
@@ -327,7 +331,7 @@ def test_each_row_waits_in_the_queue_of_its_attempt(sqs: Sqs) -> None:
     """First attempts and retries may be sent in one call."""
     first, second = _queued(2)
     retrying = replace(second, status=Status.RETRYING, attempt=1, next_attempt_at=NOW_MS + 60_000)
-    sqs.queues.enqueue_all([first, retrying], now_ms=NOW_MS)
+    sqs.queues.enqueue_all([first, retrying], now_ms=NOW_MS, on_error=no_error)
     assert len(sqs.messages("DeliverQueue")) == 1
     (retry,) = sqs.messages("Retry1MinQueue")
     assert delay_of(retry) == 60
@@ -356,7 +360,7 @@ def test_refused_entries_of_a_batch_are_sent_again(sqs: Sqs, monkeypatch: pytest
     monkeypatch.setattr("time.sleep", lambda _: None)
     refusing: Any = Refusing(sqs.client, times=2)
     rows = _queued(5)
-    Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS)
+    Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS, on_error=no_error)
     sent = [read_message(one.body).key for one in sqs.messages("DeliverQueue")]
     assert sorted(key.event_id for key in sent) == [row.key.event_id for row in rows]
 
@@ -366,7 +370,7 @@ def test_permanently_refused_entries_are_returned(sqs: Sqs, monkeypatch: pytest.
     monkeypatch.setattr("time.sleep", lambda _: None)
     refusing: Any = Refusing(sqs.client, times=1000)
     rows = _queued(3)
-    unsent = Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS)
+    unsent = Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS, on_error=no_error)
     assert unsent == rows[:1]
     assert 1 < refusing.calls < 20
 
