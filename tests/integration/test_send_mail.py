@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.domain.errors import RejectedMail, Unavailable
+from posthorn.domain.errors import OperatorError, RejectedMail, Unavailable
 
 if TYPE_CHECKING:
     from tests.installation import Installation
@@ -136,6 +136,7 @@ def test_a_repeated_send_answers_the_same_after_its_set_is_gone(posthorn: Instal
     [
         (RejectedMail("The sender is not verified.", code="sender_not_verified"), 422),
         (Unavailable("send_email", "TooManyRequestsException", refused=True), 503),
+        (OperatorError("send_email", "AccessDeniedException", permission="ses:SendEmail"), 500),
     ],
 )
 def test_a_send_that_was_refused_can_be_repeated(

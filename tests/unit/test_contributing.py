@@ -106,6 +106,42 @@ def test_dependabot_watches_every_lock() -> None:
     assert watched["github-actions"] == {"/"}
 
 
+def test_dependabot_leaves_pinned_versions_alone() -> None:
+    """Versions that pyproject.toml pins are old on purpose: they are ignored there, and nobody watches their locks."""
+    groups = tomllib.loads(ROOT.joinpath("pyproject.toml").read_text("utf-8"))["dependency-groups"]
+    pinned = {
+        name: {one.partition("==")[0] for one in group if isinstance(one, str) and "==" in one}
+        for name, group in groups.items()
+    }
+    locks = {
+        name: ROOT / "infra" / "requirements" / f"{name.replace('-', '/', 1)}.txt"
+        for name in pinned
+        if pinned[name]
+    }
+    updates = [one for one in read(".github/dependabot.yml")["updates"] if one["package-ecosystem"] == "pip"]
+    (project,) = (one for one in updates if "/" in [one.get("directory"), *one.get("directories", ())])
+    watched = {folder for one in updates for folder in one.get("directories", [one.get("directory")])}
+
+    assert locks.keys() == {"boto3-oldest", "boto3-middle"}
+    assert {one["dependency-name"] for one in project["ignore"]} == set().union(*pinned.values())
+    for name, lock in locks.items():
+        assert f"/{lock.parent.relative_to(ROOT)}" not in watched
+        versions = dict(re.findall(r"^(boto3|botocore)==(\S+)", lock.read_text("utf-8"), re.MULTILINE))
+        assert [f"{package}=={versions[package]}" for package in sorted(pinned[name])] == sorted(
+            groups[name][:2]
+        )
+
+
+def test_the_boto3_of_older_runtimes_is_tested() -> None:
+    """The stage of unit tests runs those of aws and stores with each pinned version; the newest is the one locked."""
+    done = subprocess.run(["make", "-n", "test-unit"], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    for version in ("oldest", "middle"):
+        (line,) = re.findall(rf"\.venv/boto3/{version}/bin/pytest (.*)", done.stdout)
+        assert "tests/unit/aws tests/unit/stores" in line
+    assert "boto3==1.35" in ROOT.joinpath("infra/requirements/boto3/oldest.txt").read_text("utf-8")
+
+
 def test_hooks_are_the_locked_tools() -> None:
     """Every hook is local and runs a program of the development environment, so no hook has a version of its own."""
     hooks = [

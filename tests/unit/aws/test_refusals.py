@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from xml.sax.saxutils import escape
 
@@ -11,6 +12,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
+from botocore.config import Config
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -112,25 +114,41 @@ TRANSIENT: Final = [
 ]
 
 
-def refusing(service: str, code: str, message: str = "no", status: int = 400) -> Any:
-    """Return a client whose every request gets this error, over HTTP and in the service's own protocol."""
-    client = boto3.client(service)  # type: ignore[call-overload]  # any of them
-    if service == "sns":
-        content = f"<ErrorResponse><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error></ErrorResponse>"
-    else:
+class Refusing:
+    """A service that answers every request with an error, over HTTP and in its own protocol."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self.error = ("", "")
+        once = Config(retries={"total_max_attempts": 1})
+        self.client: Any = boto3.client(service, config=once)  # type: ignore[call-overload]  # any of them
+        self.client.meta.events.register_first(f"before-send.{service}.*", self._answer)
+
+    def _answer(self, request: Any, **_: object) -> AWSResponse:
+        code, message = self.error
         content = json.dumps({"__type": f"com.amazonaws#{code}", "message": message})
+        if self._service == "sns":
+            error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+            content = f"<ErrorResponse>{error}</ErrorResponse>"
 
-    class Raw:
-        def stream(self, **_: object) -> Iterator[bytes]:
-            yield content.encode()
+        class Raw:
+            def stream(self, **_: object) -> Iterator[bytes]:
+                yield content.encode()
 
-    def answer(request: Any, **_: object) -> AWSResponse:
         headers = HTTPHeaders()
         headers["x-amzn-errortype"] = code
-        return AWSResponse(request.url, status, headers, Raw())
+        return AWSResponse(request.url, 400, headers, Raw())
 
-    client.meta.events.register_first(f"before-send.{service}.*", answer)
-    return client
+
+@cache
+def _service(name: str) -> Refusing:
+    return Refusing(name)  # a client takes longer to make than all of its tests
+
+
+def refusing(service: str, code: str, message: str = "no") -> Any:
+    """Return a client whose requests get this error."""
+    _service(service).error = (code, message)
+    return _service(service).client
 
 
 def error_of(name: str, code: str, message: str = "no") -> Unavailable:

@@ -11,20 +11,20 @@ from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
 
 from posthorn.aws import clients
-from posthorn.domain.errors import RejectedMail, Unavailable
+from posthorn.domain.errors import OperatorError, RejectedMail, Unavailable
 from posthorn.email.ses import SesBackend
 from tests.unit.email.ses import ACCOUNT, MAIL, MODEL, REGION, SET, TOPIC, Ses
 
-# the result of each SendEmail error: a rejection's code, or an outage
-SEND_ERRORS: Final = {
+# the result of each SendEmail error: a rejection's code, an operator's error, or an outage
+SEND_ERRORS: Final[dict[str, str | type[Unavailable]]] = {
     "MessageRejected": "mail_rejected",
     "MailFromDomainNotVerifiedException": "sender_not_verified",
     "BadRequestException": "invalid_mail",
-    "AccountSuspendedException": None,
-    "SendingPausedException": None,
-    "TooManyRequestsException": None,
-    "LimitExceededException": None,
-    "NotFoundException": None,  # a set that Posthorn created, so ours to fix
+    "AccountSuspendedException": OperatorError,
+    "SendingPausedException": OperatorError,
+    "TooManyRequestsException": Unavailable,
+    "LimitExceededException": Unavailable,  # the next day renews it
+    "NotFoundException": OperatorError,  # a set that Posthorn created, so somebody has deleted it
 }
 
 
@@ -38,19 +38,35 @@ def test_an_unverified_sender_is_a_rejection() -> None:
     assert raised.value.code == "mail_rejected"
 
 
+def test_the_sandbox_is_named_where_it_may_be_the_cause(ses: Ses) -> None:
+    """In the sandbox, SES rejects unverified recipients by the same error: the caller learns so, and what to do."""
+    ses.words = "Email address is not verified. The following identities failed the check in region US-EAST-1: bob@mail.example"
+    ses.refuses["SendEmail"] = "MessageRejected"
+    with pytest.raises(RejectedMail) as raised:
+        ses.backend.send(MAIL)
+
+    assert "sandbox" in raised.value.detail
+    assert "recipient" in raised.value.detail
+    assert "production access" in raised.value.detail
+    assert "bob@" not in raised.value.detail
+
+
 def test_every_error_of_a_send_is_listed() -> None:
     """The table covers every error of the service model, so that a new one requires a decision."""
     assert SEND_ERRORS.keys() == {shape.name for shape in MODEL.operation_model("SendEmail").error_shapes}
 
 
 @pytest.mark.parametrize(("code", "rejection"), SEND_ERRORS.items())
-def test_each_error_of_a_send_is_the_customers_or_ours(ses: Ses, code: str, rejection: str | None) -> None:
-    """A mail that SES will never accept is a rejection; everything else is worth a retry."""
+def test_each_error_of_a_send_is_the_customers_or_ours(
+    ses: Ses, code: str, rejection: str | type[Unavailable]
+) -> None:
+    """A mail that SES will never accept is a rejection; everything else is the operator's or worth a retry."""
     ses.refuses["SendEmail"] = code
-    with pytest.raises(Unavailable if rejection is None else RejectedMail) as raised:
+    with pytest.raises(RejectedMail if isinstance(rejection, str) else rejection) as raised:
         ses.backend.send(MAIL)
 
-    assert getattr(raised.value, "code", None) == (rejection or code)
+    assert getattr(raised.value, "code", None) == (rejection if isinstance(rejection, str) else code)
+    assert isinstance(raised.value, OperatorError) == (rejection is OperatorError)
     assert getattr(raised.value, "refused", True)  # SES answered, so the mail was not sent
 
 
@@ -64,7 +80,9 @@ def test_an_error_that_no_model_lists_is_ours(ses: Ses, code: str) -> None:
     assert raised.value.code == code
 
 
-@pytest.mark.parametrize("code", [code for code, rejection in SEND_ERRORS.items() if rejection])
+@pytest.mark.parametrize(
+    "code", [code for code, rejection in SEND_ERRORS.items() if isinstance(rejection, str)]
+)
 def test_a_rejection_repeats_nothing(ses: Ses, code: str) -> None:
     """SES's message, which names addresses, the region and the account, is not passed on."""
     ses.words = f"Email address is not verified: ann@shop.example in {REGION.upper()} of {ACCOUNT}"

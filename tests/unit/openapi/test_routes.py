@@ -41,12 +41,22 @@ def test_a_route_is_described_with_its_scope(route: Route) -> None:
 
 
 @EACH_ROUTE
-def test_a_route_with_a_key_can_answer_401_403_and_503(route: Route) -> None:
+def test_a_route_with_a_key_can_answer_401_403_500_and_503(route: Route) -> None:
     """The errors that any caller may meet are described as problem documents."""
     if route.scope is not None:
-        for status in ("401", "403", "503"):
+        for status in ("401", "403", "500", "503"):
             content = operation_of(route)["responses"][status]["content"]
             assert content == {"application/problem+json": {"schema": component("Problem")}}
+
+
+@EACH_ROUTE
+def test_a_route_tells_an_operators_error_from_an_outage(route: Route) -> None:
+    """500 names its code and asks for no retry; 503 does."""
+    if route.scope is not None:
+        responses = operation_of(route)["responses"]
+        assert "`operator_error`" in responses["500"]["description"]
+        assert "headers" not in responses["500"]
+        assert "Retry" in responses["503"]["description"]
 
 
 @EACH_ROUTE
