@@ -31,6 +31,10 @@ _COMPLAINTS: Final = {
     "string_too_short": "Must have at least {min_length} {characters}.",
     "string_too_long": "Must have at most {max_length} {characters}.",
     "string_pattern_mismatch": "Must match the pattern `{pattern}`.",
+    "encoded_key": (
+        "Must be `whsec_` followed by the base64 of {min_bytes} to {max_bytes} bytes, with padding and the standard"
+        " alphabet."
+    ),
     "enum": "Must be one of {expected}.",
     "int_type": "Must be a whole number.",
     "greater_than_equal": "Must be at least {ge}.",
