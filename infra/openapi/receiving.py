@@ -19,17 +19,20 @@ from posthorn.wire.formats import body_of, content_type_of, formats_of
 _STANDARD_HEADERS: Final = {
     "webhook-id": "The event's id, which is the same in every attempt.",
     "webhook-timestamp": "When this attempt was made, in Unix seconds.",
-    "webhook-signature": "The signatures of this attempt, as Standard Webhooks defines them.",
+    "webhook-signature": (
+        "The signatures of this attempt, as Standard Webhooks defines them. The key is the text of the secret, or the"
+        " bytes that a `whsec_` secret encodes."
+    ),
 }
 _WEBHOOK_HEADERS: Final = {
     **_STANDARD_HEADERS,
-    f"{Brand().header_prefix}-Signature": "The hex HMAC-SHA256 of the body.",
+    f"{Brand().header_prefix}-Signature": "The hex HMAC-SHA256 of the body. The key is the text of the token.",
 }
 _EMAIL_PREFIX: Final = Brand().email_header_prefix
 _EMAIL_HEADERS: Final = {
     **_STANDARD_HEADERS,
     f"{_EMAIL_PREFIX}-Event": "The event's type, as SES names it.",
-    f"{_EMAIL_PREFIX}-Signature": "`sha256=` and the hex HMAC-SHA256 of the body.",
+    f"{_EMAIL_PREFIX}-Signature": "`sha256=` and the hex HMAC-SHA256 of the body. The key is the text of the secret.",
     f"{_EMAIL_PREFIX}-Timestamp": "When this attempt was made, in Unix seconds.",
     f"{_EMAIL_PREFIX}-Delivery-ID": "Identifies the attempt: a UUID.",
 }

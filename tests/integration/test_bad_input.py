@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from posthorn.aws import clients
+from posthorn.wire import ecmascript
 from tests.installation import Installation, running
 
 if TYPE_CHECKING:
@@ -189,6 +190,57 @@ def test_an_invalid_body(
     assert (reply.status, reply.body["code"]) == answer
     assert [error["pointer"] for error in reply.body.get("errors", [])] == pointers
     assert _everything(posthorn) == before
+
+
+MILLION: Final = b'{"n":[' + b",".join([b"1e16"] * 1_000_000) + b"]}"
+EVENT_IS_TOO_LARGE: Final = "The data of an event must be at most 256 KB."
+TYPE_IS_TOO_LARGE: Final = "Must be at most 32 KB."
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "error"),
+    [
+        (
+            "/v1/events",
+            b'{"event":"CONTACT_CREATED","data":%s}' % MILLION,
+            {"pointer": "/data", "detail": EVENT_IS_TOO_LARGE},
+        ),
+        (
+            "/v1/events",
+            b'{"events":[{"event":"CONTACT_CREATED","data":{}},{"event":"CONTACT_CREATED","data":%s}]}'
+            % MILLION,
+            {"pointer": "/events/1/data", "detail": EVENT_IS_TOO_LARGE},
+        ),
+        (
+            "/v1/event-types",
+            b'{"name":"X","description":"x","example":%s}' % MILLION,
+            {"pointer": "/example", "detail": TYPE_IS_TOO_LARGE},
+        ),
+        (
+            "/v1/event-types",
+            b'{"name":"X","description":"x","schema":%s}' % MILLION,
+            {"pointer": "/schema", "detail": TYPE_IS_TOO_LARGE},
+        ),
+    ],
+    ids=["event", "event of a batch", "example", "schema"],
+)
+def test_a_value_that_cannot_fit_is_refused_before_it_is_written(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, path: str, body: bytes, error: dict[str, str]
+) -> None:
+    """None of a million numbers in five megabytes is written as text to find out that they are too many."""
+    written: list[float] = []
+
+    def number(value: float) -> str:
+        written.append(value)
+        return "0"
+
+    monkeypatch.setattr(ecmascript, "number", number)
+
+    reply = posthorn.call("POST", path, body)
+
+    assert (reply.status, reply.body["code"]) == (413, "too_large")
+    assert reply.body["errors"] == [error]
+    assert written == []
 
 
 @pytest.mark.parametrize(

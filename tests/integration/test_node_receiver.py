@@ -14,13 +14,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+from posthorn.domain.endpoint_kind import EndpointKind
 from posthorn.domain.limits import MAX_DATA
 from posthorn.domain.models import Event
 from posthorn.settings import Brand
 from posthorn.wire.ecmascript import parse, stringify
 from posthorn.wire.envelope import Envelope
-from posthorn.wire.formats import body_of, headers_of
+from posthorn.wire.formats import body_of, default_of, headers_of
 from tests import json_texts
 from tests.receivers.node import node_receiver
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.receivers.node import NodeReceiver
 
 TOKEN: Final = "wht_a1b2c3d4e5f6g7h8i9j0"
+STANDARD_TOKEN: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 OLDER: Final = "the token before the rotation: pässwort \U0001f600"
 EVENT_ID: Final = "evt_01GY5BMP7FBC0DKZTXDZJ7EQ6S"
 PATH: Final = "/webhooks/zootools"
@@ -59,7 +60,12 @@ class Delivery:
 
 
 def delivery(
-    data: str, *tokens: str, event_type: str = "CONTACT_CREATED", age: int = 0, message_id: str = EVENT_ID
+    data: str,
+    *tokens: str,
+    kind: EndpointKind = EndpointKind.WEBHOOK,
+    event_type: str = "CONTACT_CREATED",
+    age: int = 0,
+    message_id: str = EVENT_ID,
 ) -> Delivery:
     """Build an attempt from a published event, as publishing and dispatching do."""
     event = Event(
@@ -70,7 +76,7 @@ def delivery(
         data=stringify(parse(data.encode())),
         created_at="2023-04-16T15:45:00Z",
     )
-    body = body_of(PayloadFormat.EVENT_JSON, event)
+    body = body_of(default_of(kind), event)
     envelope = Envelope(
         event=event,
         body=body,
@@ -80,7 +86,7 @@ def delivery(
         generation=1,
         attempt=1,
     )
-    return Delivery(dict(headers_of(EndpointKind.WEBHOOK, PayloadFormat.EVENT_JSON, envelope, Brand())), body)
+    return Delivery(dict(headers_of(kind, default_of(kind), envelope, Brand())), body)
 
 
 class Line:
@@ -93,9 +99,9 @@ class Line:
     def close(self) -> None:
         self._connection.close()
 
-    def post(self, one: Delivery) -> int:
+    def post(self, one: Delivery, path: str = PATH) -> int:
         """Send a delivery and return the receiver's status."""
-        self._connection.request("POST", PATH, one.body, one.headers)
+        self._connection.request("POST", path, one.body, one.headers)
         with self._connection.getresponse() as answer:
             answer.read()
             return answer.status
@@ -227,6 +233,53 @@ def test_a_rotation_disturbs_no_receiver(standard: Line, behind: Line, published
     assert behind.post(one) == 200
     assert behind.receiver.report()["accepted"] == ["standardwebhooks", "svix"]
     assert published.post(one) == 200
+
+
+@pytest.fixture(scope="module")
+def with_standard_token() -> Iterator[tuple[Line, Line]]:
+    """Run the published example and the published libraries, each with one token of the standard's form."""
+    with (
+        node_receiver("smashsend.js", env={"WEBHOOK_TOKEN": STANDARD_TOKEN}) as example_receiver,
+        node_receiver("standard.js", env={"WEBHOOK_SECRET": STANDARD_TOKEN}) as standard_receiver,
+        closing(Line(example_receiver)) as published_line,
+        closing(Line(standard_receiver)) as standard_line,
+    ):
+        yield published_line, standard_line
+
+
+def test_a_token_of_the_standards_form_verifies_as_it_is(with_standard_token: tuple[Line, Line]) -> None:
+    """The example takes the text for its key, the libraries decode it, and both accept."""
+    published, standard = with_standard_token
+    one = delivery("{}", STANDARD_TOKEN)
+    assert published.post(one) == 200
+    assert standard.post(one) == 200
+    assert standard.receiver.report()["accepted"] == ["standardwebhooks", "svix"]
+
+
+def test_a_token_of_the_standards_form_verifies_at_an_event_destination() -> None:
+    """The example for event destinations takes the text for its key, too."""
+    one = delivery(
+        '{"eventType":"Send"}', STANDARD_TOKEN, kind=EndpointKind.EVENT_DESTINATION, event_type="send"
+    )
+    with (
+        node_receiver("splashify.mjs", env={"SPLASHIFY_WEBHOOK_SECRET": STANDARD_TOKEN}) as receiver,
+        closing(Line(receiver)) as line,
+    ):
+        assert line.post(one, "/webhooks/splashify") == 200
+        changed = {**one.headers, "X-Splashify-Signature": "sha256=" + "0" * 64}
+        assert line.post(replace(one, headers=changed), "/webhooks/splashify") == 401
+
+
+@pytest.mark.parametrize("newest_first", [(STANDARD_TOKEN, OLDER), (OLDER, STANDARD_TOKEN)])
+def test_a_rotation_from_one_form_to_the_other_disturbs_no_receiver(
+    with_standard_token: tuple[Line, Line], behind: Line, newest_first: tuple[str, str]
+) -> None:
+    """The libraries accept with either token, whichever of the two is the new one."""
+    one = delivery("{}", *newest_first)
+    _, standard = with_standard_token
+    for line in (standard, behind):
+        assert line.post(one) == 200
+        assert line.receiver.report()["accepted"] == ["standardwebhooks", "svix"]
 
 
 def test_the_two_brand_headers_say_the_same() -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from posthorn.api.routes.secret_rotation import Rotation
 from posthorn.domain.email_types import EMAIL_TYPES
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import new_id
@@ -28,6 +29,13 @@ from posthorn.transport.http import BODY_SECONDS
 from posthorn.transport.response import MAX_BODY_BYTES, SNIPPET_BYTES
 from posthorn.wire.envelope import Envelope
 from posthorn.wire.formats import body_of, content_type_of, default_of, formats_of, headers_of
+from posthorn.wire.signing import (
+    MAX_KEY_BYTES,
+    MAX_SECRET_LENGTH,
+    MIN_KEY_BYTES,
+    MIN_SECRET_LENGTH,
+    encoded_key,
+)
 from tests.receivers.node import HERE, node_path
 
 if TYPE_CHECKING:
@@ -41,6 +49,7 @@ DATA: Final = {
     EndpointKind.EVENT_DESTINATION: '{"eventType":"Bounce","mail":{"messageId":"m-1"},"bounce":{}}',
 }
 TOKEN: Final = "wht_of-the-guide-pässwort"
+STANDARD_TOKEN: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 PATIENCE: Final = 30.0
 
 # Make the queue of a receiver, which prints events, fail the first time.
@@ -89,7 +98,7 @@ def unlucky_receiver(language: str, tmp_path: Path) -> Iterator[tuple[int, Path]
 
 
 @contextmanager
-def _running(language: str, code: str, folder: Path) -> Iterator[tuple[int, Path]]:
+def _running(language: str, code: str, folder: Path, *, token: str = TOKEN) -> Iterator[tuple[int, Path]]:
     script = folder / f"receiver.{language}"
     script.write_text(code, "utf-8")
     program = [sys.executable] if language == "python" else [node_path()]
@@ -100,7 +109,7 @@ def _running(language: str, code: str, folder: Path) -> Iterator[tuple[int, Path
         "PATH": os.environ["PATH"],
         "NODE_PATH": str(HERE / "node_modules"),
         "PORT": str(port),
-        "WEBHOOK_TOKEN": TOKEN,
+        "WEBHOOK_TOKEN": token,
     }
     printed = folder / "printed"
     with (
@@ -129,6 +138,35 @@ def test_a_receiver_of_the_guide_accepts_signed_events_once(
     assert _post(port, body.replace(b"CREATED", b"DELETED") + b" ", headers) == 401
     assert _post(port, body, {**headers, "webhook-timestamp": "1"}) == 401
     assert _handled(printed) == [json.loads(body)]
+
+
+@pytest.mark.parametrize("kind", EndpointKind)
+def test_a_receiver_of_the_guide_takes_a_token_of_the_standards_form(
+    language: str, tmp_path: Path, kind: EndpointKind
+) -> None:
+    """A `whsec_` token is passed to the library as it is, and every other token is refused."""
+    with _running(language, _snippet(language), tmp_path, token=STANDARD_TOKEN) as (port, printed):
+        body, headers = _delivery(kind, token=STANDARD_TOKEN)
+        assert _post(port, body, headers) == 204
+        assert _handled(printed) == [json.loads(body)]
+        assert _post(port, *_delivery(kind)) == 401
+
+
+def test_the_command_of_the_guide_makes_a_token_of_the_standards_form() -> None:
+    """The API accepts what it prints, and the libraries decode it to a key of 32 bytes."""
+    token = subprocess.run(
+        ["sh", "-c", _snippet("sh")], capture_output=True, check=True, text=True
+    ).stdout.strip()
+    Rotation.model_validate({"token": token})
+    key = encoded_key(token.encode())
+    assert key is not None
+    assert len(key) == 32
+
+
+def test_the_guide_says_what_a_token_may_be() -> None:
+    """Its table has the bounds that the API checks."""
+    assert f"text of {MIN_SECRET_LENGTH} to {MAX_SECRET_LENGTH} characters" in GUIDE
+    assert f"base64 of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes" in GUIDE
 
 
 @pytest.mark.parametrize("kind", EndpointKind)
@@ -194,7 +232,9 @@ def test_the_guide_shows_each_format_as_it_is_sent() -> None:
         assert f"| `{content_type_of(one)}` |" in GUIDE
 
 
-def _delivery(kind: EndpointKind, data: str | None = None) -> tuple[bytes, dict[str, str]]:
+def _delivery(
+    kind: EndpointKind, data: str | None = None, *, token: str = TOKEN
+) -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers of an attempt, signed now."""
     now = time.time_ns() // 1_000_000
     event = replace(_event(kind, data or DATA[kind]), id=new_id("evt", now_ms=now, entropy=bytes(10)))
@@ -203,7 +243,7 @@ def _delivery(kind: EndpointKind, data: str | None = None) -> tuple[bytes, dict[
     envelope = Envelope(
         event=event,
         body=body,
-        secrets=(TOKEN.encode(),),
+        secrets=(token.encode(),),
         sent_at=now,
         endpoint_id=new_id("wh", now_ms=now, entropy=bytes(10)),
         generation=1,

@@ -1,7 +1,8 @@
 // A receiver that checks the raw body with the two published Standard Webhooks libraries, independently.
 //
-// WEBHOOK_SECRET is `whsec_` and the base64 of the token's bytes. Answers 200 when both libraries accept, 401 when
-// neither does, 500 when they disagree. Prints one JSON line with its port, then one for every request.
+// WEBHOOK_SECRET is a `whsec_` token, or `whsec_` and the base64 of another token's bytes. Answers 200 when both
+// libraries accept, 401 when neither does, 500 when they disagree. Prints one JSON line with its port, then one for
+// every request.
 
 const http = require('http');
 const { Webhook: StandardWebhook } = require('standardwebhooks');

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from posthorn.api.problems import FieldError, Problem, invalid
-from posthorn.domain.errors import RefusedJson
+from posthorn.domain.errors import RefusedJson, TooLargeJson
 from posthorn.domain.limits import MAX_BODY
 from posthorn.wire import ecmascript
 
@@ -31,6 +31,10 @@ _COMPLAINTS: Final = {
     "string_too_short": "Must have at least {min_length} {characters}.",
     "string_too_long": "Must have at most {max_length} {characters}.",
     "string_pattern_mismatch": "Must match the pattern `{pattern}`.",
+    "encoded_key": (
+        "Must be `whsec_` followed by the base64 of {min_bytes} to {max_bytes} bytes, with padding and the standard"
+        " alphabet."
+    ),
     "enum": "Must be one of {expected}.",
     "int_type": "Must be a whole number.",
     "greater_than_equal": "Must be at least {ge}.",
@@ -85,6 +89,19 @@ def validate[T: Body](model: type[T], value: dict[str, Any], *, at: str = "") ->
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)  # the input may be secret
         raise invalid([_field_error(at, one) for one in found[:_MAX_ERRORS]]) from None
+
+
+def written(value: dict[str, Any], at: str, *, limit: int, too_long: str = "") -> str:
+    """Write a value of the body as JSON, exactly as it will be sent, or refuse it.
+
+    `at` is its JSON pointer, `limit` is in bytes, and `too_long` is the detail of the error if it has more.
+    """
+    try:
+        return ecmascript.stringify(value, limit=limit)
+    except TooLargeJson as refusal:
+        raise too_large(too_long or refusal.detail, at) from refusal
+    except RefusedJson as refusal:
+        raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
 
 
 def _field_error(at: str, found: ErrorDetails) -> FieldError:

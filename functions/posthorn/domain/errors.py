@@ -4,6 +4,7 @@ PosthornError
 ├── SettingsError            the environment is incomplete or inconsistent
 ├── Refused                  invalid input, with a reason for the caller
 │   ├── RefusedJson          not JSON, or JSON that JavaScript would change
+│   │   └── TooLargeJson     more JSON than its place may hold
 │   ├── RefusedEventType     an unknown or invalid event type
 │   ├── RefusedSchema        not a JSON Schema, or an unsupported one
 │   ├── RefusedTarget        a URL or an address that deliveries must not go to
@@ -49,6 +50,13 @@ class RefusedJson(Refused):
         """Add the path, once it is known."""
         self.path = path
         return self
+
+
+class TooLargeJson(RefusedJson):
+    """More JSON than its place may hold; `limit` is in bytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Must be at most {limit // 1024} KB.", code="too_large")
 
 
 class RefusedEventType(Refused):

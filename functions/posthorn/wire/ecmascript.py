@@ -6,18 +6,18 @@ The output equals `JSON.stringify(JSON.parse(text))` (ECMA-262, 25.5); input for
 import json
 import re
 import sys
-from collections.abc import Callable
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Final
 
-from posthorn.domain.errors import RefusedJson
+from posthorn.domain.errors import RefusedJson, TooLargeJson
 from posthorn.wire import json_places
 
 MAX_DEPTH: Final = 32
 """Levels of nesting that are accepted; deeper data is a mistake or an attack."""
 
 _LARGEST_SAFE: Final = 2**53
+_MOST_BYTES: Final = 4  # that UTF-8 needs for one character
 _KEPT_DIGITS: Final = sys.float_info.dig
 # JavaScript treats these keys as array indexes and puts them first: 0 to 2**32 - 2.
 _INDEX: Final = re.compile(r"0|[1-9][0-9]{0,9}")
@@ -55,52 +55,67 @@ def parse(text: bytes) -> Any:
     return value
 
 
-def stringify(value: Any) -> str:
-    """Write a parsed value the way `JSON.stringify` does, without whitespace."""
+def stringify(value: Any, *, limit: int = sys.maxsize) -> str:
+    """Write a parsed value the way `JSON.stringify` does, without whitespace.
+
+    `TooLargeJson` is raised if the text has more than `limit` bytes in UTF-8. Most such values are refused long before
+    they are written: the elements of an array or an object are counted first.
+    """
     parts: list[str] = []
-    _write(value, parts.append, 1)
-    return "".join(parts)
+    _write(value, parts, 1, limit)
+    text = "".join(parts)
+    if len(text) * _MOST_BYTES > limit and len(text.encode()) > limit:
+        raise TooLargeJson(limit)
+    return text
 
 
-def _write(value: Any, out: Callable[[str], None], depth: int) -> None:
+def _write(value: Any, parts: list[str], depth: int, limit: int) -> None:
     if isinstance(value, str):
-        out(encode_basestring(value))
+        parts.append(encode_basestring(value))
     elif value is True:  # before int: True is an int
-        out("true")
+        parts.append("true")
     elif value is False:
-        out("false")
+        parts.append("false")
     elif value is None:
-        out("null")
+        parts.append("null")
     elif isinstance(value, int):
-        out(str(value))
+        parts.append(str(value))
     elif isinstance(value, float):
-        out(number(value))
+        parts.append(number(value))
     elif depth > MAX_DEPTH:
         raise _too_deep()
     elif isinstance(value, dict):
-        _write_object(value, out, depth)
+        _write_object(value, parts, depth, limit)
     elif isinstance(value, list):
-        _write_array(value, out, depth)
+        _write_array(value, parts, depth, limit)
     else:
         raise TypeError(f"{type(value).__name__} is not a JSON value")
 
 
-def _write_object(value: dict[str, Any], out: Callable[[str], None], depth: int) -> None:
+def _write_object(value: dict[str, Any], parts: list[str], depth: int, limit: int) -> None:
+    _check_length(value, parts, limit)
     before = "{"
     for key in _in_javascript_order(value):
-        out(f"{before}{encode_basestring(key)}:")
-        _write(value[key], out, depth + 1)
+        parts.append(f"{before}{encode_basestring(key)}:")
+        _write(value[key], parts, depth + 1, limit)
         before = ","
-    out("}" if value else "{}")
+    parts.append("}" if value else "{}")
 
 
-def _write_array(value: list[Any], out: Callable[[str], None], depth: int) -> None:
+def _write_array(value: list[Any], parts: list[str], depth: int, limit: int) -> None:
+    _check_length(value, parts, limit)
     before = "["
     for element in value:
-        out(before)
-        _write(element, out, depth + 1)
+        parts.append(before)
+        _write(element, parts, depth + 1, limit)
         before = ","
-    out("]" if value else "[]")
+    parts.append("]" if value else "[]")
+
+
+def _check_length(value: dict[str, Any] | list[Any], parts: list[str], limit: int) -> None:
+    """Refuse an array or object that must exceed the limit: each part has a character, each element adds two."""
+    if len(parts) + 2 * len(value) > limit:
+        raise TooLargeJson(limit)
 
 
 def number(value: float) -> str:
@@ -127,7 +142,10 @@ def number(value: float) -> str:
 
 
 def _in_javascript_order(value: dict[str, Any]) -> list[str]:
-    indexes = [key for key in value if _INDEX.fullmatch(key) and int(key) <= _LARGEST_INDEX]
+    # isdecimal() is a quick look: it is true of more keys than the pattern, and false of nearly all that occur
+    indexes = [
+        key for key in value if key.isdecimal() and _INDEX.fullmatch(key) and int(key) <= _LARGEST_INDEX
+    ]
     if not indexes:
         return list(value)
     first = set(indexes)

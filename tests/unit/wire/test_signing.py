@@ -12,7 +12,14 @@ import svix.webhooks
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from posthorn.wire.signing import hex_digest, standard_headers
+from posthorn.wire.signing import (
+    MAX_KEY_BYTES,
+    MIN_KEY_BYTES,
+    encoded_key,
+    hex_digest,
+    repeats_one_character,
+    standard_headers,
+)
 
 # The literal example from the Standard Webhooks libraries' own tests.
 SECRET: Final = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
@@ -97,6 +104,84 @@ def test_the_published_libraries_accept_every_signature(library: type, token: by
     """The libraries verify with `whsec_` and the base64 of the token's bytes, for any bytes."""
     body = text.encode()
     library(as_secret(token)).verify(body or b"{}", signed(token, body=body or b"{}"), **_raw(library))
+
+
+@LIBRARIES
+@given(key=st.binary(min_size=MIN_KEY_BYTES, max_size=MAX_KEY_BYTES))
+def test_a_secret_of_the_standards_form_verifies_as_it_is(library: type, key: bytes) -> None:
+    """The libraries verify with the very secret that was given, whatever key it encodes."""
+    secret = as_secret(key)
+    library(secret).verify(BODY, signed(secret.encode()))
+
+
+@LIBRARIES
+@given(
+    key=st.binary(min_size=MIN_KEY_BYTES, max_size=MAX_KEY_BYTES),
+    text=st.text(min_size=16, max_size=50).filter(lambda text: not text.startswith("whsec_")),
+)
+def test_secrets_of_both_forms_verify_during_a_rotation(library: type, key: bytes, text: str) -> None:
+    """Whichever of the two is the new one, a receiver with either accepts."""
+    standard, plain = as_secret(key), text.encode()
+    for secrets in ((standard.encode(), plain), (plain, standard.encode())):
+        for known in (standard, as_secret(plain)):
+            library(known).verify(BODY, signed(*secrets))
+
+
+MALFORMED: Final = {
+    "one byte short": as_secret(bytes(range(23))),
+    "one byte long": as_secret(bytes(range(65))),
+    "no padding": as_secret(b"\xfb" * 25).rstrip("="),
+    "the URL-safe alphabet": as_secret(b"\xfb" * 24).replace("+", "-").replace("/", "_"),
+    "bits left over": as_secret(b"\xfb" * 25).replace("w==", "x=="),
+    "a space": as_secret(bytes(range(24))) + " ",
+    "more behind the padding": as_secret(b"\xfb" * 25) + "AAAA",
+    "no base64": "whsec_pässwort of my own",
+    "nothing": "whsec_",
+}
+
+
+@pytest.mark.parametrize("secret", MALFORMED.values(), ids=MALFORMED)
+def test_only_what_every_library_reads_encodes_a_key(secret: str) -> None:
+    """Such secrets are refused at registration; one that was stored earlier signs with its text, as it did."""
+    assert encoded_key(secret.encode()) is None
+    plain = as_secret(secret.encode())
+    standardwebhooks.Webhook(plain).verify(BODY, signed(secret.encode()))
+
+
+@pytest.mark.parametrize("size", [MIN_KEY_BYTES, 25, 26, MAX_KEY_BYTES])
+def test_every_size_of_key_that_the_standard_allows_is_read(size: int) -> None:
+    """The specification asks for 24 to 64 bytes."""
+    key = bytes(range(size))
+    assert (MIN_KEY_BYTES, MAX_KEY_BYTES) == (24, 64)
+    assert encoded_key(as_secret(key).encode()) == key
+
+
+@pytest.mark.parametrize(
+    "secret", ["WHSEC_" + as_secret(SECRET)[6:], as_secret(SECRET)[6:], "wht_" + "0" * 64]
+)
+def test_only_the_prefix_makes_a_secret_encode_its_key(secret: str) -> None:
+    """Every other secret signs with its text, as do the tokens that Posthorn makes."""
+    assert encoded_key(secret.encode()) is None
+    standardwebhooks.Webhook(as_secret(secret.encode())).verify(BODY, signed(secret.encode()))
+
+
+@pytest.mark.parametrize(
+    ("secret", "repeats"),
+    [
+        ("a" * 16, True),
+        ("é" * 16, True),
+        ("\U0001f600" * 16, True),
+        (as_secret(bytes(24)), True),
+        (as_secret(b"x" * 24), True),
+        ("a" * 15 + "b", False),
+        ("whsec_" + "a" * 20, False),
+        (as_secret(SECRET), False),
+        ("wht_" + "0" * 64, False),
+    ],
+)
+def test_one_character_again_and_again_is_noticed(secret: str, repeats: bool) -> None:
+    """Characters of a text are compared, not its bytes, and the key that a `whsec_` secret encodes."""
+    assert repeats_one_character(secret) is repeats
 
 
 @LIBRARIES

@@ -2,7 +2,7 @@
 
 from typing import Literal, NotRequired, TypedDict
 
-from posthorn.api.answers.fields import Time
+from posthorn.api.answers.fields import Time, Warned
 from posthorn.api.answers.webhooks import Undelivered
 from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.models import DisabledReason, Health
@@ -37,7 +37,11 @@ class EventDestination(TypedDict):
     """Since when it has that health; absent while it is healthy."""
 
 
-class EventDestinationUpdateResult(EventDestination):
+class CreatedEventDestination(EventDestination, Warned):
+    """The event destination that the request, or the one that it repeats, created."""
+
+
+class EventDestinationUpdateResult(EventDestination, Warned):
     """The event destination after the change."""
 
     undelivered: NotRequired[Undelivered]

@@ -5,7 +5,7 @@ turns them into the schemas of the API's description. A docstring below a field 
 loads them, so they may import pydantic.
 """
 
-from typing import Annotated, TypedDict
+from typing import Annotated, NotRequired, TypedDict
 
 from pydantic import ConfigDict, Field, with_config
 
@@ -29,3 +29,19 @@ class Deleted(TypedDict):
 
     deleted: bool
     """Always true."""
+
+
+class FieldWarning(TypedDict):
+    """One part of the request that was accepted, but should be changed."""
+
+    pointer: str
+    """A JSON Pointer (RFC 6901) to the value in the request body."""
+    detail: str
+    """What should be true of the value."""
+
+
+class Warned(TypedDict):
+    """What a response may have beside its result."""
+
+    warnings: NotRequired[list[FieldWarning]]
+    """Each part of the request that was accepted, but should be changed; absent if there is none."""

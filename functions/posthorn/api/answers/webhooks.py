@@ -2,7 +2,7 @@
 
 from typing import NotRequired, TypedDict
 
-from posthorn.api.answers.fields import Count, Time, spelled_by_kind
+from posthorn.api.answers.fields import Count, Time, Warned, spelled_by_kind
 from posthorn.domain.endpoint_kind import PayloadFormat
 from posthorn.domain.models import DisabledReason, Health
 
@@ -76,21 +76,21 @@ class WebhookResult(TypedDict):
     """The webhook as it is now."""
 
 
-class WebhookCreationResult(TypedDict):
+class WebhookCreationResult(Warned):
     """The webhook that the request, or the one that it repeats, created."""
 
     webhook: CreatedWebhook
     """The webhook as it is now."""
 
 
-class WebhookUpdateResult(WebhookResult):
+class WebhookUpdateResult(WebhookResult, Warned):
     """The webhook after the change."""
 
     undelivered: NotRequired[Undelivered]
     """Only when this request enabled the webhook: what it missed."""
 
 
-class TokenRotationResult(WebhookResult):
+class TokenRotationResult(WebhookResult, Warned):
     """The webhook with its new token."""
 
     previousTokenUntil: NotRequired[Time]

@@ -14,7 +14,7 @@ from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import configuration_sets, endpoints
 from posthorn.api.routes.endpoints import EventNames, Url
 from posthorn.api.routes.payload_formats import EventDestinationFormat
-from posthorn.api.routes.secret_rotation import DEFAULT_OVERLAP_HOURS, HOUR_MS, Secret, rotated, sealed
+from posthorn.api.routes.secret_rotation import DEFAULT_OVERLAP_MS, Secret, rotated, sealed, warn_about
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.email_types import NAMES
@@ -25,6 +25,7 @@ from posthorn.domain.models import DisabledReason, Endpoint, Health
 
 if TYPE_CHECKING:
     from posthorn.api.answers.event_destinations import (
+        CreatedEventDestination,
         EventDestination,
         EventDestinationList,
         EventDestinationUpdateResult,
@@ -76,7 +77,7 @@ def list_event_destinations(services: Services, request: Request) -> Answer[Even
     return Answer(content)
 
 
-def create_event_destination(services: Services, request: Request) -> Answer[EventDestination]:
+def create_event_destination(services: Services, request: Request) -> Answer[CreatedEventDestination]:
     wanted = bodies.validate(NewEventDestination, bodies.parse(request))
     channel = _channel(services, request)
     if wanted.destination_type != "WEBHOOK":
@@ -110,7 +111,9 @@ def create_event_destination(services: Services, request: Request) -> Answer[Eve
     except Problem:  # the set was deleted in the meantime, so its destinations must go, too
         services.endpoints.delete(channel, destination.id)
         raise
-    return Answer(_shown(destination))
+    shown: CreatedEventDestination = _shown(destination)
+    warn_about(wanted.webhook_secret, shown, "/webhook_secret")
+    return Answer(shown)
 
 
 def retrieve_event_destination(services: Services, request: Request) -> Answer[EventDestination]:
@@ -141,6 +144,7 @@ def update_event_destination(services: Services, request: Request) -> Answer[Eve
     shown = _shown(destination)
     if missed is not None:
         shown["undelivered"] = endpoints.shown_undelivered(missed)
+    warn_about(change.webhook_secret, shown, "/webhook_secret")
     return Answer(shown)
 
 
@@ -214,8 +218,7 @@ def _changed(services: Services, old: Endpoint, change: EventDestinationChange) 
     if "enabled" in given:
         new = endpoints.switched(new, on=change.enabled, now_ms=now)
     if "webhook_secret" in given:
-        overlap_ms = DEFAULT_OVERLAP_HOURS * HOUR_MS
-        new = rotated(services, new, change.webhook_secret, until_ms=now + overlap_ms)
+        new = rotated(services, new, change.webhook_secret, until_ms=now + DEFAULT_OVERLAP_MS)
     return new
 
 

@@ -15,12 +15,11 @@ from posthorn.api.route import PAGED, Route
 from posthorn.domain import email_types, matching
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
-from posthorn.domain.errors import RefusedEventType, RefusedJson, RefusedSchema
+from posthorn.domain.errors import RefusedEventType, RefusedSchema
 from posthorn.domain.event_types import EventType, built_in
 from posthorn.domain.ids import EVENT_TYPE
 from posthorn.domain.limits import MAX_JSON, MAX_OWN
 from posthorn.schemas.schema import compiled
-from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
     from posthorn.api.answers import event_types as answers
@@ -85,9 +84,9 @@ def _page(
 def create_event_type(services: Services, request: Request) -> Answer[EventTypeResult]:
     wanted = bodies.validate(NewEventType, bodies.parse(request))
     name = _own_name(wanted.name)
-    example, schema = _text(wanted.example, "/example"), None
+    example, schema = bodies.written(wanted.example, "/example", limit=MAX_JSON), None
     if wanted.json_schema is not None:
-        schema = _text(wanted.json_schema, "/schema")
+        schema = bodies.written(wanted.json_schema, "/schema", limit=MAX_JSON)
         _check_example(wanted.json_schema, wanted.example, size=len(example))
     decision = idempotency.decide(services, request, [services.new_id(EVENT_TYPE)])
     made = EventType(
@@ -179,16 +178,6 @@ def _name_in_path(request: Request) -> str:
         return matching.canonical(request.path["name"])
     except RefusedEventType:
         raise not_found(_WHAT) from None
-
-
-def _text(value: dict[str, Any], at: str) -> str:
-    try:
-        text = stringify(value)
-    except RefusedJson as refusal:
-        raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
-    if len(text.encode()) > MAX_JSON:
-        raise bodies.too_large(f"Must be at most {MAX_JSON // 1024} KB.", at)
-    return text
 
 
 def _check_example(schema: dict[str, Any], example: dict[str, Any], *, size: int) -> None:

@@ -14,11 +14,10 @@ from posthorn.api.timestamps import Timestamp
 from posthorn.domain import matching
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
-from posthorn.domain.errors import RefusedEventType, RefusedJson
+from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.ids import EVENT
 from posthorn.domain.limits import MAX_BATCH, MAX_DATA
 from posthorn.domain.models import Event
-from posthorn.wire.ecmascript import stringify
 
 if TYPE_CHECKING:
     from posthorn.api.answers.events import AcceptedEvent, PublishBatchResult, PublishResult
@@ -66,12 +65,8 @@ def accepted(event: Event | EventSummary) -> AcceptedEvent:
 
 def checked_data(services: Services, event_type: EventType, data: dict[str, Any], at: str) -> str:
     """Validate an event's data and return it as JSON, exactly as it will be sent; `at` is its JSON pointer."""
-    try:
-        text = stringify(data)
-    except RefusedJson as refusal:
-        raise invalid([FieldError(at, refusal.detail)], refusal.code) from refusal
-    if len(text.encode()) > MAX_DATA:
-        raise bodies.too_large(f"The data of an event must be at most {MAX_DATA // 1024} KB.", at)
+    too_long = f"The data of an event must be at most {MAX_DATA // 1024} KB."
+    text = bodies.written(data, at, limit=MAX_DATA, too_long=too_long)
     schema = services.event_types.schema_of(event_type)
     if schema is not None and (found := schema.complaints(data, size=len(text))):
         errors = [FieldError(at + bodies.pointer(one.path), one.detail) for one in found]

@@ -10,23 +10,45 @@ import hmac
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from posthorn.api import bodies
 from posthorn.domain.models import PreviousSecret
-from posthorn.wire.signing import MAX_SECRET_LENGTH, MIN_SECRET_LENGTH
+from posthorn.wire.signing import (
+    MAX_KEY_BYTES,
+    MAX_SECRET_LENGTH,
+    MIN_KEY_BYTES,
+    MIN_SECRET_LENGTH,
+    STANDARD_PREFIX,
+    encoded_key,
+    repeats_one_character,
+)
 
 if TYPE_CHECKING:
+    from posthorn.api.answers.fields import Warned
     from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint, SealedSecret
 
 HOUR_MS: Final = 3_600_000
 DEFAULT_OVERLAP_HOURS: Final = 24
+DEFAULT_OVERLAP_MS: Final = DEFAULT_OVERLAP_HOURS * HOUR_MS
 MAX_OVERLAP_HOURS: Final = 168
 FIRST_VERSION: Final = 1
 """The version of the secret that an endpoint is created with; every rotation counts one up."""
 
 _TOKEN_PREFIX: Final = "wht_"  # noqa: S105 - the public part of every token
+
+
+def _check_key(secret: str) -> str:
+    """Refuse a `whsec_` secret that the libraries of Standard Webhooks cannot all read."""
+    text = secret.encode()
+    if text.startswith(STANDARD_PREFIX) and encoded_key(text) is None:
+        raise PydanticCustomError(
+            "encoded_key", "malformed key", {"min_bytes": MIN_KEY_BYTES, "max_bytes": MAX_KEY_BYTES}
+        )
+    return secret
+
 
 # No control characters: secrets are pasted into consoles and environment files.
 type Secret = Annotated[
@@ -34,7 +56,15 @@ type Secret = Annotated[
     StringConstraints(
         min_length=MIN_SECRET_LENGTH, max_length=MAX_SECRET_LENGTH, pattern=r"^[^\x00-\x1f\x7f]*$"
     ),
-    Field(description="A secret that deliveries are signed with, without control characters."),
+    AfterValidator(_check_key),
+    Field(
+        description=(
+            "A secret that deliveries are signed with, without control characters. Its text is the key. If it begins"
+            f" with `whsec_`, the rest must be the base64 of {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes, and those bytes"
+            " are the key of `webhook-signature`, as in Standard Webhooks; the key of the other signatures is still"
+            " the whole text."
+        )
+    ),
 ]
 
 
@@ -47,6 +77,13 @@ class Rotation(bodies.Body):
         description="For how long deliveries are signed with the previous token, too.",
     )
     token: Secret | None = Field(default=None, description="The new token. By default, a random one.")
+
+
+def warn_about(secret: str | None, content: Warned, at: str) -> None:
+    """Add a warning to an answer if the secret that was given is easy to guess; `at` is its JSON pointer."""
+    if secret and repeats_one_character(secret):
+        detail = "Should not repeat one character: such a secret is easy to guess."
+        content["warnings"] = [{"pointer": at, "detail": detail}]
 
 
 def new_token(services: Services) -> str:

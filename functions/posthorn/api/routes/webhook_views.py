@@ -9,6 +9,7 @@ from posthorn.domain.models import Health
 
 if TYPE_CHECKING:
     from posthorn.api.answers.webhooks import CreatedWebhook, Webhook, WebhookWithToken
+    from posthorn.api.services import Services
     from posthorn.domain.models import Endpoint
 
 
@@ -36,6 +37,11 @@ def webhook(one: Endpoint) -> Webhook:
 def webhook_with_token(one: Endpoint, token: str) -> WebhookWithToken:
     """Show a webhook to a caller who may know its token."""
     return {**webhook(one), "token": token}
+
+
+def with_current_token(services: Services, one: Endpoint) -> WebhookWithToken:
+    """Show a webhook with its token, which this decrypts."""
+    return webhook_with_token(one, services.unsealer.secret_of(one).decode())
 
 
 def created_webhook(one: Endpoint, token: str | None) -> CreatedWebhook:

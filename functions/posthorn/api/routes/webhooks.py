@@ -22,6 +22,7 @@ from posthorn.api.routes.secret_rotation import (
     new_token,
     rotated,
     sealed,
+    warn_about,
 )
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         WebhookList,
         WebhookResult,
         WebhookUpdateResult,
-        WebhookWithToken,
     )
     from posthorn.api.services import Services
 
@@ -116,14 +116,16 @@ def create_webhook(services: Services, request: Request) -> Answer[WebhookCreati
     # A repetition finds the webhook as it is now. A token that replaced the first one is for keys that may GET it.
     may_see = webhook.secret.version <= FIRST_VERSION or Scope.USER in request.scopes
     token = services.unsealer.secret_of(webhook).decode() if may_see else None
-    return Answer({"webhook": webhook_views.created_webhook(webhook, token)})
+    content: WebhookCreationResult = {"webhook": webhook_views.created_webhook(webhook, token)}
+    warn_about(wanted.token, content, "/token")
+    return Answer(content)
 
 
 def retrieve_webhook(services: Services, request: Request) -> Answer[WebhookResult]:
     webhook = endpoints.find(
         services, request.workspace, request.path["webhookId"], prefix=WEBHOOK, what=_WHAT
     )
-    return Answer({"webhook": _shown_with_token(services, webhook)})
+    return Answer({"webhook": webhook_views.with_current_token(services, webhook)})
 
 
 def update_webhook(services: Services, request: Request) -> Answer[WebhookUpdateResult]:
@@ -146,7 +148,8 @@ def update_webhook(services: Services, request: Request) -> Answer[WebhookUpdate
         what=_WHAT,
         change=lambda old: _changed(services, old, change),
     )
-    content: WebhookUpdateResult = {"webhook": _shown_with_token(services, webhook)}
+    content: WebhookUpdateResult = {"webhook": webhook_views.with_current_token(services, webhook)}
+    warn_about(change.token, content, "/token")
     if missed is not None:
         content["undelivered"] = WEBHOOKS.write(endpoints.shown_undelivered(missed))
     return Answer(content)
@@ -171,7 +174,8 @@ def rotate_webhook_token(services: Services, request: Request) -> Answer[TokenRo
         services, request.workspace, webhook_id, prefix=WEBHOOK, what=_WHAT, change=change
     )
     idempotency.finish(services, request, decision)
-    content: TokenRotationResult = {"webhook": _shown_with_token(services, webhook)}
+    content: TokenRotationResult = {"webhook": webhook_views.with_current_token(services, webhook)}
+    warn_about(wanted.token, content, "/token")
     previous = webhook.previous_secret
     if previous is not None and previous.until > services.clock():
         content["previousTokenUntil"] = rfc3339(previous.until)
@@ -240,7 +244,3 @@ def _changed(services: Services, old: Endpoint, change: WebhookChange) -> Endpoi
     if "token" in given:
         new = rotated(services, new, change.token, until_ms=now)  # no overlap: the old token stops signing
     return new
-
-
-def _shown_with_token(services: Services, webhook: Endpoint) -> WebhookWithToken:
-    return webhook_views.webhook_with_token(webhook, services.unsealer.secret_of(webhook).decode())
