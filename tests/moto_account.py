@@ -24,6 +24,7 @@ from moto.sqs.models import sqs_backends
 
 from posthorn.aws import clients
 from tests.aws import create_key, create_queues, create_tables, create_topics
+from tests.strict_dynamodb import strict
 from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def empty_account() -> Iterator[Account]:
         mock.patch.object(clients, "_client", _shared_client),
         _atomic_calls(),
         mock_aws(),
+        strict(),
     ):
         before = _listeners()
         yield _restored(_first_account())
