@@ -71,7 +71,7 @@ def empty_account() -> Iterator[Account]:
 
 
 @contextmanager
-def listening(service: Service, event: str, listener: Callable[..., None]) -> Iterator[None]:
+def listening(service: Service, event: str, listener: Callable[..., object]) -> Iterator[None]:
     """Call the listener for an event of the shared client, inside the block only."""
     events: Any = clients.client(service).meta.events
     events.register(event, listener)
