@@ -78,16 +78,17 @@ class EventTypes:
         row = self._table.get(_key(workspace, name))
         if row is None:
             return False
+        slot = items.number(row, "slot")
         deleted = self._table.transact(
             {
                 "Delete": {
                     "TableName": self._table.name,
                     "Key": _key(workspace, name),
                     "ConditionExpression": "slot = :slot",
-                    "ExpressionAttributeValues": {":slot": row["slot"]},
+                    "ExpressionAttributeValues": {":slot": n(slot)},
                 }
             },
-            self._slots.give_back(workspace, items.number(row, "slot")),
+            self._slots.give_back(workspace, slot),
         )
         return deleted or None
 
