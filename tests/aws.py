@@ -47,7 +47,7 @@ _TABLE_FIELDS = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSeco
 _QUEUE_ATTRIBUTES = ("DelaySeconds", "VisibilityTimeout", "MessageRetentionPeriod")
 
 
-def create_tables(client: DynamoDBClient) -> dict[str, str]:
+def create_tables(client: DynamoDBClient, *, rows_expire: bool = True) -> dict[str, str]:
     """Create every table with its keys, indexes, stream and TTL; return table names by logical id."""
     names: dict[str, str] = {}
     for logical_id, properties in load().of_type(TABLE).items():
@@ -57,7 +57,7 @@ def create_tables(client: DynamoDBClient) -> dict[str, str]:
             # CloudFormation enables the stream when its view type is set; the API needs both
             request["StreamSpecification"] = {"StreamEnabled": True, **stream}
         client.create_table(TableName=name, **request)
-        if ttl := properties.get("TimeToLiveSpecification"):
+        if rows_expire and (ttl := properties.get("TimeToLiveSpecification")):
             client.update_time_to_live(TableName=name, TimeToLiveSpecification=ttl)
     return names
 

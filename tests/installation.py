@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
-from moto.dynamodb.models import dynamodb_backends
 from moto.sqs.models import sqs_backends
 
 from posthorn import wiring
@@ -30,7 +29,7 @@ from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import environment
 from tests.error_texts import banned_details
 from tests.gateway import event_of
-from tests.moto_account import empty_account
+from tests.moto_account import empty_account, stored_rows
 from tests.network import Network
 from tests.template import ACCOUNT, REGION
 
@@ -173,10 +172,7 @@ class Installation:
 
     def everything_stored(self) -> str:
         """Return all rows and all messages as text."""
-        tables = dynamodb_backends[ACCOUNT][REGION].tables  # a scan through a client takes ten times as long
-        rows = [
-            row.to_json()["Attributes"] for name in self.tables.values() for row in tables[name].all_items()
-        ]
+        rows = stored_rows(self.tables.values())
         there = sqs_backends[ACCOUNT][REGION].queues  # a test may have deleted one
         queues = [name for name, url in self.queues.items() if url.rsplit("/", 1)[1] in there]
         return repr(_with_bytes(rows)) + repr([self.waiting(queue) for queue in queues])

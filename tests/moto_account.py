@@ -2,6 +2,8 @@
 
 Clients and tables take longer to make than most tests, so a process makes them once. The tests share the clients;
 each works on a copy of the rest, which moto forgets afterwards.
+
+`POSTHORN_TEST_DYNAMODB=<url>` names a DynamoDB Local that holds the tables instead. Everything else stays in moto.
 """
 
 from __future__ import annotations
@@ -9,8 +11,8 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal
 from unittest import mock
@@ -24,10 +26,11 @@ from moto.sqs.models import sqs_backends
 
 from posthorn.aws import clients
 from tests.aws import create_key, create_queues, create_tables, create_topics
+from tests.strict_dynamodb import strict
 from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 type Service = Literal["dynamodb", "kms", "sns", "sqs"]
 
@@ -50,26 +53,67 @@ class Account:
     key: str  # the ARN
 
 
+def own_dynamodb() -> str | None:
+    """Return the URL of the DynamoDB to use instead of moto's."""
+    return os.environ.get("POSTHORN_TEST_DYNAMODB")
+
+
 @contextmanager
 def empty_account() -> Iterator[Account]:
     """Make the account and let `posthorn.aws.clients` reach it; forget it afterwards."""
     with (
-        mock.patch.dict(os.environ, _CREDENTIALS),
+        mock.patch.dict(os.environ, _environment()),
         # moto registers and searches the URLs of all its services, a hundred and more
         mock.patch.object(backend_index, "backend_url_patterns", _URLS),
         # moto makes an RSA key for each KMS key, though a symmetric one has no use for it
         mock.patch("moto.kms.models.generate_private_key", return_value=None),
         mock.patch.object(clients, "_client", _shared_client),
         _atomic_calls(),
-        mock_aws(),
+        mock_aws(config={"core": {"mock_credentials": False}}),
+        strict(),
     ):
         before = _listeners()
-        yield _restored(_first_account())
+        account = _restored(_first_account(own_dynamodb()))
+        with _own_tables() if own_dynamodb() else nullcontext(account.tables) as tables:
+            yield replace(account, tables=tables)
         assert _listeners() == before, "a listener outlived its test: use `listening`"
 
 
+def _environment() -> dict[str, str]:
+    if (url := own_dynamodb()) is None:
+        return _CREDENTIALS
+    # DynamoDB Local has a database for each access key, so parallel workers do not share tables
+    key = "testing" + os.environ.get("PYTEST_XDIST_WORKER", "")
+    return {**_CREDENTIALS, "AWS_ACCESS_KEY_ID": key, "AWS_ENDPOINT_URL_DYNAMODB": url}
+
+
 @contextmanager
-def listening(service: Service, event: str, listener: Callable[..., None]) -> Iterator[None]:
+def _own_tables() -> Iterator[Mapping[str, str]]:
+    """Create the tables in the DynamoDB of one's own, and delete them afterwards."""
+    dynamodb = clients.client("dynamodb")
+    for left in dynamodb.list_tables()["TableNames"]:  # by a run that was killed
+        if left.startswith("posthorn-"):
+            dynamodb.delete_table(TableName=left)
+    # the tests' clock stands in 2023, so a real clock would remove rows in the middle of a test
+    tables = create_tables(dynamodb, rows_expire=False)
+    try:
+        yield tables
+    finally:
+        for name in tables.values():
+            dynamodb.delete_table(TableName=name)
+
+
+def stored_rows(tables: Iterable[str]) -> list[Any]:
+    """Return all rows of tables as DynamoDB's JSON."""
+    if own_dynamodb():
+        pages = clients.client("dynamodb").get_paginator("scan")
+        return [row for name in tables for page in pages.paginate(TableName=name) for row in page["Items"]]
+    there = dynamodb_backends[ACCOUNT][REGION].tables  # a scan through a client takes ten times as long
+    return [row.to_json()["Attributes"] for name in tables for row in there[name].all_items()]
+
+
+@contextmanager
+def listening(service: Service, event: str, listener: Callable[..., object]) -> Iterator[None]:
     """Call the listener for an event of the shared client, inside the block only."""
     events: Any = clients.client(service).meta.events
     events.register(event, listener)
@@ -79,8 +123,12 @@ def listening(service: Service, event: str, listener: Callable[..., None]) -> It
         events.unregister(event, listener)
 
 
-@cache
 def _shared_client(service: str) -> Any:
+    return _client_for(service, own_dynamodb())
+
+
+@cache
+def _client_for(service: str, _url: str | None) -> Any:
     return _make_client(service)
 
 
@@ -88,10 +136,10 @@ _make_client: Final = clients._client.__wrapped__
 
 
 @cache
-def _first_account() -> tuple[Account, list[dict[str, Any]]]:
+def _first_account(url: str | None) -> tuple[Account, list[dict[str, Any]]]:
     """Make the account as CloudFormation would; return it with what moto holds of it."""
     account = Account(
-        tables=create_tables(clients.client("dynamodb")),
+        tables={} if url else create_tables(clients.client("dynamodb")),
         queues=create_queues(clients.client("sqs")),
         topics=create_topics(clients.client("sns")),
         key=create_key(clients.client("kms")),

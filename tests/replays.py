@@ -161,12 +161,11 @@ class Replaying:
             return False
 
     def rows(self) -> dict[str, Delivery]:
-        """Return every delivery of the endpoint by event id."""
-        found, unknown = self.posthorn.deliveries.get_many(
-            [DeliveryKey(self.endpoint_id, event_id) for event_id in self.events]
-        )
+        """Return every delivery of the endpoint by event id, in the order of `events`."""
+        keys = [DeliveryKey(self.endpoint_id, event_id) for event_id in self.events]
+        found, unknown = self.posthorn.deliveries.get_many(keys)
         assert not unknown
-        return {key.event_id: row for key, row in found.items() if row is not None}
+        return {key.event_id: row for key in keys if (row := found.get(key)) is not None}
 
     def generations(self) -> dict[str, int]:
         return {event_id: row.generation for event_id, row in self.rows().items()}

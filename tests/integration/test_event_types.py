@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -11,13 +13,18 @@ from botocore.client import BaseClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from posthorn.aws import clients
 from posthorn.domain.email_types import EMAIL_TYPES
 from posthorn.domain.event_types import built_in
 from posthorn.stores import event_types as store
+from tests.conflicts import CANCELED, refusal
+from tests.moto_account import listening
 from tests.network import answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from botocore.awsrequest import AWSResponse
 
     from tests.installation import Installation, Reply
 
@@ -316,3 +323,42 @@ def test_the_limit_holds_for_requests_at_once(
     posthorn.call("DELETE", f"{PATH}/{made[0].body['eventType']['name']}")
     assert create(posthorn, name="ROOM_FOR_ONE").status == 201
     assert create(posthorn, name="ROOM_FOR_TWO").status == 409
+
+
+def test_types_registered_at_once_are_all_created(
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Terraform does, ten requests at once: each meets two conflicts, and each is answered 201."""
+    monkeypatch.setattr(clients, "pauses", lambda: iter([0.0] * 5))
+    refused: Counter[str] = Counter()
+
+    def refuse_twice(request: Any, **_: object) -> AWSResponse | None:
+        (name,) = re.findall(r"event-type#(\w+)", request.body.decode())
+        refused[name] += 1
+        return refusal(request, CANCELED, "None", "TransactionConflict") if refused[name] <= 2 else None
+
+    with (
+        listening("dynamodb", "before-send.dynamodb.TransactWriteItems", refuse_twice),
+        ThreadPoolExecutor(10) as pool,
+    ):
+        replies = list(pool.map(lambda n: create(posthorn, name=f"TYPE_{n}"), range(10)))
+
+    assert [reply.status for reply in replies] == [201] * 10
+    assert min(refused.values()) >= 3
+    shown = posthorn.call("GET", f"{PATH}?limit=100").body["eventTypes"]
+    assert {one["name"] for one in shown if one["source"] == "own"} == {f"TYPE_{n}" for n in range(10)}
+
+
+def test_types_registered_at_once_write_no_row_together(posthorn: Installation) -> None:
+    """Each request writes rows of its own, so that they seldom conflict at all."""
+    written: list[str] = []
+
+    def note(request: Any, **_: object) -> None:
+        written.extend(set(re.findall(r'"sk": ?{"S": ?"([^"]+)"', request.body.decode())))
+
+    with listening("dynamodb", "before-send.dynamodb.TransactWriteItems", note):
+        for number in range(10):
+            assert create(posthorn, name=f"TYPE_{number}").status == 201
+
+    assert len(written) >= 20
+    assert len(written) == len(set(written))

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     DIE_BEFORE = "die before"
     DIE_AFTER = "die after"
     THROTTLE = "throttle"  # refused, and so are botocore's retries
+    CONFLICT = "conflict at"  # another transaction holds the row of a write; nothing excuses unfinished work
     OUTAGE = "outage from"  # this step and all later ones are refused
     LOSE_ANSWER = "lose the answer of"  # carried out, but the response is lost
     TWICE = "do twice"  # carried out, the response lost, and carried out again by botocore
@@ -70,6 +71,10 @@ class Invocation:
         if fault.kind is Kind.MEANWHILE:
             if self.meanwhile is not None:
                 self.meanwhile()
+            return act()
+        if fault.kind is Kind.CONFLICT:
+            if (conflict := _conflict(name)) is not None:
+                raise conflict
             return act()
         self.struck = True
         return self._suffer(fault.kind, name, act, halve)
@@ -152,6 +157,19 @@ def _half(call: Callable[[Any], Any], name: str, parameters: Any) -> Any:
 
 def _refusal(name: str) -> ClientError:
     error: Any = {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(error, name)
+
+
+def _conflict(name: str) -> ClientError | None:
+    """Return how DynamoDB refuses a write of a row that another transaction holds; None if it refuses no such call."""
+    error: Any = {"ResponseMetadata": {"HTTPStatusCode": 400}}
+    if name == "TransactWriteItems":
+        error["Error"] = {"Code": "TransactionCanceledException"}
+        error["CancellationReasons"] = [{"Code": "None"}, {"Code": "TransactionConflict"}]
+    elif name in {"PutItem", "UpdateItem", "DeleteItem"}:
+        error["Error"] = {"Code": "TransactionConflictException"}
+    else:
+        return None
     return ClientError(error, name)
 
 

@@ -14,6 +14,8 @@ from tests.proof.world import HOSTS, SWEEP_SECONDS, Way, World, host
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posthorn.domain.models import Endpoint
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -26,6 +28,12 @@ class Scenario:
 
     def __str__(self) -> str:
         return self.name
+
+
+def _endpoints(world: World) -> list[Endpoint]:
+    """Return the endpoints by workspace and URL: a table lists them in no order."""
+    there = (life.endpoint for life in world.lives.values())
+    return sorted(there, key=lambda endpoint: (endpoint.url.split(".")[1], endpoint.url))
 
 
 def _one_lane(world: World, *types: str) -> None:
@@ -49,7 +57,7 @@ def _two_events(world: World) -> None:
 def _switched_off(world: World) -> None:
     _one_lane(world)
     with world.happening():
-        customers.change(world, next(iter(world.lives.values())).endpoint, enabled=False)
+        customers.change(world, _endpoints(world)[0], enabled=False)
 
 
 def _dispatched_before(world: World) -> None:
@@ -166,7 +174,7 @@ def _failed(world: World) -> None:
 
 
 def _replay_failed(world: World) -> None:
-    customers.replay_failed(world, next(iter(world.lives.values())).endpoint)
+    customers.replay_failed(world, _endpoints(world)[0])
 
 
 def _bulk(world: World) -> None:
@@ -199,9 +207,9 @@ def _nothing(_: World) -> None: ...
 def _gone_meanwhile(world: World) -> None:
     _retrying(world)
     with world.happening():
-        first, second, *_ = world.lives.values()
-        customers.delete(world, first.endpoint)
-        customers.change(world, second.endpoint, enabled=False)
+        first, second, *_ = _endpoints(world)
+        customers.delete(world, first)
+        customers.change(world, second, enabled=False)
 
 
 SCENARIOS: Final = (

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.proof.world import World
 
 DEATHS = (Kind.DIE_BEFORE, Kind.DIE_AFTER)
-LOSSES = (Kind.LOSE_ANSWER, Kind.THROTTLE)
+LOSSES = (Kind.LOSE_ANSWER, Kind.THROTTLE, Kind.CONFLICT)
 ORDERS = ((False, False), (True, True))
 """Calls run at once or when their results are read; POSTs one by one or all before the first outcome."""
 

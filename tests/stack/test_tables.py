@@ -48,6 +48,9 @@ def test_indexes_match_the_stores(stack: Template) -> None:
     key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
     due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
     undelivered = [(tables.UNDELIVERED, "HASH", "S"), (tables.SK, "RANGE", "S")]
+    for table in stack.of_type(TABLE).values():
+        for name, (keys, _) in indexes_of(table).items():
+            assert set(tables.KEYS[name]) == {tables.PK, tables.SK, *(attribute for attribute, *_ in keys)}
     assert {name: indexes_of(table) for name, table in stack.of_type(TABLE).items()} == {
         "ConfigTable": {tables.KEYS_INDEX: (key_rows, "ALL")},
         "EventsTable": {},

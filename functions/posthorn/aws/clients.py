@@ -6,6 +6,7 @@ import base64
 import json
 import logging
 import random
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
@@ -127,7 +128,7 @@ def at_once[K, R](calls: Mapping[K, Callable[[], R]]) -> dict[K, Future[R]]:
 
 
 def pauses() -> Iterator[float]:
-    """Yield the seconds to wait after each partly processed batch: exponential backoff with full jitter."""
+    """Yield the seconds to wait before each repetition of a call: exponential backoff with full jitter."""
     return (_RANDOM.uniform(0, 0.05 * 2**turn) for turn in range(_ROUNDS))
 
 
@@ -137,7 +138,7 @@ def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
 
     name = operation.__name__
     try:
-        return operation(*args, **kwargs)
+        return _outlasting_conflicts(partial(operation, *args, **kwargs))
     except ClientError as error:
         response = cast("Any", error.response)
         code = response.get("Error", {}).get("Code", "Unknown")
@@ -157,6 +158,27 @@ def _failure(name: str, code: str, *, refused: bool, message: Any = "", request:
     return operator_error(name, code, message, request) or Unavailable(name, code, refused=refused)
 
 
+def _outlasting_conflicts[R](operation: Callable[[], R]) -> R:
+    """Call again while another transaction holds a row: nothing was written, and botocore does not repeat that."""
+    from botocore.exceptions import ClientError
+
+    for pause in pauses():
+        try:
+            return operation()
+        except ClientError as error:
+            if not _is_conflict(error.response):
+                raise
+        time.sleep(pause)
+    return operation()
+
+
+def _is_conflict(response: Any) -> bool:
+    """Return whether other transactions refused a write, and nothing else did."""
+    return response.get("Error", {}).get("Code") == "TransactionConflictException" or (
+        _reasons(response) in ({"TransactionConflict"}, {"TransactionConflict", "None"})
+    )
+
+
 def _found(response: Any) -> Any:
     """Return the row on which a condition failed, if the write asked for it; the first one of a transaction."""
     reasons = response.get("CancellationReasons", ())
@@ -164,6 +186,14 @@ def _found(response: Any) -> Any:
 
 
 def _lost_condition(response: Any) -> bool:
-    """Return whether conditions canceled a transaction, and nothing else that a retry could overcome."""
-    reasons = {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
-    return "ConditionalCheckFailed" in reasons and reasons <= {"ConditionalCheckFailed", "None"}
+    """Return whether conditions canceled a transaction, and nothing else that a retry could overcome.
+
+    A conflict on another row changes nothing: the condition failed on a row that no other transaction held.
+    """
+    reasons = _reasons(response)
+    known = {"ConditionalCheckFailed", "TransactionConflict", "None"}
+    return "ConditionalCheckFailed" in reasons and reasons <= known
+
+
+def _reasons(response: Any) -> set[str]:
+    return {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}

@@ -47,6 +47,7 @@ class DeliveryCounts:
                 ":first": s(first_id(EVENT, now_ms=since_ms)),
             },
             Select="COUNT",
-            Limit=limit,
+            Limit=limit + 1,  # at the limit, DynamoDB stops and does not say whether there are more
         )
-        return Count(answer["Count"], is_more="LastEvaluatedKey" in answer)
+        counted = answer["Count"]
+        return Count(min(counted, limit), is_more=counted > limit or "LastEvaluatedKey" in answer)

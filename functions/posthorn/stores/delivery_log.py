@@ -31,7 +31,7 @@ _ROWS: Final = 200  # per query whose rows are filtered here; they come without 
 _INDEX_ROWS: Final = 500  # a row of the index has about 200 bytes, so a query reads a tenth of a megabyte
 
 _NAMES: Final = {"#status": "status"}
-_FILTERED_BY: Final = "sk, event_type, #status"
+_FILTERED_BY: Final = "pk, sk, event_type, #status"
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,7 @@ class EventLog:
             limit=rows,
             KeyConditionExpression="pk = :shard AND sk BETWEEN :lowest AND :highest",
             ExpressionAttributeValues={":shard": s(shard), ":lowest": s(lowest), ":highest": s(highest)},
-            ProjectionExpression="sk, #type, created_at, target",  # everything but the data
+            ProjectionExpression="pk, sk, #type, created_at, target",  # everything but the data
             ExpressionAttributeNames={"#type": "type"},
             ScanIndexForward=False,
         )

@@ -1,6 +1,6 @@
 """A workspace's own event types in the ConfigTable: `pk` is the workspace, `sk` is `event-type#<NAME>`.
 
-One more row counts them. It changes in the same transaction, so the limit holds for concurrent requests too.
+Each has one of `MAX_OWN` slots, so the limit holds for concurrent requests too.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.domain.errors import Malformed
+from posthorn.domain.compare_and_set import compare_and_set
+from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.event_types import EventType
 from posthorn.domain.limits import MAX_OWN
 from posthorn.stores import items
 from posthorn.stores.items import n, s
+from posthorn.stores.slots import Slots
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from posthorn.stores.items import Item
 
 _PREFIX: Final = "event-type#"
-_COUNT: Final = "event-type-count"
 
 
 class EventTypes:
@@ -32,19 +33,24 @@ class EventTypes:
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._table = Table(dynamodb, table)
+        self._slots = Slots(self._table, "event-type")
 
     def create(self, workspace: str, one: EventType) -> bool:
         """Write a new type; false if there is one with this name, or there are `MAX_OWN` already."""
-        return self._table.transact(
-            {
-                "Put": {
-                    "TableName": self._table.name,
-                    "Item": _to_item(workspace, one),
-                    "ConditionExpression": NEW,
-                }
-            },
-            self._count(workspace, 1, "attribute_not_exists(types) OR types < :most", {":most": n(MAX_OWN)}),
+        return compare_and_set(
+            lambda: self._create_once(workspace, one), contended=Unavailable("create event type", "Contended")
         )
+
+    def _create_once(self, workspace: str, one: EventType) -> bool | None:
+        """Write a new type into a free slot; None if another type took the slot meanwhile."""
+        slot = self._slots.free(workspace, limit=MAX_OWN)
+        if slot is None:
+            return False
+        item = {**_to_item(workspace, one), "slot": n(slot)}
+        put = {"Put": {"TableName": self._table.name, "Item": item, "ConditionExpression": NEW}}
+        if self._table.transact(put, self._slots.take(workspace, slot)):
+            return True
+        return None if self.get(workspace, one.name) is None else False
 
     def get(self, workspace: str, name: str) -> EventType | None:
         row = self._table.get(_key(workspace, name))
@@ -62,27 +68,29 @@ class EventTypes:
 
     def delete(self, workspace: str, name: str) -> bool:
         """Delete a type; false if there was none."""
-        return self._table.transact(
+        return compare_and_set(
+            lambda: self._delete_once(workspace, name),
+            contended=Unavailable("delete event type", "Contended"),
+        )
+
+    def _delete_once(self, workspace: str, name: str) -> bool | None:
+        """Delete a type and free its slot; None if the type changed meanwhile."""
+        row = self._table.get(_key(workspace, name))
+        if row is None:
+            return False
+        slot = items.number(row, "slot")
+        deleted = self._table.transact(
             {
                 "Delete": {
                     "TableName": self._table.name,
                     "Key": _key(workspace, name),
-                    "ConditionExpression": "attribute_exists(pk)",
+                    "ConditionExpression": "slot = :slot",
+                    "ExpressionAttributeValues": {":slot": n(slot)},
                 }
             },
-            self._count(workspace, -1, "attribute_exists(types)", {}),
+            self._slots.give_back(workspace, slot),
         )
-
-    def _count(self, workspace: str, change: int, condition: str, values: Item) -> dict[str, Any]:
-        return {
-            "Update": {
-                "TableName": self._table.name,
-                "Key": {PK: s(workspace), SK: s(_COUNT)},
-                "UpdateExpression": "ADD types :change SET v = :version",
-                "ConditionExpression": condition,
-                "ExpressionAttributeValues": {":change": n(change), ":version": n(ROW_VERSION), **values},
-            }
-        }
+        return deleted or None
 
 
 def _key(workspace: str, name: str) -> Item:

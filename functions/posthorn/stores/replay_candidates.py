@@ -37,7 +37,7 @@ class ReplayCandidates:
             limit=limit,
             KeyConditionExpression="#endpoint = :endpoint AND #event BETWEEN :after AND :end",
             FilterExpression=f"#status IN ({', '.join(statuses)}) AND attribute_not_exists(is_test)",
-            ProjectionExpression="#event, generation",
+            ProjectionExpression="pk, sk, undelivered, generation",
             ExpressionAttributeNames={
                 "#endpoint": UNDELIVERED if failed_only else PK,
                 "#event": SK,

@@ -9,7 +9,7 @@ from posthorn.aws.clients import call
 from posthorn.domain.errors import ConditionFailed
 from posthorn.stores import items
 from posthorn.stores.items import s
-from posthorn.stores.tables import PK, SK
+from posthorn.stores.tables import KEYS, PK, SK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,13 +101,21 @@ class Table:
         return True
 
     def query(self, *, after: Item | None = None, limit: int | None = None, **options: Any) -> Page:
-        """Run one query, from the row that follows the key `after`."""
+        """Run one query, from the row that follows the key `after`.
+
+        With a limit, one more row is read: DynamoDB returns a start key whenever the limit stopped it, even behind the
+        last row. So every attribute of a start key must be among those that are asked for.
+        """
         if after is not None:
             options["ExclusiveStartKey"] = after
         if limit is not None:
-            options["Limit"] = limit
+            options["Limit"] = limit + 1
         answer = call(self.client.query, TableName=self.name, **options)
-        return Page(answer["Items"], answer.get("LastEvaluatedKey"))
+        rows, last = answer["Items"], answer.get("LastEvaluatedKey")
+        if limit is not None and len(rows) > limit:
+            rows = rows[:limit]
+            last = {name: rows[-1][name] for name in KEYS[options.get("IndexName")]}
+        return Page(rows, last)
 
     def query_prefix(
         self,

@@ -16,6 +16,14 @@ NEXT_ATTEMPT_AT: Final = "next_attempt_at"
 UNDELIVERED_INDEX: Final = "undelivered"
 UNDELIVERED: Final = "undelivered"
 
+KEYS: Final[dict[str | None, tuple[str, ...]]] = {
+    None: (PK, SK),
+    KEYS_INDEX: (PK, SK, KEY_WORKSPACE),
+    DUE_INDEX: (PK, SK, DUE_SHARD, NEXT_ATTEMPT_AT),
+    UNDELIVERED_INDEX: (PK, SK, UNDELIVERED),
+}
+"""The attributes of a start key: those of the table's own key, and of the index that is read."""
+
 ROW_VERSION: Final = 1
 """Written as `v` into every row, so that a later version knows the format of the row."""
 

@@ -20,6 +20,7 @@ from posthorn.aws.secrets import Sealer, Unsealer
 from posthorn.domain.errors import Unavailable
 from posthorn.stores.installation import InstallationSecrets
 from tests.aws import create_key, create_tables
+from tests.strict_dynamodb import strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Aws:
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[Aws]:
-    with mock_aws():
+    with mock_aws(), strict():
         yield Aws()
 
 

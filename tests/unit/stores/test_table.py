@@ -16,6 +16,7 @@ from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
 from tests.aws import create_tables
+from tests.strict_dynamodb import strict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ KEY = {"pk": s("workspace"), "sk": s("thing#1")}
 
 @pytest.fixture
 def table() -> Iterator[Table]:
-    with mock_aws():
+    with mock_aws(), strict():
         client = boto3.client("dynamodb")
         yield Table(client, create_tables(client)["ConfigTable"])
 

@@ -72,7 +72,10 @@ def _page(
         start = list(built_in()).index(last) + 1 if last in built_in() else 0
         shown = ours[start : start + limit]
         after = _OWN if start + len(shown) == len(ours) else _BUILT_IN + shown[-1].name
-    if after.startswith(_OWN) and len(shown) < limit:
+    if after == _OWN and len(shown) == limit:  # the built-in types fill this page: are there others?
+        found, _ = own.page(workspace, after=None, limit=1)
+        after = _OWN if found else None
+    elif after.startswith(_OWN):
         found, last_own = own.page(
             workspace, after=after.removeprefix(_OWN) or None, limit=limit - len(shown)
         )
