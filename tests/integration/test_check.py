@@ -14,7 +14,7 @@ from unittest import mock
 
 import boto3
 import pytest
-from moto.cloudformation import cloudformation_backends
+from moto.cloudformation.models import cloudformation_backends
 from moto.kms.models import kms_backends
 from moto.sns.models import sns_backends
 
@@ -447,7 +447,7 @@ def test_the_concurrency_of_the_account_is_compared_with_the_mappings(
     stack.answers["GetAccountSettings"] = lambda _: {"AccountLimit": limits}
     stack.answers["DescribeStream"] = lambda asked: _stream(asked, shards)
     (made,) = cloudformation_backends[ACCOUNT][REGION].stacks.values()
-    made.parameters["ApiReservedConcurrency"] = reserved
+    made.stack_parameters["ApiReservedConcurrency"] = reserved
 
     (found,) = _check(capsys, "concurrency").document["findings"]
 

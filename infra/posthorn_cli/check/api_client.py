@@ -30,9 +30,8 @@ class ApiAnswer:
     @property
     def detail(self) -> str:
         """What a problem says about itself, or nothing."""
-        errors = self.body.get("errors")
-        details = [one.get("detail") for one in errors if isinstance(one, dict)] if errors else []
-        return " ".join(str(one) for one in (self.body.get("detail"), *details) if one)[:300]
+        details = [one["detail"] for one in self.body.get("errors") or [] if "detail" in one]
+        return " ".join(details or [str(self.body.get("detail", ""))])[:300]
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
