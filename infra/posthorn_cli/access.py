@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 
 def create_key(
-    dynamodb: DynamoDBClient, config_table: str, *, workspace: str, name: str, scopes: Iterable[Scope | str]
+    dynamodb: DynamoDBClient,
+    config_table: str,
+    *,
+    workspace: str,
+    name: str,
+    scopes: Iterable[Scope | str],
+    valid_until: int | None = None,
 ) -> str:
     """Create an API key and return it. Only its hash is stored, so nobody can show it again."""
     text = mint(secrets.token_bytes(ENTROPY_BYTES))
@@ -30,6 +36,7 @@ def create_key(
             scopes=frozenset(Scope(scope) for scope in scopes),
             secret_hash=hash_of(secret_of(text)),
             created_at=now_ms(),
+            valid_until=valid_until,
         )
     )
     if not is_new:
@@ -38,9 +45,21 @@ def create_key(
 
 
 def create_workspace_key(
-    dynamodb: DynamoDBClient, config_table: str, *, workspace_name: str, scopes: Iterable[Scope | str]
+    dynamodb: DynamoDBClient,
+    config_table: str,
+    *,
+    workspace_name: str,
+    scopes: Iterable[Scope | str],
+    valid_until: int | None = None,
 ) -> tuple[str, str]:
     """Create a workspace and its first API key; return both."""
     workspace = new_id(WORKSPACE, now_ms=now_ms(), entropy=secrets.token_bytes(10))
-    key = create_key(dynamodb, config_table, workspace=workspace, name=workspace_name, scopes=scopes)
+    key = create_key(
+        dynamodb,
+        config_table,
+        workspace=workspace,
+        name=workspace_name,
+        scopes=scopes,
+        valid_until=valid_until,
+    )
     return workspace, key

@@ -9,6 +9,7 @@ import typer
 
 from posthorn_cli import dead_letters, keys, redispatch
 from posthorn_cli.aws_errors import explain
+from posthorn_cli.check import command as check
 from posthorn_cli.cost import command as cost
 from posthorn_cli.output import note
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     epilog="Shell completion: run posthorn --install-completion once, in the shell that you use.",
 )
 app.add_typer(keys.app, name="keys")
+app.command("check")(check.command)
 app.command("dead-letters")(dead_letters.command)
 app.command("redispatch")(redispatch.command)
 app.command("cost")(cost.command)

@@ -51,7 +51,7 @@ _REJECTED: Final = {
 }
 _NO_CREDENTIALS: Final = {"NoAuthTokenError", "NoCredentialsError"}
 _NO_REGION: Final = {"EndpointProviderError", "NoRegionError"}
-_DENIED: Final = re.compile("AccessDenied|UnauthorizedOperation|AuthorizationError")
+DENIED: Final = re.compile("AccessDenied|UnauthorizedOperation|AuthorizationError")
 _THROTTLED: Final = re.compile("Throttl|LimitExceeded|ThroughputExceeded|SlowDown")
 _MISSING: Final = re.compile("NonExistentQueue|QueueDoesNotExist|ResourceNotFound")
 
@@ -106,7 +106,7 @@ def _answered(error: ClientError) -> str:
         return EXPIRED
     if code in _REJECTED:
         return REJECTED
-    if _DENIED.search(code):
+    if DENIED.search(code):
         return denied(error.operation_name, str(response.get("Error", {}).get("Message", "")))
     if _THROTTLED.search(code):
         return f"AWS throttled {error.operation_name}. Wait a minute, then run the command again."

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.queues import ReplayQueue, read_message, read_step
+from posthorn.aws.queues import read_message, read_step
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id
-from posthorn_cli.redispatch import redispatch, redispatch_one
+from posthorn_cli.redispatch import redispatch_one
+from posthorn_cli.redispatch_window import RedispatchWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +30,7 @@ AFTER_MS: Final = 60_000
 """How long after: the id is from another clock."""
 
 _RECEIVED_TOO_OFTEN: Final = "received too often without success"
-_INCOMPLETE: Final = "not all of its deliveries could be queued"
+INCOMPLETE: Final = "not all of its deliveries could be queued"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +40,16 @@ class DeadLetter:
     kind: str
     about: str
     reason: str
-    move: Callable[[], None] | None = None  # None: it does not say where it belongs
+    # the one or the other, or neither if it does not say where it belongs
+    move: Callable[[], None] | None = None
+    window: RedispatchWindow | None = None  # dispatched again once for all letters whose windows overlap
 
 
 def read(place: Installed, queue: str, body: str) -> DeadLetter:
     """Understand a message by what it holds. Posthorn's functions write the reason into what they put there."""
     found = _object(body)
     if "DDBStreamBatchInfo" in found:
-        return _stream_batch(place, found)
+        return _stream_batch(found)
     reason = str(found.get("reason", ""))[:200]
     inner = str(found.get("body", ""))
     match found.get("kind"):
@@ -71,8 +74,13 @@ def _step(place: Installed, body: str, reason: str) -> DeadLetter:
         step = read_step(body)
     except Malformed:
         return DeadLetter(kind, "-", reason)
-    queue = ReplayQueue(place.sqs, place.queue_url("ReplayQueue"))
-    return DeadLetter(kind, f"{step.replay_id} of {step.endpoint_id}", reason, lambda: queue.send(step))
+    url = place.queue_url("ReplayQueue")
+    return DeadLetter(
+        kind,
+        f"{step.replay_id} of {step.endpoint_id}",
+        reason,
+        lambda: _send(place, url, body, step.endpoint_id),
+    )
 
 
 def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
@@ -85,8 +93,13 @@ def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
         kind,
         f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}",
         _RECEIVED_TOO_OFTEN if reason is None else reason,
-        lambda: place.queues.enqueue(message, due_at=None, now_ms=place.clock()),
+        lambda: _send(place, place.queues.url_of(message), body, message.key.endpoint_id),
     )
+
+
+def _send(place: Installed, url: str, body: str, endpoint_id: str) -> None:
+    """Send a message as it was, with all that a later version may have put into it, due at once."""
+    place.sqs.send_message(QueueUrl=url, MessageBody=body, DelaySeconds=0, MessageGroupId=endpoint_id)
 
 
 def _notification(place: Installed, body: str, reason: str, letter: Mapping[str, Any]) -> DeadLetter:
@@ -112,30 +125,28 @@ def _stream_record(place: Installed, found: Mapping[str, Any], reason: str) -> D
 def _dispatch_event(place: Installed, channel: str, event_id: str) -> Callable[[], None]:
     def move() -> None:
         if redispatch_one(place, channel, event_id, dry_run=False).failed:
-            raise Malformed(_INCOMPLETE)
+            raise Malformed(INCOMPLETE)
 
     return move
 
 
-def _stream_batch(place: Installed, found: Mapping[str, Any]) -> DeadLetter:
+def _stream_batch(found: Mapping[str, Any]) -> DeadLetter:
     """Read what Lambda writes when a mapping gives up: where the records were, and not what was in them."""
     kind, batch, context = "stream batch", found["DDBStreamBatchInfo"], found.get("requestContext", {})
     try:
-        since = _milliseconds(batch["approximateArrivalOfFirstRecord"]) - BEFORE_MS
-        until = _milliseconds(batch["approximateArrivalOfLastRecord"]) + AFTER_MS
+        window = RedispatchWindow(
+            _milliseconds(batch["approximateArrivalOfFirstRecord"]) - BEFORE_MS,
+            _milliseconds(batch["approximateArrivalOfLastRecord"]) + AFTER_MS,
+        )
         about = (
             f"{int(batch['batchSize'])} records, {batch['startSequenceNumber']} to {batch['endSequenceNumber']}"
-            f" of {batch['shardId']}; posthorn redispatch --since {rfc3339(since)} --until {rfc3339(until)}"
+            f" of {batch['shardId']};"
+            f" posthorn redispatch --since {rfc3339(window.since_ms)} --until {rfc3339(window.until_ms)}"
         )
     except (KeyError, TypeError, ValueError):
         return DeadLetter(kind, "-", "Lambda's description of it cannot be read")
 
-    def move() -> None:
-        counts = redispatch(place, since_ms=since, until_ms=until, dry_run=False, progress=lambda _: None)
-        if counts.failed:
-            raise Malformed(_INCOMPLETE)
-
-    return DeadLetter(kind, about, str(context.get("condition", ""))[:200], move)
+    return DeadLetter(kind, about, str(context.get("condition", ""))[:200], window=window)
 
 
 def _milliseconds(text: str) -> int:

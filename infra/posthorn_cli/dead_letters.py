@@ -10,12 +10,14 @@ import typer
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn_cli import installed
-from posthorn_cli.dead_letter import DeadLetter, read
+from posthorn_cli.dead_letter import INCOMPLETE, DeadLetter, read
 from posthorn_cli.installed import Installed
 from posthorn_cli.options import AsJson, Profile, Region, Stack
 from posthorn_cli.outages import noticed
 from posthorn_cli.output import note, print_json, printable
 from posthorn_cli.progress import Step, shown
+from posthorn_cli.redispatch import redispatch
+from posthorn_cli.redispatch_window import merge
 
 
 class Queue(StrEnum):
@@ -76,6 +78,13 @@ class Handled:
             "outcome": self.outcome.replace(" ", "_"),
             "error": self.error,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    letter: DeadLetter
+    receipt: str
+    sent_at: str
 
 
 @dataclass(slots=True)
@@ -146,30 +155,60 @@ def go_through(
     """
     url = place.queue_url(QUEUES[queue])
     staying: list[str] = []
+
+    def handle(received: _Received, outcome: Outcome, error: str | None) -> None:
+        if outcome is Outcome.MOVED:
+            counts.moved += 1
+            place.sqs.delete_message(QueueUrl=url, ReceiptHandle=received.receipt)
+            staying.remove(received.receipt)
+        letter = received.letter
+        say(Handled(queue, received.sent_at, letter.kind, letter.about, letter.reason, outcome, error))
+
+    by_window: list[_Received] = []
     try:
         for message in _receive(place, url, wait_seconds):
             counts.found += 1
-            receipt = message["ReceiptHandle"]
-            staying.append(receipt)
-            letter = read(place, queue, message["Body"])
-            outcome, error = _handle(letter, move=move, dry_run=dry_run)
-            if outcome is Outcome.MOVED:
-                counts.moved += 1
-                place.sqs.delete_message(QueueUrl=url, ReceiptHandle=receipt)
-                staying.remove(receipt)
-            sent_at = rfc3339(int(message["Attributes"]["SentTimestamp"]))
-            say(Handled(queue, sent_at, letter.kind, letter.about, letter.reason, outcome, error))
+            staying.append(message["ReceiptHandle"])
+            received = _Received(
+                read(place, queue, message["Body"]),
+                receipt=message["ReceiptHandle"],
+                sent_at=rfc3339(int(message["Attributes"]["SentTimestamp"])),
+            )
+            if move and not dry_run and received.letter.window is not None:
+                by_window.append(received)
+            else:
+                handle(received, *_move(received.letter, move=move, dry_run=dry_run))
+        for covered, error in _redispatch(place, by_window):
+            for received in covered:
+                handle(received, Outcome.MOVED if error is None else Outcome.KEPT, error)
     finally:
         for receipt in staying:
             place.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=receipt, VisibilityTimeout=0)
 
 
-def _handle(letter: DeadLetter, *, move: bool, dry_run: bool) -> tuple[Outcome, str | None]:
+def _redispatch(place: Installed, letters: list[_Received]) -> Iterator[tuple[list[_Received], str | None]]:
+    """Dispatch the windows of letters again, each event once; yields the letters that are covered, and an error.
+
+    The caller deletes them before the next window begins, so that what follows may fail.
+    """
+    for window in merge(one.letter.window for one in letters if one.letter.window is not None):
+        counts = redispatch(
+            place,
+            since_ms=window.since_ms,
+            until_ms=window.until_ms,
+            dry_run=False,
+            progress=lambda _: None,
+        )
+        covered = [one for one in letters if one.letter.window and window.covers(one.letter.window)]
+        yield covered, INCOMPLETE if counts.failed else None
+
+
+def _move(letter: DeadLetter, *, move: bool, dry_run: bool) -> tuple[Outcome, str | None]:
     if not move:
         return Outcome.LISTED, None
-    if letter.move is None:
+    if letter.move is None and letter.window is None:
         return Outcome.KEPT, "it does not say where it belongs"
-    if dry_run:
+    if dry_run or letter.move is None:
         return Outcome.WOULD_MOVE, None
     try:
         letter.move()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from posthorn.aws.clients import CALLS_AT_ONCE
 from posthorn.aws.queues import Queues
@@ -33,14 +33,16 @@ class Installed:
     session: Any = field(repr=False)
     outputs: Mapping[str, str]  # where the names of the stack's tables and queues stand
     clock: Callable[[], int] = now_ms
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    status: str = ""  # of the last deploy, in CloudFormation's words
 
     @cached_property
     def dynamodb(self) -> DynamoDBClient:
-        return cast("DynamoDBClient", _client(self.session, "dynamodb"))
+        return cast("DynamoDBClient", client(self.session, "dynamodb"))
 
     @cached_property
     def sqs(self) -> SQSClient:
-        return cast("SQSClient", _client(self.session, "sqs"))
+        return cast("SQSClient", client(self.session, "sqs"))
 
     def output(self, name: str) -> str:
         if name not in self.outputs:
@@ -93,16 +95,23 @@ def find(stack: str, *, region: str | None, profile: str | None) -> Installed:
 
     session = boto3.Session(profile_name=profile, region_name=region)
     try:
-        answer = _client(session, "cloudformation").describe_stacks(StackName=stack)
+        answer = client(session, "cloudformation").describe_stacks(StackName=stack)
     except ClientError as error:
         if cast("Any", error.response).get("Error", {}).get("Code") != "ValidationError":
             raise
         raise CommandError(f"There is no stack named {stack} in {session.region_name}.") from error
-    outputs = {one["OutputKey"]: one["OutputValue"] for one in answer["Stacks"][0].get("Outputs", [])}
-    return Installed(stack, session, outputs)
+    (found,) = answer["Stacks"]
+    return Installed(
+        stack,
+        session,
+        {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
+        parameters={one["ParameterKey"]: one["ParameterValue"] for one in found.get("Parameters", [])},
+        status=found["StackStatus"],
+    )
 
 
-def _client(session: Any, service: Literal["cloudformation", "dynamodb", "sqs"]) -> Any:
+def client(session: Any, service: str) -> Any:
+    """Return a client of an AWS service that does not keep an operator waiting."""
     from botocore.config import Config
 
     # an operator waits for the answer: seconds until an address that is not there is called so, not minutes

@@ -110,6 +110,8 @@ def test_a_key_is_revoked_by_any_of_its_names(
         ("{key}",),
         ("redispatch", "--since", "{key}"),
         ("dead-letters", "--queue", "{key}"),
+        ("check", "--api-url", "{key}"),
+        ("check", "--url", "{key}"),
     ],
 )
 def test_no_mistake_repeats_a_secret(capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...]) -> None:
@@ -147,6 +149,9 @@ def test_a_key_that_does_not_exist_is_a_failure(capsys: pytest.CaptureFixture[st
         (("redispatch", "--since", "yesterday"), "Must be a date"),
         (("dead-letters", "--dry-run"), "Needs --move"),
         (("dead-letters", "--queue", "letters"), "Invalid value for '--queue'"),
+        (("check", "--publish"), "Needs --url"),
+        (("check", "--url", "https://example.com/"), "Needs --publish"),
+        (("check", "--api-url", "http://api.example.com"), "Must be the https URL of the API."),
         (("letters",), "Did you mean 'dead-letters'"),
     ],
 )

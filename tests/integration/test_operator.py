@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -11,6 +13,7 @@ import pytest
 
 from posthorn.aws import clients
 from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import EVENT, EVENT_SHARDS, REPLAY, first_id
 from posthorn.domain.models import DeliveryKey, Reason, Status
 from posthorn_cli import dead_letters
 from posthorn_cli.installed import Installed
@@ -20,6 +23,8 @@ from tests.sample_requests import SINCE
 from tests.template import REGION
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.installation import Installation, Waiting
 
 QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
@@ -30,6 +35,7 @@ DEAD = (
     "ReplayDeadLetterQueue",
 )
 HOUR_MS = 3_600_000
+REPLAY_ID = first_id(REPLAY, now_ms=0)
 
 
 @pytest.fixture
@@ -206,6 +212,26 @@ def test_an_event_declared_unreadable_is_dispatched_after_all(
     assert [message.group for message in posthorn.waiting("DeliverQueue")] == [webhook["id"]]
 
 
+def _send_batch_letter(posthorn: Installation, arrived: str) -> None:
+    """Send a dead letter as Lambda writes it when a mapping gives up on a batch."""
+    letter = {
+        "requestContext": {"condition": "RetryAttemptsExhausted", "approximateInvokeCount": 21},
+        "responseContext": {"statusCode": 200},
+        "version": "1.0",
+        "timestamp": arrived,
+        "DDBStreamBatchInfo": {
+            "shardId": "shardId-1",
+            "startSequenceNumber": "100",
+            "endSequenceNumber": "200",
+            "approximateArrivalOfFirstRecord": arrived,
+            "approximateArrivalOfLastRecord": arrived,
+            "batchSize": 2,
+            "streamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/1",
+        },
+    }
+    _send(posthorn, "DispatchDeadLetterQueue", json.dumps(letter))
+
+
 def test_a_batch_that_the_mapping_gave_up_on_is_found_by_its_time(
     posthorn: Installation, place: Installed
 ) -> None:
@@ -213,27 +239,7 @@ def test_a_batch_that_the_mapping_gave_up_on_is_found_by_its_time(
     webhook = posthorn.register()
     event_id = posthorn.publish()
     arrived = rfc3339(posthorn.clock())
-    _send(
-        posthorn,
-        "DispatchDeadLetterQueue",
-        json.dumps(
-            {
-                "requestContext": {"condition": "RetryAttemptsExhausted", "approximateInvokeCount": 21},
-                "responseContext": {"statusCode": 200},
-                "version": "1.0",
-                "timestamp": arrived,
-                "DDBStreamBatchInfo": {
-                    "shardId": "shardId-1",
-                    "startSequenceNumber": "100",
-                    "endSequenceNumber": "200",
-                    "approximateArrivalOfFirstRecord": arrived,
-                    "approximateArrivalOfLastRecord": arrived,
-                    "batchSize": 2,
-                    "streamArn": "arn:aws:dynamodb:us-east-1:123456789012:table/t/stream/1",
-                },
-            }
-        ),
-    )
+    _send_batch_letter(posthorn, arrived)
 
     _, said = _go(place, "dispatch")
     handled, _ = _go(place, "dispatch", move=True)
@@ -244,6 +250,114 @@ def test_a_batch_that_the_mapping_gave_up_on_is_found_by_its_time(
     assert handled == dead_letters.QueueCounts(found=1, moved=1)
     (message,) = posthorn.waiting("DeliverQueue")
     assert (message.group, message.task["event"]) == (webhook["id"], event_id)
+
+
+@contextmanager
+def _counted_queries(place: Installed) -> Iterator[list[str]]:
+    """Collect the tables that are queried."""
+    tables: list[str] = []
+
+    def query(*, params: Any, **_: Any) -> None:
+        tables.append(json.loads(params["body"])["TableName"])
+
+    events: Any = place.dynamodb.meta.events
+    events.register("before-call.dynamodb.Query", query)
+    try:
+        yield tables
+    finally:
+        events.unregister("before-call.dynamodb.Query", query)
+
+
+def test_letters_of_one_outage_cost_one_redispatch(posthorn: Installation, place: Installed) -> None:
+    """20 batches that an outage killed one after the other are one window, which is read once: 900 queries."""
+    for _ in range(100):
+        _, key = posthorn.new_workspace()
+        wanted = {"url": "https://hooks.example.com/", "events": ["*"]}
+        posthorn.call("POST", "/v1/webhooks", wanted, key=key)
+    posthorn.call("POST", "/v1/events", {"event": "CONTACT_CREATED", "data": {}}, key=key)
+    for _ in range(20):
+        _send_batch_letter(posthorn, rfc3339(posthorn.clock()))
+        posthorn.clock.pass_seconds(60)
+
+    with _counted_queries(place) as queried:
+        handled, said = _go(place, "dispatch", move=True)
+
+    assert handled == dead_letters.QueueCounts(found=20, moved=20)
+    assert len(said) == 20
+    assert posthorn.waiting("DispatchDeadLetterQueue") == []
+    assert len(posthorn.waiting("DeliverQueue")) == 1
+    assert Counter(queried) == {
+        place.output("ConfigTableName"): 100,
+        place.output("EventsTableName"): 100 * EVENT_SHARDS,
+    }
+
+
+def test_letters_of_a_window_that_fails_stay(posthorn: Installation, place: Installed) -> None:
+    """Two outages, and AWS refuses during the second: the letters of the first are gone, the others visible."""
+    posthorn.register()
+    arrivals = []
+    for _ in range(2):
+        event_id = posthorn.publish()
+        arrivals.append(posthorn.clock())
+        posthorn.clock.pass_seconds(3600)
+    for arrived in (arrivals[1], arrivals[0], arrivals[1], arrivals[0]):  # SQS keeps no order
+        _send_batch_letter(posthorn, rfc3339(arrived))
+
+    def refuse(*, params: Any, **_: Any) -> None:
+        lowest = json.loads(params["body"])["ExpressionAttributeValues"].get(":lowest", {"S": ""})["S"]
+        if lowest > first_id(EVENT, now_ms=arrivals[0]):
+            raise KeyboardInterrupt
+
+    events: Any = place.dynamodb.meta.events
+    events.register("before-call.dynamodb.Query", refuse)
+    with pytest.raises(KeyboardInterrupt):
+        _go(place, "dispatch", move=True)
+    events.unregister("before-call.dynamodb.Query", refuse)
+    first = posthorn.waiting("DeliverQueue")
+    again, said = _go(place, "dispatch", move=True)
+
+    assert [message.task["event"] != event_id for message in first] == [True]
+    assert again == dead_letters.QueueCounts(found=2, moved=2)
+    assert len(said) == 2
+    assert [message.task["event"] for message in posthorn.take("DeliverQueue")[1:]] == [event_id]
+    assert posthorn.waiting("DispatchDeadLetterQueue") == []
+
+
+def test_letters_of_deliveries_that_could_not_be_queued_stay(
+    posthorn: Installation, place: Installed
+) -> None:
+    """SQS does not accept a message, so the letter that stands for it is kept and says so."""
+    posthorn.register()
+    posthorn.publish()
+    _send_batch_letter(posthorn, rfc3339(posthorn.clock()))
+
+    answer = mock.Mock(status_code=403), {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {}}
+    events: Any = place.sqs.meta.events
+    events.register("before-call.sqs.SendMessageBatch", lambda **_: answer)
+    handled, said = _go(place, "dispatch", move=True)
+
+    assert handled == dead_letters.QueueCounts(found=1, moved=0)
+    assert "kept" in said[0]
+    assert "not all of its deliveries could be queued" in said[0]
+    assert len(posthorn.waiting("DispatchDeadLetterQueue")) == 1
+
+
+@pytest.mark.parametrize(
+    ("queue", "target"),
+    [("DeliverDeadLetterQueue", "Retry1MinQueue"), ("ReplayDeadLetterQueue", "ReplayQueue")],
+)
+def test_a_message_goes_back_as_it_was(
+    posthorn: Installation, place: Installed, queue: str, target: str
+) -> None:
+    """Fields that this version of the command does not know stay in the message."""
+    ids = {"endpoint": "wh_1", "event": "evt_01GY5BVC30BPC335BN0KCGXRQ8", "channel": "c", "replay": REPLAY_ID}
+    body = json.dumps({"v": 1, **ids, "generation": 1, "attempt": 2, "step": 1, "later": {"n": [1, "é"]}})
+    _send(posthorn, queue, body)
+
+    _go(place, queue.removesuffix("DeadLetterQueue").lower(), move=True)
+
+    (message,) = posthorn.waiting(target)
+    assert (message.body, message.delay, message.group) == (body, 0, "wh_1")
 
 
 @pytest.mark.parametrize("unreadable", [False, True])

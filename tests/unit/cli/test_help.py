@@ -40,6 +40,7 @@ def test_the_commands_are_these() -> None:
     assert set(COMMANDS) == {
         ("keys", "create"),
         ("keys", "revoke"),
+        ("check",),
         ("dead-letters",),
         ("redispatch",),
         ("cost",),
@@ -99,7 +100,7 @@ def test_a_completion_script_is_generated(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("posthorn ", {"keys", "cost", "redispatch", "dead-letters"}),
+        ("posthorn ", {"keys", "check", "cost", "redispatch", "dead-letters"}),
         ("posthorn keys ", {"create", "revoke"}),
         ("posthorn dead-letters --queue ", {"dispatch", "deliver", "feedback", "replay"}),
     ],
