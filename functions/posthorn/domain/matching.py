@@ -89,17 +89,21 @@ class Subscribers:
         self._endpoints = list(endpoints)
         self._by_name: dict[str, list[int]] = {}  # positions in the list
         self._by_prefix: dict[str, list[int]] = {}
+        self._everything: list[int] = []
         for place, endpoint in enumerate(self._endpoints):
             for pattern in endpoint.events:
                 text, is_prefix = parsed(pattern)
-                (self._by_prefix if is_prefix else self._by_name).setdefault(text, []).append(place)
+                if pattern == "*":
+                    self._everything.append(place)
+                else:
+                    (self._by_prefix if is_prefix else self._by_name).setdefault(text, []).append(place)
 
     def of(self, event: Event) -> list[Endpoint]:
         """Return an event's endpoints: those that subscribe to its type, or the target of a test event."""
         if event.target is not None:
             return [endpoint for endpoint in self._endpoints if endpoint.id == event.target]
         name = canonical(event.type)
-        places = set(self._by_name.get(name, ()))
+        places = {*self._everything, *self._by_name.get(name, ())}
         if self._by_prefix:
             places.update(place for prefix in _prefixes(name) for place in self._by_prefix.get(prefix, ()))
         return [self._endpoints[place] for place in sorted(places)]
@@ -140,7 +144,6 @@ def canonical_starts(pattern: str) -> tuple[str, ...]:
 
 def _prefixes(name: str) -> Iterator[str]:
     """Yield every prefix that matches a canonical name. Not cached: a long name has more than a hundred."""
-    yield ""
     for spelling in _spellings(name):
         for separator in _SEPARATOR.finditer(spelling):
             yield spelling[: separator.end()]
