@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from tests.template import API_ID
 
@@ -39,6 +39,11 @@ def event_of(method: str, path: str, query: str, headers: Mapping[str, str], bod
     if parameters:
         event["queryStringParameters"] = parameters
     return event
+
+
+def raw_path_of(path: str) -> str:
+    """Return a path of a request as `rawPath` has it: every escape is decoded, except for that of the percent sign."""
+    return "%25".join(unquote(part) for part in path.split("%25"))
 
 
 def application(posthorn: Installation) -> Callable[..., Iterable[bytes]]:

@@ -28,7 +28,7 @@ from posthorn.wiring import open_feedback, open_replayer, open_services, open_sw
 from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import environment
 from tests.error_texts import banned_details
-from tests.gateway import event_of
+from tests.gateway import event_of, raw_path_of
 from tests.moto_account import empty_account, stored_rows
 from tests.network import Network
 from tests.template import ACCOUNT, REGION
@@ -136,7 +136,7 @@ class Installation:
         path, _, query = path.partition("?")
         key = self.key if key is None else key
         sent = {"authorization": f"Bearer {key}"} if key else {}
-        event = event_of(method, path, query, {**sent, **(headers or {})}, raw)
+        event = event_of(method, raw_path_of(path), query, {**sent, **(headers or {})}, raw)
         answer = self.resolve(event)
         self._remember_secrets(path, body, answer["body"])
         names = {name.lower(): value for name, value in answer["headers"].items()}

@@ -61,6 +61,13 @@ class Store:
         )
 
 
+class BuiltInEventTypes(StrEnum):
+    """Which event types exist without being created, besides the operational ones."""
+
+    SMASHSEND = "smashsend"
+    NONE = "none"
+
+
 class EmailBackend(StrEnum):
     """The backend that sends emails."""
 
@@ -75,6 +82,7 @@ class ApiSettings:
     store: Store
     stage: str
     secrets_key: str  # ARN of the KMS key
+    built_in_event_types: BuiltInEventTypes
     email_backend: EmailBackend
     feedback_topic: str  # ARN of the SNS topic for email events
     deliver_queue_url: str
@@ -83,12 +91,17 @@ class ApiSettings:
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
 
+    @property
+    def has_catalog(self) -> bool:
+        return self.built_in_event_types is BuiltInEventTypes.SMASHSEND
+
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
             stage=environment.text(env, "STAGE"),
             secrets_key=environment.text(env, "SECRETS_KEY"),
+            built_in_event_types=environment.one_of(env, "BUILT_IN_EVENT_TYPES", BuiltInEventTypes),
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),

@@ -134,7 +134,9 @@ def open_services(
     return Services(
         keyring=Keyring(api_keys, clock=clock),
         api_keys=api_keys,
-        event_types=EventTypeRegistry(EventTypes(dynamodb, store.config_table), clock=clock),
+        event_types=EventTypeRegistry(
+            EventTypes(dynamodb, store.config_table), has_catalog=settings.has_catalog, clock=clock
+        ),
         endpoints=_endpoints(store),
         endpoint_states=_endpoint_states(store),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),

@@ -47,7 +47,7 @@ def _show(stack: Stack) -> None:
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="demo",
-        scopes=("api_user", "user", "partner"),
+        scopes=("publish", "api_user", "user", "partner"),
     )
     api = Api(stack.api_url, key)
     print("\nPart 1: webhooks. One receiver succeeds at once, the other at the fourth attempt.\n")

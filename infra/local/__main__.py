@@ -9,7 +9,7 @@ from infra.local.errors import LocalStackError, StartFailed
 from infra.local.places import STATE
 from infra.local.stack import Stack, running_stack
 
-_SCOPES = ("api_user", "user", "admin", "partner")
+_SCOPES = ("publish", "api_user", "user", "admin", "partner")
 
 
 def main(arguments: list[str]) -> int:

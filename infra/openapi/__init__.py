@@ -22,9 +22,16 @@ _DESCRIPTION: Final = """\
 Outbound webhooks: register URLs, publish events, and see what happened to each delivery.
 
 **Authentication.** Send an API key as `Authorization: Bearer phk_…`. A key belongs to one workspace and has scopes:
-`api_user` publishes events and creates webhooks, `user` manages webhooks and reads deliveries, `partner` sends email
-and manages its event destinations, `admin` manages API keys and event types. The operator of this installation
-creates the first key of a workspace with `posthorn keys create`; a key with the scope `admin` creates others.
+`publish` publishes events, `api_user` creates and lists webhooks, `user` manages webhooks and reads deliveries,
+`partner` sends email and manages its event destinations, `admin` manages API keys and event types. Give `publish` to
+your own backend only: it signs events for every webhook of the workspace. The operator of this installation creates
+the first key of a workspace with `posthorn keys create`; a key with the scope `admin` creates others.
+
+**Event types** have names such as `invoice.paid`, `orders/create` or `repo:push`. `CONTACT_CREATED` and
+`contact.created` are two spellings of one name; any other difference makes another name. A subscription is a name, `*`,
+or a prefix that ends with `_`, `.`, `:` or `/` and then `*`: `contact.*` matches each type whose name, in one of its
+spellings, begins with `contact.`. `GET /v1/event-types` lists the types there are; an installation can be without the
+built-in ones.
 
 **Errors** are problem details (RFC 9457). Branch on `code`, which is stable.
 

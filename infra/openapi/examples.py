@@ -26,7 +26,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "example": {"invoice": {"id": "inv_1", "amount": 4200}},
         "schema": {"type": "object", "required": ["invoice"]},
     },
-    "NewApiKey": {"name": "Publisher", "scopes": ["api_user"], "expiresAt": "2030-01-01T00:00:00Z"},
+    "NewApiKey": {"name": "Publisher", "scopes": ["publish"], "expiresAt": "2030-01-01T00:00:00Z"},
     "NewConfigurationSet": {"name": "receipts", "suppression_options": "BOUNCE"},
     "ConfigurationSetChange": {"suppression_options": "NONE"},
     "NewEventDestination": {

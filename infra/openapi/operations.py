@@ -18,7 +18,7 @@ _PATH_PARAMETERS: Final = {
     "webhookId": "The webhook's id.",
     "eventId": "The event's id.",
     "replayId": "The bulk replay's id.",
-    "name": "The event type's name, in either spelling.",
+    "name": "The event type's name, in either spelling. Percent-encode it: `orders/create` is `orders%2Fcreate`.",
     "keyId": "The API key's id.",
     "configSetId": "The configuration set's id.",
     "destinationId": "The event destination's id.",

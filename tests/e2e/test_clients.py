@@ -35,7 +35,7 @@ def test_a_generated_client_makes_the_round_trip(
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="generated client",
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     generate(tmp_path)
     with receiving(lambda _: 200) as receiver:

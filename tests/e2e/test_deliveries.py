@@ -38,7 +38,7 @@ def customer(stack: Stack) -> Customer:
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="e2e",
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     return Customer(stack.api_url, key)
 
@@ -50,7 +50,7 @@ def lone_customer(stack: Stack) -> Customer:
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="e2e",
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     return Customer(stack.api_url, key)
 

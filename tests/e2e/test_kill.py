@@ -82,7 +82,7 @@ def _party(stack: Stack, kind: str, running: ExitStack, answer: Answer) -> tuple
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name=kind,
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     customer = Customer(stack.api_url, key)
     return customer, Party(kind, recorder, customer.register(recorder.url)["id"])

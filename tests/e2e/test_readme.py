@@ -100,7 +100,7 @@ def test_missed_deliveries_can_be_replayed(stack: Stack) -> None:
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="readme",
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     customer = Customer(stack.api_url, key)
     with recording(always(400)) as receiver:
@@ -134,7 +134,7 @@ def test_a_retry_is_made_now(stack: Stack) -> None:
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="readme",
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     customer = Customer(stack.api_url, key)
 

@@ -22,7 +22,7 @@ def test_missed_events_are_replayed_once(stack: Stack, receiving: Receiving) -> 
         stack.client("dynamodb"),
         stack.outputs["ConfigTableName"],
         workspace_name="recovery",
-        scopes=["api_user", "user"],
+        scopes=["publish", "api_user", "user"],
     )
     customer = Customer(stack.api_url, key)
     broken = True

@@ -46,7 +46,7 @@ def _deep(levels: int) -> Any:
 
 WEBHOOKS = [
     ({**GOOD, "events": ["CONTACT_EXPLODED"]}, 422, "unknown_event_type", "/events/0"),
-    ({**GOOD, "events": ["CONTACT_CREATED", "Contact.Created"]}, 422, "invalid_event_type", "/events/1"),
+    ({**GOOD, "events": ["CONTACT_CREATED", "Contact Created"]}, 422, "invalid_event_type", "/events/1"),
     ({**GOOD, "events": ["CONACT_*"]}, 422, "unknown_event_type", "/events/0"),
     ({**GOOD, "events": []}, 422, "invalid_input", "/events"),
     ({**GOOD, "events": "CONTACT_CREATED"}, 422, "invalid_input", "/events"),

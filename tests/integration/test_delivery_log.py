@@ -153,7 +153,7 @@ def test_a_window_reads_its_own_rows_only(
         "status=lost",
         "status=",
         "status=DELIVERED",
-        "event=Contact.Created",
+        "event=Contact+Created",
         "event=*",
         "since=yesterday",
         "until=2026-01-01",

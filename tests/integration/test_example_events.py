@@ -105,7 +105,7 @@ def test_a_failed_example_event_is_retried_like_any_event(posthorn: Installation
     ("body", "status", "code", "pointer"),
     [
         ({"event": "CONTACT_EXPLODED"}, 422, "unknown_event_type", "/event"),
-        ({"event": "Contact.Created"}, 422, "invalid_event_type", "/event"),
+        ({"event": "Contact Created"}, 422, "invalid_event_type", "/event"),
         ({"event": "*"}, 422, "invalid_event_type", "/event"),
         ({"event": 1}, 422, "invalid_input", "/event"),
         ({"data": []}, 422, "invalid_input", "/data"),

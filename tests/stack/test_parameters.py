@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from posthorn.settings import Brand, EmailBackend
+from posthorn.settings import Brand, BuiltInEventTypes, EmailBackend
 from tests.stack.breakages import broken_by
 from tests.template import Template
 
@@ -25,6 +25,7 @@ CHOICES: dict[str, tuple[Any, list[Any]]] = {
     "Architecture": ("arm64", ["arm64", "x86_64"]),
     "LogRetentionDays": (14, [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365]),
     "LogLevel": ("INFO", ["DEBUG", "INFO", "WARN", "ERROR"]),
+    "BuiltInEventTypes": ("smashsend", [*BuiltInEventTypes]),
     "EmailBackend": ("by-stage", ["by-stage", *EmailBackend]),
     "AllowPrivateTargets": ("false", ["true", "false"]),
     "ApiSnapStart": ("false", ["true", "false"]),

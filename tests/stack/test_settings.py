@@ -10,6 +10,7 @@ from posthorn.domain.errors import SettingsError
 from posthorn.settings import (
     LOCAL_STAGE,
     ApiSettings,
+    BuiltInEventTypes,
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
@@ -213,6 +214,19 @@ def test_mail_is_simulated_by_default_in_the_local_stage(
     assert variable == {"Fn::If": ["SimulatedMail", EmailBackend.SIMULATOR, EmailBackend.SES]}
     condition = stack.data["Conditions"]["SimulatedMail"]
     assert holds(condition, {"Stage": stage, "EmailBackend": backend}) == is_simulated
+
+
+@broken_by(
+    ("BUILT_IN_EVENT_TYPES: !Ref BuiltInEventTypes", "BUILT_IN_EVENT_TYPES: smashsend"),
+    ("    Default: smashsend #", "    Default: none #"),
+)
+def test_the_built_in_event_types_can_be_left_out(stack: Template) -> None:
+    """The API reads the parameter, and by default has the types of the published documentation."""
+    for value in BuiltInEventTypes:
+        variables = variables_of(stack, "ApiFunction", BuiltInEventTypes=value)
+        assert ApiSettings.read(variables).built_in_event_types is value
+    default = ApiSettings.read(variables_of(stack, "ApiFunction")).built_in_event_types
+    assert default is BuiltInEventTypes.SMASHSEND
 
 
 @broken_by(

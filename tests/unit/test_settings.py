@@ -12,6 +12,7 @@ from posthorn.domain.errors import SettingsError
 from posthorn.settings import (
     ApiSettings,
     Brand,
+    BuiltInEventTypes,
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
@@ -50,6 +51,7 @@ API: Final = {
     "THIRD_RETRY_QUEUE_URL": "https://sqs.example/third",
     "REPLAY_QUEUE_URL": "https://sqs.example/replay",
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
+    "BUILT_IN_EVENT_TYPES": "smashsend",
     "EMAIL_BACKEND": "ses",
     "FEEDBACK_TOPIC_ARN": TOPIC,
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
@@ -103,6 +105,7 @@ COMPLAINTS: Final = frozenset(
         "must be true or false",
         "can be true only if STAGE is local",
         "must be one of ses, simulator",
+        "must be one of smashsend, none",
     }
 )
 
@@ -145,6 +148,7 @@ def test_the_settings_of_the_api() -> None:
         ),
         stage="prod",
         secrets_key="arn:aws:kms:us-east-1:123456789012:key/1",
+        built_in_event_types=BuiltInEventTypes.SMASHSEND,
         email_backend=EmailBackend.SES,
         feedback_topic=TOPIC,
         deliver_queue_url="https://sqs.example/deliver",
@@ -195,6 +199,14 @@ def test_an_unknown_backend_is_refused() -> None:
     assert (
         complaint(ApiSettings, {**API, "EMAIL_BACKEND": "smtp"})
         == "EMAIL_BACKEND must be one of ses, simulator"
+    )
+
+
+def test_an_unknown_catalog_is_refused() -> None:
+    """An unknown choice of built-in event types fails at startup, and the error lists the known ones."""
+    assert (
+        complaint(ApiSettings, {**API, "BUILT_IN_EVENT_TYPES": "acme"})
+        == "BUILT_IN_EVENT_TYPES must be one of smashsend, none"
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote, unquote
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
@@ -17,7 +18,7 @@ from posthorn.domain.api_key import Scope
 from posthorn.domain.errors import Malformed, OperatorError, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
@@ -34,9 +35,27 @@ _ALWAYS: Final = {
 }
 
 
-def build(routes: Iterable[Route], find_services: Callable[[], Services]) -> APIGatewayHttpResolver:
+class _Resolver(APIGatewayHttpResolver):
+    """A resolver with path parameters that may contain slashes.
+
+    An HTTP API decodes `%2F` before it passes a path on, and a parameter of the router ends at a slash.
+    """
+
+    def __init__(self, open_prefixes: tuple[str, ...]) -> None:
+        super().__init__()
+        self._open_prefixes = open_prefixes  # of paths of which all the rest is one parameter
+
+    def resolve(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        path = event["rawPath"]
+        for prefix in self._open_prefixes:
+            if path.startswith(prefix):
+                event = {**event, "rawPath": prefix + _encoded(path.removeprefix(prefix))}
+        return super().resolve(event, context)
+
+
+def build(routes: Sequence[Route], find_services: Callable[[], Services]) -> APIGatewayHttpResolver:
     """Build the resolver for all routes; `find_services` is called only when a request needs the services."""
-    app = APIGatewayHttpResolver()
+    app = _Resolver(tuple({route.path.rpartition("{")[0] for route in routes if route.has_slashes}))
     known: dict[str, set[str]] = {}
     for route in routes:
         rule = route.path.replace("{", "<").replace("}", ">")
@@ -51,6 +70,11 @@ def build(routes: Iterable[Route], find_services: Callable[[], Services]) -> API
         return _sent(app, _problem(not_found("route")))
 
     return app
+
+
+def _encoded(text: str) -> str:
+    """Percent-encode a path parameter that may have been decoded."""
+    return quote(unquote(text), safe="", errors="replace")
 
 
 def _refusing(app: APIGatewayHttpResolver, allowed: Sequence[str]) -> Callable[..., Response[str]]:
@@ -72,6 +96,8 @@ def _answering(
     app: APIGatewayHttpResolver, route: Route, find_services: Callable[[], Services]
 ) -> Callable[..., Response[str]]:
     def answer(**path: str) -> Response[str]:
+        if route.has_slashes:
+            path = {name: unquote(value) for name, value in path.items()}
         response = _answer_or_problem(app.current_event, route, find_services, path)
         # some of these answers are secret, and none is for others; 202 only repeats ids, and is what publishers pay for
         if route.scope is not None and route.status != 202:

@@ -6,14 +6,14 @@ import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from posthorn.domain import matching
+from posthorn.domain import email_types, matching
 from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.event_types import built_in
 from posthorn.domain.ttl_cache import TtlCache
 from posthorn.schemas.schema import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from posthorn.domain.event_types import EventType
     from posthorn.schemas.schema import Schema
@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 STALE_MS: Final = 30_000
 """How long a process that has cached a type may still publish it after it was deleted."""
 
+HOW_TO_ADD: Final = "Event types are created with POST /v1/event-types, by a key with the scope `admin`."
+
+_OPERATIONAL: Final = ("WEBHOOK_*", "webhook.*")
+_RESERVED: Final = "reserved_event_type"
+_UNKNOWN: Final = "unknown_event_type"
 _REMEMBERED: Final = 250
 _COMPILED: Final = 8  # a hostile schema can take tens of megabytes
 
@@ -29,35 +34,75 @@ _COMPILED: Final = 8  # a hostile schema can take tens of megabytes
 class EventTypeRegistry:
     """Finds event types; caches a workspace's own types for 30 seconds."""
 
-    def __init__(self, store: EventTypes, *, clock: Callable[[], int]) -> None:
+    def __init__(self, store: EventTypes, *, has_catalog: bool, clock: Callable[[], int]) -> None:
         self.own = store
+        self._has_catalog = has_catalog
         self._seen: TtlCache[tuple[str, str], EventType] = TtlCache(
             ttl=STALE_MS, size=_REMEMBERED, clock=clock
         )
         self._compiled = lru_cache(maxsize=_COMPILED)(_compile)
 
+    @property
+    def built_in(self) -> Mapping[str, EventType]:
+        """The built-in types of this installation by their canonical name; read when they are first needed."""
+        return built_in(only_operational=not self._has_catalog)
+
     def find(self, workspace: str, name: str) -> EventType | None:
         """Return the type with this name, in either spelling; raise `RefusedEventType` if it cannot be a name."""
         name = matching.canonical(name)
-        return built_in().get(name) or self._own(workspace, name)
+        return self.built_in.get(name) or self._own(workspace, name)
 
     def published(self, workspace: str, name: str) -> EventType:
         """Return the type of an event to be published, or raise `RefusedEventType`."""
         found = self.find(workspace, name)
         if found is None:
-            raise RefusedEventType(f"Unknown event type {name}.", code="unknown_event_type")
+            raise RefusedEventType(f"Unknown event type {name}. {HOW_TO_ADD}", code=_UNKNOWN)
         if found.operational:
             detail = f"{found.name} is an operational event: only Posthorn publishes it."
-            raise RefusedEventType(detail, code="reserved_event_type")
+            raise RefusedEventType(detail, code=_RESERVED)
         return found
+
+    def creatable(self, text: str) -> str:
+        """Return the canonical name of a type that a workspace may create, or raise `RefusedEventType`."""
+        name = matching.canonical(text)
+        if name in self.built_in:
+            detail = f"Must not be a built-in event type: {name} can already be published."
+        elif name in email_types.NAMES:
+            detail = f"Must not be an email event type: {name} is for event destinations."
+        elif matching.matches(_OPERATIONAL, name):
+            detail = (
+                "Must not begin with WEBHOOK_ or webhook.: such names are for operational events of Posthorn."
+            )
+        else:
+            return name
+        raise RefusedEventType(detail, code=_RESERVED)
 
     def check_subscribed(self, workspace: str, pattern: str) -> None:
         """Raise `RefusedEventType` for a pattern that matches no event type of this workspace."""
         try:
-            matching.check_subscribed(pattern, built_in())
+            matching.check_subscribed(pattern, self.built_in)
         except RefusedEventType as refusal:
-            if refusal.code != "unknown_event_type" or not self._is_own(workspace, pattern):
+            if refusal.code != _UNKNOWN:
                 raise
+            if not self._is_own(workspace, pattern):
+                raise RefusedEventType(f"{refusal.detail} {HOW_TO_ADD}", code=_UNKNOWN) from refusal
+
+    def first_subscribed(self, workspace: str, patterns: Sequence[str]) -> str | None:
+        """Return the first type that is subscribed to by name, else the first that matches, operational ones last."""
+        parsed = [(pattern, *matching.parsed(pattern)) for pattern in patterns]
+        for pattern, name, is_prefix in parsed:
+            if not is_prefix and self.find(workspace, name) is not None:
+                return pattern
+        matching_built_in = [one for one in self.built_in.values() if matching.matches(patterns, one.name)]
+        wildcards = (pattern for pattern, _, is_prefix in parsed if is_prefix)
+        found = (
+            next((one for one in matching_built_in if not one.operational), None)
+            or next(
+                filter(None, (self.own.first_matching(workspace, pattern) for pattern in wildcards)), None
+            )
+            or next(iter(matching_built_in), None)
+        )
+        return None if found is None else found.name
 
     def delete(self, workspace: str, name: str) -> bool:
         """Remove one of a workspace's own types; return false if there was none."""
@@ -69,9 +114,9 @@ class EventTypeRegistry:
         return None if event_type.schema is None else self._compiled(event_type.schema)
 
     def _is_own(self, workspace: str, pattern: str) -> bool:
-        stem, is_prefix = matching.stem_of(pattern)
-        name = matching.canonical(stem)
-        return self.own.any_below(workspace, name) if is_prefix else self._own(workspace, name) is not None
+        name, is_prefix = matching.parsed(pattern)
+        own = self.own.first_matching(workspace, pattern) if is_prefix else self._own(workspace, name)
+        return own is not None
 
     def _own(self, workspace: str, name: str) -> EventType | None:
         # only types that exist are remembered: a type works from the moment it is created

@@ -34,6 +34,7 @@ class Route:
     status: int = 200  # of a success
     query: tuple[str, ...] = ()  # the accepted parameters; others are refused
     note: str = ""  # details for the documentation
+    has_slashes: bool = False  # its last path parameter, with which the path ends, may contain slashes
 
     @property
     def operation(self) -> str:

@@ -24,6 +24,7 @@ _SHAPE: Final = re.compile(
 class Scope(StrEnum):
     """What a key may do; each route requires one scope."""
 
+    PUBLISH = "publish"
     API_USER = "api_user"
     USER = "user"
     PARTNER = "partner"

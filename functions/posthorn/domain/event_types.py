@@ -9,9 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """A type of event; `name` is the canonical spelling."""
+    """A type of event."""
 
-    name: str
+    name: str  # as it was created
     description: str
     example: dict[str, Any] = field(hash=False)
     operational: bool = False  # only Posthorn publishes it
@@ -20,8 +20,9 @@ class EventType:
     made_by: str | None = None  # id of the decision that created it, so that a repetition recognizes its own
 
 
-@lru_cache(maxsize=1)
-def built_in() -> dict[str, EventType]:
-    """Return the built-in event types by name, in the order of the catalog."""
+@lru_cache(maxsize=2)
+def built_in(*, only_operational: bool = False) -> dict[str, EventType]:
+    """Return the built-in event types by their canonical name, in the order of the catalog."""
     entries = json.loads(Path(__file__).with_name("event_types.json").read_text("utf-8"))
-    return {entry["name"]: EventType(**entry) for entry in entries}
+    types = [EventType(**entry) for entry in entries]
+    return {one.name: one for one in types if one.operational or not only_operational}

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from posthorn import wiring
 from posthorn.api import app, bodies
 from posthorn.api.routes.table import ROUTES
-from posthorn.domain.event_types import built_in
 from posthorn.schemas.schema import compiled
 from posthorn.settings import api_settings, is_for_snapshot, is_in_lambda
 from posthorn.telemetry import log
@@ -39,7 +38,6 @@ if is_in_lambda():  # initialization has more CPU (decision 0021)
     _app()
     services()
     if is_for_snapshot():  # no request waits for a snapshot, so it can include what few requests need
-        _ = services().email
+        _ = services().email, services().event_types.built_in
         bodies.build_all()
         compiled({})  # loads jsonschema_rs
-        built_in()

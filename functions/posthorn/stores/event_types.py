@@ -1,4 +1,4 @@
-"""A workspace's own event types in the ConfigTable: `pk` is the workspace, `sk` is `event-type#<NAME>`.
+"""A workspace's own event types in the ConfigTable: `pk` is the workspace, `sk` is `event-type#<canonical name>`.
 
 Each has one of `MAX_OWN` slots, so the limit holds for concurrent requests too.
 """
@@ -12,6 +12,7 @@ from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.event_types import EventType
 from posthorn.domain.limits import MAX_OWN
+from posthorn.domain.matching import canonical, canonical_starts, matches
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.slots import Slots
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from posthorn.stores.items import Item
 
 _PREFIX: Final = "event-type#"
+
+_LOOKED_AT: Final = 10  # types at a time: nearly always, the first one matches
 
 
 class EventTypes:
@@ -56,10 +59,20 @@ class EventTypes:
         row = self._table.get(_key(workspace, name))
         return None if row is None else _from_item(row)
 
-    def any_below(self, workspace: str, stem: str) -> bool:
-        """Return whether the name of any type starts with the stem and an underscore."""
-        prefix = f"{_PREFIX}{stem}_"
-        return bool(self._table.query_prefix(workspace, prefix, limit=1, ConsistentRead=True).rows)
+    def first_matching(self, workspace: str, pattern: str) -> EventType | None:
+        """Return the first type that a wildcard matches, None if there is none."""
+        for start in canonical_starts(pattern):
+            prefix = _PREFIX + start
+            after: str | None = ""
+            while after is not None:
+                page = self._table.query_prefix(
+                    workspace, prefix, after=after or None, limit=_LOOKED_AT, ConsistentRead=True
+                )
+                found = (one for one in map(_from_item, page.rows) if matches([pattern], one.name))
+                if (first := next(found, None)) is not None:
+                    return first
+                after = page.position(prefix=prefix)
+        return None
 
     def page(self, workspace: str, *, after: str | None, limit: int) -> tuple[list[EventType], str | None]:
         """Return types in the order of their names, and the name after which the next page starts, if any."""
@@ -94,7 +107,7 @@ class EventTypes:
 
 
 def _key(workspace: str, name: str) -> Item:
-    return {PK: s(workspace), SK: s(_PREFIX + name)}
+    return {PK: s(workspace), SK: s(_PREFIX + canonical(name))}
 
 
 def _to_item(workspace: str, one: EventType) -> Item:
@@ -104,6 +117,8 @@ def _to_item(workspace: str, one: EventType) -> Item:
         "description": s(one.description),
         "example": s(json.dumps(one.example, ensure_ascii=False, separators=(",", ":"))),
     }
+    if one.name != canonical(one.name):
+        item["name"] = s(one.name)
     if one.schema is not None:
         item["schema"] = s(one.schema)
     if one.created_at is not None:
@@ -119,7 +134,7 @@ def _from_item(item: Mapping[str, Any]) -> EventType:
     except ValueError as error:
         raise Malformed("the example of an event type is not JSON") from error
     return EventType(
-        name=items.text(item, SK).removeprefix(_PREFIX),
+        name=items.optional_text(item, "name") or items.text(item, SK).removeprefix(_PREFIX),
         description=items.text(item, "description"),
         example=example,
         schema=items.optional_text(item, "schema"),

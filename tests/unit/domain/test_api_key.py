@@ -133,8 +133,8 @@ def test_a_key_lives_until_it_expires_or_is_revoked(
 
 
 def test_the_scopes_are_the_published_ones() -> None:
-    """The scopes are the documented `api_user` and `user`, plus `partner` and `admin`."""
-    assert {str(scope) for scope in Scope} == {"api_user", "user", "partner", "admin"}
+    """The scopes are the documented `api_user` and `user`, plus `publish`, `partner` and `admin`."""
+    assert {str(scope) for scope in Scope} == {"publish", "api_user", "user", "partner", "admin"}
 
 
 def test_the_hash_of_a_key_is_not_printed() -> None:

@@ -9,7 +9,7 @@ class EventType(TypedDict):
     """A type of event that can be published and subscribed to."""
 
     name: str
-    """Its name, such as `CONTACT_CREATED`."""
+    """Its name, such as `CONTACT_CREATED`, as it was created."""
     description: str
     """What its events mean."""
     example: dict[str, Any]

@@ -42,7 +42,8 @@ type EventNames = Annotated[
     Field(
         min_length=1,
         max_length=MAX_EVENTS,
-        description="Event types to subscribe to. `*` subscribes to all, `contact.*` to all that begin that way.",
+        description="Event types to subscribe to. `*` subscribes to all, `contact.*` to all that begin with `contact.`. A"
+        " pattern ends with a `_`, `.`, `:` or `/` and then `*`.",
     ),
 ]
 

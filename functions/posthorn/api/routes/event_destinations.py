@@ -17,8 +17,9 @@ from posthorn.api.routes.payload_formats import EventDestinationFormat
 from posthorn.api.routes.secret_rotation import DEFAULT_OVERLAP_MS, Secret, rotated, sealed, warn_about
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
-from posthorn.domain.email_types import NAMES
+from posthorn.domain.email_types import EMAIL_TYPES, NAMES
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.ids import DESTINATION
 from posthorn.domain.matching import check_subscribed
 from posthorn.domain.models import DisabledReason, Endpoint, Health
@@ -200,7 +201,11 @@ def _find(services: Services, request: Request, channel: str) -> Endpoint:
 
 
 def _check_type(pattern: str) -> None:
-    check_subscribed(pattern, NAMES)
+    try:
+        check_subscribed(pattern, NAMES)
+    except RefusedEventType as refusal:
+        detail = f"{refusal.detail} Email event types are {', '.join(one.name for one in EMAIL_TYPES)}."
+        raise RefusedEventType(detail, code=refusal.code) from refusal
 
 
 def _changed(services: Services, old: Endpoint, change: EventDestinationChange) -> Endpoint:

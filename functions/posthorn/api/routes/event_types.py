@@ -12,11 +12,11 @@ from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
-from posthorn.domain import email_types, matching
+from posthorn.domain import matching
 from posthorn.domain.api_key import Scope
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import RefusedEventType, RefusedSchema
-from posthorn.domain.event_types import EventType, built_in
+from posthorn.domain.event_types import EventType
 from posthorn.domain.ids import EVENT_TYPE
 from posthorn.domain.limits import MAX_JSON, MAX_OWN
 from posthorn.schemas.schema import compiled
@@ -25,21 +25,26 @@ if TYPE_CHECKING:
     from posthorn.api.answers import event_types as answers
     from posthorn.api.answers.event_types import EventTypeList, EventTypeResult
     from posthorn.api.answers.fields import Deleted
+    from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.services import Services
-    from posthorn.stores.event_types import EventTypes
     from posthorn.stores.idempotency import Decision
-
-RESERVED_PREFIX: Final = "WEBHOOK_"
 
 _WHAT: Final = "event type"
 _BUILT_IN, _OWN = "built-in#", "own#"  # prefixes of a cursor's position
+
+
+NAME_RULE: Final = (
+    f"Its name: 1 to {matching.MAX_TYPE_LENGTH} letters, digits and `_`, `.`, `:`, `/`, `-`, beginning with a letter or"
+    " a digit, such as `invoice.paid`, `orders/create` or `repo:push`. `INVOICE_PAID` and `invoice.paid` are two"
+    " spellings of one name; any other difference makes another name."
+)
 
 
 class NewEventType(bodies.Body):
     """The body of a request that creates an event type."""
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)] = Field(
-        description="Its name, spelled like `INVOICE_PAID` or `invoice.paid`."
+        description=NAME_RULE
     )
     description: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
         description="What its events mean."
@@ -54,7 +59,7 @@ class NewEventType(bodies.Body):
 
 
 def list_event_types(services: Services, request: Request) -> Answer[EventTypeList]:
-    page, cursor = services.cursors.page(request, partial(_page, services.event_types.own, request.workspace))
+    page, cursor = services.cursors.page(request, partial(_page, services.event_types, request.workspace))
     content: EventTypeList = {"eventTypes": [_shown(one) for one in page]}
     if cursor is not None:
         content["nextCursor"] = cursor
@@ -62,38 +67,42 @@ def list_event_types(services: Services, request: Request) -> Answer[EventTypeLi
 
 
 def _page(
-    own: EventTypes, workspace: str, *, after: str | None, limit: int
+    registry: EventTypeRegistry, workspace: str, *, after: str | None, limit: int
 ) -> tuple[list[EventType], str | None]:
     """Return built-in types, then a workspace's own, and the position after which the next page starts, if any."""
     after = after or _BUILT_IN
     shown: list[EventType] = []
     if after.startswith(_BUILT_IN):
-        ours, last = list(built_in().values()), after.removeprefix(_BUILT_IN)
-        start = list(built_in()).index(last) + 1 if last in built_in() else 0
+        ours, last = list(registry.built_in.values()), after.removeprefix(_BUILT_IN)
+        start = list(registry.built_in).index(last) + 1 if last in registry.built_in else 0
         shown = ours[start : start + limit]
         after = _OWN if start + len(shown) == len(ours) else _BUILT_IN + shown[-1].name
     if after == _OWN and len(shown) == limit:  # the built-in types fill this page: are there others?
-        found, _ = own.page(workspace, after=None, limit=1)
+        found, _ = registry.own.page(workspace, after=None, limit=1)
         after = _OWN if found else None
     elif after.startswith(_OWN):
-        found, last_own = own.page(
+        found, last_own = registry.own.page(
             workspace, after=after.removeprefix(_OWN) or None, limit=limit - len(shown)
         )
-        shown += found
+        # the operator may have left out the built-in types when a workspace created one with the same name
+        shown += [one for one in found if matching.canonical(one.name) not in registry.built_in]
         after = None if last_own is None else _OWN + last_own
     return shown, after
 
 
 def create_event_type(services: Services, request: Request) -> Answer[EventTypeResult]:
     wanted = bodies.validate(NewEventType, bodies.parse(request))
-    name = _own_name(wanted.name)
+    try:
+        name = services.event_types.creatable(wanted.name)
+    except RefusedEventType as refusal:
+        raise invalid([FieldError("/name", refusal.detail)], refusal.code) from refusal
     example, schema = bodies.written(wanted.example, "/example", limit=MAX_JSON), None
     if wanted.json_schema is not None:
         schema = bodies.written(wanted.json_schema, "/schema", limit=MAX_JSON)
         _check_example(wanted.json_schema, wanted.example, size=len(example))
     decision = idempotency.decide(services, request, [services.new_id(EVENT_TYPE)])
     made = EventType(
-        name=name,
+        name=wanted.name,
         description=wanted.description,
         example=json.loads(example),
         schema=schema,
@@ -108,7 +117,7 @@ def create_event_type(services: Services, request: Request) -> Answer[EventTypeR
 
 def retrieve_event_type(services: Services, request: Request) -> Answer[EventTypeResult]:
     name = _name_in_path(request)
-    one = built_in().get(name) or services.event_types.own.get(request.workspace, name)
+    one = services.event_types.built_in.get(name) or services.event_types.own.get(request.workspace, name)
     if one is None:
         raise not_found(_WHAT)
     return Answer({"eventType": _shown(one)})
@@ -116,7 +125,7 @@ def retrieve_event_type(services: Services, request: Request) -> Answer[EventTyp
 
 def delete_event_type(services: Services, request: Request) -> Answer[Deleted]:
     name = _name_in_path(request)
-    if name in built_in():
+    if name in services.event_types.built_in:
         raise Problem(409, "event_type_built_in", f"{name} is a built-in event type and cannot be deleted.")
     if not services.event_types.delete(request.workspace, name):
         raise not_found(_WHAT)
@@ -147,7 +156,14 @@ ROUTES: Final = (
             " schema only and patterns that match in linear time."
         ),
     ),
-    Route("GET", f"{PATH}/{{name}}", Scope.API_USER, retrieve_event_type, "Retrieve an event type"),
+    Route(
+        "GET",
+        f"{PATH}/{{name}}",
+        Scope.API_USER,
+        retrieve_event_type,
+        "Retrieve an event type",
+        has_slashes=True,
+    ),
     Route(
         "DELETE",
         f"{PATH}/{{name}}",
@@ -155,25 +171,9 @@ ROUTES: Final = (
         delete_event_type,
         "Delete one of your own event types",
         note="Publishing the type fails after at most 30 seconds. Webhooks that subscribe to it keep it in their list.",
+        has_slashes=True,
     ),
 )
-
-
-def _own_name(text: str) -> str:
-    """Return the canonical name of a type that a workspace may create, or refuse it with the reason."""
-    try:
-        name = matching.canonical(text)
-    except RefusedEventType as refusal:
-        raise invalid([FieldError("/name", refusal.detail)], refusal.code) from refusal
-    if name in built_in():
-        detail = f"Must not be a built-in event type: {name} can already be published."
-    elif name in email_types.NAMES:
-        detail = f"Must not be an email event type: {name} is for event destinations."
-    elif name.startswith(RESERVED_PREFIX):
-        detail = f"Must not begin with {RESERVED_PREFIX}: such names are for operational events of Posthorn."
-    else:
-        return name
-    raise invalid([FieldError("/name", detail)], "reserved_event_type")
 
 
 def _name_in_path(request: Request) -> str:
@@ -205,7 +205,9 @@ def _made_before(services: Services, request: Request, decision: Decision, name:
         detail = "The event type created with this Idempotency-Key was deleted."
         raise Problem(409, "idempotency_key_reused", detail)
     if found is not None:
-        raise Problem(409, "event_type_exists", f"The name must be unique: event type {name} already exists.")
+        raise Problem(
+            409, "event_type_exists", f"The name must be unique: event type {found.name} already exists."
+        )
     raise Problem(
         409, "too_many_event_types", f"A workspace can have at most {MAX_OWN} event types of its own."
     )

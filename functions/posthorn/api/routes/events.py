@@ -30,7 +30,7 @@ class NewEvent(bodies.Body):
     """An event to publish."""
 
     event: Annotated[str, StringConstraints(min_length=1, max_length=matching.MAX_TYPE_LENGTH)] = Field(
-        description="Its type, spelled like `CONTACT_CREATED` or `contact.created`."
+        description="Its type, such as `CONTACT_CREATED`, `orders/create` or `repo:push`. Receivers get it as spelled here."
     )
     data: dict[str, Any] = Field(description="What happened: any JSON object of up to 256 KB.")
     created_at: Timestamp | None = Field(default=None, description="When it happened. By default, now.")
@@ -78,7 +78,7 @@ ROUTES: Final = (
     Route(
         "POST",
         "/v1/events",
-        Scope.API_USER,
+        Scope.PUBLISH,
         publish_events,
         "Publish one event, or up to 100",
         NewEvent,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field, StringConstraints
 
 from posthorn.api import bodies, idempotency
+from posthorn.api.event_type_registry import HOW_TO_ADD
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid
 from posthorn.api.route import Route
@@ -16,9 +17,8 @@ from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.endpoint_kind import EndpointKind
 from posthorn.domain.errors import RefusedEventType
-from posthorn.domain.event_types import built_in
 from posthorn.domain.ids import EVENT
-from posthorn.domain.matching import MAX_TYPE_LENGTH, canonical, first_type, matches, stem_of
+from posthorn.domain.matching import MAX_TYPE_LENGTH, canonical, first_type
 from posthorn.domain.models import Event
 from posthorn.email.examples import example_event, examples
 from posthorn.wire.ecmascript import stringify
@@ -83,10 +83,10 @@ ROUTES: Final = tuple(
 
 
 def _webhook_event(services: Services, endpoint: Endpoint, wanted: SendExample) -> Event:
-    name = wanted.event or _first(services, endpoint)
+    name = wanted.event or services.event_types.first_subscribed(endpoint.workspace, endpoint.events)
     event_type = None if name is None else _find(services, endpoint.workspace, name)
     if name is None or event_type is None:
-        raise _unknown(name)
+        raise _unknown(name, HOW_TO_ADD)
     if wanted.data is None:
         data = stringify(event_type.example)
     else:
@@ -113,7 +113,7 @@ def _email_event(services: Services, endpoint: Endpoint, wanted: SendExample) ->
     except RefusedEventType as refusal:
         raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
     if found is None:
-        raise _unknown(name)
+        raise _unknown(name, f"Must be one of {', '.join(examples())}.")
     return example_event(found, channel=endpoint.channel, workspace=endpoint.workspace)
 
 
@@ -127,20 +127,8 @@ def _find(services: Services, workspace: str, name: str) -> EventType | None:
         raise invalid([FieldError("/event", refusal.detail)], refusal.code) from refusal
 
 
-def _first(services: Services, endpoint: Endpoint) -> str | None:
-    """Return the first known type that is subscribed to by name, else the first built-in one that matches."""
-    for pattern in endpoint.events:
-        if (
-            pattern != "*"
-            and not stem_of(pattern)[1]
-            and services.event_types.find(endpoint.workspace, pattern) is not None
-        ):
-            return pattern
-    return next((name for name in built_in() if matches(endpoint.events, name)), None)
-
-
-def _unknown(name: str | None) -> Problem:
+def _unknown(name: str | None, advice: str) -> Problem:
     if name is None:
         detail = "`event` must name an event type, because the endpoint's subscriptions match no known one."
         return Problem(409, "no_known_type", detail)
-    return invalid([FieldError("/event", f"Unknown event type {name}.")], "unknown_event_type")
+    return invalid([FieldError("/event", f"Unknown event type {name}. {advice}")], "unknown_event_type")
