@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.receivers.recorder import always, recording
+
 if TYPE_CHECKING:
     from infra.local.stack import Stack
 
@@ -56,6 +58,33 @@ def test_an_invalid_command_line_prints_the_usage(stack: Stack, arguments: list[
 
     assert done.returncode == 2
     assert "Usage: posthorn keys create" in done.stderr
+
+
+def test_check_looks_at_the_whole_stack(stack: Stack) -> None:
+    """The functions start and the queues are read, a test event arrives, and nothing but development's defaults is said."""
+    with recording(always(204)) as receiver:
+        done = _posthorn(
+            stack, "check", "--json", "--api-url", stack.api_url, "--publish", "--url", receiver.url
+        )
+
+    document = json.loads(done.stdout)
+    failed = [one for one in document["findings"] if one["status"] == "fail"]
+    assert (done.returncode, failed) == (0, [])
+    assert {one["check"] for one in document["findings"] if one["status"] == "ok"} >= {
+        "stack",
+        "api",
+        "functions",
+        "sources",
+        "concurrency",
+        "key",
+        "tables",
+        "alarms",
+        "mail",
+        "brand",
+        "delivery",
+    }
+    assert "the receiver answered 204" in document["findings"][-1]["text"]
+    assert len(receiver.recorded) == 1
 
 
 def test_a_second_key_of_a_workspace_sees_the_same(stack: Stack) -> None:

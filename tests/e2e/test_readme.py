@@ -86,6 +86,15 @@ def test_the_cost_of_a_million_is_printed(stack: Stack) -> None:
     assert "$ per million deliveries" in _run(command, stack)
 
 
+def test_an_operator_checks_the_deploy(stack: Stack) -> None:
+    """The check works as printed, and nothing fails."""
+    (command,) = [command for kind, command in COMMANDS if kind == "check"]
+
+    printed = _run(command, stack, POSTHORN_API_URL=stack.api_url)
+
+    assert {line.split()[0] for line in printed.splitlines() if line[0] != " "} <= {"ok", "warn"}
+
+
 def test_an_operator_finds_lost_work(stack: Stack) -> None:
     """Dead letters and redispatch: each command works as printed, and reports what it found."""
     letters, again = [_run(command, stack) for kind, command in COMMANDS if kind == "operator"]

@@ -114,7 +114,7 @@ def test_a_stack_as_it_should_be_is_ok(capsys: pytest.CaptureFixture[str]) -> No
     assert text.out.splitlines() == [
         f"ok    {one['check']:<12}  {one['text']}" for one in document.document["findings"]
     ]
-    assert text.err == document.err == f"{len(CHECKS)} ok, 0 warnings, 0 failures\n"
+    assert text.err == document.err == f"{len(CHECKS)} ok, 0 to look at, 0 failed\n"
 
 
 def test_problems_are_printed_with_their_advice(
@@ -133,7 +133,7 @@ def test_problems_are_printed_with_their_advice(
         "warn  mail          SES reviews this account (odd\N{REPLACEMENT CHARACTER}[31m).",
         "                    Answer the case in the AWS Support Center.",
     ]
-    assert text.err == f"{len(CHECKS) - 1} ok, 1 warnings, 1 failures\n"
+    assert text.err == f"{len(CHECKS) - 1} ok, 1 to look at, 1 failed\n"
 
 
 @pytest.mark.usefixtures("stack")
@@ -803,7 +803,7 @@ def test_every_check_survives_missing_permissions(
     assert {
         one["check"] for one in done.document["findings"] if one["text"].startswith("Could not look")
     } == {*CHECKS} - {"stack", "api", "brand"}
-    assert done.err == f"3 ok, {len(CHECKS) - 3} warnings, 0 failures\n"
+    assert done.err == f"3 ok, {len(CHECKS) - 3} to look at, 0 failed\n"
 
 
 def test_what_was_found_before_a_missing_permission_is_reported(

@@ -145,4 +145,4 @@ def _document(name: str, finding: Finding) -> dict[str, str | None]:
 
 def _summary(found: list[tuple[str, Finding]]) -> str:
     counts = {status: sum(finding.status is status for _, finding in found) for status in Status}
-    return f"{counts[Status.OK]} ok, {counts[Status.WARN]} warnings, {counts[Status.FAIL]} failures"
+    return f"{counts[Status.OK]} ok, {counts[Status.WARN]} to look at, {counts[Status.FAIL]} failed"
