@@ -26,6 +26,10 @@ Outbound webhooks: register URLs, publish events, and see what happened to each 
 and manages its event destinations, `admin` manages API keys and event types. The operator of this installation
 creates the first key of a workspace with `posthorn keys create`; a key with the scope `admin` creates others.
 
+**Platform keys** belong to no workspace. The operator creates them with `posthorn keys create --platform`. With the
+scope `platform`, they manage workspaces, one for each of your customers. With the header `Posthorn-Workspace`, which
+names a workspace by its id or by your own `uid`, they have every other scope in that workspace.
+
 **Errors** are problem details (RFC 9457). Branch on `code`, which is stable.
 
 **Answers** may get new fields at any time. Ignore the ones you do not know.
@@ -34,7 +38,7 @@ creates the first key of a workspace with `posthorn keys create`; a key with the
 the seconds in `Retry-After`.
 """
 _SECURITY: Final = (
-    "An API key, `phk_…`, of one workspace. Each operation names the scope that the key needs. Keys are created with"
+    "An API key, `phk_…`, of one workspace or of the platform. Each operation names the scope that the key needs. Keys are created with"
     " `posthorn keys create` or by `POST /v1/api-keys`, and shown only once."
 )
 

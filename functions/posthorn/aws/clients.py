@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, cast, overload
 
-from posthorn.domain.errors import ConditionFailed, Unavailable
+from posthorn.domain.errors import ConditionFailed, Contended, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -123,7 +123,7 @@ def pauses() -> Iterator[float]:
 
 
 def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
-    """Call a method of a client; its errors become `ConditionFailed` or `Unavailable`."""
+    """Call a method of a client; its errors become `ConditionFailed`, `Contended` or `Unavailable`."""
     from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, EndpointConnectionError
 
     name = operation.__name__
@@ -134,6 +134,8 @@ def call[**P, R](operation: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
         code = response.get("Error", {}).get("Code", "Unknown")
         if code == "ConditionalCheckFailedException" or _lost_condition(response):
             raise ConditionFailed(name, code, found=_found(response)) from error
+        if "TransactionConflict" in _reasons(response):
+            raise Contended(name, "TransactionConflict") from error
         status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
         raise Unavailable(name, code, refused=status < 500) from error
     except BotoCoreError as error:
@@ -147,7 +149,12 @@ def _found(response: Any) -> Any:
     return response.get("Item") or next((one["Item"] for one in reasons if one.get("Item")), None)
 
 
+def _reasons(response: Any) -> set[str]:
+    """Return the codes with which a transaction was canceled."""
+    return {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
+
+
 def _lost_condition(response: Any) -> bool:
     """Return whether conditions canceled a transaction, and nothing else that a retry could overcome."""
-    reasons = {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
+    reasons = _reasons(response)
     return "ConditionalCheckFailed" in reasons and reasons <= {"ConditionalCheckFailed", "None"}

@@ -11,7 +11,8 @@ PosthornError
 ├── Malformed                a stream record or queue message that can never be processed: a dead letter
 ├── NameNotResolved          DNS has no usable answer for a receiver's name
 └── Unavailable              an AWS call failed: the work is retried
-    └── ConditionFailed      a conditional write lost; never an outage
+    ├── ConditionFailed      a conditional write lost; never an outage
+    └── Contended            another transaction was writing the same rows; nothing was written
 """
 
 from collections.abc import Mapping
@@ -101,3 +102,10 @@ class ConditionFailed(Unavailable):
     def __init__(self, operation: str, code: str, found: Mapping[str, Any] | None = None) -> None:
         super().__init__(operation, code, refused=True)
         self.found = found
+
+
+class Contended(Unavailable):
+    """Another transaction was writing the same rows; nothing was written, and a retry finds the rows as it left them."""
+
+    def __init__(self, operation: str, code: str) -> None:
+        super().__init__(operation, code, refused=True)
