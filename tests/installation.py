@@ -191,6 +191,10 @@ class Installation:
             scopes=scopes,
         )
 
+    def new_platform_key(self) -> str:
+        table = self.tables["ConfigTable"]
+        return create_key(clients.client("dynamodb"), table, workspace=None, name="test")
+
     def new_workspace(self) -> tuple[str, str]:
         table = self.tables["ConfigTable"]
         return create_workspace_key(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
+from posthorn.api.routes.workspaces import ONE as WORKSPACE
 
 if TYPE_CHECKING:
     from posthorn.api.route import Route
@@ -46,6 +47,8 @@ def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> A
             "example": {"of": unique},
         },
         "POST /v1/api-keys": {"name": unique[:64], "scopes": ["admin"]},
+        f"PUT {WORKSPACE}": {"name": unique},
+        f"PATCH {WORKSPACE}": {"name": unique},
         f"POST {SETS}": {"name": unique},
         f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
         f"POST {DESTINATIONS}": destination(host),

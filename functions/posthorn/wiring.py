@@ -111,6 +111,7 @@ def open_services(
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
     from posthorn.api.services import Services
+    from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.queues import ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.stores.api_keys import ApiKeys
@@ -124,6 +125,7 @@ def open_services(
     from posthorn.stores.installation import InstallationSecrets
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
     from posthorn.stores.replays import Replays
+    from posthorn.stores.workspaces import Workspaces
     from posthorn.transport.dns import system_resolver
     from posthorn.transport.targets import Policy
 
@@ -134,6 +136,7 @@ def open_services(
     return Services(
         keyring=Keyring(api_keys, clock=clock),
         api_keys=api_keys,
+        workspaces=WorkspaceDirectory(Workspaces(dynamodb, store.config_table), clock=clock),
         event_types=EventTypeRegistry(
             EventTypes(dynamodb, store.config_table), has_catalog=settings.has_catalog, clock=clock
         ),

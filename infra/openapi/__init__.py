@@ -33,6 +33,10 @@ or a prefix that ends with `_`, `.`, `:` or `/` and then `*`: `contact.*` matche
 spellings, begins with `contact.`. `GET /v1/event-types` lists the types there are; an installation can be without the
 built-in ones.
 
+**Platform keys** belong to no workspace. The operator creates them with `posthorn keys create --platform`. With the
+scope `platform`, they manage workspaces, one for each of your customers. With the header `Posthorn-Workspace`, which
+names a workspace by its id or by your own `uid`, they have every other scope in that workspace.
+
 **Errors** are problem details (RFC 9457). Branch on `code`, which is stable.
 
 **Answers** may get new fields at any time. Ignore the ones you do not know.
@@ -41,7 +45,7 @@ built-in ones.
 the seconds in `Retry-After`.
 """
 _SECURITY: Final = (
-    "An API key, `phk_…`, of one workspace. Each operation names the scope that the key needs. Keys are created with"
+    "An API key, `phk_…`, of one workspace or of the platform. Each operation names the scope that the key needs. Keys are created with"
     " `posthorn keys create` or by `POST /v1/api-keys`, and shown only once."
 )
 

@@ -6,10 +6,14 @@ from typing import Any, Final
 from infra.openapi.examples import EXAMPLES
 from infra.openapi.schema import TEXT, TIME, ref
 from infra.openapi.tags import tag_of
+from posthorn.api.access import HEADER
 from posthorn.api.route import Route
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.deliveries import FILTERS
 from posthorn.api.routes.events import NewEvent
+from posthorn.api.routes.workspaces import PATH as WORKSPACES
+from posthorn.domain.api_key import Scope
+from posthorn.domain.workspace import NAME_PATTERN, WorkspaceStatus
 
 _JSON: Final = "application/json"
 _HTML: Final = "text/html"
@@ -22,6 +26,7 @@ _PATH_PARAMETERS: Final = {
     "keyId": "The API key's id.",
     "configSetId": "The configuration set's id.",
     "destinationId": "The event destination's id.",
+    "workspace": "The workspace's id or uid.",
 }
 _QUERY: Final[dict[str, dict[str, Any]]] = {
     "limit": {
@@ -37,6 +42,10 @@ _QUERY: Final[dict[str, dict[str, Any]]] = {
     "since": {"schema": TIME, "description": "Only events accepted at this time or later."},
     "until": {"schema": TIME, "description": "Only events accepted before this time."},
 }
+_STATUS: Final[dict[str, Any]] = {
+    "schema": {"type": "string", "enum": list(WorkspaceStatus)},
+    "description": "Only workspaces with this status.",
+}
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -44,6 +53,12 @@ _IDEMPOTENCY_KEY: Final = {
         "Makes the request safe to repeat: a repetition with the same key and the same body changes nothing more."
     ),
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
+}
+_WORKSPACE: Final = {
+    "name": HEADER,
+    "in": "header",
+    "description": "The id or uid of the workspace to act on. Required with a platform key; other keys have their own.",
+    "schema": {"type": "string", "pattern": NAME_PATTERN},
 }
 _RETRY_AFTER: Final = {
     "Retry-After": {
@@ -59,8 +74,8 @@ _SUCCESSES: Final = {
 _PROBLEMS: Final = {
     400: "The request is not well-formed.",
     401: "There is no valid API key.",
-    403: "The API key lacks the scope, or was asked to grant one that it lacks.",
-    404: "There is no such resource in this workspace.",
+    403: "The API key lacks the scope or was asked to grant one that it lacks, or the workspace is suspended.",
+    404: "There is no such resource in this workspace, or no such workspace.",
     409: "The request conflicts with the state of the resource, or with an earlier use of its Idempotency-Key.",
     413: "The request or an event is too large.",
     415: "The body has a Content-Encoding.",
@@ -84,9 +99,12 @@ def describe(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
         "operationId": route.handle.__name__,
         "parameters": _parameters(route),
         "responses": {
-            str(route.status): {
-                "description": _SUCCESSES[route.status],
-                "content": {_media_type(route): {"schema": answer}},
+            **{
+                str(status): {
+                    "description": _SUCCESSES[status],
+                    "content": {_media_type(route): {"schema": answer}},
+                }
+                for status in ((200, 201) if route.is_upsert else (route.status,))
             },
             **{str(code): _problem(code) for code in _problems(route)},
             "429": _THROTTLED,
@@ -140,7 +158,16 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         }
         for name in re.findall(r"{(\w+)}", route.path)
     ]
-    parameters += [{"name": name, "in": "query", **_QUERY[name]} for name in route.query]
+    parameters += [
+        {
+            "name": name,
+            "in": "query",
+            **(_STATUS if route.path == WORKSPACES and name == "status" else _QUERY[name]),
+        }
+        for name in route.query
+    ]
+    if isinstance(route.scope, Scope):
+        parameters.append(_WORKSPACE)
     if route.method == "POST":
         parameters.append(_IDEMPOTENCY_KEY)
     return parameters
@@ -154,8 +181,8 @@ def _problems(route: Route) -> list[int]:
         codes |= {409, 413, 415, 422}
     if route.operation in {f"DELETE {SETS}/{{configSetId}}", "DELETE /v1/event-types/{name}"}:
         codes.add(409)
-    if "{" in route.path or route.operation.endswith("/email/send"):
-        codes.add(404)  # what a path or a name refers to
+    if "{" in route.path or isinstance(route.scope, Scope):
+        codes.add(404)  # what a path, a name or a header refers to
     return sorted(codes)
 
 

@@ -14,6 +14,7 @@ _BY_PREFIX: Final = (
     ("/v1/event-types", "Event types"),
     ("/v1/events", "Events"),
     ("/v1/api-keys", "API keys"),
+    ("/v1/workspaces", "Workspaces"),
     (f"{DESTINATIONS.path}/deliveries", "Event destination deliveries"),
     (f"{DESTINATIONS.path}/replays", "Event destination deliveries"),
     (EVENT_DESTINATIONS, "Event destinations"),
@@ -27,6 +28,7 @@ TAGS: Final = {
     "Events": "Publish events, and see what became of them at each webhook.",
     "Event types": "The types that can be published: the built-in ones, and those of the workspace.",
     "API keys": "Create, list and revoke the keys of a workspace.",
+    "Workspaces": "One workspace for each of your customers, by your own ids for them. These operations need a platform key.",
     "Configuration sets": "Groups of emails whose events go to event destinations of their own.",
     "Event destinations": "URLs that receive the email events of a configuration set.",
     "Event destination deliveries": (

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from posthorn_cli import dead_letters, keys, redispatch
+from posthorn_cli import dead_letters, keys, redispatch, workspaces
 from posthorn_cli.aws_errors import explain
 from posthorn_cli.check import command as check
 from posthorn_cli.cost import command as cost
@@ -20,6 +20,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Shell completion: run posthorn --install-completion once, in the shell that you use.",
 )
+app.add_typer(workspaces.app, name="workspaces")
 app.add_typer(keys.app, name="keys")
 app.command("check")(check.command)
 app.command("dead-letters")(dead_letters.command)

@@ -10,11 +10,13 @@ from posthorn.aws.clients import CALLS_AT_ONCE
 from posthorn.aws.queues import Queues
 from posthorn.delivery.enqueue import DeliveryEnqueuer
 from posthorn.domain.clock import now_ms
+from posthorn.stores.api_keys import ApiKeys
 from posthorn.stores.channels import channels_with_endpoints
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.event_log import EventLog
 from posthorn.stores.events import Events
+from posthorn.stores.workspaces import Workspaces
 from posthorn_cli.errors import CommandError
 from posthorn_cli.output import note
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
+
+    from posthorn.domain.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,21 @@ class Installed:
     def queue_url(self, queue: str) -> str:
         """Return the URL of a queue by its name in the template."""
         return self.sqs.get_queue_url(QueueName=self.output(f"{queue}Name"))["QueueUrl"]
+
+    @cached_property
+    def workspaces(self) -> Workspaces:
+        return Workspaces(self.dynamodb, self.output("ConfigTableName"))
+
+    def workspace(self, name: str) -> Workspace:
+        """Return the workspace with this id or uid."""
+        found = self.workspaces.get(name)
+        if found is None:
+            raise CommandError(f"There is no workspace with the id or uid {name}.")
+        return found
+
+    @cached_property
+    def api_keys(self) -> ApiKeys:
+        return ApiKeys(self.dynamodb, self.output("ConfigTableName"))
 
     def channels(self) -> list[str]:
         """Return the names of all channels that have endpoints."""

@@ -33,8 +33,12 @@ def _posthorn(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]
     ("arguments", "says"),
     [
         (
-            ["keys", "create", "--name", "x", "--scope", "api_user", "--stack", "nobodys"],
+            ["keys", "create", "--name", "x", "--platform", "--stack", "nobodys"],
             "posthorn: There is no stack named nobodys in {region}.",
+        ),
+        (
+            ["keys", "create", "--name", "x", "--scope", "user", "--workspace", "nobody"],
+            "posthorn: There is no workspace with the id or uid nobody.",
         ),
         (["keys", "revoke", "000000000000"], "posthorn: There is no API key with the id 000000000000."),
     ],
@@ -50,7 +54,11 @@ def test_a_failed_command_prints_one_line(stack: Stack, arguments: list[str], sa
 
 @pytest.mark.parametrize(
     "arguments",
-    [["keys", "create"], ["keys", "create", "--scope", "root"], ["keys", "create", "--workspace", "acme"]],
+    [
+        ["keys", "create"],
+        ["keys", "create", "--scope", "root"],
+        ["keys", "create", "--name", "x", "--workspace", "acme"],
+    ],
 )
 def test_an_invalid_command_line_prints_the_usage(stack: Stack, arguments: list[str]) -> None:
     """An invalid command line exits with 2 and prints the usage."""
@@ -89,11 +97,12 @@ def test_check_looks_at_the_whole_stack(stack: Stack) -> None:
 
 def test_a_second_key_of_a_workspace_sees_the_same(stack: Stack) -> None:
     """A key for an existing workspace is created in that workspace."""
+    made = _posthorn(stack, "workspaces", "create", "cli-keys", "--json")
+    workspace = json.loads(made.stdout)["workspace"]["id"]
     command = ("keys", "create", "--name", "one", "--scope", "api_user")
-    first = _posthorn(stack, *command)
-    workspace = first.stdout.split()[1]
+    first = _posthorn(stack, *command, "--workspace", "cli-keys")
     second = _posthorn(stack, *command, "--workspace", workspace, "--json")
 
-    assert json.loads(second.stdout)["workspace"] == workspace
+    assert first.stdout.split()[1] == json.loads(second.stdout)["workspace"] == workspace
     assert "cannot be shown again" in first.stderr
     assert second.stderr == ""

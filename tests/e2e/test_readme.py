@@ -42,19 +42,26 @@ def _run(command: str, stack: Stack, **variables: str) -> str:
 
 
 def test_a_newcomer_gets_from_the_first_key_to_the_first_event(stack: Stack) -> None:
-    """Key, webhook, event, its deliveries and revocation: each command works as printed."""
+    """Platform key, workspace, webhook, event, its deliveries, keys and revocation: each command works as printed."""
     create, revoke = [command for kind, command in COMMANDS if kind == "cli"]
-    register, publish, look = [command for kind, command in COMMANDS if kind == "api"]
+    sign_up, register, publish, look = [command for kind, command in COMMANDS if kind == "api"]
+    create_own, look_up = [command for kind, command in COMMANDS if kind == "keys"]
 
     printed = _run(create, stack)
     key = re.search(r"phk_\w{50}", printed)
     assert key is not None
     known = {"API_URL": stack.api_url, "API_KEY": key[0]}
+    workspace = json.loads(_run(sign_up, stack, **known))["workspace"]
     webhook = json.loads(_run(register, stack, **known))["webhook"]
-    event = json.loads(_run(publish, stack, **known))["event"]
+    (event,) = json.loads(_run(publish, stack, **known))["events"]
     seen = json.loads(_run(look, stack, **known, EVENT_ID=event["id"]))["event"]
+    own = _run(create_own, stack)
+    found = _run(look_up, stack)
     revoked = _run(revoke, stack, KEY_ID=key[0][4:16])
 
+    assert workspace["uid"] == "customer_8812"
+    assert workspace["id"] in own
+    assert found.count(workspace["id"]) == 2
     assert webhook["token"].startswith("wht_")
     assert seen["data"] == {"contact": {"id": "cont_123456789"}}
     assert revoked == f"revoked {key[0][4:16]}\n"

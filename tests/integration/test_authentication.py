@@ -11,7 +11,7 @@ from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.api.routes.table import ROUTES
 from posthorn.aws import clients
-from posthorn.domain.api_key import Scope, split
+from posthorn.domain.api_key import PLATFORM, Scope, split
 from posthorn.domain.models import Delivery, DeliveryKey, Reason, Status
 from posthorn.stores.api_keys import ApiKeys
 from tests.installation import running
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tests.installation import Installation, Reply
 
 PROTECTED = [route for route in ROUTES if route.scope is not None]
+OF_A_WORKSPACE = [route for route in PROTECTED if route.scope != PLATFORM]
 OPEN = [route for route in ROUTES if route.scope is None]
 
 
@@ -60,6 +61,7 @@ def _ids(posthorn: Installation) -> dict[str, str]:
         "eventId": posthorn.publish(),
         "configSetId": set_id,
         "destinationId": made["destination_id"],
+        "workspace": posthorn.workspace,
     }
     _deliver(posthorn, ids)
     return ids | {"replayId": _start_replays(posthorn, ids)}
@@ -197,6 +199,10 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "POST /v1/webhooks/{webhookId}/replays": "user",
         "GET /v1/webhooks/{webhookId}/replays/{replayId}": "user",
         "POST /v1/webhooks/{webhookId}/replays/{replayId}/cancel": "user",
+        "GET /v1/workspaces": "platform",
+        "PUT /v1/workspaces/{workspace}": "platform",
+        "GET /v1/workspaces/{workspace}": "platform",
+        "PATCH /v1/workspaces/{workspace}": "platform",
         **{
             route.operation: "partner"
             for route in PROTECTED
@@ -207,7 +213,7 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
 
 
 @pytest.mark.parametrize(
-    "route", [route for route in PROTECTED if "{" in route.path], ids=lambda route: route.operation
+    "route", [route for route in OF_A_WORKSPACE if "{" in route.path], ids=lambda route: route.operation
 )
 def test_resources_of_other_workspaces_are_not_found(posthorn: Installation, route: Route) -> None:
     """Foreign, unknown and malformed ids get the identical 404, and the foreign resource is unchanged."""

@@ -1,4 +1,7 @@
-"""Two workspaces that use everything at once never see, change or receive anything of each other."""
+"""Two workspaces that use everything at once never see, change or receive anything of each other.
+
+Each acts with a key of its own, and through the platform's key, which reaches both.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
+from posthorn.api.access import HEADER
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.table import ROUTES
+from posthorn.domain.api_key import Scope
 from posthorn.domain.event_types import built_in
 from tests.installation import running
 from tests.network import answers, in_turn
@@ -39,7 +44,7 @@ KINDS: Final = {
     "replayId": "rpl_",
 }
 EXAMPLES: Final = set(IDS.findall(json.dumps([one.example for one in built_in().values()])))
-PROTECTED: Final = [route for route in ROUTES if route.scope is not None]
+PROTECTED: Final = [route for route in ROUTES if isinstance(route.scope, Scope)]
 # calls on existing resources need those to be created first
 MAKERS: Final = [
     route
@@ -57,10 +62,16 @@ class Tenant:
     """One workspace, and every id that its answers contained."""
 
     workspace: str
+    uid: str
     key: str
     mark: str  # in all its answers
     ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # by parameter name
     set_names: list[str] = field(default_factory=list)
+    is_suspended: bool = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        return self.workspace, self.uid
 
     @property
     def host(self) -> str:
@@ -93,21 +104,25 @@ class Tenants(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.left, self.right = self._move_in("left"), self._move_in("right")
+        self.platform = self.posthorn.new_platform_key()
 
     def _move_in(self, name: str) -> Tenant:
         workspace, key = self.posthorn.new_workspace()
-        tenant = Tenant(workspace, key, f"{name}-{self.posthorn.new_id()[-8:].lower()}")
+        row = self.posthorn.services.workspaces.store.get(workspace)
+        assert row is not None
+        tenant = Tenant(workspace, row.uid, key, f"{name}-{self.posthorn.new_id()[-8:].lower()}")
         self.posthorn.names[tenant.host] = ("93.184.215.14",)
         self.posthorn.network.receivers[tenant.host] = in_turn(answers(500), answers(200))
         return tenant
 
     @rule(
         is_left=st.booleans(),
+        is_platform=st.booleans(),
         route=st.one_of(st.sampled_from(PROTECTED), st.sampled_from(MAKERS)),
         data=st.data(),
     )
-    def call(self, is_left: bool, route: Route, data: DataObject) -> None:
-        """One of the two calls any route, with its own or the other's ids."""
+    def call(self, is_left: bool, is_platform: bool, route: Route, data: DataObject) -> None:
+        """One of the two calls any route, or the platform for it, with its own or the other's ids."""
         me, other = (self.left, self.right) if is_left else (self.right, self.left)
         ids = {}
         for name in re.findall(r"{(\w+)}", route.path):
@@ -119,20 +134,66 @@ class Tenants(RuleBasedStateMachine):
         if route.operation == "POST /api/v1/partner/email/send" and me.set_names:
             body["configuration_set_name"] = data.draw(st.sampled_from(me.set_names))
 
-        reply = self.posthorn.call(route.method, route.path.format_map(ids), body, key=me.key)
+        names = me.names if is_platform else (None, None, *me.names, data.draw(st.sampled_from(other.names)))
+        name = data.draw(st.sampled_from(names))
+        reply = self.posthorn.call(
+            route.method,
+            route.path.format_map(ids),
+            body,
+            key=self.platform if is_platform else me.key,
+            headers={} if name is None else {HEADER: name},
+        )
 
         said = json.dumps(reply.body)
         assert reply.status < 500, reply
         assert other.mark not in said
         assert [known for known in other.all_ids if known in said] == []
-        if other.all_ids & set(ids.values()):
+        if name in other.names:
+            assert (reply.status, reply.body["code"]) == (404, "not_found")
+            self.answered["foreign workspace"] += 1
+        elif me.is_suspended and route.needs_active_workspace:
+            assert (reply.status, reply.body["code"]) == (403, "workspace_suspended")
+            self.answered["suspended"] += 1
+        elif other.all_ids & set(ids.values()):
             assert (reply.status, reply.body["code"]) == (404, "not_found")
             self.answered["foreign"] += 1
         elif reply.status < 300:
             me.learn(said)
             me.set_names += [unique] if route.operation == f"POST {SETS}" else []
             me.ids["name"] += [body["name"]] if route.operation == "POST /v1/event-types" else []
-            self.answered["own"] += 1
+            self.answered["platform" if is_platform else "own"] += 1
+
+    @rule(data=st.data())
+    def publish_to_both(self, data: DataObject) -> None:
+        """Publish a batch for both with the platform's key: each gets its own events, or neither gets any."""
+        wanted = data.draw(st.lists(st.sampled_from([self.left, self.right]), min_size=1, max_size=6))
+        events = [
+            {
+                "event": "CONTACT_CREATED",
+                "data": {"of": one.mark},
+                "workspace": data.draw(st.sampled_from(one.names)),
+            }
+            for one in wanted
+        ]
+
+        reply = self.posthorn.call("POST", "/v1/events", {"events": events}, key=self.platform)
+
+        if any(one.is_suspended for one in wanted):
+            assert (reply.status, reply.body["code"]) == (403, "workspace_suspended")
+            return
+        assert reply.status == 202
+        for one, made in zip(wanted, reply.body["events"], strict=True):
+            one.learn(json.dumps(made))
+        self.answered["batches"] += 1
+
+    @rule(is_left=st.booleans(), is_suspended=st.sampled_from([False, False, True]))
+    def suspend_or_resume(self, is_left: bool, is_suspended: bool) -> None:
+        """Change the status of one, which the other does not notice."""
+        one = self.left if is_left else self.right
+        one.is_suspended = is_suspended
+        body = {"status": "suspended" if one.is_suspended else "active"}
+        path = f"/v1/workspaces/{one.uid}"
+        assert self.posthorn.call("PATCH", path, body, key=self.platform).status == 200
 
     @rule()
     def deliver(self) -> None:
@@ -167,4 +228,5 @@ def test_two_workspaces_stay_apart(posthorn: Installation) -> None:
             max_examples=15, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
-    assert min(Tenants.answered[kind] for kind in ("foreign", "own", "received")) > 0
+    kinds = ("foreign", "foreign workspace", "own", "platform", "batches", "suspended", "received")
+    assert {kind for kind in kinds if Tenants.answered[kind] == 0} == set()

@@ -32,6 +32,7 @@ CONFIG = "ConfigTable.Arn"
 EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
 KEYS = "${ConfigTable.Arn}/index/keys"
+WORKSPACES = "${ConfigTable.Arn}/index/workspaces"
 DUE = "${DeliveriesTable.Arn}/index/due"
 UNDELIVERED = "${DeliveriesTable.Arn}/index/undelivered"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
@@ -52,11 +53,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
         "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES, UNDELIVERED},
+        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, EVENTS, DELIVERIES, UNDELIVERED},
         "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:DeleteItem": {CONFIG},
-        "dynamodb:BatchGetItem": {DELIVERIES},
+        "dynamodb:BatchGetItem": {CONFIG, DELIVERIES},
         "dynamodb:BatchWriteItem": {EVENTS},
         "kms:Encrypt": {"SecretsKey.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},

@@ -46,13 +46,17 @@ def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Templat
 def test_indexes_match_the_stores(stack: Template) -> None:
     """Indexes and attributes have the names that the stores use, and only attributes that are read."""
     key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
+    workspaces = [(tables.WORKSPACE_LIST, "HASH", "S"), (tables.WORKSPACE_ID, "RANGE", "S")]
     due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
     undelivered = [(tables.UNDELIVERED, "HASH", "S"), (tables.SK, "RANGE", "S")]
     for table in stack.of_type(TABLE).values():
         for name, (keys, _) in indexes_of(table).items():
             assert set(tables.KEYS[name]) == {tables.PK, tables.SK, *(attribute for attribute, *_ in keys)}
     assert {name: indexes_of(table) for name, table in stack.of_type(TABLE).items()} == {
-        "ConfigTable": {tables.KEYS_INDEX: (key_rows, "ALL")},
+        "ConfigTable": {
+            tables.KEYS_INDEX: (key_rows, "ALL"),
+            tables.WORKSPACES_INDEX: (workspaces, "ALL"),
+        },
         "EventsTable": {},
         "DeliveriesTable": {
             tables.DUE_INDEX: (due, "KEYS_ONLY"),

@@ -11,10 +11,9 @@ from urllib.parse import quote, unquote
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from posthorn import telemetry
-from posthorn.api.authentication import require
+from posthorn.api.access import Caller, admit
 from posthorn.api.http import JSON, Request
 from posthorn.api.problems import FieldError, Problem, method_not_allowed, not_found
-from posthorn.domain.api_key import Scope
 from posthorn.domain.errors import Malformed, OperatorError, Unavailable
 
 if TYPE_CHECKING:
@@ -145,22 +144,28 @@ def _answer(
     event: APIGatewayProxyEventV2, route: Route, here: Services, path: dict[str, str]
 ) -> Response[str]:
     headers = {name.lower(): value for name, value in event.headers.items()}
-    workspace, scopes, valid_until = "", frozenset[Scope](), None
-    if route.scope is not None:
-        key = here.keyring.authenticate(headers.get("authorization", ""))
-        require(key, route.scope)
-        workspace, scopes, valid_until = key.workspace, key.scopes, key.valid_until
+    caller = Caller() if route.scope is None else admit(here, route, route.scope, headers)
     query = event.query_string_parameters or {}
     if route.scope is not None and (unknown := sorted(query.keys() - set(route.query))):
         raise _unknown_parameters(unknown)
     answer = route.handle(
-        here, Request(workspace, route.operation, path, query, headers, _body(event), scopes, valid_until)
+        here,
+        Request(
+            workspace=caller.workspace,
+            operation=route.operation,
+            path=path,
+            query=query,
+            headers=headers,
+            body=_body(event),
+            scopes=caller.scopes,
+            key_valid_until=caller.key_valid_until,
+        ),
     )
     if answer.content_type != JSON:
         page: str = answer.content
         return Response(route.status, answer.content_type, page, headers={"content-security-policy": _PAGE})
     return Response(
-        status_code=route.status,
+        status_code=answer.status or route.status,
         content_type=answer.content_type,
         body=json.dumps(answer.content, ensure_ascii=False, separators=(",", ":")),
     )

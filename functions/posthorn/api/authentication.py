@@ -15,7 +15,7 @@ from posthorn.domain.ttl_cache import TtlCache
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from posthorn.domain.api_key import ApiKey, Scope
+    from posthorn.domain.api_key import ApiKey, RequiredScope
     from posthorn.stores.api_keys import ApiKeys
 
 REVOCATION_MS: Final = 30_000
@@ -71,7 +71,7 @@ class Keyring:
         return used
 
 
-def require(key: ApiKey, scope: Scope) -> None:
-    """Refuse a key that does not have the scope that a route requires."""
-    if scope not in key.scopes:
+def require(key: ApiKey, scope: RequiredScope) -> None:
+    """Refuse a key that does not have the scope that a route requires; a platform key has all."""
+    if not key.is_platform and scope not in key.scopes:
         raise Problem(403, "insufficient_scope", f"The API key must have the scope `{scope}`.")

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An authenticated request; `workspace` comes only from the API key."""
+    """An authenticated request. `workspace` comes from the API key, or from the header of a platform key.
+
+    It is empty if the request acts on the installation, or on workspaces that its body names.
+    """
 
     workspace: str
     operation: str  # method and path template
@@ -24,7 +27,7 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
     body: bytes = field(repr=False)
-    scopes: frozenset[Scope] = frozenset()  # of the API key
+    scopes: frozenset[Scope] = frozenset()  # of the API key, in this workspace
     key_valid_until: int | None = None  # of the API key, in Unix milliseconds; None if it never expires
 
     @property
@@ -39,3 +42,4 @@ class Answer[T]:
 
     content: T = field(repr=False)
     content_type: str = JSON
+    status: int | None = None  # instead of the route's

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from posthorn.api.problems import Problem
+from posthorn.domain.api_key import PLATFORM
 from posthorn.stores.idempotency import Decision
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def decide(services: Services, request: Request, ids: Sequence[str]) -> Decision
     if key is None:
         return Decision(tuple(ids), now, b"", is_kept=False)
     decision = services.idempotency.decide(
-        request.workspace, request.place, key, body=request.body, ids=ids, now_ms=now
+        _owner(request), request.place, key, body=request.body, ids=ids, now_ms=now
     )
     if not decision.is_for(request.body):
         raise Problem(
@@ -46,13 +47,21 @@ def decide(services: Services, request: Request, ids: Sequence[str]) -> Decision
 def finish(services: Services, request: Request, decision: Decision) -> None:
     """Record that the decision was carried out, so that a repetition only reads the result."""
     if (key := _key(request)) is not None and not decision.is_done:
-        services.idempotency.finish(request.workspace, request.place, key)
+        services.idempotency.finish(_owner(request), request.place, key)
 
 
 def forget(services: Services, request: Request) -> None:
     """Release the request's key, because its decision was not carried out."""
     if (key := _key(request)) is not None:
-        services.idempotency.forget(request.workspace, request.place, key)
+        services.idempotency.forget(_owner(request), request.place, key)
+
+
+def _owner(request: Request) -> str:
+    """Return what the key is bound to: the workspace, or all of the installation's platform keys together.
+
+    A request that is repeated with another platform key, because the first was replaced, is the same request.
+    """
+    return request.workspace or PLATFORM
 
 
 def _key(request: Request) -> str | None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from posthorn.api.http import Answer, Request
     from posthorn.api.services import Services
-    from posthorn.domain.api_key import Scope
+    from posthorn.domain.api_key import RequiredScope
 
 PAGED: Final = ("limit", "cursor")
 """The query parameters of every list."""
@@ -24,7 +24,7 @@ class Route:
 
     method: str
     path: str  # with `{parameter}`, as OpenAPI writes it
-    scope: Scope | None  # None: no API key needed
+    scope: RequiredScope | None  # None: no API key needed
     handle: Callable[
         [Services, Request], Answer[Any]
     ]  # its name is that of the operation in generated clients
@@ -32,6 +32,11 @@ class Route:
     body: type[BaseModel] | None = None
     is_body_optional: bool = False
     status: int = 200  # of a success
+    is_upsert: bool = False  # answers 201 if it created the resource
+    needs_active_workspace: bool = False  # refused while the workspace is suspended
+    may_name_workspaces: bool = (
+        False  # the body of a platform key's request may name them instead of the header
+    )
     query: tuple[str, ...] = ()  # the accepted parameters; others are refused
     note: str = ""  # details for the documentation
     has_slashes: bool = False  # its last path parameter, with which the path ends, may contain slashes

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from posthorn.api.authentication import Keyring
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
+    from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.email.mail import Backend
@@ -40,6 +41,7 @@ class Services:
 
     keyring: Keyring
     api_keys: ApiKeys
+    workspaces: WorkspaceDirectory
     event_types: EventTypeRegistry
     endpoints: Endpoints
     endpoint_states: EndpointStates

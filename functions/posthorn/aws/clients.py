@@ -185,6 +185,11 @@ def _found(response: Any) -> Any:
     return response.get("Item") or next((one["Item"] for one in reasons if one.get("Item")), None)
 
 
+def _reasons(response: Any) -> set[str]:
+    """Return the codes with which a transaction was canceled."""
+    return {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}
+
+
 def _lost_condition(response: Any) -> bool:
     """Return whether conditions canceled a transaction, and nothing else that a retry could overcome.
 
@@ -193,7 +198,3 @@ def _lost_condition(response: Any) -> bool:
     reasons = _reasons(response)
     known = {"ConditionalCheckFailed", "TransactionConflict", "None"}
     return "ConditionalCheckFailed" in reasons and reasons <= known
-
-
-def _reasons(response: Any) -> set[str]:
-    return {reason.get("Code", "None") for reason in response.get("CancellationReasons", ())}

@@ -9,7 +9,7 @@ import re
 import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 PREFIX: Final = "phk_"
 ENTROPY_BYTES: Final = 40
@@ -21,14 +21,22 @@ _SHAPE: Final = re.compile(
 )
 
 
+PLATFORM: Final = "platform"
+"""What only a platform key may do: manage workspaces. No key of a workspace can have it."""
+
+
 class Scope(StrEnum):
-    """What a key may do; each route requires one scope."""
+    """What a key may do within its workspace; each route requires one scope."""
 
     PUBLISH = "publish"
     API_USER = "api_user"
     USER = "user"
     PARTNER = "partner"
     ADMIN = "admin"
+
+
+type RequiredScope = Scope | Literal["platform"]
+"""What a route requires of a key."""
 
 
 class KeyState(StrEnum):
@@ -41,10 +49,13 @@ class KeyState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as stored: its workspace and scopes, and a hash instead of the secret."""
+    """A key as stored: its workspace and scopes, and a hash instead of the secret.
+
+    A platform key has no workspace and no scopes of its own: it has every scope in the workspace that a request names.
+    """
 
     id: str
-    workspace: str
+    workspace: str | None  # None: a platform key
     name: str
     scopes: frozenset[Scope]
     secret_hash: bytes = field(repr=False)
@@ -52,6 +63,10 @@ class ApiKey:
     valid_until: int | None = None  # Unix milliseconds
     revoked_at: int | None = None
     last_used_at: int | None = None  # to the hour
+
+    @property
+    def is_platform(self) -> bool:
+        return self.workspace is None
 
     def is_live(self, now_ms: int) -> bool:
         return self.state(now_ms) is KeyState.ACTIVE

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 
 class TtlCache[K: Hashable, V]:
@@ -43,6 +43,18 @@ class TtlCache[K: Hashable, V]:
         if value is not None:
             self._put(key, now + self._ttl, value)
         return value
+
+    def get_or_load_many(self, keys: Iterable[K], load: Callable[[Sequence[K]], Mapping[K, V]]) -> dict[K, V]:
+        """Return the cached values, and load and cache all others at once; a key without a value is left out."""
+        now = self._clock()
+        wanted = dict.fromkeys(keys)
+        found = {key: entry[1] for key in wanted if (entry := self._entries.get(key)) and entry[0] > now}
+        if missing := [key for key in wanted if key not in found]:
+            loaded = load(missing)
+            for key, value in loaded.items():
+                self._put(key, now + self._ttl, value)
+            found |= loaded
+        return found
 
     def replace(self, key: K, value: V) -> None:
         """Replace a value without extending its time; do nothing if the key is not cached."""

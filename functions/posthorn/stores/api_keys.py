@@ -1,4 +1,7 @@
-"""API keys in the ConfigTable: `pk` is `key#<id>`, `sk` is `key`; the index `keys` lists the keys of a workspace."""
+"""API keys in the ConfigTable: `pk` is `key#<id>`, `sk` is `key`; the index `keys` lists the keys of a workspace.
+
+Platform keys have the word `platform` in place of a workspace's id.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hmac
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.clients import call
-from posthorn.domain.api_key import ApiKey, Scope
+from posthorn.domain.api_key import PLATFORM, ApiKey, Scope
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
@@ -33,7 +36,7 @@ class ApiKeys:
         item: Item = {
             **_key(key.id),
             "v": n(ROW_VERSION),
-            KEY_WORKSPACE: s(key.workspace),
+            KEY_WORKSPACE: s(key.workspace or PLATFORM),
             "name": s(key.name),
             "scopes": items.texts(sorted(key.scopes)),
             "secret_hash": {"B": key.secret_hash},
@@ -51,17 +54,20 @@ class ApiKeys:
         row = self._table.get(_key(key_id))
         return None if row is None else _from_item(row)
 
-    def page(self, workspace: str, *, after: str | None, limit: int) -> tuple[list[ApiKey], str | None]:
+    def page(
+        self, workspace: str | None, *, after: str | None, limit: int
+    ) -> tuple[list[ApiKey], str | None]:
         """Return keys of a workspace in the order of their ids, and the id after which the next page starts, if any.
 
-        They come from an index, which lags slightly behind the rows.
+        Without a workspace, these are the platform keys. They come from an index, which lags slightly behind the rows.
         """
+        owner = s(workspace or PLATFORM)
         page = self._table.query(
-            after=None if after is None else {**_key(after), KEY_WORKSPACE: s(workspace)},
+            after=None if after is None else {**_key(after), KEY_WORKSPACE: owner},
             limit=limit,
             IndexName=KEYS_INDEX,
             KeyConditionExpression="key_workspace = :workspace",
-            ExpressionAttributeValues={":workspace": s(workspace)},
+            ExpressionAttributeValues={":workspace": owner},
         )
         return [_from_item(row) for row in page.rows], page.position(PK, prefix=_PREFIX)
 
@@ -92,9 +98,10 @@ def _key(key_id: str) -> Item:
 
 def _from_item(item: Mapping[str, Any]) -> ApiKey:
     known = frozenset(Scope)
+    owner = items.text(item, KEY_WORKSPACE)
     return ApiKey(
         id=items.text(item, PK).removeprefix(_PREFIX),
-        workspace=items.text(item, KEY_WORKSPACE),
+        workspace=None if owner == PLATFORM else owner,
         name=items.text(item, "name"),
         # a scope that this version does not know grants nothing
         scopes=frozenset(Scope(scope) for scope in items.text_list(item, "scopes") if scope in known),

@@ -1,5 +1,7 @@
 """Idempotency keys in the ConfigTable: the decision of a request, stored so that a repetition decides the same.
 
+Records of platform keys, which all of a platform's tenants share, are spread over 256 partitions.
+
 A record holds the ids and the time that the first request chose, never its response. A repetition, even while the
 first request is still running, writes the same rows again, which changes nothing.
 """
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from posthorn.aws.clients import call
+from posthorn.domain.api_key import PLATFORM
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
@@ -44,18 +47,18 @@ class Decision:
 
 
 class Idempotency:
-    """The idempotency keys of every workspace."""
+    """The idempotency keys of every workspace, and of the platform."""
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._table = Table(dynamodb, table)
 
     def decide(
-        self, workspace: str, operation: str, key: str, *, body: bytes, ids: Sequence[str], now_ms: int
+        self, owner: str, operation: str, key: str, *, body: bytes, ids: Sequence[str], now_ms: int
     ) -> Decision:
         """Return the decision under this key: this one, or the one that was stored before."""
         mine = Decision(tuple(ids), now_ms, hashlib.sha256(body).digest())
         item: Item = {
-            **_key(workspace, operation, key),
+            **_key(owner, operation, key),
             "v": n(ROW_VERSION),
             "ids": items.texts(mine.ids),
             "decided_at": n(now_ms),
@@ -71,28 +74,29 @@ class Idempotency:
         )
         return mine if (found.ids, found.decided_at) == (mine.ids, mine.decided_at) else found
 
-    def finish(self, workspace: str, operation: str, key: str) -> None:
+    def finish(self, owner: str, operation: str, key: str) -> None:
         """Record that the request under this key completed."""
         call(
             self._table.client.update_item,
             TableName=self._table.name,
-            Key=_key(workspace, operation, key),
+            Key=_key(owner, operation, key),
             UpdateExpression="SET done = :yes",
             ExpressionAttributeValues={":yes": {"BOOL": True}},
         )
 
-    def forget(self, workspace: str, operation: str, key: str) -> None:
+    def forget(self, owner: str, operation: str, key: str) -> None:
         """Free a key whose request had no effect."""
         call(
             self._table.client.delete_item,
             TableName=self._table.name,
-            Key=_key(workspace, operation, key),
+            Key=_key(owner, operation, key),
         )
 
 
-def _key(workspace: str, operation: str, key: str) -> Item:
+def _key(owner: str, operation: str, key: str) -> Item:
     digest = hashlib.sha256(f"{operation}\n{key}".encode()).hexdigest()
-    return {PK: s(workspace), SK: s(f"idempotency#{digest}")}
+    partition = f"{owner}#{digest[:2]}" if owner == PLATFORM else owner
+    return {PK: s(partition), SK: s(f"idempotency#{digest}")}
 
 
 def _from_item(item: Mapping[str, Any]) -> Decision:

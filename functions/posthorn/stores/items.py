@@ -70,6 +70,15 @@ def numbers(item: Mapping[str, Any], name: str) -> dict[str, int]:
         raise _malformed(name) from error
 
 
+def text_map(item: Mapping[str, Any], name: str) -> dict[str, str]:
+    """Return a map whose values are texts."""
+    values = _value(item, name, "M")
+    try:
+        return {key: text(values, key) for key in values}
+    except TypeError as error:
+        raise _malformed(name) from error
+
+
 def flag(item: Mapping[str, Any], name: str, *, default: bool) -> bool:
     if name not in item:
         return default

@@ -9,6 +9,10 @@ TTL: Final = "expires_at"  # Unix seconds
 KEYS_INDEX: Final = "keys"
 KEY_WORKSPACE: Final = "key_workspace"
 
+WORKSPACES_INDEX: Final = "workspaces"
+WORKSPACE_LIST: Final = "workspace_list"
+WORKSPACE_ID: Final = "workspace_id"
+
 DUE_INDEX: Final = "due"
 DUE_SHARD: Final = "due_shard"
 NEXT_ATTEMPT_AT: Final = "next_attempt_at"

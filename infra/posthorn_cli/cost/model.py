@@ -26,7 +26,7 @@ RETRY_WINDOW_SECONDS: Final = 2  # during which their batches gather
 RETRY_POLLERS: Final = 5  # batches that Lambda gathers from a queue at once, as long as they keep up
 CONNECTION_SECONDS: Final = 60  # an idle connection is reused for this long
 SECRET_SECONDS: Final = 300  # a decrypted secret is cached for this long
-KEY_SECONDS: Final = 30  # an API key is cached for this long
+KEY_SECONDS: Final = 30  # an API key and a workspace are cached for this long
 ACCESS_LOG_BYTES: Final = 137  # API Gateway's log line for a request
 TLS_BYTES: Final = 1300  # bytes sent in a handshake: hello, key, finished, and the packets' frames
 COLD_STARTS: Final = 0.001  # share of invocations, under steady load
@@ -103,7 +103,7 @@ def bill(workload: Workload, measured: Mapping[str, float]) -> Bill:
     each = workload.rate / workload.customers
     first, later = each / environments, _retries_a_second(workload) / workload.customers / retry_environments
     secrets = deliveries * _missed(first, SECRET_SECONDS) + retries * _missed(later, SECRET_SECONDS)
-    keys = requests * _missed(each, KEY_SECONDS)
+    keys = 2 * requests * _missed(each, KEY_SECONDS)  # the key, and its workspace
     handshakes = deliveries * _missed(first, CONNECTION_SECONDS) + retries * _missed(
         later, CONNECTION_SECONDS
     )

@@ -38,7 +38,11 @@ COMMANDS = dict(commands())
 def test_the_commands_are_these() -> None:
     """A command that is added gets its tests."""
     assert set(COMMANDS) == {
+        ("workspaces", "list"),
+        ("workspaces", "show"),
+        ("workspaces", "create"),
         ("keys", "create"),
+        ("keys", "list"),
         ("keys", "revoke"),
         ("check",),
         ("dead-letters",),
@@ -100,8 +104,8 @@ def test_a_completion_script_is_generated(shell: str) -> None:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        ("posthorn ", {"keys", "check", "cost", "redispatch", "dead-letters"}),
-        ("posthorn keys ", {"create", "revoke"}),
+        ("posthorn ", {"workspaces", "keys", "check", "cost", "redispatch", "dead-letters"}),
+        ("posthorn keys ", {"create", "list", "revoke"}),
         ("posthorn dead-letters --queue ", {"dispatch", "deliver", "feedback", "replay"}),
     ],
 )

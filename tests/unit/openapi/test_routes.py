@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from posthorn.api.access import HEADER
 from posthorn.api.routes.table import ROUTES
-from posthorn.domain.api_key import Scope
+from posthorn.domain.api_key import PLATFORM, Scope
 from tests.unit.openapi.description import component, document
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ def test_a_route_is_described_with_its_scope(route: Route) -> None:
     else:
         assert "security" not in operation  # that of the whole document holds
         assert document()["security"] == [{"apiKey": []}]
-        named = {scope for scope in Scope if f"`{scope}`" in operation["description"]}
+        named = {scope for scope in (*Scope, PLATFORM) if f"the scope `{scope}`" in operation["description"]}
         assert named == {route.scope}
 
 
@@ -61,14 +63,20 @@ def test_a_route_tells_an_operators_error_from_an_outage(route: Route) -> None:
 
 @EACH_ROUTE
 def test_a_route_has_exactly_one_success(route: Route) -> None:
-    """One status and one shape, in JSON, but for the one page that is for people."""
+    """One shape, in JSON but for the one page that is for people, and one status, or two if it creates or changes."""
     successes = {
         status: answer for status, answer in operation_of(route)["responses"].items() if status[0] == "2"
     }
-    assert len(successes) == 1
-    ((_, answer),) = successes.items()
-    expected = "text/html" if route.path == "/docs" else "application/json"
-    assert list(answer["content"]) == [expected]
+    assert list(successes) == (["200", "201"] if route.is_upsert else [str(route.status)])
+    (content,) = {json.dumps(answer["content"]) for answer in successes.values()}
+    assert list(json.loads(content)) == ["text/html" if route.path == "/docs" else "application/json"]
+
+
+@EACH_ROUTE
+def test_a_route_of_a_workspace_takes_the_header_of_platform_keys(route: Route) -> None:
+    """Routes of the installation do not have it, and neither have those without a key."""
+    named = {one["name"] for one in operation_of(route)["parameters"] if one["in"] == "header"}
+    assert (HEADER in named) == isinstance(route.scope, Scope)
 
 
 @EACH_ROUTE

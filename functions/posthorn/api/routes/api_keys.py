@@ -12,12 +12,13 @@ from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
+from posthorn.api.routes import api_key_views
 from posthorn.api.timestamps import Timestamp
 from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, key_id_of, mint, secret_of
 from posthorn.domain.clock import rfc3339
 
 if TYPE_CHECKING:
-    from posthorn.api.answers.api_keys import ApiKeyList, ApiKeyResult, ApiKeyWithText
+    from posthorn.api.answers.api_keys import ApiKeyList, ApiKeyResult
     from posthorn.api.answers.fields import Deleted
     from posthorn.api.services import Services
 
@@ -48,7 +49,7 @@ class NewApiKey(bodies.Body):
 def list_api_keys(services: Services, request: Request) -> Answer[ApiKeyList]:
     page, cursor = services.cursors.page(request, partial(services.api_keys.page, request.workspace))
     now = services.clock()
-    content: ApiKeyList = {"apiKeys": [_shown(key, now) for key in page]}
+    content: ApiKeyList = {"apiKeys": [api_key_views.api_key(key, now) for key in page]}
     if cursor is not None:
         content["nextCursor"] = cursor
     return Answer(content)
@@ -85,9 +86,9 @@ def create_api_key(services: Services, request: Request) -> Answer[ApiKeyResult]
         if found is None:
             detail = "The API key created with this Idempotency-Key no longer exists."
             raise Problem(409, "idempotency_key_reused", detail)
-        shown = _shown(found, services.clock())
+        shown = api_key_views.api_key(found, services.clock())
     else:
-        shown = _shown(made, services.clock())
+        shown = api_key_views.api_key(made, services.clock())
         shown["key"] = text
     idempotency.finish(services, request, decision)
     return Answer({"apiKey": shown})
@@ -140,20 +141,3 @@ ROUTES: Final = (
         note="The key stops working within 30 seconds. Revoking it again changes nothing.",
     ),
 )
-
-
-def _shown(key: ApiKey, now_ms: int) -> ApiKeyWithText:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "scopes": sorted(key.scopes),
-        "state": key.state(now_ms),
-        "createdAt": rfc3339(key.created_at),
-        "expiresAt": _time(key.valid_until),
-        "lastUsedAt": _time(key.last_used_at),
-        "revokedAt": _time(key.revoked_at),
-    }
-
-
-def _time(timestamp_ms: int | None) -> str | None:
-    return None if timestamp_ms is None else rfc3339(timestamp_ms)

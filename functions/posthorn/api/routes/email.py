@@ -110,7 +110,14 @@ def send_mail(services: Services, request: Request) -> Answer[SendResult]:
 
 ROUTES: Final = (
     Route(
-        "POST", "/api/v1/partner/email/send", Scope.PARTNER, send_mail, "Send an email", NewMail, status=202
+        "POST",
+        "/api/v1/partner/email/send",
+        Scope.PARTNER,
+        send_mail,
+        "Send an email",
+        NewMail,
+        status=202,
+        needs_active_workspace=True,
     ),
 )
 

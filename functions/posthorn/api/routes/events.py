@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
@@ -10,6 +11,7 @@ from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, invalid
 from posthorn.api.route import Route
+from posthorn.api.routes.batch_workspaces import workspaces_of
 from posthorn.api.timestamps import Timestamp
 from posthorn.domain import matching
 from posthorn.domain.api_key import Scope
@@ -18,8 +20,11 @@ from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.ids import EVENT
 from posthorn.domain.limits import MAX_BATCH, MAX_DATA
 from posthorn.domain.models import Event
+from posthorn.domain.workspace import NAME_PATTERN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from posthorn.api.answers.events import AcceptedEvent, PublishBatchResult, PublishResult
     from posthorn.api.services import Services
     from posthorn.domain.event_types import EventType
@@ -34,6 +39,10 @@ class NewEvent(bodies.Body):
     )
     data: dict[str, Any] = Field(description="What happened: any JSON object of up to 256 KB.")
     created_at: Timestamp | None = Field(default=None, description="When it happened. By default, now.")
+    workspace: Annotated[str, StringConstraints(pattern=NAME_PATTERN)] | None = Field(
+        default=None,
+        description="The id or uid of its workspace. Required with a platform key, unless the header names it.",
+    )
 
 
 class NewEvents(bodies.Body):
@@ -48,14 +57,11 @@ def publish_events(services: Services, request: Request) -> Answer[PublishResult
     """Accept one event or a batch; a batch is validated as a whole before any event is accepted."""
     value = bodies.parse(request)
     if "events" not in value:
-        (event,) = _accept(services, request, [_checked(services, request, value, "")])
+        (event,) = _accept(services, request, {"": value})
         return Answer({"event": event})
     batch = bodies.validate(NewEvents, value)
-    checked = [
-        _checked(services, request, one, bodies.pointer(["events", at]))
-        for at, one in enumerate(batch.events)
-    ]
-    return Answer({"events": _accept(services, request, checked)})
+    values = {bodies.pointer(["events", at]): one for at, one in enumerate(batch.events)}
+    return Answer({"events": _accept(services, request, values)})
 
 
 def accepted(event: Event | EventSummary) -> AcceptedEvent:
@@ -83,42 +89,64 @@ ROUTES: Final = (
         "Publish one event, or up to 100",
         NewEvent,
         status=202,
+        needs_active_workspace=True,
+        may_name_workspaces=True,
+        note=(
+            "A platform key can publish for up to 100 workspaces in one request: each event names its `workspace`, and"
+            " one that is unknown or suspended refuses all events. An Idempotency-Key is then bound to the"
+            " installation, not to a workspace."
+        ),
     ),
 )
 
 
-def _checked(
-    services: Services, request: Request, value: dict[str, Any], at: str
-) -> tuple[str, str, str | None]:
-    """Validate one event and return its type, data and time as they will be sent; `at` is its JSON pointer."""
-    wanted = bodies.validate(NewEvent, value, at=at)
-    try:
-        event_type = services.event_types.published(request.workspace, wanted.event)
-    except RefusedEventType as refusal:
-        raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
-    data = checked_data(services, event_type, wanted.data, f"{at}/data")
-    return wanted.event, data, _timestamp(wanted.created_at, f"{at}/created_at")
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A valid event, as it will be sent."""
+
+    workspace: str
+    type: str
+    data: str
+    created_at: str | None
+
+    def event(self, event_id: str, decided_at: int) -> Event:
+        return Event(
+            id=event_id,
+            channel=self.workspace,
+            workspace=self.workspace,
+            type=self.type,
+            data=self.data,
+            created_at=self.created_at or rfc3339(decided_at),
+        )
 
 
 def _accept(
-    services: Services, request: Request, checked: list[tuple[str, str, str | None]]
+    services: Services, request: Request, values: Mapping[str, dict[str, Any]]
 ) -> list[AcceptedEvent]:
+    """Accept the events of a request, by their JSON pointers: all of them, or none."""
+    wanted = {at: bodies.validate(NewEvent, value, at=at) for at, value in values.items()}
+    named = {f"{at}/workspace": one.workspace for at, one in wanted.items()}
+    owners = workspaces_of(services, request, named)
+    checked = [
+        _checked(services, owner, one, at) for owner, (at, one) in zip(owners, wanted.items(), strict=True)
+    ]
     decision = idempotency.decide(services, request, [services.new_id(EVENT) for _ in checked])
     events = [
-        Event(
-            id=event_id,
-            channel=request.workspace,
-            workspace=request.workspace,
-            type=event_type,
-            data=data,
-            created_at=created_at or rfc3339(decision.decided_at),
-        )
-        for event_id, (event_type, data, created_at) in zip(decision.ids, checked, strict=True)
+        one.event(event_id, decision.decided_at) for event_id, one in zip(decision.ids, checked, strict=True)
     ]
     if not decision.is_done:
         services.events.accept(events, now_ms=decision.decided_at)
         idempotency.finish(services, request, decision)
     return [accepted(event) for event in events]
+
+
+def _checked(services: Services, workspace: str, wanted: NewEvent, at: str) -> _Checked:
+    try:
+        event_type = services.event_types.published(workspace, wanted.event)
+    except RefusedEventType as refusal:
+        raise invalid([FieldError(f"{at}/event", refusal.detail)], refusal.code) from refusal
+    data = checked_data(services, event_type, wanted.data, f"{at}/data")
+    return _Checked(workspace, wanted.event, data, _timestamp(wanted.created_at, f"{at}/created_at"))
 
 
 def _timestamp(text: str | None, at: str) -> str | None:

@@ -77,6 +77,7 @@ ROUTES: Final = tuple(
         SendExample,
         is_body_optional=True,
         status=202,
+        needs_active_workspace=True,
     )
     for resource in ENDPOINT_RESOURCES
 )

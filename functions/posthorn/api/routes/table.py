@@ -18,6 +18,7 @@ from posthorn.api.routes import (
     meta,
     replays,
     webhooks,
+    workspaces,
 )
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -34,5 +35,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *replays.ROUTES,
     *example_events.ROUTES,
     *email.ROUTES,
+    *workspaces.ROUTES,
     *meta.ROUTES,
 )
