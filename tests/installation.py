@@ -16,7 +16,6 @@ from unittest import mock
 
 from moto.sqs.models import sqs_backends
 
-from posthorn import wiring
 from posthorn.api.app import build
 from posthorn.api.routes.table import ROUTES
 from posthorn.aws import clients
@@ -24,7 +23,9 @@ from posthorn.domain.api_key import Scope, secret_of
 from posthorn.domain.errors import NameNotResolved
 from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings, SweepSettings
 from posthorn.stores.deliveries import Deliveries
-from posthorn.wiring import open_feedback, open_replayer, open_services, open_sweeper
+from posthorn.wiring import delivery as wiring
+from posthorn.wiring.api import open_services
+from posthorn.wiring.jobs import open_feedback, open_replayer, open_sweeper
 from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import environment
 from tests.error_texts import banned_details

@@ -192,7 +192,7 @@ def _weight(artifact: Artifact) -> Table:
 def on_loopback(ca_file: str) -> str:
     """Return code that makes delivering functions resolve every receiver to this machine."""
     return f"""
-from posthorn import wiring
+from posthorn.wiring import delivery as wiring
 from posthorn.transport.targets import Policy
 from posthorn.transport.http import Client
 wiring.http_client = lambda _: Client(

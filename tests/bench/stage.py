@@ -18,7 +18,6 @@ from unittest import mock
 
 import certifi
 
-from posthorn import wiring
 from posthorn.aws import clients
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.ids import EVENT, new_id
@@ -28,6 +27,7 @@ from posthorn.stores import deliveries, endpoint_rows, events
 from posthorn.transport.http import Client
 from posthorn.transport.targets import Policy
 from posthorn.wire.ecmascript import stringify
+from posthorn.wiring import delivery as wiring
 from posthorn_cli.cost.samples import payload
 from tests.aws import environment
 from tests.template import QUEUE, REGION, TABLE, TOPIC, load

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from posthorn import wiring
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.ids import EVENT
 from posthorn.domain.models import Event, Health
 from posthorn.stores.events import to_item
 from posthorn.transport.http import MAX_IN_FLIGHT
+from posthorn.wiring import delivery as wiring
 from tests.integration.test_health import endpoint_of
 from tests.moto_account import listening
 from tests.network import TimedNetwork

@@ -13,7 +13,6 @@ from unittest import mock
 import boto3
 from moto.sqs.models import sqs_backends
 
-from posthorn import wiring
 from posthorn.aws.queues import read_message
 from posthorn.domain.errors import Unavailable
 from posthorn.email.events import event_of
@@ -24,7 +23,8 @@ from posthorn.handlers import feedback as feedback_handler
 from posthorn.handlers import replay as replay_handler
 from posthorn.handlers import sweep as sweep_handler
 from posthorn.stores import events
-from posthorn.wiring import open_feedback
+from posthorn.wiring import delivery as wiring
+from posthorn.wiring.jobs import open_feedback
 from posthorn_cli.installed import Installed
 from tests.installation import START_MS, Installation, Reply
 from tests.mappings import Died, Message, Record

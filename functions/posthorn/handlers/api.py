@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn import wiring
 from posthorn.api import app, bodies
 from posthorn.api.routes.table import ROUTES
 from posthorn.schemas.schema import compiled
 from posthorn.settings import api_settings, is_for_snapshot, is_in_lambda
 from posthorn.telemetry import log
+from posthorn.wiring.api import open_services
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @lru_cache(maxsize=1)
 def services() -> Services:
-    return wiring.open_services(api_settings())
+    return open_services(api_settings())
 
 
 @lru_cache(maxsize=1)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from posthorn import wiring
 from posthorn.aws.batch_response import response
 from posthorn.settings import delivery_settings, is_in_lambda
 from posthorn.telemetry import log
+from posthorn.wiring import delivery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=1)
 def deliverer() -> Deliverer:
     settings = delivery_settings()
-    return wiring.deliverer(settings, network=wiring.http_client(settings))
+    return delivery.deliverer(settings, network=delivery.http_client(settings))
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda passes two

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from posthorn import wiring
 from posthorn.aws.batch_response import response
 from posthorn.settings import delivery_settings, is_in_lambda
 from posthorn.telemetry import log
+from posthorn.wiring import delivery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ class Context(Protocol):
 @lru_cache(maxsize=1)
 def dispatcher() -> Dispatcher:
     settings = delivery_settings()
-    return wiring.dispatcher(settings, network=wiring.http_client(settings))
+    return delivery.dispatcher(settings, network=delivery.http_client(settings))
 
 
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthorn.aws.batch_response import response
 from posthorn.settings import feedback_settings, is_in_lambda
 from posthorn.telemetry import log
-from posthorn.wiring import open_feedback
+from posthorn.wiring.jobs import open_feedback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

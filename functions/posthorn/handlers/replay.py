@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from posthorn.aws.batch_response import response
 from posthorn.settings import is_in_lambda, replay_settings
 from posthorn.telemetry import log
-from posthorn.wiring import open_replayer
+from posthorn.wiring.jobs import open_replayer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

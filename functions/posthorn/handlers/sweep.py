@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from posthorn.settings import is_in_lambda, sweep_settings
 from posthorn.telemetry import log
-from posthorn.wiring import open_sweeper
+from posthorn.wiring.jobs import open_sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
