@@ -10,6 +10,7 @@ import re
 import zlib
 from contextlib import ExitStack, contextmanager
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
@@ -116,9 +117,21 @@ def _expressions(part: Json) -> str:
     return " ".join(text for name, text in part.items() if name.endswith("Expression"))
 
 
+@cache
+def _placeholders(expressions: str) -> frozenset[str]:
+    return frozenset(_PLACEHOLDER.findall(expressions))
+
+
+@cache
+def _ranges(expressions: str) -> list[tuple[str, str]]:
+    return _BETWEEN.findall(expressions)
+
+
 def _no_unused_placeholders(part: Json) -> None:
     """Refuse placeholders that no expression uses (Guide, Expressions.ExpressionAttributeValues.html)."""
-    used = set(_PLACEHOLDER.findall(_expressions(part)))
+    if not ("ExpressionAttributeNames" in part or "ExpressionAttributeValues" in part):
+        return
+    used = _placeholders(_expressions(part))
     for name in ("ExpressionAttributeNames", "ExpressionAttributeValues"):
         if unused := (part.get(name) or {}).keys() - used:
             raise MockValidationException(
@@ -129,7 +142,7 @@ def _no_unused_placeholders(part: Json) -> None:
 def _bounds_in_order(part: Json) -> None:
     """Refuse a BETWEEN whose lower bound is above its upper one (API, API_Query.html, KeyConditionExpression)."""
     values = part.get("ExpressionAttributeValues") or {}
-    for lower, upper in _BETWEEN.findall(_expressions(part)):
+    for lower, upper in _ranges(_expressions(part)) if values else ():
         if _order(values[lower]) > _order(values[upper]):
             raise MockValidationException(
                 "The BETWEEN operator requires upper bound to be greater than or equal to lower bound;"
@@ -168,13 +181,13 @@ def _one_write_for_each_row(backend: Json, requests: Json) -> None:
 
 def _start_within_the_condition(backend: Json, asked: Json) -> None:
     """Refuse a start key that the same query cannot have returned (Guide, Query.Pagination.html)."""
-    start, values = asked.get("ExclusiveStartKey"), asked["ExpressionAttributeValues"]
+    if (start := asked.get("ExclusiveStartKey")) is None:
+        return
+    values = asked["ExpressionAttributeValues"]
     schema = backend.get_schema(asked["TableName"], asked.get("IndexName"))
     partitions, ranges, _ = parse_expression(
         asked["KeyConditionExpression"], values, asked.get("ExpressionAttributeNames") or {}, schema
     )
-    if start is None:
-        return
     table = backend.get_table(asked["TableName"])
     if start.keys() != {*_key_names(table), *(key["AttributeName"] for key in schema)}:
         raise MockValidationException("The provided starting key is invalid")
