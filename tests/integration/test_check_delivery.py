@@ -11,6 +11,7 @@ import pytest
 
 from posthorn.aws import clients
 from posthorn.domain.models import Failure
+from posthorn.stores import endpoint_rows
 from posthorn_cli.check import command
 from posthorn_cli.check.deployed import Deployed
 from posthorn_cli.check.findings import Finding, Status
@@ -77,7 +78,7 @@ def _nothing_is_left(posthorn: Installation) -> bool:
     """Tell whether the webhook is gone and the key, which expires soon in any case, revoked."""
     (key,) = _rows(posthorn, "key#")
     lifetime = int(key["valid_until"]["N"]) - posthorn.clock()
-    return not _rows(posthorn, "wh_") and "revoked_at" in key and lifetime <= 900_000
+    return not _rows(posthorn, endpoint_rows.PREFIX) and "revoked_at" in key and lifetime <= 900_000
 
 
 def test_an_event_that_arrives_is_ok(posthorn: Installation, deployed: Deployed) -> None:
