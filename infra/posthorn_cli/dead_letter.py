@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.queues import ReplayQueue, read_message, read_step
+from posthorn.aws.messages import RecordedAttempt, read_message, read_step
+from posthorn.aws.queues import ReplayQueue
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id
@@ -81,6 +82,10 @@ def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
         message = read_message(body)
     except Malformed as error:
         return DeadLetter(kind, "-", str(error) if reason is None else reason)
+    if isinstance(message, RecordedAttempt):
+        kind = "recorded attempt"
+    else:
+        message = replace(message, moved=True)  # it may go on with the claim of the message that it was
     return DeadLetter(
         kind,
         f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}",

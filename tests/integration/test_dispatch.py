@@ -19,7 +19,6 @@ from posthorn.delivery import dispatcher
 from posthorn.domain.clock import now_ms
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
-from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from tests.moto_account import listening
 from tests.network import answers, fails
@@ -326,7 +325,7 @@ def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize(
     ("part", "method"),
-    [(Endpoints, "of_channel"), (Deliveries, "put_all"), (DeadLetterQueue, "put")],
+    [(Endpoints, "of_channel"), (DeadLetterQueue, "put")],
 )
 def test_an_outage_fails_the_records_and_loses_nothing(
     posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: type, method: str

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.aws.queues import DeliveryMessage, read_message
+from posthorn.aws.messages import DeliveryMessage, read_message
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import (

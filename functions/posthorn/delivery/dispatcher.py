@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import failed_records
 from posthorn.aws.clients import threads
+from posthorn.delivery.attempt_recorder import AttemptRecorder
 from posthorn.delivery.dispatch_plan import DispatchPlanner
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
-from posthorn.domain.models import Delivery, Reason, Status
+from posthorn.delivery.throttling import AttemptId, Throttling
+from posthorn.domain.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.stores import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from posthorn.delivery.dispatch_plan import DispatchPlan, UnreadableRecord
     from posthorn.delivery.pipeline import Pipeline
     from posthorn.delivery.sender import PlannedAttempt
-    from posthorn.domain.models import DeliveryKey
+    from posthorn.domain.models import DeliveryKey, Endpoint
 
 INLINE_LIMIT: Final = 1000
 """The most attempts that one invocation makes itself; the rest go to DeliverQueue."""
@@ -39,6 +41,7 @@ class _Batch:
     records_of: Mapping[DeliveryKey, str]
     failed: set[str]
     effects: list[tuple[tuple[str, ...], Future[None]]] = field(default_factory=list)
+    writes: list[Future[list[Delivery]]] = field(default_factory=list)  # with the rows that nothing took
 
 
 class Dispatcher:
@@ -48,7 +51,13 @@ class Dispatcher:
         self._planner = DispatchPlanner(pipeline.endpoints, pipeline.deliveries)
         self._deliveries = pipeline.deliveries
         self._queues = pipeline.queues
-        self._enqueuer = DeliveryEnqueuer(pipeline.deliveries, pipeline.queues, clock=pipeline.clock)
+        self._throttling = Throttling(clock=pipeline.clock)
+        self._recorder = AttemptRecorder(
+            pipeline.deliveries, pipeline.queues, self._throttling, clock=pipeline.clock
+        )
+        self._enqueuer = DeliveryEnqueuer(
+            pipeline.deliveries, pipeline.queues, self._throttling, clock=pipeline.clock
+        )
         self._dead_letters = pipeline.dead_letters
         self._sender = pipeline.sender
         self._health_monitor = pipeline.health_monitor
@@ -64,10 +73,11 @@ class Dispatcher:
         plan = self._planner.plan(records)
         batch = _Batch(plan.records_of, set(plan.failed))
         self._settle(batch, plan)
-        keeps_apart = self._health_monitor.keeps_apart
-        swift = [planned for planned in plan.attempts if not keeps_apart(planned.endpoint)]
+        attempts = [planned for planned in plan.attempts if not self._recalled(batch, planned.key)]
+        keeps_apart = self._keeps_apart
+        swift = [planned for planned in attempts if not keeps_apart(planned.endpoint)]
         inline, overflow = swift[:INLINE_LIMIT], swift[INLINE_LIMIT:]
-        overflow += [planned for planned in plan.attempts if keeps_apart(planned.endpoint)]
+        overflow += [planned for planned in attempts if keeps_apart(planned.endpoint)]
         secrets = self._sender.unseal(planned.endpoint for planned in inline)
         overflow += [planned for planned in inline if planned.endpoint.id not in secrets]
         pending = iter([planned for planned in inline if planned.endpoint.id in secrets])
@@ -80,7 +90,7 @@ class Dispatcher:
             if (follow_up := self._health_monitor.observe(result)) is not None:
                 batch.effects.append(((), threads().submit(follow_up)))
             if row.status is Status.RETRYING:
-                self._after(batch, [row], self._record_and_retry, row)
+                self._after(batch, row.key, self._record_and_retry, row)
                 continue
             settled.append(row)
             if len(settled) == batches.WRITE_LIMIT:
@@ -90,6 +100,7 @@ class Dispatcher:
         # after the rows of the attempts made: those must not wait behind a thousand others
         self._queue(batch, [*pending, *overflow], remaining_ms)
         batch.failed |= failed_records(batch.effects, telemetry.call_failed)
+        batch.failed.update(batch.records_of[row.key] for write in batch.writes for row in write.result())
         counts.write()
         return batch.failed
 
@@ -98,12 +109,26 @@ class Dispatcher:
         for record in plan.unreadable:
             self._dead_letter(batch, record)
         for row in plan.waiting:
-            self._after(batch, [row], self._enqueue_next, row)
-        for missed in batches.chunks(plan.missed, batches.WRITE_LIMIT):
-            reason = Reason.ENDPOINT_DISABLED
-            self._record(
-                batch, [unsent(event, endpoint, Status.FAILED, reason=reason) for event, endpoint in missed]
-            )
+            self._after(batch, row.key, self._enqueue_next, row)
+        failed = [
+            unsent(event, endpoint, Status.FAILED, reason=Reason.ENDPOINT_DISABLED)
+            for event, endpoint in plan.missed
+        ]
+        missed = [row for row in failed if not self._recalled(batch, row.key)]
+        for rows in batches.chunks(missed, batches.WRITE_LIMIT):
+            self._record(batch, rows)
+
+    def _recalled(self, batch: _Batch, key: DeliveryKey) -> bool:
+        """Whether an earlier run in this process did a first attempt or queued it, and DynamoDB refused the row."""
+        attempt = AttemptId(key, FIRST_GENERATION, 1)
+        if not self._recorder.knows(attempt):
+            return False
+        self._after(batch, key, self._recorder.recall, attempt)
+        return True
+
+    def _keeps_apart(self, endpoint: Endpoint) -> bool:
+        """Whether the first attempts at an endpoint are not made here, but by DeliverFunction."""
+        return self._health_monitor.keeps_apart(endpoint) or self._throttling.covers(endpoint.id)
 
     def _while_time(
         self,
@@ -113,13 +138,13 @@ class Dispatcher:
     ) -> Iterator[PlannedAttempt]:
         """Yield attempts while there is time for one more in this invocation.
 
-        Attempts at endpoints that turned out to be slow or failing meanwhile go to the overflow.
+        Attempts at endpoints that turned out to be slow, failing or throttled meanwhile go to the overflow.
         """
         while remaining_ms() > self._reserve_ms:
             planned = next(attempts, None)
             if planned is None:
                 return
-            if self._health_monitor.keeps_apart(planned.endpoint):
+            if self._keeps_apart(planned.endpoint):
                 overflow.append(planned)
             else:
                 yield planned
@@ -137,11 +162,11 @@ class Dispatcher:
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
-            self._after(batch, rows, self._deliveries.put_all, rows, now_ms=self._clock())
+            batch.writes.append(threads().submit(self._recorder.put_settled, rows))
 
     def _record_and_retry(self, row: Delivery) -> None:
         """Write the row, then send the message, never the reverse: the sweeper finds a row without a message."""
-        if self._deliveries.create(row, now_ms=self._clock()):
+        if self._recorder.create(row):
             self._enqueue_next(row)
 
     def _enqueue_next(self, row: Delivery) -> None:
@@ -157,11 +182,11 @@ class Dispatcher:
     def _after[**P](
         self,
         batch: _Batch,
-        rows: Iterable[Delivery],
+        key: DeliveryKey,
         effect: Callable[P, None],
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> None:
-        """Start an effect in the background; if it fails, the records of these rows fail too."""
-        sequences = tuple(batch.records_of[row.key] for row in rows)
-        batch.effects.append((sequences, threads().submit(effect, *args, **kwargs)))
+        """Start an effect in the background; if it fails, the record of this delivery fails too."""
+        sequence = batch.records_of[key]
+        batch.effects.append(((sequence,), threads().submit(effect, *args, **kwargs)))

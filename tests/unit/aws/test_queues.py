@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
-from posthorn.aws.queues import (
-    DeadLetterQueue,
-    DeliveryMessage,
-    Queues,
-    ReplayQueue,
-    read_message,
-    read_step,
-    write_message,
-    write_step,
-)
+from posthorn.aws.messages import DeliveryMessage, read_message, read_step, write_message, write_step
+from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, WEBHOOK, new_id
 from posthorn.domain.models import Delivery, DeliveryKey, Status
