@@ -216,12 +216,12 @@ def _first_endpoint(world: World) -> Endpoint:
 
 def _throttled(world: World) -> None:
     """Refuse the rows of one endpoint from before its first attempts."""
-    _two_events(world)
+    _one_lane(world)
     world.throttle(MINUTES, _first_endpoint(world))
 
 
 def _all_throttled(world: World) -> None:
-    _two_events(world)
+    _one_lane(world)
     world.throttle(MINUTES)
 
 
@@ -274,6 +274,7 @@ def _retried_now_and_throttled(world: World) -> None:
 
 SCENARIOS: Final = (
     Scenario("publish a batch", _nothing, _publish_batch),
+    Scenario("dispatch while all rows are refused", _all_throttled, _dispatch),
     Scenario("dispatch to every kind of receiver", _two_events, _dispatch),
     Scenario("dispatch with a disabled endpoint", _switched_off, _dispatch),
     Scenario("dispatch a batch that was dispatched before", _dispatched_before, _dispatch),
@@ -292,7 +293,6 @@ SCENARIOS: Final = (
     Scenario("find the deliveries of a bulk replay", _bulk, _make_step),
     Scenario("replay a page of a bulk replay", _bulk_page, _make_step),
     Scenario("dispatch while an endpoint's rows are refused", _throttled, _dispatch),
-    Scenario("dispatch while all rows are refused", _all_throttled, _dispatch),
     Scenario("dispatch again while all rows are refused", _throttled_again, _dispatch),
     Scenario("dispatch with a disabled endpoint, throttled", _throttled_and_disabled, _dispatch),
     Scenario("write rows that were refused", _handed_over, _deliver),
