@@ -205,7 +205,13 @@ class Machine(RuleBasedStateMachine):
         self.world.clock.pass_seconds(seconds)
         self._poll(then)
 
-    @rule(which=st.none() | some, seconds=st.sampled_from([60, 300, 1200]), claims=st.booleans(), then=polls)
+    @precondition(lambda self: not self.world.throttling.is_active)
+    @rule(
+        which=some | some | st.none(),
+        seconds=st.sampled_from([60, 300, 900]),
+        claims=st.booleans(),
+        then=polls,
+    )
     def throttle(self, which: int | None, seconds: int, claims: bool, then: list[Poll]) -> None:
         """Let DynamoDB refuse the rows of one endpoint or of all, with or without their claims."""
         endpoint = self._endpoint(which) if which is not None and self._endpoints() else None
