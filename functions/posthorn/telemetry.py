@@ -74,6 +74,11 @@ def deliveries_queued(number: int) -> None:
     log().info("deliveries.queued", extra={"deliveries": number})
 
 
+def results_handed_over(number: int, *, refused: int) -> None:
+    """Report results of attempts that DynamoDB refused and SQS has now; `refused` are those that SQS refused, too."""
+    log().warning("results.handed_over", extra={"deliveries": number, "refused": refused})
+
+
 def messages_unsent(number: int) -> None:
     """Report deliveries whose rows were written but whose messages could not be sent."""
     log().error("messages.unsent", extra={"deliveries": number})

@@ -14,10 +14,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from posthorn.aws import clients
+from posthorn.aws.queues import DeadLetterQueue
 from posthorn.delivery import dispatcher
 from posthorn.domain.clock import now_ms
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
+from posthorn.stores.endpoints import Endpoints
 from tests.moto_account import listening
 from tests.network import answers, fails
 
@@ -323,10 +325,10 @@ def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize(
     ("part", "method"),
-    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_dead_letters", "put")],
+    [(Endpoints, "of_channel"), (DeadLetterQueue, "put")],
 )
 def test_an_outage_fails_the_records_and_loses_nothing(
-    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: type, method: str
 ) -> None:
     """If DynamoDB or SQS fails, the records are reported as failed, and their next run settles them."""
     webhook = posthorn.register()
@@ -340,7 +342,7 @@ def test_an_outage_fails_the_records_and_loses_nothing(
         def fail(*_: object, **__: object) -> None:
             raise Unavailable(method, "ServiceUnavailable")
 
-        broken.setattr(type(getattr(posthorn.dispatcher, part)), method, fail)
+        broken.setattr(part, method, fail)
         first = posthorn.dispatch(records)
 
     second = posthorn.dispatch(records)

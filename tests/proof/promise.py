@@ -8,6 +8,8 @@ reason, or still open with a due time. Since endpoints change, "for" means:
 - A row may exist if the endpoint existed at any time after the event was accepted: it was created or deleted
   while the event was in progress.
 - No other row may exist, above all none of another channel's endpoint.
+
+An attempt is made again only if its result was lost: by the death of a process between the POST and its row.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from posthorn.aws.messages import RecordedAttempt
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from posthorn.domain.replay_job import JobState
@@ -38,6 +41,7 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_unfounded(world, rows),
         *_misrecorded(world, rows),
         *_sendings(world, rows),
+        *_repeated(world),
         *_dead_lettered(world),
         *_miscounted(world, rows),
         *((*_open(rows), *_standing(world)) if settled else ()),
@@ -48,6 +52,10 @@ def out_of_order(world: World) -> list[str]:
     """Return messages that exist before the row they need: the order of effects, seen from outside."""
     found: list[str] = []
     for task in world.tasks():
+        if isinstance(task, RecordedAttempt):
+            continue  # it brings its row
+        if task.new_row is not None and world.was_refused:
+            continue  # its row was refused, so its claim writes it
         row = world.tables.row(task.key)
         if row is None or (row.generation, row.attempt) < (task.generation, task.attempt - 1):
             found.append(f"a message precedes its row: attempt {task.attempt} of {task.key}")
@@ -129,10 +137,6 @@ def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
 
 def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     """Compare what receivers saw with what was accepted and recorded."""
-    counted = Counter(sent.what for sent in world.receivers.sent)
-    for what, times in counted.items():
-        if times > 1 + world.unrecorded.get(what, 0):
-            yield f"sent {times} times without a fault to excuse it: {what}"
     bodies: dict[tuple[str, str], bytes] = {}
     for sent in world.receivers.sent:
         event, endpoint = world.accepted.get(sent.received.id), sent.endpoint
@@ -151,6 +155,20 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for key, row in rows.items():
         if row.status is Status.DELIVERED and (key, row.generation) not in succeeded:
             yield f"delivered without a success at its receiver: {key}"
+
+
+def _repeated(world: World) -> Iterator[str]:
+    """Compare how often an attempt was made with what excuses it; a row that DynamoDB refused does not."""
+    counted = Counter(sent.what for sent in world.receivers.sent)
+    for what, times in counted.items():
+        if times > 1 + world.unrecorded.get(what, 0):
+            yield f"sent {times} times without a fault to excuse it: {what}"
+        since = world.accepted_at.get(what[0].event_id, 0)
+        if times > 1 + sum(death >= since for death in world.deaths):
+            yield f"sent {times} times without as many deaths: {what}"
+    for (what, process), times in Counter((sent.what, sent.process) for sent in world.receivers.sent).items():
+        if times > 1:
+            yield f"sent {times} times by one process ({process}), which knew of it: {what}"
 
 
 def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:

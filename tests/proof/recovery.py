@@ -14,14 +14,19 @@ from tests.proof.world import SWEEP_SECONDS
 if TYPE_CHECKING:
     from tests.proof.world import World
 
+RETRY_SECONDS: Final = 30
+"""Between the tries of a mapping, while it fails."""
+
 LOOK_SECONDS: Final = STALLED_MS // 1000 + 1
 """After that long, reading a bulk replay that stands still wakes it."""
 
 
 def drain(world: World, *, with_sweeper: bool = True) -> None:
-    """End all faults and let time pass until nothing is left to do."""
+    """Let time pass until nothing is left to do; receivers answer well, and throttling ends in its time."""
     world.receivers.moods.clear()
     for _ in range(200):
+        if world.throttling.is_active:
+            world.clock.pass_seconds(RETRY_SECONDS)
         with world.happening():
             busy = _work_off(world)
         if not busy and not wait(world) and not (with_sweeper and _recover(world)):
@@ -51,6 +56,12 @@ def wait(world: World) -> bool:
 
 def _recover(world: World) -> bool:
     """Run the sweeper and the operator's commands for work given up; return false if there is none."""
+    buried, world.buried = world.buried, []
+    for queue, message in buried:
+        world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
+    world.tally["dead letters moved back"] += len(buried)
+    if buried:
+        return True  # first of all: results of attempts may be among them
     given_up, world.given_up = world.given_up, []
     if given_up:
         _redispatch(world)
@@ -58,12 +69,8 @@ def _recover(world: World) -> bool:
         world.clock.pass_seconds(SWEEP_SECONDS)
         world.sweep()
     standing = _look_at_replays(world)
-    buried, world.buried = world.buried, []
-    for queue, message in buried:
-        world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
-    world.tally["dead letters moved back"] += len(buried)
     world.observe()
-    return bool(given_up or buried or standing or world.tasks())  # swept deliveries come as messages
+    return bool(given_up or standing or world.tasks())  # swept deliveries come as messages
 
 
 def _look_at_replays(world: World) -> int:

@@ -212,8 +212,75 @@ def _gone_meanwhile(world: World) -> None:
         customers.change(world, second, enabled=False)
 
 
+MINUTES: Final = 600
+"""Seconds that throttling lasts: several re-runs of a record and receives of a message."""
+
+
+def _first_endpoint(world: World) -> Endpoint:
+    return next(iter(world.lives.values())).endpoint
+
+
+def _throttled(world: World) -> None:
+    """Refuse the rows of one endpoint from before its first attempts."""
+    _one_lane(world)
+    world.throttle(MINUTES, _first_endpoint(world))
+
+
+def _all_throttled(world: World) -> None:
+    _one_lane(world)
+    world.throttle(MINUTES)
+
+
+def _throttled_again(world: World) -> None:
+    """Redeliver a batch that was dispatched while the whole table was throttled, and still is."""
+    _all_throttled(world)
+    with world.happening():
+        world.stream.poll("0")
+    world.stream.repeat("0")
+
+
+def _throttled_and_disabled(world: World) -> None:
+    _switched_off(world)
+    world.throttle(MINUTES)
+
+
+def _handed_over(world: World) -> None:
+    """Bring results that DynamoDB refused to where their rows are written."""
+    _all_throttled(world)
+    with world.happening():
+        world.stream.poll("0")
+    world.throttling.end()
+    recovery.wait(world)
+
+
+def _queued_without_rows(world: World) -> None:
+    """Leave first attempts to DeliverQueue while their rows are refused, until that has passed."""
+    _one_lane(world)
+    world.throttle(MINUTES)
+    with world.happening(Way(remaining_ms=19_000)):
+        world.stream.poll("0")
+    world.throttling.end()
+    recovery.wait(world)
+
+
+def _queued_and_throttled(world: World) -> None:
+    _queued_without_rows(world)
+    world.throttle(MINUTES, spares_claims=True)
+
+
+def _retrying_and_throttled(world: World, *, well: bool) -> None:
+    _retrying(world, well=well)
+    world.throttle(MINUTES, spares_claims=True)
+
+
+def _retried_now_and_throttled(world: World) -> None:
+    _retried_now(world)
+    world.throttle(MINUTES, spares_claims=True)
+
+
 SCENARIOS: Final = (
     Scenario("publish a batch", _nothing, _publish_batch),
+    Scenario("dispatch while all rows are refused", _all_throttled, _dispatch),
     Scenario("dispatch to every kind of receiver", _two_events, _dispatch),
     Scenario("dispatch with a disabled endpoint", _switched_off, _dispatch),
     Scenario("dispatch a batch that was dispatched before", _dispatched_before, _dispatch),
@@ -231,4 +298,21 @@ SCENARIOS: Final = (
     Scenario("accept a bulk replay", _failed, _replay_failed),
     Scenario("find the deliveries of a bulk replay", _bulk, _make_step),
     Scenario("replay a page of a bulk replay", _bulk_page, _make_step),
+    Scenario("dispatch while an endpoint's rows are refused", _throttled, _dispatch),
+    Scenario("dispatch again while all rows are refused", _throttled_again, _dispatch),
+    Scenario("dispatch with a disabled endpoint, throttled", _throttled_and_disabled, _dispatch),
+    Scenario("write rows that were refused", _handed_over, _deliver),
+    Scenario("deliver first attempts without rows", _queued_without_rows, _deliver),
+    Scenario("deliver first attempts without rows, throttled", _queued_and_throttled, _deliver),
+    Scenario(
+        "deliver a retry that succeeds, throttled",
+        lambda world: _retrying_and_throttled(world, well=True),
+        _deliver,
+    ),
+    Scenario(
+        "deliver a retry that fails, throttled",
+        lambda world: _retrying_and_throttled(world, well=False),
+        _deliver,
+    ),
+    Scenario("deliver a retry that was moved to now, throttled", _retried_now_and_throttled, _deliver),
 )

@@ -46,7 +46,7 @@ class Events:
             return
         writes = at_once(
             {
-                number: partial(batches.put, self._table.client, self._table.name, chunk)
+                number: partial(batches.put_every, self._table.client, self._table.name, chunk)
                 for number, chunk in enumerate(batches.chunks(rows, batches.WRITE_LIMIT))
             }
         )
