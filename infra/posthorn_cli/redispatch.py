@@ -161,7 +161,7 @@ def _hidden(events: Sequence[Event], unreadable: Sequence[str]) -> Iterator[Deli
     """Yield the delivery of every event to each endpoint that this version cannot read."""
     for event in events:
         for endpoint_id in unreadable:
-            if event.target in {None, endpoint_id}:
+            if event.target in {None, endpoint_id} and made_at(endpoint_id) <= made_at(event.id):
                 yield DeliveryKey(endpoint_id, event.id)
 
 

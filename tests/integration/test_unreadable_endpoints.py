@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,31 +10,15 @@ import pytest
 from posthorn.aws import clients
 from posthorn.domain.models import DeliveryKey, Status
 from tests.configuration_sets import SETS, new_destination, new_set
+from tests.later_versions import LATER, unreadable
 from tests.network import answers
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator
 
     from tests.installation import Installation
 
-LATER: dict[str, dict[str, str]] = {
-    "v": {"N": "2"},
-    "kind": {"S": "carrier-pigeon"},
-    "format": {"S": "morse"},
-}
 later = pytest.mark.parametrize("attribute", LATER)
-
-
-@contextmanager
-def unreadable(posthorn: Installation, channel: str, endpoint_id: str, attribute: str) -> Iterator[None]:
-    """Let a later version have written an endpoint's row; inside the block only."""
-    dynamodb, table = clients.client("dynamodb"), posthorn.tables["ConfigTable"]
-    key = {"pk": {"S": channel}, "sk": {"S": f"endpoint#{endpoint_id}"}}
-    row: Any = dynamodb.get_item(TableName=table, Key=key)["Item"]
-    dynamodb.put_item(TableName=table, Item={**row, attribute: LATER[attribute]})
-    yield
-    dynamodb.put_item(TableName=table, Item=row)
 
 
 def _sequence(record: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.delivery.dispatch_plan import LOST_MS
 from posthorn.domain.models import Status
+from tests.later_versions import unreadable
 from tests.proof import customers, recovery
 from tests.proof.event_sources import DELIVER_QUEUES, FEEDBACK_QUEUE, REPLAY_QUEUE
 from tests.proof.receivers import Mood
@@ -79,6 +80,13 @@ def _lost_long_ago(world: World) -> None:
 
 def _dispatch(world: World) -> None:
     world.stream.poll("0")
+
+
+def _dispatch_unreadable(world: World) -> None:
+    """Dispatch during a rollback, when the row of one endpoint cannot be read for a while."""
+    endpoint = next(iter(world.lives.values())).endpoint
+    with unreadable(world.installation, endpoint.channel, endpoint.id, "v"):
+        world.stream.poll("0")
 
 
 def _short_of_time(world: World) -> None:
@@ -225,6 +233,12 @@ SCENARIOS: Final = (
     Scenario("publish a batch", _nothing, _publish_batch),
     Scenario("dispatch to every kind of receiver", _two_events, _dispatch, sweeper_after_death=True),
     Scenario("dispatch with a disabled endpoint", _switched_off, _dispatch, sweeper_after_death=True),
+    Scenario(
+        "dispatch to an endpoint that cannot be read",
+        _one_lane,
+        _dispatch_unreadable,
+        sweeper_after_death=True,
+    ),
     Scenario("dispatch a batch that was dispatched before", _dispatched_before, _dispatch),
     Scenario("dispatch a batch whose messages were lost", _lost_long_ago, _dispatch, needs_sweeper=True),
     Scenario("dispatch without time", _one_lane, _short_of_time, sweeper_after_death=True),
