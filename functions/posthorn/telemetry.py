@@ -79,6 +79,16 @@ def results_handed_over(number: int, *, refused: int) -> None:
     log().warning("results.handed_over", extra={"deliveries": number, "refused": refused})
 
 
+def deliveries_requeued(number: int) -> None:
+    """Report overdue deliveries of records that came again, whose messages counted as lost."""
+    log().info("deliveries.requeued", extra={"deliveries": number})
+
+
+def records_postponed(number: int) -> None:
+    """Report stream records that come again because they lead to more deliveries than one invocation plans."""
+    log().info("records.postponed", extra={"records": number})
+
+
 def messages_unsent(number: int) -> None:
     """Report deliveries whose rows were written but whose messages could not be sent."""
     log().error("messages.unsent", extra={"deliveries": number})

@@ -265,27 +265,6 @@ def test_deliveries_beyond_the_inline_limit_are_queued(
     )
 
 
-def test_one_unreadable_endpoint_does_not_stop_the_others(posthorn: Installation) -> None:
-    """An unreadable row hides only its own endpoint, from the stream and from the API."""
-    broken, fine = posthorn.register("broken.example.com"), posthorn.register("fine.example.com")
-    posthorn.network.receivers = {"fine.example.com": answers(200), "broken.example.com": answers(200)}
-    clients.client("dynamodb").update_item(
-        TableName=posthorn.tables["ConfigTable"],
-        Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{broken['id']}"}},
-        UpdateExpression="SET #format = :later",
-        ExpressionAttributeNames={"#format": "format"},
-        ExpressionAttributeValues={":later": {"S": "carrier-pigeon"}},
-    )
-    posthorn.publish()
-
-    failed = posthorn.dispatch()
-
-    assert failed == set()
-    assert [received.host for received in posthorn.network.received] == ["fine.example.com"]
-    listed = posthorn.call("GET", "/v1/webhooks").body["webhooks"]
-    assert [webhook["id"] for webhook in listed] == [fine["id"]]
-
-
 def test_records_that_cannot_be_queued_in_time_fail(posthorn: Installation) -> None:
     """At the very end of an invocation, records are reported as failed instead of half written."""
     posthorn.register()

@@ -20,6 +20,7 @@ from posthorn.stores.delivery_rows import Lease
 from posthorn_cli import dead_letters
 from posthorn_cli.installed import Installed
 from posthorn_cli.redispatch import RedispatchCounts, redispatch
+from tests.later_versions import unreadable
 from tests.network import answers, in_turn
 from tests.sample_requests import SINCE
 from tests.template import REGION
@@ -153,6 +154,28 @@ def test_an_event_of_a_later_version_is_counted_and_left(posthorn: Installation,
     assert _window(posthorn, place) == RedispatchCounts(
         channels=1, events=2, unreadable=1, missing=1, queued=1
     )
+
+
+def test_an_endpoint_of_a_later_version_leaves_work_undone(posthorn: Installation, place: Installed) -> None:
+    """What an endpoint that cannot be read may have missed counts as failed until a version reads it."""
+    hidden, _ = posthorn.register("hidden.example.com"), posthorn.register("fine.example.com")
+    posthorn.clock.pass_seconds(1)
+    posthorn.publish()
+    posthorn.clock.pass_seconds(1)
+    later = posthorn.register("later.example.com")
+
+    with (
+        unreadable(posthorn, posthorn.workspace, hidden["id"], "v"),
+        unreadable(posthorn, posthorn.workspace, later["id"], "v"),
+    ):
+        dry = _window(posthorn, place, dry_run=True)
+        first = _window(posthorn, place)
+        again = _window(posthorn, place)
+
+    assert dry == RedispatchCounts(channels=1, events=1, missing=2)
+    assert first == RedispatchCounts(channels=1, events=1, missing=2, queued=1, failed=1)
+    assert again == RedispatchCounts(channels=1, events=1, missing=1, failed=1)
+    assert _window(posthorn, place) == RedispatchCounts(channels=1, events=1, missing=1, queued=1)
 
 
 def _dead_attempt(posthorn: Installation) -> str:

@@ -286,6 +286,8 @@ class Machine(RuleBasedStateMachine):
             if poll.between is not None:
                 at, what = poll.between
                 way = replace(way, fault=Fault(Kind.MEANWHILE, at), meanwhile=partial(self._between, what))
+            elif name not in self.world.queues and not self.with_sweeper:
+                way = replace(way, fault=None)  # only the sweeper finds a first retry without its message
             with self.world.happening(way):
                 if name in self.world.queues:
                     self.world.queues[name].poll(poll.size, first=poll.first)

@@ -12,7 +12,7 @@ from posthorn.delivery.dispatcher import Dispatcher
 from posthorn.delivery.throttling import Throttling
 from posthorn.delivery.worker import Deliverer
 from posthorn.domain.models import Delivery, Status
-from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.overdue_deliveries import OverdueDeliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def acknowledge_before_message(world: World) -> Iterator[None]:
 @contextmanager
 def no_look_at_rows(_: World) -> Iterator[None]:
     """Dispatch without checking which deliveries already exist."""
-    with mock.patch.object(Deliveries, "get_many", return_value=({}, set())):
+    with mock.patch.object(OverdueDeliveries, "look_up", return_value=({}, set())):
         yield
 
 

@@ -65,7 +65,8 @@ def _recover(world: World) -> bool:
     given_up, world.given_up = world.given_up, []
     if given_up:
         _redispatch(world)
-    if any(row.status.is_open for row in world.tables.rows()):
+    if due := [row.next_attempt_at or 0 for row in world.tables.rows() if row.status.is_open]:
+        world.clock.now_ms = max(world.clock.now_ms, *due)
         world.clock.pass_seconds(SWEEP_SECONDS)
         world.sweep()
     standing = _look_at_replays(world)

@@ -79,7 +79,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         **{action: {"DispatchLogGroup.Arn"} for action in WRITE_LOG},
         **{action: {"EventsTable.StreamArn"} for action in READ_STREAM},
         "dynamodb:Query": {CONFIG},
-        "dynamodb:UpdateItem": {CONFIG},
+        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:BatchGetItem": {DELIVERIES},
         "dynamodb:BatchWriteItem": {DELIVERIES},
         "dynamodb:PutItem": {EVENTS, DELIVERIES},

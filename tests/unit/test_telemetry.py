@@ -116,6 +116,8 @@ EVENTS: dict[str, tuple[Callable[[], object], str, dict[str, Any]]] = {
         "WARNING",
         {"deliveries": 3, "refused": 1},
     ),
+    "deliveries.requeued": (lambda: telemetry.deliveries_requeued(3), "INFO", {"deliveries": 3}),
+    "records.postponed": (lambda: telemetry.records_postponed(3), "INFO", {"records": 3}),
     "messages.unsent": (lambda: telemetry.messages_unsent(3), "ERROR", {"deliveries": 3}),
     "notification.ignored": (
         lambda: telemetry.notification_ignored("1", "SubscriptionConfirmation"),

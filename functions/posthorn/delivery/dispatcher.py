@@ -12,17 +12,22 @@ from posthorn.aws.clients import threads
 from posthorn.delivery.attempt_recorder import AttemptRecorder
 from posthorn.delivery.dispatch_plan import DispatchPlanner
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
+from posthorn.delivery.requeue import requeue
 from posthorn.delivery.throttling import AttemptId, Throttling
+from posthorn.delivery.unsent_messages import UnsentMessages
+from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import FIRST_GENERATION, Delivery, Reason, Status
 from posthorn.stores import batches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from posthorn.delivery.dispatch_plan import DispatchPlan, UnreadableRecord
+    from posthorn.delivery.dispatch_plan import DispatchPlan
     from posthorn.delivery.pipeline import Pipeline
     from posthorn.delivery.sender import PlannedAttempt
+    from posthorn.delivery.stream_records import UnreadableRecord
     from posthorn.domain.models import DeliveryKey, Endpoint
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries, OverdueDelivery
 
 INLINE_LIMIT: Final = 1000
 """The most attempts that one invocation makes itself; the rest go to DeliverQueue."""
@@ -47,8 +52,10 @@ class _Batch:
 class Dispatcher:
     """Turns accepted events into deliveries."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._planner = DispatchPlanner(pipeline.endpoints, pipeline.deliveries)
+    def __init__(self, pipeline: Pipeline, overdue: OverdueDeliveries) -> None:
+        self._unsent = UnsentMessages()
+        self._planner = DispatchPlanner(pipeline.endpoints, overdue, self._unsent, clock=pipeline.clock)
+        self._overdue = overdue
         self._deliveries = pipeline.deliveries
         self._queues = pipeline.queues
         self._throttling = Throttling(clock=pipeline.clock)
@@ -65,13 +72,14 @@ class Dispatcher:
         self._reserve_ms = pipeline.attempt_deadline_ms + MARGIN_MS
 
     def dispatch(self, records: Sequence[Mapping[str, Any]], *, remaining_ms: Callable[[], int]) -> set[str]:
-        """Deliver, record, or queue every event of the batch.
+        """Deliver, record, or queue every event of the batch, as far as one invocation can.
 
-        Returns the sequence numbers of the records to retry. A record fails only because DynamoDB or SQS did,
-        never because of a receiver.
+        Returns the sequence numbers of the records to retry, never because of a receiver.
         """
         plan = self._planner.plan(records)
-        batch = _Batch(plan.records_of, set(plan.failed))
+        batch = _Batch(plan.records_of, set(plan.failed | plan.postponed))
+        if plan.postponed:
+            telemetry.records_postponed(len(plan.postponed))
         self._settle(batch, plan)
         attempts = [planned for planned in plan.attempts if not self._recalled(batch, planned.key)]
         keeps_apart = self._keeps_apart
@@ -101,15 +109,15 @@ class Dispatcher:
         self._queue(batch, [*pending, *overflow], remaining_ms)
         batch.failed |= failed_records(batch.effects, telemetry.call_failed)
         batch.failed.update(batch.records_of[row.key] for write in batch.writes for row in write.result())
+        self._send_unsent(batch, plan.unsent, remaining_ms)
+        self._requeue(plan.overdue, remaining_ms)
         counts.write()
         return batch.failed
 
     def _settle(self, batch: _Batch, plan: DispatchPlan) -> None:
-        """Start everything that needs no attempt: dead letters, lost messages, and rows of disabled endpoints."""
+        """Start everything that needs no attempt: dead letters, and rows of disabled endpoints."""
         for record in plan.unreadable:
             self._dead_letter(batch, record)
-        for row in plan.waiting:
-            self._after(batch, row.key, self._enqueue_next, row)
         failed = [
             unsent(event, endpoint, Status.FAILED, reason=Reason.ENDPOINT_DISABLED)
             for event, endpoint in plan.missed
@@ -157,8 +165,39 @@ class Dispatcher:
                 continue
             enqueued = self._enqueuer.enqueue([(planned.event, planned.endpoint) for planned in chunk])
             batch.failed.update(batch.records_of[row.key] for row in enqueued.failed)
+            self._keep_unsent(enqueued.failed)
         if attempts:
             telemetry.deliveries_queued(len(attempts))
+
+    def _send_unsent(self, batch: _Batch, rows: Sequence[Delivery], remaining_ms: Callable[[], int]) -> None:
+        """Send messages that an earlier run of these records could not send; the records of the rest are retried."""
+        for page in batches.chunks(rows, batches.READ_LIMIT):
+            has_time = remaining_ms() >= QUEUE_MARGIN_MS
+            unsent = (
+                self._queues.enqueue_all(page, now_ms=self._clock(), on_error=telemetry.call_failed)
+                if has_time
+                else page
+            )
+            self._keep_unsent(unsent)
+            batch.failed.update(batch.records_of[row.key] for row in unsent)
+
+    def _keep_unsent(self, rows: Iterable[Delivery]) -> None:
+        for row in rows:
+            self._unsent.add(row)
+
+    def _requeue(self, overdue: Sequence[OverdueDelivery], remaining_ms: Callable[[], int]) -> None:
+        """Replace lost messages while there is time. No record fails for the rest: the sweeper finds them, too."""
+        for page in batches.chunks(overdue, batches.READ_LIMIT):
+            if remaining_ms() < QUEUE_MARGIN_MS:
+                return
+            requeued = requeue(self._overdue, self._queues, page, now_ms=self._clock())
+            if requeued.enqueued:
+                telemetry.deliveries_requeued(requeued.enqueued)
+            if requeued.unsent:
+                telemetry.messages_unsent(requeued.unsent)
+            if requeued.outage is not None:
+                telemetry.call_failed(requeued.outage)
+                return
 
     def _record(self, batch: _Batch, rows: Sequence[Delivery]) -> None:
         if rows:
@@ -166,8 +205,12 @@ class Dispatcher:
 
     def _record_and_retry(self, row: Delivery) -> None:
         """Write the row, then send the message, never the reverse: the sweeper finds a row without a message."""
-        if self._recorder.create(row):
-            self._enqueue_next(row)
+        try:
+            if self._recorder.create(row):
+                self._enqueue_next(row)
+        except Unavailable:
+            self._unsent.add(row)  # the row may exist even so, since the response may have been lost
+            raise
 
     def _enqueue_next(self, row: Delivery) -> None:
         self._queues.enqueue_next(row, now_ms=self._clock())

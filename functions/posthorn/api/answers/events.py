@@ -74,7 +74,7 @@ class EventInList(EventSummary):
     matched: bool
     """Whether it was meant for any webhook."""
     deliveries: list[EventDelivery | UnreadableEventDelivery]
-    """Its deliveries, one for each webhook."""
+    """Its deliveries, one for each webhook; without webhooks that only a newer version of Posthorn can read."""
 
 
 class Event(EventSummary):
@@ -85,7 +85,8 @@ class Event(EventSummary):
     data: dict[str, Any]
     """The data it was published with."""
     deliveries: list[EventDeliveryDetail | UnreadableEventDelivery]
-    """Its deliveries, one for each webhook, with their attempts."""
+    """Its deliveries, one for each webhook, with their attempts; without webhooks that only a newer version of Posthorn
+    can read."""
 
 
 class EventList(TypedDict):
@@ -137,4 +138,5 @@ class MatchResult(TypedDict):
     matched: bool
     """Whether the event was meant for any webhook."""
     webhooks: list[Match]
-    """One explanation for each webhook of the workspace, recently deleted ones included."""
+    """One explanation for each webhook of the workspace, recently deleted ones included. `unreadable` is the reason of
+    a webhook that only a newer version of Posthorn can read, after a rollback: its deliveries wait."""
