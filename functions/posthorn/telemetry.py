@@ -65,7 +65,7 @@ def results_handed_over(number: int, *, refused: int) -> None:
 
 
 def messages_unsent(number: int) -> None:
-    """Report deliveries whose rows were written but whose messages could not be sent."""
+    """Report deliveries whose messages could not be sent, although their rows were written."""
     log().error("messages.unsent", extra={"deliveries": number})
 
 
