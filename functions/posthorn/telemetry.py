@@ -90,7 +90,7 @@ def records_postponed(number: int) -> None:
 
 
 def messages_unsent(number: int) -> None:
-    """Report deliveries whose rows were written but whose messages could not be sent."""
+    """Report deliveries whose messages could not be sent, although their rows were written."""
     log().error("messages.unsent", extra={"deliveries": number})
 
 

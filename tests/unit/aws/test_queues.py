@@ -431,8 +431,16 @@ def test_the_largest_results_fit_into_their_calls(sqs: Sqs) -> None:
         _recorded(number, snippet="\ufffd" * SNIPPET_BYTES, header="\U0001f600") for number in range(20)
     ]
     assert max(len(write_message(one)) for one in largest) * 6 < BATCH_BYTES
+    sizes: list[int] = []
+
+    def measure(params: dict[str, Any], **_: object) -> None:
+        sizes.append(sum(len(entry["MessageBody"]) for entry in params["Entries"]))
+
+    sqs.client.meta.events.register("provide-client-params.sqs.SendMessageBatch", measure)
+
     assert sqs.queues.send_all(largest, delay=0, on_error=no_error) == []
     assert len(sqs.messages("DeliverQueue")) == 20
+    assert max(sizes) <= BATCH_BYTES < sum(sizes)
 
 
 # ---- replay steps
