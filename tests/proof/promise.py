@@ -12,6 +12,7 @@ reason, or still open with a due time. Since endpoints change, "for" means:
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -40,7 +41,8 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_sendings(world, rows),
         *_dead_lettered(world),
         *_miscounted(world, rows),
-        *((*_open(rows), *_standing(world)) if settled else ()),
+        *_unfounded_notices(world),
+        *((*_open(rows), *_standing(world), *_unsent_notices(world)) if settled else ()),
     ]
 
 
@@ -56,12 +58,17 @@ def out_of_order(world: World) -> list[str]:
 
 def forsaken(world: World) -> list[str]:
     """Return open rows that no message or stream record will reach: only the sweeper can save them."""
+    coming_notices = world.notices | {*world.notice_messages()}
     coming = {(task.key, task.generation) for task in world.tasks()}
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
         f"open without a message or stream record: {row.key}"
         for row in world.tables.rows()
         if row.status.is_open and (row.key, row.generation) not in coming and row.key.event_id not in records
+    ] + [
+        f"a notice without a message or stream record: {event.id}"
+        for event in world.accepted.values()
+        if event.notice is not None and event.id not in coming_notices | records
     ]
 
 
@@ -175,6 +182,21 @@ def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for key, row in rows.items():
         if row.status.is_open:
             yield f"still open after everything has settled: {row.status} {key}"
+
+
+def _unfounded_notices(world: World) -> Iterator[str]:
+    for event_id in world.notices:
+        event = world.accepted.get(event_id)
+        if event is None or event.notice is None:
+            yield f"a notice of a change that never happened: {event_id}"
+
+
+def _unsent_notices(world: World) -> Iterator[str]:
+    for event in world.accepted.values():
+        if event.notice is None or event.id in world.notices:
+            continue
+        if world.lives[json.loads(event.notice)["endpoint"]["id"]].until is None:
+            yield f"a notice that was never sent: {event.id}"
 
 
 def _standing(world: World) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import UNNAMED, failed_records, identifier
 from posthorn.aws.clients import at_once, threads
+from posthorn.aws.notice_messages import NoticeMessage
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
 from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
@@ -53,6 +54,7 @@ class Dispatcher:
         self._queues = pipeline.queues
         self._enqueuer = DeliveryEnqueuer(pipeline.deliveries, pipeline.queues, clock=pipeline.clock)
         self._dead_letters = pipeline.dead_letters
+        self._notice_queue = pipeline.notice_queue
         self._sender = pipeline.sender
         self._health_monitor = pipeline.health_monitor
         self._clock = pipeline.clock
@@ -106,9 +108,14 @@ class Dispatcher:
                 batch.failed.add(sequence)  # two records that cannot be told apart
                 continue
             try:
-                batch.events[sequence] = events.from_item(stream.get("NewImage") or {})
+                event = events.from_item(stream.get("NewImage") or {})
             except Malformed as error:
                 self._dead_letter(batch, sequence, stream.get("Keys"), str(error))
+                continue
+            batch.events[sequence] = event
+            if event.notice is not None:
+                message = NoticeMessage(event.channel, event.id)
+                batch.effects.append(((sequence,), threads().submit(self._notice_queue.send, message)))
 
     def _plan(self, batch: _Batch) -> list[PlannedAttempt]:
         """Match every event with the endpoints of its channel, reading each channel once."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
+from posthorn.aws.notice_messages import is_about_notice, read_notice_message
 from posthorn.aws.queues import read_message
 from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from posthorn.aws.queues import DeliveryMessage
+    from posthorn.delivery.notices import Notices
     from posthorn.delivery.pipeline import Pipeline
     from posthorn.domain.models import Delivery, Endpoint, Event
     from posthorn.stores.events import Events
@@ -40,7 +42,10 @@ class _Claimed:
 class Deliverer:
     """Makes the attempts that messages ask for."""
 
-    def __init__(self, pipeline: Pipeline, events: Events) -> None:
+    def __init__(
+        self, pipeline: Pipeline, events: Events, open_notices: Callable[[], Notices | None]
+    ) -> None:
+        self._open_notices = open_notices  # None: they have no target any more
         self._endpoints = pipeline.endpoints
         self._events = events
         self._deliveries = pipeline.deliveries
@@ -55,7 +60,7 @@ class Deliverer:
         """Make the attempt of every message; returns the ids of the messages to retry."""
         failed: set[str] = set()
         effects: list[tuple[tuple[str], Future[None]]] = []
-        claimed = self._claim(records, failed)
+        claimed = self._claim(self._start_notices(records, effects), failed)
         ready = self._load(claimed, failed, effects)
         secrets = self._sender.unseal(planned.endpoint for planned, _ in ready)
         message_of: dict[PlannedAttempt, _Claimed] = {}
@@ -74,6 +79,28 @@ class Deliverer:
         failed |= failed_records(effects, telemetry.call_failed)
         counts.write()
         return failed
+
+    def _start_notices(
+        self, records: Sequence[Mapping[str, Any]], effects: list[tuple[tuple[str], Future[None]]]
+    ) -> list[Mapping[str, Any]]:
+        """Start to send the notices; returns the records that are about attempts, which wait for no notice."""
+        others: list[Mapping[str, Any]] = []
+        for record in records:
+            if is_about_notice(str(record.get("body", ""))):
+                message_id = identifier(record, "messageId")
+                effects.append(((message_id,), threads().submit(self._send_notice, record)))
+            else:
+                others.append(record)
+        return others
+
+    def _send_notice(self, record: Mapping[str, Any]) -> None:
+        body = str(record["body"])
+        try:
+            message = read_notice_message(body)
+            if (notices := self._open_notices()) is not None:
+                notices.send(message)
+        except Malformed as error:
+            self._dead_letter(identifier(record, "messageId"), body, str(error))
 
     def _claim(self, records: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:
         claims = [
