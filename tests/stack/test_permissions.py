@@ -33,6 +33,7 @@ EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
 KEYS = "${ConfigTable.Arn}/index/keys"
 WORKSPACES = "${ConfigTable.Arn}/index/workspaces"
+TROUBLE = "${ConfigTable.Arn}/index/trouble"
 DUE = "${DeliveriesTable.Arn}/index/due"
 UNDELIVERED = "${DeliveriesTable.Arn}/index/undelivered"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
@@ -53,7 +54,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
         "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, EVENTS, DELIVERIES, UNDELIVERED},
+        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, TROUBLE, EVENTS, DELIVERIES, UNDELIVERED},
         "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:DeleteItem": {CONFIG},
