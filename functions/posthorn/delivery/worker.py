@@ -12,6 +12,7 @@ from posthorn.aws.clients import threads
 from posthorn.aws.queues import read_message
 from posthorn.delivery.sender import PlannedAttempt
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.models import Reason, Status
 from posthorn.stores.delivery_rows import read_found
 
@@ -152,6 +153,8 @@ class Deliverer:
                 reason = Reason.ENDPOINT_DISABLED
             elif event is None:
                 reason = Reason.EVENT_EXPIRED
+            elif isinstance(event, ExpungedEvent):
+                reason = Reason.PAYLOAD_EXPUNGED
             else:
                 ready.append(
                     (
@@ -166,7 +169,9 @@ class Deliverer:
             effects.append(((claim.message_id,), threads().submit(self._settle, settled)))
         return ready
 
-    def _read(self, claimed: Sequence[_Claimed]) -> tuple[dict[str, Event], dict[str, Endpoint]]:
+    def _read(
+        self, claimed: Sequence[_Claimed]
+    ) -> tuple[dict[str, Event | ExpungedEvent], dict[str, Endpoint]]:
         reading_events = threads().submit(
             self._events.get_many, [(claim.row.channel, claim.row.key.event_id) for claim in claimed]
         )
