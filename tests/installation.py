@@ -252,7 +252,7 @@ class Installation:
         return [
             Waiting(
                 body=message.body,
-                delay=round((message.delayed_until - message.sent_timestamp) / 1000)
+                delay=int(message.delayed_until - message.sent_timestamp) // 1000  # the second is read later
                 if message.delayed_until
                 else 0,
                 group=message.group_id,

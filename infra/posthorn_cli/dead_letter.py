@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.queues import read_message, read_step
+from posthorn.aws.messages import RecordedAttempt, read_message, read_step
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id
@@ -89,6 +89,10 @@ def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
         message = read_message(body)
     except Malformed as error:
         return DeadLetter(kind, "-", str(error) if reason is None else reason)
+    if isinstance(message, RecordedAttempt):
+        kind = "recorded attempt"
+    else:  # it may go on with the claim of the message that it was
+        body = json.dumps(json.loads(body) | {"moved": True}, separators=(",", ":"), ensure_ascii=False)
     return DeadLetter(
         kind,
         f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}",

@@ -15,6 +15,7 @@ from posthorn.domain.ids import made_at
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Endpoint, Event
 from posthorn.stores import batches
+from posthorn.stores.endpoints import ChannelEndpoints
 from posthorn_cli import installed
 from posthorn_cli.errors import CommandError
 from posthorn_cli.installed import Installed
@@ -135,12 +136,12 @@ def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bo
 def _complete(
     place: Installed,
     events: Sequence[Event],
-    endpoints: Sequence[Endpoint],
+    endpoints: ChannelEndpoints,
     counts: RedispatchCounts,
     *,
     dry_run: bool,
 ) -> None:
-    for wanted in batched(_wanted(events, endpoints, counts), _PAIRS_AT_ONCE, strict=False):
+    for wanted in batched(_wanted(events, endpoints.endpoints, counts), _PAIRS_AT_ONCE, strict=False):
         keys = [DeliveryKey(endpoint.id, event.id) for event, endpoint in wanted]
         found, unknown = place.deliveries.get_many(keys)
         if unknown:
@@ -152,6 +153,19 @@ def _complete(
             enqueued = place.enqueuer.enqueue(chunk)
             counts.queued += len(enqueued.queued)
             counts.failed += len(enqueued.failed)
+    for hidden in batched(_hidden(events, endpoints.unreadable), _PAIRS_AT_ONCE, strict=False):
+        # the endpoint may be subscribed, so an event without a row of it must not count as done
+        missing_rows = len(hidden) - len(place.deliveries.get_every(hidden))
+        counts.missing += missing_rows
+        counts.failed += 0 if dry_run else missing_rows
+
+
+def _hidden(events: Sequence[Event], unreadable: Sequence[str]) -> Iterator[DeliveryKey]:
+    """Yield the delivery of every event to each endpoint that this version cannot read."""
+    for event in events:
+        for endpoint_id in unreadable:
+            if event.target in {None, endpoint_id} and made_at(endpoint_id) <= made_at(event.id):
+                yield DeliveryKey(endpoint_id, event.id)
 
 
 def _wanted(

@@ -16,9 +16,12 @@ from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, REPLAY, first_id
 from posthorn.domain.models import DeliveryKey, Reason, Status
+from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.delivery_rows import Lease
 from posthorn_cli import dead_letters
 from posthorn_cli.installed import Installed
 from posthorn_cli.redispatch import RedispatchCounts, redispatch, redispatch_one
+from tests.later_versions import unreadable
 from tests.network import answers, in_turn
 from tests.sample_requests import SINCE
 from tests.template import REGION
@@ -154,6 +157,28 @@ def test_an_event_of_a_later_version_is_counted_and_left(posthorn: Installation,
     )
 
 
+def test_an_endpoint_of_a_later_version_leaves_work_undone(posthorn: Installation, place: Installed) -> None:
+    """What an endpoint that cannot be read may have missed counts as failed until a version reads it."""
+    hidden, _ = posthorn.register("hidden.example.com"), posthorn.register("fine.example.com")
+    posthorn.clock.pass_seconds(1)
+    posthorn.publish()
+    posthorn.clock.pass_seconds(1)
+    later = posthorn.register("later.example.com")
+
+    with (
+        unreadable(posthorn, posthorn.workspace, hidden["id"], "v"),
+        unreadable(posthorn, posthorn.workspace, later["id"], "v"),
+    ):
+        dry = _window(posthorn, place, dry_run=True)
+        first = _window(posthorn, place)
+        again = _window(posthorn, place)
+
+    assert dry == RedispatchCounts(channels=1, events=1, missing=2)
+    assert first == RedispatchCounts(channels=1, events=1, missing=2, queued=1, failed=1)
+    assert again == RedispatchCounts(channels=1, events=1, missing=1, failed=1)
+    assert _window(posthorn, place) == RedispatchCounts(channels=1, events=1, missing=1, queued=1)
+
+
 def _dead_attempt(posthorn: Installation) -> str:
     """Let an attempt fail, and return the message for the next one, which is taken from its queue."""
     posthorn.register()
@@ -199,11 +224,56 @@ def test_an_attempt_goes_back_to_the_queue_of_its_number(
     (message,) = posthorn.waiting("Retry1MinQueue")
     assert (shown[0].moved, dry[0].moved, untouched) == (0, 0, [])
     assert (shown[0].found, dry[0].found, moved[0]) == (1, 1, dead_letters.QueueCounts(found=1, moved=1))
-    assert (message.body, message.delay, message.group) == (body, 0, json.loads(body)["endpoint"])
+    assert message.task == {**json.loads(body), "moved": True}
+    assert (message.delay, message.group) == (0, message.task["endpoint"])
     assert posthorn.waiting("DeliverDeadLetterQueue") == []
     assert ("there is no such delivery" if unreadable else "received too often") in shown[1][0]
     assert posthorn.deliver([message]) == set()
     assert len(posthorn.network.received) == 2
+
+
+def test_a_moved_attempt_goes_on_with_its_claim(posthorn: Installation, place: Installed) -> None:
+    """The message that took the lease is a dead letter: once moved, it takes the ended lease under its new id."""
+    body = _dead_attempt(posthorn)
+    task, now = json.loads(body), posthorn.clock()
+    key = DeliveryKey(task["endpoint"], task["event"])
+    lease = Lease(now + 30_000, "another", 0)
+    posthorn.deliveries.claim(key, generation=1, attempt=2, now_ms=now, lease=lease)
+    posthorn.clock.pass_seconds(31)
+    _send(posthorn, "Retry1MinQueue", body)
+    (repeated,) = posthorn.take("Retry1MinQueue")
+
+    dropped = posthorn.deliver([repeated]), len(posthorn.network.received)
+    _send(posthorn, "DeliverDeadLetterQueue", body)
+    _go(place, "deliver", move=True)
+    (moved,) = posthorn.take("Retry1MinQueue")
+
+    assert dropped == (set(), 1)
+    assert posthorn.deliver([moved]) == set()
+    assert len(posthorn.network.received) == 2
+
+
+def test_a_result_that_dynamodb_refused_goes_back(posthorn: Installation, place: Installed) -> None:
+    """A recorded attempt that became a dead letter is moved as it is; its row is written, and nothing is sent."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    event_id = posthorn.publish()
+    with mock.patch.object(Deliveries, "put_all", lambda _, rows, **__: list(rows)):
+        posthorn.dispatch()
+    (result,) = posthorn.take("DeliverQueue")
+    _send(posthorn, "DeliverDeadLetterQueue", result.body)
+
+    counts, (said,) = _go(place, "deliver", move=True)
+    (moved,) = posthorn.take("DeliverQueue")
+    failed = posthorn.deliver([moved])
+
+    row = posthorn.row(DeliveryKey(webhook["id"], event_id))
+    assert counts == dead_letters.QueueCounts(found=1, moved=1)
+    assert "recorded attempt" in said
+    assert (moved.body, failed) == (result.body, set())
+    assert row is not None
+    assert row.status is Status.DELIVERED
+    assert len(posthorn.network.received) == 1
 
 
 def test_an_event_declared_unreadable_is_dispatched_after_all(
@@ -356,13 +426,16 @@ def test_letters_of_deliveries_that_could_not_be_queued_stay(
 
 
 @pytest.mark.parametrize(
-    ("queue", "target"),
-    [("DeliverDeadLetterQueue", "Retry1MinQueue"), ("ReplayDeadLetterQueue", "ReplayQueue")],
+    ("queue", "target", "added"),
+    [
+        ("DeliverDeadLetterQueue", "Retry1MinQueue", {"moved": True}),
+        ("ReplayDeadLetterQueue", "ReplayQueue", {}),
+    ],
 )
 def test_a_message_goes_back_as_it_was(
-    posthorn: Installation, place: Installed, queue: str, target: str
+    posthorn: Installation, place: Installed, queue: str, target: str, added: dict[str, Any]
 ) -> None:
-    """Fields that this version of the command does not know stay in the message."""
+    """Fields that this version of the command does not know stay in the message; an attempt says that it was moved."""
     ids = {"endpoint": "wh_1", "event": "evt_01GY5BVC30BPC335BN0KCGXRQ8", "channel": "c", "replay": REPLAY_ID}
     body = json.dumps({"v": 1, **ids, "generation": 1, "attempt": 2, "step": 1, "later": {"n": [1, "é"]}})
     _send(posthorn, queue, body)
@@ -370,7 +443,8 @@ def test_a_message_goes_back_as_it_was(
     _go(place, queue.removesuffix("DeadLetterQueue").lower(), move=True)
 
     (message,) = posthorn.waiting(target)
-    assert (message.body, message.delay, message.group) == (body, 0, "wh_1")
+    assert json.loads(message.body) == json.loads(body) | added
+    assert (message.delay, message.group) == (0, "wh_1")
 
 
 @pytest.mark.parametrize("unreadable", [False, True])
@@ -449,7 +523,7 @@ def test_a_command_that_dies_on_its_way_loses_nothing(posthorn: Installation, pl
 
     messages = posthorn.take("Retry1MinQueue")
     assert second == dead_letters.QueueCounts(found=1, moved=1)
-    assert [message.body for message in messages] == [body, body]
+    assert [message.task for message in messages] == [{**json.loads(body), "moved": True}] * 2
     for message in messages:
         posthorn.deliver([message])
     assert len(posthorn.network.received) == 2

@@ -10,6 +10,7 @@ from tests.installation import running
 from tests.proof import customers
 from tests.proof.faults import Faults, Threads
 from tests.proof.receivers import Receivers
+from tests.proof.throttling import Throttling
 from tests.proof.world import HOSTS, MAIL_SET, WORKSPACES, World, host
 
 if TYPE_CHECKING:
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
 def existing() -> Iterator[World]:
     """Create a world of two workspaces with some endpoints; many runs share it, one after another."""
     with running() as installation, ExitStack() as installed:
-        faults, threads = Faults(), Threads()
+        throttling = Throttling(installation.tables["DeliveriesTable"], installation.clock)
+        faults, threads = Faults(throttling), Threads()
         installed.enter_context(threads.installed())
         installed.enter_context(faults.installed())
         installed.enter_context(mock.patch("posthorn.stores.batches.time.sleep"))
+        installed.enter_context(mock.patch("posthorn.aws.queues.time.sleep"))
         keys = [(installation.workspace, installation.key)]
         keys += [installation.new_workspace() for _ in range(WORKSPACES - 1)]
         installation.names.update(

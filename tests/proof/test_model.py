@@ -41,6 +41,8 @@ REACHED = (
     "generations by replays",
     "deliveries replayed in bulk",
     "row delivered",
+    "results handed over",
+    "first attempts queued without a row",
     *(f"row {reason}" for reason in Reason if reason not in UNREACHED),
 )
 """Events that must occur in the runs; otherwise they would prove nothing about them."""

@@ -79,7 +79,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         **{action: {"DispatchLogGroup.Arn"} for action in WRITE_LOG},
         **{action: {"EventsTable.StreamArn"} for action in READ_STREAM},
         "dynamodb:Query": {CONFIG},
-        "dynamodb:UpdateItem": {CONFIG},
+        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:BatchGetItem": {DELIVERIES},
         "dynamodb:BatchWriteItem": {DELIVERIES},
         "dynamodb:PutItem": {EVENTS, DELIVERIES},
@@ -91,9 +91,9 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         **{action: set(WORK) for action in READ_QUEUE},
         "dynamodb:BatchGetItem": {CONFIG, EVENTS},
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
-        "dynamodb:PutItem": {EVENTS},
+        "dynamodb:PutItem": {EVENTS, DELIVERIES},
         "dynamodb:Query": {UNDELIVERED},
-        "sqs:SendMessage": (WORK - {"DeliverQueue.Arn"}) | {"DeliverDeadLetterQueue.Arn"},
+        "sqs:SendMessage": WORK | {"DeliverDeadLetterQueue.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
     },
     "ReplayFunction": {
@@ -116,7 +116,6 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
 KNOWN_AND_NEVER_SENT_TO = {
     ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, which attempt 2 follows",
     ("DispatchFunction", "Retry15MinQueue"): "as above",
-    ("DeliverFunction", "DeliverQueue"): "only first attempts wait there",
 }
 
 # rights whose name differs from the call's

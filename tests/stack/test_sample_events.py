@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from posthorn.aws.queues import read_message, read_step
+from posthorn.aws.messages import read_message, read_step
 from posthorn.domain.api_key import mint, split
 from posthorn.domain.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, is_id
 from posthorn.domain.models import DeliveryKey

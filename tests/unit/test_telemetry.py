@@ -111,6 +111,13 @@ EVENTS: dict[str, tuple[Callable[[], object], str, dict[str, Any]]] = {
         {"kind": "stream-record", "id": "1", "reason": "the key is wrong"},
     ),
     "deliveries.queued": (lambda: telemetry.deliveries_queued(3), "INFO", {"deliveries": 3}),
+    "results.handed_over": (
+        lambda: telemetry.results_handed_over(3, refused=1),
+        "WARNING",
+        {"deliveries": 3, "refused": 1},
+    ),
+    "deliveries.requeued": (lambda: telemetry.deliveries_requeued(3), "INFO", {"deliveries": 3}),
+    "records.postponed": (lambda: telemetry.records_postponed(3), "INFO", {"records": 3}),
     "messages.unsent": (lambda: telemetry.messages_unsent(3), "ERROR", {"deliveries": 3}),
     "notification.ignored": (
         lambda: telemetry.notification_ignored("1", "SubscriptionConfirmation"),

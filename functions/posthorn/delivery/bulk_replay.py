@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
-from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue, read_step
+from posthorn.aws.messages import read_step
 from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import DeliveryKey, Reason, Status
@@ -23,6 +23,7 @@ from posthorn.domain.replay_job import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue
     from posthorn.domain.models import Delivery
     from posthorn.domain.replay_job import ReplayJob, ReplayStep
     from posthorn.stores.deliveries import Deliveries

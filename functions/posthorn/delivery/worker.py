@@ -9,24 +9,33 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
-from posthorn.aws.queues import read_message
+from posthorn.aws.messages import RecordedAttempt, read_message
+from posthorn.delivery.attempt_recorder import AttemptRecorder
 from posthorn.delivery.sender import PlannedAttempt
+from posthorn.delivery.throttling import AttemptId, Throttling
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
 from posthorn.domain.expunged_event import ExpungedEvent
-from posthorn.domain.models import Reason, Status
-from posthorn.stores.delivery_rows import read_found
+from posthorn.domain.models import Delivery, Reason, Status
+from posthorn.stores.delivery_rows import Lease, lease_end, read_found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.queues import DeliveryMessage
+    from posthorn.aws.messages import DeliveryMessage, NewRow
     from posthorn.delivery.pipeline import Pipeline
-    from posthorn.domain.models import Delivery, Endpoint, Event
+    from posthorn.domain.models import Endpoint, Event
     from posthorn.stores.events import Events
 
 LEASE_MARGIN_MS: Final = 30_000
 """How long a claim outlasts one attempt's deadline: past the function's timeout, and well before the message's
 visibility timeout ends."""
+
+HOLDER_LENGTH: Final = 8
+"""Characters of a message's id that name it in a row."""
+
+ABANDONED_MS: Final = 7_200_000
+"""How long after its end a lease still belongs to the message that took it. Twenty receives take little more than an
+hour; by then that message, or the result of its attempt, is on record or a dead letter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,9 @@ class Deliverer:
         self._events = events
         self._deliveries = pipeline.deliveries
         self._queues = pipeline.queues
+        self._recorder = AttemptRecorder(
+            pipeline.deliveries, pipeline.queues, Throttling(clock=pipeline.clock), clock=pipeline.clock
+        )
         self._dead_letters = pipeline.dead_letters
         self._sender = pipeline.sender
         self._health_monitor = pipeline.health_monitor
@@ -95,35 +107,64 @@ class Deliverer:
         message_id, body = identifier(record, "messageId"), str(record.get("body", ""))
         try:
             message = read_message(body)
-            row = self._take(message)
+            if isinstance(message, RecordedAttempt):
+                self._recorder.write(message)
+                return None
+            attempt = AttemptId(message.key, message.generation, message.attempt)
+            if self._recorder.knows(attempt):
+                self._recorder.recall(attempt)
+                return None
+            row = self._take(message, message_id)
         except Malformed as error:
             self._dead_letter(message_id, body, str(error))
             return None
         return None if row is None else _Claimed(message_id, row, message)
 
-    def _take(self, message: DeliveryMessage) -> Delivery | None:
+    def _take(self, message: DeliveryMessage, message_id: str) -> Delivery | None:
         now = self._clock()
+        abandoned = now if message.moved else now - ABANDONED_MS
+        lease = Lease(now + self._lease_ms, holder=message_id[:HOLDER_LENGTH], abandoned_before=abandoned)
+        if message.new_row is not None and (new := self._create(message, message.new_row, lease)) is not None:
+            return new
         try:
             return self._deliveries.claim(
                 message.key,
                 generation=message.generation,
                 attempt=message.attempt,
                 now_ms=now,
-                lease_until=now + self._lease_ms,
+                lease=lease,
             )
         except ConditionFailed as lost:
             row = read_found(lost.found)
-            if row is None:
+            if row is None or lost.found is None:
                 raise Malformed("there is no such delivery") from lost
             if row.generation != message.generation or not row.status.is_open:
                 return None
             if row.attempt == message.attempt - 1:
+                if lease_end(lost.found) < now:
+                    return (
+                        None  # the message that took the lease, or the result of its attempt, is in a queue
+                    )
                 # another worker has it; if that one dies, this message must still be there
                 raise Unavailable("claim", "Leased") from lost
             if row.attempt == message.attempt:
                 # made, but the next message may have been lost; a duplicate of it loses the claim
                 self._enqueue_next(row)
             return None
+
+    def _create(self, message: DeliveryMessage, new_row: NewRow, lease: Lease) -> Delivery | None:
+        """Write the row of a first attempt with its claim; None if there is a row already."""
+        now = self._clock()
+        row = Delivery(
+            message.key,
+            message.channel,
+            event_type=new_row.event_type,
+            status=Status.QUEUED,
+            attempt=0,
+            next_attempt_at=now,
+            is_test=new_row.is_test,
+        )
+        return row if self._deliveries.create_claimed(row, lease, now_ms=now) else None
 
     def _load(
         self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[tuple[str], Future[None]]]
@@ -185,10 +226,8 @@ class Deliverer:
 
     def _finish(self, claim: _Claimed, after: Delivery, follow_up: Callable[[], None] | None) -> None:
         """Record the attempt, then send the next message; acknowledging comes after both."""
-        if not self._deliveries.advance(after, before=claim.row.attempt):
+        if not self._recorder.advance(after, before=claim.row.attempt):
             return  # the lease ran out and another worker advanced it
-        if after.status is Status.RETRYING:
-            self._enqueue_next(after)
         if follow_up is not None:
             follow_up()
 

@@ -23,6 +23,10 @@ def key_of(channel: str, endpoint_id: str) -> Item:
     return {PK: s(channel), SK: s(PREFIX + endpoint_id)}
 
 
+def id_of(item: Mapping[str, Any]) -> str:
+    return items.text(item, SK).removeprefix(PREFIX)
+
+
 def to_item(endpoint: Endpoint) -> Item:
     item: Item = {
         **key_of(endpoint.channel, endpoint.id),
@@ -68,7 +72,7 @@ def from_item(item: Mapping[str, Any]) -> Endpoint:
     reason = items.optional_text(item, "disabled_reason")
     try:
         return Endpoint(
-            id=items.text(item, SK).removeprefix(PREFIX),
+            id=id_of(item),
             channel=items.text(item, PK),
             workspace=items.text(item, "workspace"),
             kind=EndpointKind(items.text(item, "kind")),

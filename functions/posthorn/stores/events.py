@@ -51,7 +51,7 @@ class Events:
             writes = {number: partial(self._table.put, row, condition=NEW) for number, row in enumerate(rows)}
         else:
             writes = {
-                number: partial(batches.put, self._table.client, self._table.name, chunk)
+                number: partial(batches.put_every, self._table.client, self._table.name, chunk)
                 for number, chunk in enumerate(batches.chunks(rows, batches.WRITE_LIMIT))
             }
         for write in at_once(writes).values():

@@ -31,8 +31,10 @@ def dispatcher(
     settings: DeliverySettings, *, network: Network, clock: Callable[[], int] = now_ms
 ) -> Dispatcher:
     from posthorn.delivery.dispatcher import Dispatcher
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries
 
-    return Dispatcher(_pipeline(settings, network, clock))
+    overdue = OverdueDeliveries(client("dynamodb"), settings.store.deliveries_table)
+    return Dispatcher(_pipeline(settings, network, clock), overdue)
 
 
 def deliverer(

@@ -74,7 +74,7 @@ class EventInList(EventSummary):
     matched: bool
     """Whether it was meant for any webhook."""
     deliveries: list[EventDelivery | UnreadableEventDelivery]
-    """Its deliveries, one for each webhook."""
+    """Its deliveries, one for each webhook; without webhooks that only a newer version of Posthorn can read."""
 
 
 class Event(EventSummary):
@@ -87,7 +87,8 @@ class Event(EventSummary):
     expungedAt: NotRequired[Time]
     """When its data was expunged; absent while it is there."""
     deliveries: list[EventDeliveryDetail | UnreadableEventDelivery]
-    """Its deliveries, one for each webhook, with their attempts."""
+    """Its deliveries, one for each webhook, with their attempts; without webhooks that only a newer version of Posthorn
+    can read."""
 
 
 class ExpungedEvent(EventSummary):
@@ -153,4 +154,5 @@ class MatchResult(TypedDict):
     matched: bool
     """Whether the event was meant for any webhook."""
     webhooks: list[Match]
-    """One explanation for each webhook of the workspace, recently deleted ones included."""
+    """One explanation for each webhook of the workspace, recently deleted ones included. `unreadable` is the reason of
+    a webhook that only a newer version of Posthorn can read, after a rollback: its deliveries wait."""

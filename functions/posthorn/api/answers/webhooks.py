@@ -64,7 +64,7 @@ class WebhookList(TypedDict):
     """A page of webhooks."""
 
     webhooks: list[Webhook]
-    """The webhooks of this page."""
+    """The webhooks of this page, without those that only a newer version of Posthorn can read, after a rollback."""
     nextCursor: NotRequired[str]
     """The `cursor` of the next page; absent on the last one."""
 

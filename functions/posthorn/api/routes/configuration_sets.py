@@ -120,8 +120,9 @@ def delete_configuration_set(services: Services, request: Request) -> Answer[Del
         if moved is None:
             raise _concurrent()
         one = moved
-    for endpoint in services.endpoints.of_channel(set_id):
-        services.endpoints.delete(set_id, endpoint.id)
+    destinations = services.endpoints.of_channel(set_id)
+    for destination_id in (*[one.id for one in destinations.endpoints], *destinations.unreadable):
+        services.endpoints.delete(set_id, destination_id)
     services.email.delete_set(set_id)
     services.configuration_sets.remove(one)
     return Answer({"deleted": True})

@@ -24,7 +24,7 @@ from posthorn.domain.models import DeliveryKey, Endpoint
 from posthorn.stores.event_log import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from posthorn.api.answers import events as answers
     from posthorn.api.answers.events import EventList, EventResult, MatchResult
@@ -43,7 +43,8 @@ _CLOCKS_APART_MS: Final = 60_000
 class _Recipients:
     """The endpoints of a channel that may have received its events, deleted ones included."""
 
-    endpoints: list[Endpoint]
+    endpoints: Sequence[Endpoint]
+    unreadable: Sequence[str]  # ids of endpoints that this version cannot read
     deleted_endpoints: list[DeletedEndpoint]
 
     def of(self, event: EventSummary) -> list[Endpoint | DeletedEndpoint]:
@@ -103,6 +104,7 @@ def explain_event_match(services: Services, request: Request) -> Answer[MatchRes
     found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in recipients.of(summary)])
     judged = [(one, _record(found, one, summary)) for one in everybody]
     shown = [event_views.match(one, record, explain(summary, one, record)) for one, record in judged]
+    shown += [event_views.hidden_match(one) for one in recipients.unreadable]
     return Answer(
         {
             "event": {**accepted(summary), "isTest": summary.target is not None},
@@ -139,7 +141,7 @@ def _find(services: Services, request: Request) -> tuple[Event | ExpungedEvent, 
         raise not_found("event")
     reading = threads().submit(services.deleted_endpoints.of_channel, request.workspace)
     endpoints = services.endpoints.of_channel(request.workspace)
-    return event, _Recipients(endpoints, reading.result())
+    return event, _Recipients(endpoints.endpoints, endpoints.unreadable, reading.result())
 
 
 def _page(
@@ -149,7 +151,8 @@ def _page(
     reading = threads().submit(services.deleted_endpoints.of_channel, workspace)
     endpoints = threads().submit(services.endpoints.of_channel, workspace)
     page, last = services.event_log.page(workspace, window, after=after, limit=limit)
-    recipients = _Recipients(endpoints.result(), reading.result())
+    there = endpoints.result()
+    recipients = _Recipients(there.endpoints, there.unreadable, reading.result())
     shown: list[EventSummary] = []
     keys: list[DeliveryKey] = []
     for event in page:
