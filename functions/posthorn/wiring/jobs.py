@@ -35,6 +35,7 @@ def open_replayer(settings: ReplaySettings, *, clock: Callable[[], int] = now_ms
         parts.endpoints(store),
         parts.deliveries(store),
         ReplayCandidates(client("dynamodb"), store.deliveries_table),
+        parts.events(store),
         queues=Queues(client("sqs"), settings.deliver_queue_url),
         steps=ReplayQueue(client("sqs"), settings.replay_queue_url),
         dead_letters=parts.dead_letters(settings),
