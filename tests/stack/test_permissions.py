@@ -67,7 +67,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
         "ses:SendEmail": {ANY_SET, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
-        "sqs:SendMessage": WORK | {"ReplayQueue.Arn"},
+        "sqs:SendMessage": WORK | {"ReplayQueue.Arn", "PurgeQueue.Arn"},
     },
     "FeedbackFunction": {
         **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},
@@ -104,6 +104,17 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:Query": {DELIVERIES, UNDELIVERED},
         "dynamodb:BatchGetItem": {DELIVERIES},
         "sqs:SendMessage": {"DeliverQueue.Arn", "ReplayQueue.Arn", "ReplayDeadLetterQueue.Arn"},
+    },
+    "PurgeFunction": {
+        **{action: {"PurgeLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: {"PurgeQueue.Arn"} for action in READ_QUEUE},
+        "dynamodb:GetItem": {CONFIG},
+        "dynamodb:PutItem": {CONFIG},
+        "dynamodb:DeleteItem": {CONFIG},
+        "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES},
+        "dynamodb:BatchWriteItem": {CONFIG, EVENTS, DELIVERIES},
+        "ses:DeleteConfigurationSet": {SETS},
+        "sqs:SendMessage": {"PurgeQueue.Arn", "PurgeDeadLetterQueue.Arn"},
     },
     "SweepFunction": {
         **{action: {"SweepLogGroup.Arn"} for action in WRITE_LOG},

@@ -20,7 +20,7 @@ from posthorn.stores.delivery_rows import Lease, lease_end, read_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.messages import DeliveryMessage, NewRow
+    from posthorn.aws.messages import DeliveryMessage, NewRow, QueueMessage
     from posthorn.delivery.pipeline import Pipeline
     from posthorn.domain.models import Endpoint, Event
     from posthorn.stores.events import Events
@@ -107,7 +107,8 @@ class Deliverer:
         try:
             message = read_message(body)
             if isinstance(message, RecordedAttempt):
-                self._recorder.write(message)
+                if not self._is_purged(message):
+                    self._recorder.write(message)
                 return None
             attempt = AttemptId(message.key, message.generation, message.attempt)
             if self._recorder.knows(attempt):
@@ -123,6 +124,8 @@ class Deliverer:
         now = self._clock()
         abandoned = now if message.moved else now - ABANDONED_MS
         lease = Lease(now + self._lease_ms, holder=message_id[:HOLDER_LENGTH], abandoned_before=abandoned)
+        if message.new_row is not None and self._is_purged(message):
+            return None
         if message.new_row is not None and (new := self._create(message, message.new_row, lease)) is not None:
             return new
         try:
@@ -136,6 +139,8 @@ class Deliverer:
         except ConditionFailed as lost:
             row = read_found(lost.found)
             if row is None or lost.found is None:
+                if self._is_purged(message):
+                    return None
                 raise Malformed("there is no such delivery") from lost
             if row.generation != message.generation or not row.status.is_open:
                 return None
@@ -150,6 +155,10 @@ class Deliverer:
                 # made, but the next message may have been lost; a duplicate of it loses the claim
                 self._enqueue_next(row)
             return None
+
+    def _is_purged(self, message: QueueMessage) -> bool:
+        """Tell whether nothing is left of the endpoint: a row written for it now would outlive its workspace."""
+        return not self._endpoints.is_known(message.channel, message.key.endpoint_id)
 
     def _create(self, message: DeliveryMessage, new_row: NewRow, lease: Lease) -> Delivery | None:
         """Write the row of a first attempt with its claim; None if there is a row already."""

@@ -41,6 +41,7 @@ def test_the_commands_are_these() -> None:
         ("workspaces", "list"),
         ("workspaces", "show"),
         ("workspaces", "create"),
+        ("workspaces", "delete"),
         ("keys", "create"),
         ("keys", "list"),
         ("keys", "revoke"),

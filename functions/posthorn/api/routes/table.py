@@ -18,6 +18,7 @@ from posthorn.api.routes import (
     meta,
     replays,
     webhooks,
+    workspace_purge,
     workspaces,
 )
 
@@ -36,5 +37,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *example_events.ROUTES,
     *email.ROUTES,
     *workspaces.ROUTES,
+    *workspace_purge.ROUTES,
     *meta.ROUTES,
 )
