@@ -288,7 +288,7 @@ class Installation:
         """Pass messages to the replayer; returns what it reports as failed."""
         return self.replayer.replay([message.record() for message in messages])
 
-    def purge(self, messages: list[Waiting], remaining_ms: int = 60_000) -> set[str]:
+    def purge(self, messages: list[Waiting], remaining_ms: int = 30_000) -> set[str]:
         """Pass messages to the purger; returns what it reports as failed."""
         return self.purger.purge(
             [message.record() for message in messages], remaining_ms=lambda: remaining_ms

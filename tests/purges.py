@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.installation import Installation, Waiting
     from tests.replays import Death
 
-VISIBILITY: Final = 300  # seconds until a crashed function's message is received again
+VISIBILITY: Final = 180  # seconds until a crashed function's message is received again
 EVENTS: Final = 4  # that a tenant publishes
 SINCE: Final = "2020-01-01T00:00:00Z"
 
@@ -108,7 +108,7 @@ def run(
     posthorn: Installation,
     deaths: Callable[[int], Death | None] = lambda _: None,
     *,
-    remaining_ms: int = 60_000,
+    remaining_ms: int = 30_000,
     steps: int = 1000,
 ) -> int:
     """Process the PurgeQueue as Lambda does; `deaths` says where the nth invocation crashes. Return their number."""

@@ -377,7 +377,7 @@ def test_two_workers_at_one_step(
 
 
 def test_a_lost_message_is_sent_again_by_whoever_looks(posthorn: Installation, tenant: Tenant) -> None:
-    """A purge whose message was lost goes on when it is looked at after three minutes, and not before."""
+    """A purge whose message was lost goes on when it is looked at after two minutes, and not before."""
     delete(posthorn, tenant.uid)
     run(posthorn, steps=1)
     assert posthorn.take("PurgeQueue")

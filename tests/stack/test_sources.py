@@ -204,9 +204,9 @@ def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
 
 
 @broken_by(
-    ("Timeout: 60 # half", "Timeout: 30 # half"),
-    ("Timeout: 60 # half", "Timeout: 200 # half"),
-    ("VisibilityTimeout: 300", "VisibilityTimeout: 200"),
+    ("Timeout: 30 # 20 s", "Timeout: 15 # 20 s"),
+    ("Timeout: 30 # 20 s", "Timeout: 119 # 20 s"),
+    ("VisibilityTimeout: 180", "VisibilityTimeout: 140"),
     ("Timeout: 120 ", "Timeout: 170 "),
 )
 def test_a_purge_waits_for_what_was_under_way(stack: Template) -> None:

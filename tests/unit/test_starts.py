@@ -25,7 +25,7 @@ CLIENTS = {
     "DeliverFunction": ["dynamodb", "kms", "sqs"],
     "SweepFunction": ["dynamodb", "sqs"],
     "ReplayFunction": ["dynamodb", "sqs"],
-    "PurgeFunction": ["dynamodb", "sqs"],
+    "PurgeFunction": ["dynamodb", "sesv2", "sqs"],
 }
 
 

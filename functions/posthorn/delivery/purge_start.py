@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from posthorn.stores.purges import Purges
     from posthorn.stores.workspaces import Workspaces
 
-STALLED_MS: Final = 180_000
+STALLED_MS: Final = 120_000
 """Age at which a step's message counts as lost: longer than a step takes, and shorter than the visibility timeout of a
 message whose step was cut off."""
 

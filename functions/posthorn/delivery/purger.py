@@ -33,8 +33,8 @@ workspace has ended."""
 RETRY_SECONDS: Final = 30
 """The pause after a call failed in a step that had made progress."""
 
-MARGIN_MS: Final = 25_000
-"""The time that must be left in an invocation for another page: SES may take 20 seconds for one call."""
+MARGIN_MS: Final = 10_000
+"""The time that must be left in an invocation for another page."""
 
 MAX_ROUNDS: Final = 20
 """An hour. A workspace that keeps getting events for longer is ended all the same: nothing is sent for them."""
@@ -69,7 +69,7 @@ class Purger:
         *,
         steps: PurgeQueue,
         dead_letters: DeadLetterQueue,
-        open_email: Callable[[], EmailResources],
+        email: EmailResources,
         clock: Callable[[], int],
     ) -> None:
         self._purges = purges
@@ -77,7 +77,7 @@ class Purger:
         self._rows = rows
         self._steps = steps
         self._dead_letters = dead_letters
-        self._open_email = open_email
+        self._email = email
         self._clock = clock
 
     def purge(self, messages: Sequence[Mapping[str, Any]], *, remaining_ms: Callable[[], int]) -> set[str]:
@@ -185,11 +185,11 @@ class Purger:
         if job.round > 1:
             for set_id in self._rows.deleted_sets(job.workspace):
                 if set_id > position:
-                    self._open_email().delete_set(set_id)
+                    self._email.delete_set(set_id)
                     position = set_id
                     yield _Page(position=position)
         for set_id in self._rows.configuration_sets(job.workspace):
-            self._open_email().delete_set(set_id)
+            self._email.delete_set(set_id)
             yield _Page(self._rows.bury_set(job.workspace, set_id), position)
 
     def _delete_deliveries(self, job: PurgeJob) -> Iterator[_Page]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from posthorn.aws.clients import client
@@ -64,7 +63,7 @@ def open_purger(settings: PurgeSettings, *, clock: Callable[[], int] = now_ms) -
         ),
         steps=PurgeQueue(client("sqs"), settings.purge_queue_url),
         dead_letters=parts.dead_letters(settings),
-        open_email=lru_cache(maxsize=1)(partial(parts.email_backend, settings, clock, secrets.token_bytes)),
+        email=parts.email_backend(settings, clock, secrets.token_bytes),
         clock=clock,
     )
 
