@@ -204,6 +204,8 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "PUT /v1/workspaces/{workspace}": "platform",
         "GET /v1/workspaces/{workspace}": "platform",
         "PATCH /v1/workspaces/{workspace}": "platform",
+        "DELETE /v1/workspaces/{workspace}": "platform",
+        "GET /v1/workspaces/{workspace}/purge": "platform",
         **{
             route.operation: "partner"
             for route in PROTECTED

@@ -19,6 +19,7 @@ from posthorn.api.routes import (
     meta,
     replays,
     webhooks,
+    workspace_purge,
     workspaces,
 )
 
@@ -38,5 +39,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *example_events.ROUTES,
     *email.ROUTES,
     *workspaces.ROUTES,
+    *workspace_purge.ROUTES,
     *meta.ROUTES,
 )
