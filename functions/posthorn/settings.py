@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.workspace_limits import WorkspaceLimits
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -90,6 +91,7 @@ class ApiSettings:
     replay_queue_url: str
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
+    limits: WorkspaceLimits  # of a workspace that has none of its own
 
     @property
     def has_catalog(self) -> bool:
@@ -109,6 +111,7 @@ class ApiSettings:
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
+            limits=_limits(env),
         )
 
 
@@ -222,6 +225,19 @@ def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
         environment.text(env, "FIRST_RETRY_QUEUE_URL"),
         environment.text(env, "SECOND_RETRY_QUEUE_URL"),
         environment.text(env, "THIRD_RETRY_QUEUE_URL"),
+    )
+
+
+def _limits(env: Mapping[str, str]) -> WorkspaceLimits:
+    return WorkspaceLimits(
+        endpoints=environment.number(env, "ENDPOINT_LIMIT"),
+        endpoints_per_host=environment.number(env, "ENDPOINTS_PER_HOST_LIMIT"),
+        configuration_sets=environment.number(env, "CONFIGURATION_SET_LIMIT"),
+        events_per_second=environment.number(env, "EVENTS_PER_SECOND_LIMIT"),
+        deliveries_per_request=environment.number(env, "DELIVERIES_PER_REQUEST_LIMIT"),
+        replays=environment.number(env, "REPLAY_LIMIT"),
+        replays_per_endpoint=environment.number(env, "REPLAYS_PER_ENDPOINT_LIMIT"),
+        test_sends_per_minute=environment.number(env, "TEST_SENDS_PER_MINUTE_LIMIT"),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from posthorn.domain.workspace_limits import MOST
 from posthorn.settings import Brand, BuiltInEventTypes, EmailBackend
 from tests.stack.breakages import broken_by
 from tests.template import Template
@@ -19,6 +20,14 @@ RANGES: dict[str, tuple[int, int, int]] = {
     "AttemptDeadline": (10, 1, 15),
     "SweepGrace": (600, 1, 86400),
     "RetentionDays": (30, 1, 365),
+    "EndpointLimit": (100, 0, MOST),
+    "EndpointsPerHostLimit": (10, 0, MOST),
+    "ConfigurationSetLimit": (10, 0, MOST),
+    "EventsPerSecondLimit": (0, 0, MOST),
+    "DeliveriesPerRequestLimit": (10000, 0, MOST),
+    "ReplayLimit": (5, 0, MOST),
+    "ReplaysPerEndpointLimit": (1, 0, MOST),
+    "TestSendsPerMinuteLimit": (60, 0, MOST),
 }
 
 CHOICES: dict[str, tuple[Any, list[Any]]] = {

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
+    from posthorn.domain.workspace_limits import WorkspaceLimits
     from posthorn.email.mail import Backend
     from posthorn.settings import Brand
     from posthorn.stores.api_keys import ApiKeys
@@ -40,6 +41,7 @@ class Services:
     """Everything a route may need."""
 
     keyring: Keyring
+    limits: WorkspaceLimits  # of a workspace that has none of its own
     api_keys: ApiKeys
     workspaces: WorkspaceDirectory
     event_types: EventTypeRegistry

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.domain.errors import Malformed
+from posthorn.domain.compare_and_set import compare_and_set
+from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 from posthorn.stores import items
+from posthorn.stores.counts import Counts, Kind
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _SET: Final = "configuration_set#"
 _NAME: Final = "configuration_set_name#"
+_COUNTED: Final = Kind("configuration-sets", "configurationSets")
 
 
 class ConfigurationSets:
@@ -26,11 +29,26 @@ class ConfigurationSets:
 
     def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
         self._table = Table(dynamodb, table)
+        self._counts = Counts(self._table)
 
-    def create(self, one: ConfigurationSet) -> bool:
-        """Write a new set and reserve its name, both or neither; false if the name or the id is taken."""
+    def create(self, one: ConfigurationSet, *, limit: int) -> bool:
+        """Write a new set and reserve its name, both or neither; false if the name or the id is taken.
+
+        `LimitReached` if there are as many sets as the limit allows.
+        """
         name = {**_name_key(one.workspace, one.name), "v": n(ROW_VERSION), "id": s(one.id)}
-        return self._table.transact(self._put_new(name), self._put_new(_to_item(one)))
+        counted = replace(_COUNTED, limit=limit)
+
+        def attempt() -> bool | None:
+            count = self._counts.add(one.workspace, counted)
+            if self._table.transact(self._put_new(name), self._put_new(_to_item(one)), count):
+                return True
+            if self._table.get(_name_key(one.workspace, one.name)) or self.get(one.workspace, one.id):
+                return False
+            self._counts.check(one.workspace, [counted])
+            return None
+
+        return compare_and_set(attempt, contended=Unavailable("create configuration set", "Contended"))
 
     def get(self, workspace: str, set_id: str) -> ConfigurationSet | None:
         row = self._table.get(_set_key(workspace, set_id))
@@ -83,6 +101,7 @@ class ConfigurationSets:
                     "ExpressionAttributeValues": {":id": s(one.id)},
                 }
             },
+            self._counts.subtract(one.workspace, _COUNTED),
         )
 
     def _put_new(self, item: Item) -> dict[str, Any]:

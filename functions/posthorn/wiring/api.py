@@ -54,6 +54,7 @@ def open_services(
     sealer, unsealer = Sealer(client("kms"), settings.secrets_key), Unsealer(client("kms"))
     deliveries = parts.deliveries(store)
     return Services(
+        limits=settings.limits,
         keyring=Keyring(api_keys, clock=clock),
         api_keys=api_keys,
         workspaces=WorkspaceDirectory(Workspaces(dynamodb, store.config_table), clock=clock),
