@@ -23,3 +23,8 @@ def limits_of(services: Services, workspace: str) -> WorkspaceLimits:
 def limit_reached(name: str, value: int, errors: Sequence[FieldError] = ()) -> Problem:
     detail = f"Must stay within the workspace's limit `{name}`, which is {value}."
     return Problem(422, "limit_reached", detail, errors=errors)
+
+
+def too_fast(name: str, value: int, *, retry_after: int, errors: Sequence[FieldError] = ()) -> Problem:
+    detail = f"Must stay within the workspace's limit `{name}`, which is {value}. Retry after `Retry-After` seconds."
+    return Problem(429, "rate_limited", detail, errors=errors, retry_after=retry_after)

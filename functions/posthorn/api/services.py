@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.api.authentication import Keyring
+    from posthorn.api.endpoint_numbers import EndpointNumbers
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
+    from posthorn.api.rates import Rates
     from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
@@ -42,6 +44,8 @@ class Services:
 
     keyring: Keyring
     limits: WorkspaceLimits  # of a workspace that has none of its own
+    rates: Rates
+    endpoint_numbers: EndpointNumbers
     api_keys: ApiKeys
     workspaces: WorkspaceDirectory
     event_types: EventTypeRegistry

@@ -16,7 +16,7 @@ class WorkspaceLimits(TypedDict, total=False):
     configurationSets: Count
     """Configuration sets."""
     eventsPerSecond: Count
-    """Events published per second; those of ten seconds, and at least 100, can come at once."""
+    """Events published per second. Unused seconds are kept, up to ten, and at least 100 events."""
     deliveriesPerRequest: Count
     """Events of one request times endpoints of the workspace. A single event is always accepted."""
     replays: Count

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn.api import bodies, idempotency, timestamps
+from posthorn.api import bodies, idempotency, publish_limits, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, invalid
 from posthorn.api.route import Route
@@ -130,6 +130,7 @@ def _accept(
     checked = [
         _checked(services, owner, one, at) for owner, (at, one) in zip(owners, wanted.items(), strict=True)
     ]
+    publish_limits.check(services, request, dict(zip(wanted, owners, strict=True)))
     decision = idempotency.decide(services, request, [services.new_id(EVENT) for _ in checked])
     events = [
         one.event(event_id, decision.decided_at) for event_id, one in zip(decision.ids, checked, strict=True)

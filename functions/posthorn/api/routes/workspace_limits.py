@@ -27,7 +27,7 @@ class LimitChange(bodies.Body):
     events_per_second: Limit = Field(
         default=NONE,
         alias="eventsPerSecond",
-        description="Events published per second; those of ten seconds, and at least 100, can come at once.",
+        description="Events published per second. Unused seconds are kept, up to ten, and at least 100 events.",
     )
     deliveries_per_request: Limit = Field(
         default=NONE,
