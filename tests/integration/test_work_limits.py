@@ -73,6 +73,15 @@ def test_the_defaults_are_one_of_an_endpoint_and_five_of_a_workspace() -> None:
         assert [replay(other, path).status for _ in range(8)] == [202] * 7 + [422]
 
 
+def test_a_dry_run_holds_up_no_replay_of_its_endpoint(customer: Customer) -> None:
+    """It sends nothing, so only the workspace's limit counts it."""
+    customer.limit(replays=3, replaysPerEndpoint=1)
+    (path,) = webhooks(customer, 1)
+    dry = {"since": SINCE, "dryRun": True}
+    assert [customer.call("POST", path, body).status for body in (dry, {"since": SINCE}, dry)] == [202] * 3
+    assert is_refused(customer.call("POST", path, dry), "replays", 3)
+
+
 def test_lowering_the_limit_stops_no_replay(customer: Customer) -> None:
     """Those that run go on, and new ones are refused until there are fewer than the limit."""
     paths = webhooks(customer, 5)

@@ -50,25 +50,27 @@ class Replays:
     def _create_once(self, job: ReplayJob, workspace: str, limits: WorkspaceLimits) -> bool | None:
         """Write a new job and add it to the live ones; None if others were added meanwhile."""
         old = live_replays.read(self._table, workspace)
-        live, key = self._still_live(old.jobs), (job.endpoint_id, job.id)
-        if key in live:
+        live = self._still_live(old.jobs)
+        if job.id in {one.id for one in live}:
             return False
         if NONE != limits.replays <= len(live):
             raise LimitReached("replays", limits.replays)
-        if NONE != limits.replays_per_endpoint <= sum(one[0] == job.endpoint_id for one in live):
+        sending = [one for one in live if one.endpoint_id == job.endpoint_id and not one.dry_run]
+        if NONE != limits.replays_per_endpoint <= len(sending) and not job.dry_run:
             raise LimitReached("replaysPerEndpoint", limits.replays_per_endpoint)
         put = {"TableName": self._table.name, "Item": self._item(job), "ConditionExpression": NEW}
-        added = live_replays.write(self._table, workspace, [*live, key], old=old)
+        keys = [(one.endpoint_id, one.id) for one in (*live, job)]
+        added = live_replays.write(self._table, workspace, keys, old=old)
         if self._table.transact({"Put": put}, added):
             return True
-        return None if self.get(*key) is None else False
+        return None if self.get(job.endpoint_id, job.id) is None else False
 
-    def _still_live(self, jobs: Sequence[JobKey]) -> list[JobKey]:
-        live: list[JobKey] = []
+    def _still_live(self, jobs: Sequence[JobKey]) -> list[ReplayJob]:
+        live: list[ReplayJob] = []
         for chunk in batches.chunks(jobs, batches.READ_LIMIT):
             wanted = {self._table.name: {"Keys": [_key(*one) for one in chunk], "ConsistentRead": True}}
             found = map(from_item, batches.read(self._table.client, wanted)[self._table.name])
-            live += [(job.endpoint_id, job.id) for job in found if job.state.is_live]
+            live += [job for job in found if job.state.is_live]
         return live
 
     def get(self, endpoint_id: str, replay_id: str) -> ReplayJob | None:

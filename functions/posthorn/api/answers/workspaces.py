@@ -22,7 +22,7 @@ class WorkspaceLimits(TypedDict, total=False):
     replays: Count
     """Bulk replays that are running or queued."""
     replaysPerEndpoint: Count
-    """Bulk replays of one endpoint that are running or queued."""
+    """Bulk replays of one endpoint that are running or queued, without dry runs."""
     testSendsPerMinute: Count
     """Test events per minute."""
 

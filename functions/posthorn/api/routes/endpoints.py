@@ -14,7 +14,7 @@ from posthorn.api.limits import limits_of
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.delivery import operational_events
 from posthorn.domain.compare_and_set import compare_and_set
-from posthorn.domain.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
+from posthorn.domain.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget, Unavailable
 from posthorn.domain.ids import is_id
 from posthorn.domain.limits import MAX_EVENTS
 from posthorn.domain.models import DisabledReason, Health
@@ -169,16 +169,12 @@ def update(
         new = replace(new, revision=old.revision + 1)
         return new if _write(services, old, new) else None
 
-    return compare_and_set(attempt, contended=_contended(what))
+    detail = f"Other requests are changing this {what}. Retry the request."
+    return compare_and_set(attempt, contended=Problem(409, "concurrent_changes", detail))
 
 
 def disabled(what: str) -> Problem:
     return Problem(409, "endpoint_disabled", f"The {what} must be enabled first.")
-
-
-def _contended(what: str) -> Problem:
-    detail = f"Other requests are changing this {what}. Retry the request."
-    return Problem(409, "concurrent_changes", detail)
 
 
 def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:
@@ -205,4 +201,4 @@ def delete(services: Services, channel: str, endpoint_id: str, *, prefix: str, w
             is_gone = services.deleted_endpoints.delete(endpoint, now_ms=services.clock())
         return is_gone or None
 
-    compare_and_set(attempt, contended=_contended(what))
+    compare_and_set(attempt, contended=Unavailable("delete endpoint", "Contended"))

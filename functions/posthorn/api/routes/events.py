@@ -89,12 +89,14 @@ ROUTES: Final = (
         "Publish one event, or up to 100",
         NewEvent,
         status=202,
+        is_rate_limited=True,
         needs_active_workspace=True,
         may_name_workspaces=True,
         note=(
             "A platform key can publish for up to 100 workspaces in one request: each event names its `workspace`, and"
             " one that is unknown or suspended refuses all events. An Idempotency-Key is then bound to the"
-            " installation, not to a workspace."
+            " installation, not to a workspace. A workspace over its limit `eventsPerSecond` refuses all events with 429,"
+            " before any is accepted; a repetition counts, too."
         ),
     ),
 )

@@ -80,6 +80,7 @@ ROUTES: Final = tuple(
         SendExample,
         is_body_optional=True,
         status=202,
+        is_rate_limited=True,
         needs_active_workspace=True,
     )
     for resource in ENDPOINT_RESOURCES

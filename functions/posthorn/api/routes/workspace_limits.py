@@ -38,7 +38,7 @@ class LimitChange(bodies.Body):
     replays_per_endpoint: Limit = Field(
         default=NONE,
         alias="replaysPerEndpoint",
-        description="Bulk replays of one endpoint that are running or queued.",
+        description="Bulk replays of one endpoint that are running or queued, without dry runs.",
     )
     test_sends_per_minute: Limit = Field(
         default=NONE, alias="testSendsPerMinute", description="Test events per minute."
