@@ -317,6 +317,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             **account.topics,
             "SecretsKey.Arn": account.key,
             "EmailBackend": "simulator",
+            "SenderIdentities": "open",
             **parameters,
         }
         clock = Clock()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -84,6 +85,8 @@ class ApiSettings:
     secrets_key: str  # ARN of the KMS key
     built_in_event_types: BuiltInEventTypes
     email_backend: EmailBackend
+    sender_identities: SenderIdentities
+    ses_tenants: SesTenants
     feedback_topic: str  # ARN of the SNS topic for email events
     deliver_queue_url: str
     retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
@@ -103,6 +106,8 @@ class ApiSettings:
             secrets_key=environment.text(env, "SECRETS_KEY"),
             built_in_event_types=environment.one_of(env, "BUILT_IN_EVENT_TYPES", BuiltInEventTypes),
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            sender_identities=environment.one_of(env, "SENDER_IDENTITIES", SenderIdentities),
+            ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=_retry_queue_urls(env),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from posthorn.api.authentication import Keyring
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
+    from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
@@ -58,6 +59,7 @@ class Services:
     replay_queue: ReplayQueue
     brand: Brand
     idempotency: Idempotency
+    senders: SenderDirectory
     open_email: Callable[[], Backend]
     cursors: Cursors
     sealer: Sealer

@@ -23,6 +23,7 @@ UNDELIVERED: Final = "undelivered"
 KEYS: Final[dict[str | None, tuple[str, ...]]] = {
     None: (PK, SK),
     KEYS_INDEX: (PK, SK, KEY_WORKSPACE),
+    WORKSPACES_INDEX: (PK, SK, WORKSPACE_LIST, WORKSPACE_ID),
     DUE_INDEX: (PK, SK, DUE_SHARD, NEXT_ATTEMPT_AT),
     UNDELIVERED_INDEX: (PK, SK, UNDELIVERED),
 }

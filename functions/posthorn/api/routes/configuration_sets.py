@@ -78,7 +78,7 @@ def create_configuration_set(services: Services, request: Request) -> Answer[ans
     )
     if not services.configuration_sets.create(made):
         made = _unfinished(services, made, decision)
-    services.email.create_set(made.id, made.suppression)
+    services.email.create_set(request.workspace, made.id, made.suppression)
     ready = made if made.state is SetState.READY else services.configuration_sets.move(made, SetState.READY)
     idempotency.finish(services, request, decision)
     return Answer(_shown(ready or find(services, request.workspace, made.id)))
@@ -122,7 +122,7 @@ def delete_configuration_set(services: Services, request: Request) -> Answer[Del
         one = moved
     for endpoint in services.endpoints.of_channel(set_id):
         services.endpoints.delete(set_id, endpoint.id)
-    services.email.delete_set(set_id)
+    services.email.delete_set(request.workspace, set_id)
     services.configuration_sets.remove(one)
     return Answer({"deleted": True})
 

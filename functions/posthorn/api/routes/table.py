@@ -17,6 +17,7 @@ from posthorn.api.routes import (
     example_events,
     meta,
     replays,
+    sender_identities,
     webhooks,
     workspaces,
 )
@@ -36,5 +37,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *example_events.ROUTES,
     *email.ROUTES,
     *workspaces.ROUTES,
+    *sender_identities.ROUTES,
     *meta.ROUTES,
 )
