@@ -118,7 +118,8 @@ def _address_becomes_an_identity(ses: Ses) -> None:
 
 
 def _identity_gets_a_default_set(ses: Ses) -> None:
-    ses.identities["shop.example"] = NAME
+    ses.sets["default"] = {"suppressed": [], "to": {}}
+    ses.identities["shop.example"] = "default"
 
 
 def _associations_are_gone(ses: Ses) -> None:
