@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import WorkspaceLimits
 
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ class ApiSettings:
     secrets_key: str  # ARN of the KMS key
     built_in_event_types: BuiltInEventTypes
     email_backend: EmailBackend
+    sender_identities: SenderIdentities
+    ses_tenants: SesTenants
     feedback_topic: str  # ARN of the SNS topic for email events
     deliver_queue_url: str
     retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
@@ -106,6 +109,8 @@ class ApiSettings:
             secrets_key=environment.text(env, "SECRETS_KEY"),
             built_in_event_types=environment.one_of(env, "BUILT_IN_EVENT_TYPES", BuiltInEventTypes),
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            sender_identities=environment.one_of(env, "SENDER_IDENTITIES", SenderIdentities),
+            ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=environment.retry_queue_urls(env),
@@ -157,6 +162,7 @@ class PurgeSettings:
     store: Store
     stage: str
     email_backend: EmailBackend
+    ses_tenants: SesTenants
     feedback_topic: str  # ARN of the SNS topic for email events
     purge_queue_url: str
     dead_letter_queue_url: str
@@ -167,6 +173,7 @@ class PurgeSettings:
             store=Store.read(env),
             stage=environment.text(env, "STAGE"),
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),

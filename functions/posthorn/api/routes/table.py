@@ -18,6 +18,7 @@ from posthorn.api.routes import (
     example_events,
     meta,
     replays,
+    sender_identities,
     webhooks,
     workspace_purge,
     workspaces,
@@ -40,5 +41,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *email.ROUTES,
     *workspaces.ROUTES,
     *workspace_purge.ROUTES,
+    *sender_identities.ROUTES,
     *meta.ROUTES,
 )
