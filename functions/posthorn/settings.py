@@ -176,6 +176,7 @@ class DeliverySettings:
     attempt_deadline: float  # seconds
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
+    notice_target: str  # ARN of an SNS topic or an event bus; empty: no notices
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
@@ -192,6 +193,7 @@ class DeliverySettings:
             attempt_deadline=float(environment.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
+            notice_target=env.get("NOTICE_TARGET", ""),
         )
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.messages import RecordedAttempt, read_message, read_step
+from posthorn.aws.notice_messages import is_about_notice, read_notice_message
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id
@@ -84,6 +85,8 @@ def _step(place: Installed, body: str, reason: str) -> DeadLetter:
 
 
 def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
+    if is_about_notice(body):
+        return _notice(place, body, reason)
     kind = "attempt"
     try:
         message = read_message(body)
@@ -98,6 +101,20 @@ def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
         f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}",
         _RECEIVED_TOO_OFTEN if reason is None else reason,
         lambda: _send(place, place.queues.url_of(message), body, message.key.endpoint_id),
+    )
+
+
+def _notice(place: Installed, body: str, reason: str | None) -> DeadLetter:
+    kind = "notice"
+    try:
+        message = read_notice_message(body)
+    except Malformed as error:
+        return DeadLetter(kind, "-", str(error) if reason is None else reason)
+    return DeadLetter(
+        kind,
+        f"{message.event_id} of {message.channel}",
+        _RECEIVED_TOO_OFTEN if reason is None else reason,
+        lambda: place.notice_queue.send(message),
     )
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from posthorn.aws.clients import CALLS_AT_ONCE
+from posthorn.aws.notice_messages import NoticeQueue
 from posthorn.aws.queues import Queues
 from posthorn.delivery.enqueue import DeliveryEnqueuer
 from posthorn.domain.clock import now_ms
@@ -97,6 +98,10 @@ class Installed:
     def queues(self) -> Queues:
         retries = [self.queue_url(f"Retry{minutes}MinQueue") for minutes in (1, 5, 15)]
         return Queues(self.sqs, self.queue_url("DeliverQueue"), retries)
+
+    @cached_property
+    def notice_queue(self) -> NoticeQueue:
+        return NoticeQueue(self.sqs, self.queue_url("DeliverQueue"))
 
     @cached_property
     def enqueuer(self) -> DeliveryEnqueuer:

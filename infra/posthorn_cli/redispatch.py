@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from posthorn.aws.clients import CALLS_AT_ONCE
+from posthorn.aws.notice_messages import NoticeMessage
 from posthorn.domain.clock import now_ms, rfc3339_ms
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
 from posthorn.domain.ids import made_at
@@ -33,6 +34,7 @@ MEANINGS: Final = {
     "missing": "deliveries without a row",
     "queued": "deliveries queued",
     "failed": "deliveries that could not be queued",
+    "notices": "notices to the operator, which are queued again",
 }
 
 _PAIRS_AT_ONCE: Final = CALLS_AT_ONCE * batches.READ_LIMIT  # an event may have thousands of endpoints
@@ -48,6 +50,7 @@ class RedispatchCounts:
     missing: int = 0
     queued: int = 0
     failed: int = 0
+    notices: int = 0
 
 
 def command(
@@ -138,6 +141,11 @@ def _complete(
     *,
     dry_run: bool,
 ) -> None:
+    for event in events:
+        if event.notice is not None:
+            counts.notices += 1
+            if not dry_run:  # nothing records whether it was sent before, and receivers know its id
+                place.notice_queue.send(NoticeMessage(event.channel, event.id))
     for wanted in batched(_wanted(events, endpoints.endpoints, counts), _PAIRS_AT_ONCE, strict=False):
         keys = [DeliveryKey(endpoint.id, event.id) for event, endpoint in wanted]
         found, unknown = place.deliveries.get_many(keys)

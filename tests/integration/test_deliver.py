@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from posthorn.aws import clients
-from posthorn.delivery.worker import HOLDER_LENGTH
+from posthorn.delivery.claims import HOLDER_LENGTH
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from posthorn.stores.delivery_rows import Lease

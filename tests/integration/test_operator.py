@@ -12,14 +12,16 @@ import boto3
 import pytest
 
 from posthorn.aws import clients
+from posthorn.aws.notice_messages import NoticeMessage, write_notice_message
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, REPLAY, first_id
-from posthorn.domain.models import DeliveryKey, Reason, Status
+from posthorn.domain.models import DeliveryKey, Event, Reason, Status
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.delivery_rows import Lease
 from posthorn_cli import dead_letters
 from posthorn_cli.installed import Installed
 from posthorn_cli.redispatch import RedispatchCounts, redispatch
+from tests.configuration_sets import new_destination, new_set
 from tests.later_versions import unreadable
 from tests.network import answers, in_turn
 from tests.sample_requests import SINCE
@@ -261,6 +263,73 @@ def test_a_result_that_dynamodb_refused_goes_back(posthorn: Installation, place:
     assert row is not None
     assert row.status is Status.DELIVERED
     assert len(posthorn.network.received) == 1
+
+
+def _noticed(posthorn: Installation) -> tuple[str, str]:
+    """Write an operational event with a notice; return its id, and the body of the notice's message."""
+    now = posthorn.clock()
+    event = Event(
+        id=posthorn.services.new_id(EVENT),
+        channel=posthorn.workspace,
+        workspace=posthorn.workspace,
+        type="WEBHOOK_DISABLED",
+        data="{}",
+        created_at=rfc3339(now),
+        notice="{}",
+    )
+    posthorn.services.events.accept([event], now_ms=now)
+    return event.id, write_notice_message(NoticeMessage(event.channel, event.id))
+
+
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_notice_goes_back_to_its_queue(posthorn: Installation, place: Installed, unreadable: bool) -> None:
+    """A notice that its target refused for an hour is queued again, and the command says what it is about."""
+    event_id, body = _noticed(posthorn)
+    wrapped = {
+        "v": 1,
+        "reason": "there is no such notice",
+        "kind": "message",
+        "message_id": "m",
+        "body": body,
+    }
+    _send(posthorn, "DeliverDeadLetterQueue", json.dumps(wrapped) if unreadable else body)
+
+    moved, said = _go(place, "deliver", move=True)
+
+    assert moved == dead_letters.QueueCounts(found=1, moved=1)
+    assert f"notice  {event_id} of {posthorn.workspace}" in said[0]
+    assert [message.body for message in posthorn.waiting("DeliverQueue")] == [body]
+
+
+def test_a_notice_that_cannot_be_read_stays(posthorn: Installation, place: Installed) -> None:
+    """What says of itself that it is a notice, and is none, is shown and kept."""
+    _send(posthorn, "DeliverDeadLetterQueue", '{"v":1,"notice":"evt_1"}')
+
+    moved, said = _go(place, "deliver", move=True)
+
+    assert moved == dead_letters.QueueCounts(found=1)
+    assert "notice is not an event id" in said[0]
+
+
+def test_the_notices_of_a_window_are_queued_again(posthorn: Installation, place: Installed) -> None:
+    """A stream that stood still for a day has sent no notice, and nothing records which were sent."""
+    posthorn.register()
+    _, body = _noticed(posthorn)
+
+    dry = _window(posthorn, place, dry_run=True)
+    nothing = posthorn.waiting("DeliverQueue")
+    real = _window(posthorn, place)
+
+    assert (dry.notices, nothing, real.notices) == (1, [], 1)
+    assert [message.body for message in posthorn.waiting("DeliverQueue")] == [body]
+
+
+def test_the_window_of_a_workspace_with_destinations_only(posthorn: Installation, place: Installed) -> None:
+    """The operational events of event destinations are on the workspace's channel, which may have no endpoint."""
+    new_destination(posthorn, new_set(posthorn))
+    _noticed(posthorn)
+
+    assert _window(posthorn, place).notices == 1
 
 
 def test_an_event_declared_unreadable_is_dispatched_after_all(

@@ -9,8 +9,8 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
+from posthorn.delivery.claims import ABANDONED_MS
 from posthorn.delivery.throttling import REMEMBERED_MS
-from posthorn.delivery.worker import ABANDONED_MS
 from posthorn.domain.models import DeliveryKey, Status
 from posthorn.wiring import delivery as wiring
 from tests.network import answers

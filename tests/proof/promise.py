@@ -14,6 +14,7 @@ An attempt is made again only if its result was lost: by the death of a process 
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -44,7 +45,8 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_repeated(world),
         *_dead_lettered(world),
         *_miscounted(world, rows),
-        *((*_open(rows), *_standing(world)) if settled else ()),
+        *_unfounded_notices(world),
+        *((*_open(rows), *_standing(world), *_unsent_notices(world)) if settled else ()),
     ]
 
 
@@ -74,11 +76,16 @@ def without_message(world: World) -> frozenset[DeliveryKey]:
 
 def forsaken(world: World, excused: Collection[DeliveryKey] = ()) -> list[str]:
     """Return open rows that no message or stream record will reach: only the sweeper can save them."""
+    coming_notices = world.notices | {*world.notice_messages()}
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
         f"open without a message or stream record: {key}"
         for key in sorted(without_message(world) - set(excused), key=str)
         if key.event_id not in records
+    ] + [
+        f"a notice without a message or stream record: {event.id}"
+        for event in world.accepted.values()
+        if event.notice is not None and event.id not in coming_notices | records
     ]
 
 
@@ -202,6 +209,21 @@ def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for key, row in rows.items():
         if row.status.is_open:
             yield f"still open after everything has settled: {row.status} {key}"
+
+
+def _unfounded_notices(world: World) -> Iterator[str]:
+    for event_id in world.notices:
+        event = world.accepted.get(event_id)
+        if event is None or event.notice is None:
+            yield f"a notice of a change that never happened: {event_id}"
+
+
+def _unsent_notices(world: World) -> Iterator[str]:
+    for event in world.accepted.values():
+        if event.notice is None or event.id in world.notices:
+            continue
+        if world.lives[json.loads(event.notice)["endpoint"]["id"]].until is None:
+            yield f"a notice that was never sent: {event.id}"
 
 
 def _standing(world: World) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from posthorn.delivery.dispatch_plan import LOST_MS
 from posthorn.domain.models import Status
+from posthorn.stores import events
 from tests.later_versions import unreadable
 from tests.proof import customers, recovery
 from tests.proof.event_sources import DELIVER_QUEUES, FEEDBACK_QUEUE, REPLAY_QUEUE
@@ -229,6 +230,30 @@ def _publish_batch(world: World) -> None:
 def _nothing(_: World) -> None: ...
 
 
+def _gone(world: World) -> None:
+    """Leave the operational event about an endpoint that answered 410."""
+    _one_lane(world)
+    with world.happening():
+        world.stream.poll("0")
+    records = [record for lane in world.stream.lanes.values() for record in lane.waiting]
+    assert [events.from_item(one.content["dynamodb"]["NewImage"]).notice is None for one in records] == [
+        False
+    ]
+
+
+def _dispatch_ready(world: World) -> None:
+    (lane,) = world.stream.ready()
+    world.stream.poll(lane)
+
+
+def _noticed(world: World) -> None:
+    """Leave the message of a notice."""
+    _gone(world)
+    with world.happening():
+        _dispatch_ready(world)
+    assert world.notice_messages()
+
+
 def _gone_meanwhile(world: World) -> None:
     _retrying(world)
     with world.happening():
@@ -322,6 +347,8 @@ SCENARIOS: Final = (
     Scenario("deliver a retry that fails", _retrying, _deliver),
     Scenario("deliver the last retry", lambda world: _retrying(world, 3), _deliver),
     Scenario("deliver to deleted and disabled endpoints", _gone_meanwhile, _deliver),
+    Scenario("dispatch an operational event with a notice", _gone, _dispatch_ready),
+    Scenario("send a notice", _noticed, _deliver),
     Scenario("accept notifications", _mailed, _take),
     Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
     Scenario("replay one", _settled, _replay, needs_sweeper=True),

@@ -14,6 +14,7 @@ import boto3
 from moto.sqs.models import sqs_backends
 
 from posthorn.aws.messages import RecordedAttempt, read_message
+from posthorn.aws.notice_messages import is_about_notice, read_notice_message
 from posthorn.domain.errors import Unavailable
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
@@ -28,6 +29,7 @@ from posthorn.wiring.jobs import open_feedback
 from posthorn_cli.installed import Installed
 from tests.installation import START_MS, Installation, Reply
 from tests.mappings import Died, Message, Record
+from tests.notice_queue import taken_notices
 from tests.proof import event_sources
 from tests.proof.event_sources import DEAD_LETTER_QUEUES, DELIVER_QUEUES, FEEDBACK_QUEUE, QUEUES, REPLAY_QUEUE
 from tests.proof.tables import Tables
@@ -135,6 +137,7 @@ class World:
         self.accepted_at: dict[str, int] = {}
         self.answered: set[str] = set()
         self.told: set[str] = set()  # ids of the events that notifications describe
+        self.notices: set[str] = set()  # ids of the operational events that the operator heard of
         self.requests: list[Request] = []
         self.lives: dict[str, Life] = {}
         self.unrecorded: dict[tuple[DeliveryKey, int, int], int] = {}
@@ -366,6 +369,7 @@ class World:
             if queue == FEEDBACK_QUEUE:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
+        self.notices |= {notice["id"] for notice in taken_notices()}
         for queue in DEAD_LETTER_QUEUES:
             self.dead_letters += [one.task for one in self.installation.take(queue)]
         self._watch_endpoints()
@@ -393,8 +397,16 @@ class World:
     def tasks(self) -> list[QueueMessage]:
         """Return the delivery messages of all queues."""
         return [
-            read_message(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
+            read_message(message.body)
+            for queue in DELIVER_QUEUES
+            for message in self.queues[queue].messages
+            if not is_about_notice(message.body)
         ]
+
+    def notice_messages(self) -> list[str]:
+        """Return the ids of the operational events whose notices are still to be sent."""
+        bodies = [message.body for queue in self.queues.values() for message in queue.messages]
+        return [read_notice_message(body).event_id for body in bodies if is_about_notice(body)]
 
     def standing_replays(self) -> list[ReplayJob]:
         """Return the unfinished bulk replays; those of a deleted endpoint cannot be read."""

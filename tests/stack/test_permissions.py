@@ -12,7 +12,7 @@ from tests.loading import loaded_modules
 from tests.modules import modules
 from tests.stack.breakages import broken_by
 from tests.stack.roles import listed, resource_of, rights_of, statements_of
-from tests.template import QUEUE, ROLE, Template
+from tests.template import QUEUE, ROLE, Template, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +33,7 @@ EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
 KEYS = "${ConfigTable.Arn}/index/keys"
 WORKSPACES = "${ConfigTable.Arn}/index/workspaces"
+TROUBLE = "${ConfigTable.Arn}/index/trouble"
 DUE = "${DeliveriesTable.Arn}/index/due"
 UNDELIVERED = "${DeliveriesTable.Arn}/index/undelivered"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
@@ -53,7 +54,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
         "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, EVENTS, DELIVERIES, UNDELIVERED},
+        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, TROUBLE, EVENTS, DELIVERIES, UNDELIVERED},
         "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:DeleteItem": {CONFIG},
@@ -93,6 +94,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:PutItem": {EVENTS, DELIVERIES},
         "dynamodb:Query": {UNDELIVERED},
+        "events:PutEvents": {"NoticeTarget"},  # the target is an event bus,
+        "sns:Publish": {"NoticeTarget"},  # or a topic
         "sqs:SendMessage": WORK | {"DeliverDeadLetterQueue.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
     },
@@ -119,7 +122,12 @@ KNOWN_AND_NEVER_SENT_TO = {
 }
 
 # rights whose name differs from the call's
-CALLED_AS = {"sns:Publish": "publish_batch"}  # sqs:SendMessage covers send_message_batch, too
+CALLED_AS = {
+    ("ApiFunction", "sns:Publish"): "publish_batch"
+}  # sqs:SendMessage covers send_message_batch, too
+
+# modules that a function loads only for work that most of its processes never do
+LOADED_LATE = {"DeliverFunction": {"posthorn.aws.notice_targets"}}
 
 # calls that Lambda makes with the function's role before and after our code runs
 USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
@@ -138,6 +146,22 @@ USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
 def test_every_function_has_exactly_the_listed_rights(stack: Template) -> None:
     """The roles match the table above, so a new right is a decision and no side effect."""
     assert {name: rights_of(stack, name) for name in stack.functions} == ALLOWED
+
+
+@broken_by(
+    ("                - WithNotices\n", "                - WithAlarms\n"),
+    ("WithNotices: !Not [!Equals [!Ref NoticeTarget", "WithNotices: !Not [!Equals [!Ref AlarmTopicArn"),
+)
+def test_notices_need_no_right_without_a_target(stack: Template) -> None:
+    """The right to send notices exists while there is a target, and is for this target only."""
+    (policy,) = stack.of_type(ROLE)["DeliverRole"]["Policies"]
+    (conditional,) = (one for one in policy["PolicyDocument"]["Statement"] if "Fn::If" in one)
+    name, statement, otherwise = conditional["Fn::If"]
+    condition = stack.data["Conditions"][name]
+    assert statement["Resource"] == {"Ref": "NoticeTarget"}
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    assert not holds(condition, stack.defaults)
+    assert holds(condition, stack.defaults | {"NoticeTarget": "arn:aws:sns:eu-west-1:123456789012:notices"})
 
 
 @broken_by(
@@ -194,13 +218,13 @@ def test_every_right_has_a_caller(stack: Template) -> None:
             if isinstance(node, ast.Attribute)
         }
         actions = rights_of(stack, name).keys() - USED_BY_LAMBDA
-        calls = {one: CALLED_AS.get(one, xform_name(one.partition(":")[2])) for one in actions}
+        calls = {one: CALLED_AS.get((name, one), xform_name(one.partition(":")[2])) for one in actions}
         assert {action: call for action, call in calls.items() if call not in called} == {}, name
 
 
 def code_of(function: str) -> Iterator[Module]:
     """Yield our modules that a function may load, including those a snapshot loads in advance."""
-    names = set[str]()
+    names = LOADED_LATE.get(function, set()).copy()
     for backend in ("ses", "simulator") if function == "ApiFunction" else ("",):
         names |= loaded_modules(function, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", EMAIL_BACKEND=backend)
     return (module for name, module in modules().items() if name in names)

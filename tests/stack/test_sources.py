@@ -4,8 +4,8 @@ import json
 import re
 
 from posthorn.delivery.bulk_replay import PAUSE, STALLED_MS
+from posthorn.delivery.claims import LEASE_MARGIN_MS
 from posthorn.delivery.dispatcher import MARGIN_MS
-from posthorn.delivery.worker import LEASE_MARGIN_MS
 from posthorn.domain.retry_policy import MAX_DELAY
 from posthorn.settings import DeliverySettings
 from tests.stack.breakages import broken_by

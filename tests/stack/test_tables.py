@@ -42,11 +42,13 @@ def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Templat
     ),
     ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
     ("[status, event_type, generation, is_test]", "[status]"),
+    ("[workspace, kind, url, disabled_reason]", "[workspace, kind, url, disabled_reason, secret]"),
 )
 def test_indexes_match_the_stores(stack: Template) -> None:
     """Indexes and attributes have the names that the stores use, and only attributes that are read."""
     key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
     workspaces = [(tables.WORKSPACE_LIST, "HASH", "S"), (tables.WORKSPACE_ID, "RANGE", "S")]
+    trouble = [(tables.TROUBLE, "HASH", "S"), (tables.TROUBLE_SINCE, "RANGE", "S")]
     due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
     undelivered = [(tables.UNDELIVERED, "HASH", "S"), (tables.SK, "RANGE", "S")]
     for table in stack.of_type(TABLE).values():
@@ -56,6 +58,7 @@ def test_indexes_match_the_stores(stack: Template) -> None:
         "ConfigTable": {
             tables.KEYS_INDEX: (key_rows, "ALL"),
             tables.WORKSPACES_INDEX: (workspaces, "ALL"),
+            tables.TROUBLE_INDEX: (trouble, ["workspace", "kind", "url", "disabled_reason"]),
         },
         "EventsTable": {},
         "DeliveriesTable": {

@@ -75,6 +75,7 @@ DELIVERY: Final = {
     "THIRD_RETRY_DELAY": "900",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.example/dead-letters",
     "ATTEMPT_DEADLINE": "10",
+    "NOTICE_TARGET": "",
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
 }
@@ -96,7 +97,7 @@ NUMBERS: Final = frozenset(
         "SWEEP_GRACE",
     }
 )
-OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES"})
+OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES", "NOTICE_TARGET"})
 
 COMPLAINTS: Final = frozenset(
     {
@@ -222,6 +223,7 @@ def test_the_settings_of_the_delivering_functions() -> None:
         ),
         retry_delays=(60, 300, 900),
         dead_letter_queue_url="https://sqs.example/dead-letters",
+        notice_target="",
         attempt_deadline=10.0,
         brand=Brand(
             "X-SMASHSEND",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
     from posthorn.stores.replays import Replays
+    from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.transport.dns import Resolver
     from posthorn.transport.targets import Policy
 
@@ -45,6 +46,7 @@ class Services:
     event_types: EventTypeRegistry
     endpoints: Endpoints
     endpoint_states: EndpointStates
+    troubled_endpoints: TroubledEndpoints
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries

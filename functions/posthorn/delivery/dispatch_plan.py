@@ -55,6 +55,7 @@ class DispatchPlan:
     unsent: Sequence[Delivery]  # with an open row whose message this process could not send before
     overdue: Sequence[OverdueDelivery]  # with an open row whose message counts as lost
     unreadable: Sequence[UnreadableRecord]
+    noticed: Sequence[tuple[str, Event]]  # operational events that the operator is told of, by record
     failed: frozenset[str]  # records to retry, since something could not be read
     postponed: frozenset[str]  # records to retry, since the plan is full
     records_of: Mapping[DeliveryKey, str]  # of everything but the overdue ones
@@ -114,12 +115,15 @@ class _Planning:
 
     def plan(self) -> DispatchPlan:
         """Return what was found."""
+        events = self.records.events.items()
+        noticed = [one for one in events if one[1].notice is not None and one[0] not in self.postponed]
         return DispatchPlan(
             self.attempts,
             self.missed,
             self.unsent,
             self.overdue,
             self.unreadable,
+            noticed,
             frozenset(self.failed),
             frozenset(self.postponed),
             self.records_of,

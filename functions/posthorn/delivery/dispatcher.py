@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import failed_records
 from posthorn.aws.clients import threads
+from posthorn.aws.notice_messages import NoticeMessage
 from posthorn.delivery.attempt_recorder import AttemptRecorder
 from posthorn.delivery.dispatch_plan import DispatchPlanner
 from posthorn.delivery.enqueue import DeliveryEnqueuer, unsent
@@ -66,6 +67,7 @@ class Dispatcher:
             pipeline.deliveries, pipeline.queues, self._throttling, clock=pipeline.clock
         )
         self._dead_letters = pipeline.dead_letters
+        self._notice_queue = pipeline.notice_queue
         self._sender = pipeline.sender
         self._health_monitor = pipeline.health_monitor
         self._clock = pipeline.clock
@@ -115,9 +117,12 @@ class Dispatcher:
         return batch.failed
 
     def _settle(self, batch: _Batch, plan: DispatchPlan) -> None:
-        """Start everything that needs no attempt: dead letters, and rows of disabled endpoints."""
+        """Start everything that needs no attempt: dead letters, notices, and rows of disabled endpoints."""
         for record in plan.unreadable:
             self._dead_letter(batch, record)
+        for sequence, event in plan.noticed:
+            message = NoticeMessage(event.channel, event.id)
+            batch.effects.append(((sequence,), threads().submit(self._notice_queue.send, message)))
         failed = [
             unsent(event, endpoint, Status.FAILED, reason=Reason.ENDPOINT_DISABLED)
             for event, endpoint in plan.missed

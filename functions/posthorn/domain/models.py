@@ -146,6 +146,7 @@ class Event:
     data: str = field(repr=False)  # JSON, exactly as sent
     created_at: str  # RFC 3339, exactly as sent
     target: str | None = None  # the endpoint that a test event is for; None: all that subscribe
+    notice: str | None = None  # JSON for the platform about the change that an operational event reports
 
     @property
     def is_test(self) -> bool:

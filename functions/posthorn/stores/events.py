@@ -67,7 +67,7 @@ class Events:
 
 
 def to_item(event: Event, *, expires_at: int) -> Item:
-    target: Item = {} if event.target is None else {"target": s(event.target)}
+    optional = {"target": event.target, "notice": event.notice}
     return {
         **key_of(event.channel, event.id),
         "v": n(ROW_VERSION),
@@ -76,7 +76,7 @@ def to_item(event: Event, *, expires_at: int) -> Item:
         "data": _pack(event.data),
         "created_at": s(event.created_at),
         TTL: n(expires_at),
-        **target,
+        **{name: s(value) for name, value in optional.items() if value is not None},
     }
 
 
@@ -96,6 +96,7 @@ def from_item(item: Mapping[str, Any]) -> Event:
         data=_unpack(item),
         created_at=items.text(item, "created_at"),
         target=items.optional_text(item, "target"),
+        notice=items.optional_text(item, "notice"),
     )
 
 

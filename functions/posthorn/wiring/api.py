@@ -45,6 +45,7 @@ def open_services(
     from posthorn.stores.installation import InstallationSecrets
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
     from posthorn.stores.replays import Replays
+    from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.stores.workspaces import Workspaces
     from posthorn.transport.dns import system_resolver
     from posthorn.transport.targets import Policy
@@ -62,6 +63,7 @@ def open_services(
         ),
         endpoints=parts.endpoints(store),
         endpoint_states=parts.endpoint_states(store),
+        troubled_endpoints=TroubledEndpoints(dynamodb, store.config_table),
         configuration_sets=ConfigurationSets(dynamodb, store.config_table),
         events=parts.events(store),
         deliveries=deliveries,

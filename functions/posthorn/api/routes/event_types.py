@@ -87,7 +87,7 @@ ROUTES: Final = (
         list_event_types,
         "List event types: the built-in ones, then those of the platform, then your own",
         query=PAGED,
-        may_act_on_installation=True,
+        may_span_workspaces=True,
         note=f"{_WITHOUT_HEADER} lists the built-in types and its own.",
     ),
     Route(
@@ -104,7 +104,7 @@ ROUTES: Final = (
             " schema only and patterns that match in linear time."
             f" {_WITHOUT_HEADER} creates the type for all workspaces."
         ),
-        may_act_on_installation=True,
+        may_span_workspaces=True,
     ),
     Route(
         "GET",
@@ -112,7 +112,7 @@ ROUTES: Final = (
         Scope.API_USER,
         retrieve_event_type,
         "Retrieve an event type",
-        may_act_on_installation=True,
+        may_span_workspaces=True,
         has_slashes=True,
     ),
     Route(
@@ -125,7 +125,7 @@ ROUTES: Final = (
             "Publishing the type fails after at most 30 seconds. Webhooks that subscribe to it keep it in their list."
             f" {_WITHOUT_HEADER} deletes a type of all workspaces."
         ),
-        may_act_on_installation=True,
+        may_span_workspaces=True,
         has_slashes=True,
     ),
 )
