@@ -88,6 +88,7 @@ class ApiSettings:
     deliver_queue_url: str
     retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
     replay_queue_url: str
+    purge_queue_url: str
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
 
@@ -105,8 +106,9 @@ class ApiSettings:
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=_retry_queue_urls(env),
+            retry_queue_urls=environment.retry_queue_urls(env),
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
+            purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
         )
@@ -146,6 +148,29 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeSettings:
+    """The settings of PurgeFunction."""
+
+    store: Store
+    stage: str
+    email_backend: EmailBackend
+    feedback_topic: str  # ARN of the SNS topic for email events
+    purge_queue_url: str
+    dead_letter_queue_url: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            store=Store.read(env),
+            stage=environment.text(env, "STAGE"),
+            email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
+            purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
+            dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SweepSettings:
     """The settings of SweepFunction."""
 
@@ -159,7 +184,7 @@ class SweepSettings:
         return cls(
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=_retry_queue_urls(env),
+            retry_queue_urls=environment.retry_queue_urls(env),
             grace=environment.number(env, "SWEEP_GRACE"),
         )
 
@@ -183,7 +208,7 @@ class DeliverySettings:
         return cls(
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=_retry_queue_urls(env),
+            retry_queue_urls=environment.retry_queue_urls(env),
             retry_delays=(
                 environment.number(env, "FIRST_RETRY_DELAY"),
                 environment.number(env, "SECOND_RETRY_DELAY"),
@@ -216,15 +241,8 @@ api_settings = _read_once(ApiSettings.read)
 delivery_settings = _read_once(DeliverySettings.read)
 feedback_settings = _read_once(FeedbackSettings.read)
 replay_settings = _read_once(ReplaySettings.read)
+purge_settings = _read_once(PurgeSettings.read)
 sweep_settings = _read_once(SweepSettings.read)
-
-
-def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
-    return (
-        environment.text(env, "FIRST_RETRY_QUEUE_URL"),
-        environment.text(env, "SECOND_RETRY_QUEUE_URL"),
-        environment.text(env, "THIRD_RETRY_QUEUE_URL"),
-    )
 
 
 def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:

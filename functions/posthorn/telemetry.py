@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from posthorn.domain.errors import Unavailable
     from posthorn.domain.models import Attempt, Delivery
+    from posthorn.domain.purge_job import PurgeJob
     from posthorn.domain.replay_job import ReplayJob
 
 
@@ -116,6 +117,12 @@ def replay_finished(job: ReplayJob) -> None:
         "skipped": job.counts.skipped,
     }
     log().info("replay.finished", extra=fields)
+
+
+def purge_finished(job: PurgeJob) -> None:
+    """Report that a deleted workspace is gone."""
+    fields = {"workspace": job.workspace, "rounds": job.round, **job.removed}
+    log().info("purge.finished", extra=fields)
 
 
 class AttemptCounts:

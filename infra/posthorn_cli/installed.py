@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from posthorn.aws.clients import CALLS_AT_ONCE
 from posthorn.aws.notice_messages import NoticeQueue
+from posthorn.aws.purge_queue import PurgeQueue
 from posthorn.aws.queues import Queues
 from posthorn.delivery.enqueue import DeliveryEnqueuer
 from posthorn.domain.clock import now_ms
@@ -17,6 +18,7 @@ from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.event_log import EventLog
 from posthorn.stores.events import Events
+from posthorn.stores.purges import Purges
 from posthorn.stores.workspaces import Workspaces
 from posthorn_cli.errors import CommandError
 from posthorn_cli.output import note
@@ -68,6 +70,14 @@ class Installed:
         if found is None:
             raise CommandError(f"There is no workspace with the id or uid {name}.")
         return found
+
+    @cached_property
+    def purges(self) -> Purges:
+        return Purges(self.dynamodb, self.output("ConfigTableName"))
+
+    @cached_property
+    def purge_queue(self) -> PurgeQueue:
+        return PurgeQueue(self.sqs, self.queue_url("PurgeQueue"))
 
     @cached_property
     def api_keys(self) -> ApiKeys:

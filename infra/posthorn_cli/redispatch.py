@@ -11,6 +11,7 @@ from posthorn.aws.clients import CALLS_AT_ONCE
 from posthorn.aws.notice_messages import NoticeMessage
 from posthorn.domain.clock import now_ms, rfc3339_ms
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.ids import made_at
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Endpoint, Event
@@ -128,6 +129,8 @@ def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bo
     event = place.events.get(channel, event_id)
     if event is None:
         raise Malformed("the event no longer exists")
+    if isinstance(event, ExpungedEvent):
+        raise Malformed("the event's payload was expunged")
     counts = RedispatchCounts(channels=1, events=1)
     _complete(place, [event], place.endpoints.of_channel(channel), counts, dry_run=dry_run)
     return counts

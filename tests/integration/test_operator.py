@@ -14,13 +14,14 @@ import pytest
 from posthorn.aws import clients
 from posthorn.aws.notice_messages import NoticeMessage, write_notice_message
 from posthorn.domain.clock import rfc3339
+from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, EVENT_SHARDS, REPLAY, first_id
 from posthorn.domain.models import DeliveryKey, Event, Reason, Status
 from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.delivery_rows import Lease
 from posthorn_cli import dead_letters
 from posthorn_cli.installed import Installed
-from posthorn_cli.redispatch import RedispatchCounts, redispatch
+from posthorn_cli.redispatch import RedispatchCounts, redispatch, redispatch_one
 from tests.configuration_sets import new_destination, new_set
 from tests.later_versions import unreadable
 from tests.network import answers, in_turn
@@ -188,6 +189,18 @@ def _dead_attempt(posthorn: Installation) -> str:
     posthorn.dispatch()
     (message,) = posthorn.take("Retry1MinQueue")
     return message.body
+
+
+def test_an_expunged_event_is_not_redispatched(posthorn: Installation, place: Installed) -> None:
+    """The command says why, and queues nothing."""
+    posthorn.register()
+    event_id = posthorn.publish()
+    assert posthorn.call("DELETE", f"/v1/events/{event_id}/data").status == 200
+
+    with pytest.raises(Malformed, match="expunged"):
+        redispatch_one(place, posthorn.workspace, event_id, dry_run=False)
+
+    assert posthorn.waiting("DeliverQueue") == []
 
 
 @pytest.mark.parametrize("unreadable", [False, True])

@@ -14,7 +14,7 @@ from posthorn.delivery.dispatch_plan import LOST_MS
 from posthorn.delivery.dispatcher import QUEUE_MARGIN_MS
 from posthorn.delivery.enqueue import unsent
 from posthorn.domain.errors import Unavailable
-from posthorn.domain.models import DeliveryKey, Status
+from posthorn.domain.models import DeliveryKey, Event, Status
 from posthorn.stores import batches, endpoint_rows
 from posthorn.wiring.delivery import dispatcher
 from tests.moto_account import listening
@@ -23,7 +23,7 @@ from tests.network import answers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from posthorn.domain.models import Endpoint, Event
+    from posthorn.domain.models import Endpoint
     from tests.installation import Installation
     from tests.network import Received
 
@@ -70,7 +70,7 @@ def _new_work(posthorn: Installation) -> None:
 def _published(posthorn: Installation) -> tuple[Event, list[dict[str, Any]]]:
     event_id = posthorn.publish()
     event = posthorn.services.events.get(posthorn.workspace, event_id)
-    assert event is not None
+    assert isinstance(event, Event)
     return event, posthorn.stream()
 
 

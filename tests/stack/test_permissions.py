@@ -56,9 +56,9 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, TROUBLE, EVENTS, DELIVERIES, UNDELIVERED},
         "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
+        "dynamodb:UpdateItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:DeleteItem": {CONFIG},
-        "dynamodb:BatchGetItem": {CONFIG, DELIVERIES},
+        "dynamodb:BatchGetItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:BatchWriteItem": {EVENTS},
         "kms:Encrypt": {"SecretsKey.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
@@ -68,7 +68,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
         "ses:SendEmail": {ANY_SET, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
-        "sqs:SendMessage": WORK | {"ReplayQueue.Arn"},
+        "sqs:SendMessage": WORK | {"ReplayQueue.Arn", "PurgeQueue.Arn"},
     },
     "FeedbackFunction": {
         **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},
@@ -105,8 +105,19 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:GetItem": {CONFIG},
         "dynamodb:PutItem": {CONFIG, DELIVERIES},
         "dynamodb:Query": {DELIVERIES, UNDELIVERED},
-        "dynamodb:BatchGetItem": {DELIVERIES},
+        "dynamodb:BatchGetItem": {EVENTS, DELIVERIES},
         "sqs:SendMessage": {"DeliverQueue.Arn", "ReplayQueue.Arn", "ReplayDeadLetterQueue.Arn"},
+    },
+    "PurgeFunction": {
+        **{action: {"PurgeLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: {"PurgeQueue.Arn"} for action in READ_QUEUE},
+        "dynamodb:GetItem": {CONFIG},
+        "dynamodb:PutItem": {CONFIG},
+        "dynamodb:DeleteItem": {CONFIG},
+        "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES},
+        "dynamodb:BatchWriteItem": {CONFIG, EVENTS, DELIVERIES},
+        "ses:DeleteConfigurationSet": {SETS},
+        "sqs:SendMessage": {"PurgeQueue.Arn", "PurgeDeadLetterQueue.Arn"},
     },
     "SweepFunction": {
         **{action: {"SweepLogGroup.Arn"} for action in WRITE_LOG},
@@ -123,8 +134,12 @@ KNOWN_AND_NEVER_SENT_TO = {
 
 # rights whose name differs from the call's
 CALLED_AS = {
-    ("ApiFunction", "sns:Publish"): "publish_batch"
-}  # sqs:SendMessage covers send_message_batch, too
+    ("ApiFunction", "sns:Publish"): "publish_batch",  # sqs:SendMessage covers send_message_batch, too
+    (
+        "PurgeFunction",
+        "dynamodb:DeleteItem",
+    ): "transact_write_items",  # it makes this write inside of them only
+}
 
 # modules that a function loads only for work that most of its processes never do
 LOADED_LATE = {"DeliverFunction": {"posthorn.aws.notice_targets"}}
@@ -225,7 +240,7 @@ def test_every_right_has_a_caller(stack: Template) -> None:
 def code_of(function: str) -> Iterator[Module]:
     """Yield our modules that a function may load, including those a snapshot loads in advance."""
     names = LOADED_LATE.get(function, set()).copy()
-    for backend in ("ses", "simulator") if function == "ApiFunction" else ("",):
+    for backend in ("ses", "simulator") if function in {"ApiFunction", "PurgeFunction"} else ("",):
         names |= loaded_modules(function, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", EMAIL_BACKEND=backend)
     return (module for name, module in modules().items() if name in names)
 

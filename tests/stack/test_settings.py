@@ -14,6 +14,7 @@ from posthorn.settings import (
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
+    PurgeSettings,
     ReplaySettings,
     SweepSettings,
 )
@@ -23,13 +24,15 @@ from tests.stack.breakages import broken_by
 from tests.template import API, API_ID, KEY, PSEUDO_PARAMETERS, QUEUE, TABLE, TOPIC, Template, holds, resolve
 
 SETTINGS: dict[
-    str, type[ApiSettings | DeliverySettings | FeedbackSettings | ReplaySettings | SweepSettings]
+    str,
+    type[ApiSettings | DeliverySettings | FeedbackSettings | PurgeSettings | ReplaySettings | SweepSettings],
 ] = {
     "ApiFunction": ApiSettings,
     "FeedbackFunction": FeedbackSettings,
     "DispatchFunction": DeliverySettings,
     "DeliverFunction": DeliverySettings,
     "ReplayFunction": ReplaySettings,
+    "PurgeFunction": PurgeSettings,
     "SweepFunction": SweepSettings,
 }
 

@@ -128,7 +128,7 @@ def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Te
 def test_state_outlives_the_stack(stack: Template) -> None:
     """Deleting the stack or replacing a resource deletes no table, queue or key; a failed first deploy does."""
     stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
-    assert len(stateful) == 14
+    assert len(stateful) == 16
     for name in stateful:
         resource = stack.resources[name]
         assert resource.get("DeletionPolicy") == "RetainExceptOnCreate", name

@@ -16,12 +16,14 @@ from posthorn.settings import (
     DeliverySettings,
     EmailBackend,
     FeedbackSettings,
+    PurgeSettings,
     ReplaySettings,
     Store,
     SweepSettings,
     api_settings,
     delivery_settings,
     feedback_settings,
+    purge_settings,
     replay_settings,
     sweep_settings,
 )
@@ -50,6 +52,7 @@ API: Final = {
     "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
     "THIRD_RETRY_QUEUE_URL": "https://sqs.example/third",
     "REPLAY_QUEUE_URL": "https://sqs.example/replay",
+    "PURGE_QUEUE_URL": "https://sqs.example/purge",
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "BUILT_IN_EVENT_TYPES": "smashsend",
     "EMAIL_BACKEND": "ses",
@@ -62,6 +65,12 @@ REPLAY: Final = {
     **FEEDBACK,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "REPLAY_QUEUE_URL": "https://sqs.example/replay",
+}
+PURGE: Final = {
+    **FEEDBACK,
+    "EMAIL_BACKEND": "ses",
+    "FEEDBACK_TOPIC_ARN": TOPIC,
+    "PURGE_QUEUE_URL": "https://sqs.example/purge",
 }
 DELIVERY: Final = {
     **STORE,
@@ -115,6 +124,7 @@ KINDS: Final[list[tuple[Any, dict[str, str]]]] = [
     (DeliverySettings, DELIVERY),
     (FeedbackSettings, FEEDBACK),
     (ReplaySettings, REPLAY),
+    (PurgeSettings, PURGE),
     (SweepSettings, SWEEP),
 ]
 REQUIRED: Final = [
@@ -159,6 +169,7 @@ def test_the_settings_of_the_api() -> None:
             "https://sqs.example/third",
         ),
         replay_queue_url="https://sqs.example/replay",
+        purge_queue_url="https://sqs.example/purge",
         brand=DeliverySettings.read(DELIVERY).brand,
         api_hosts=frozenset({"a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}),
     )
@@ -177,6 +188,18 @@ def test_the_settings_of_the_replays() -> None:
         store=ApiSettings.read(API).store,
         deliver_queue_url="https://sqs.example/deliver",
         replay_queue_url="https://sqs.example/replay",
+        dead_letter_queue_url="https://sqs.example/dead-letters",
+    )
+
+
+def test_the_settings_of_the_purges() -> None:
+    """Purges use two queues and the email backend, whose configuration sets have the stage in their names."""
+    assert PurgeSettings.read(PURGE) == PurgeSettings(
+        store=ApiSettings.read(API).store,
+        stage="prod",
+        email_backend=EmailBackend.SES,
+        feedback_topic=TOPIC,
+        purge_queue_url="https://sqs.example/purge",
         dead_letter_queue_url="https://sqs.example/dead-letters",
     )
 
@@ -314,6 +337,7 @@ def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -
         (delivery_settings, DeliverySettings, DELIVERY),
         (feedback_settings, FeedbackSettings, FEEDBACK),
         (replay_settings, ReplaySettings, REPLAY),
+        (purge_settings, PurgeSettings, PURGE),
         (sweep_settings, SweepSettings, SWEEP),
     ):
         read.cache_clear()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
     from posthorn.api.workspace_directory import WorkspaceDirectory
+    from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.email.mail import Backend
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from posthorn.stores.events import Events
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
+    from posthorn.stores.purges import Purges
     from posthorn.stores.replays import Replays
     from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.transport.dns import Resolver
@@ -58,6 +60,8 @@ class Services:
     queues: Queues
     replays: Replays
     replay_queue: ReplayQueue
+    purges: Purges
+    purge_queue: PurgeQueue
     brand: Brand
     idempotency: Idempotency
     open_email: Callable[[], Backend]

@@ -67,7 +67,7 @@ def write_message(message: QueueMessage) -> str:
 
 def read_message(body: str) -> QueueMessage:
     """Read a message; `Malformed` if it is not one of ours."""
-    found = _read(body)
+    found = read_fields(body)
     kind = found.get("kind")
     if kind is None:
         return _read_attempt(found)
@@ -88,11 +88,11 @@ def read_step(body: str) -> ReplayStep:
     """Read a message; `Malformed` if it is not one of ours."""
     from posthorn.domain.replay_job import ReplayStep  # loaded here, since delivering needs no replays
 
-    found = _read(body)
-    replay_id = _text(found, "replay")
+    found = read_fields(body)
+    replay_id = id_in(found, "replay")
     if not is_id(replay_id, REPLAY):
         raise Malformed("replay is not the id of a replay")
-    return ReplayStep(_text(found, "endpoint"), replay_id, number=_number(found, "step"))
+    return ReplayStep(id_in(found, "endpoint"), replay_id, number=number_in(found, "step"))
 
 
 def _attempt_to_make(message: DeliveryMessage) -> dict[str, Any]:
@@ -115,10 +115,10 @@ def _attempt_to_make(message: DeliveryMessage) -> dict[str, Any]:
 
 def _read_attempt(found: dict[str, Any], new_row: NewRow | None = None) -> DeliveryMessage:
     return DeliveryMessage(
-        key=DeliveryKey(endpoint_id=_text(found, "endpoint"), event_id=_event_id(found)),
-        channel=_text(found, "channel"),
-        generation=_number(found, "generation"),
-        attempt=_number(found, "attempt"),
+        key=DeliveryKey(endpoint_id=id_in(found, "endpoint"), event_id=_event_id(found)),
+        channel=id_in(found, "channel"),
+        generation=number_in(found, "generation"),
+        attempt=number_in(found, "attempt"),
         new_row=new_row,
         moved=found.get("moved") is True,
     )
@@ -138,8 +138,8 @@ def _read_recorded(found: dict[str, Any]) -> RecordedAttempt:
         raise Malformed("the row of a recorded attempt does not say which one") from error
     names = {"endpoint": flat.get("pk"), "event": flat.get("sk"), "channel": flat.get("channel")}
     return RecordedAttempt(
-        key=DeliveryKey(endpoint_id=_text(names, "endpoint"), event_id=_event_id(names)),
-        channel=_text(names, "channel"),
+        key=DeliveryKey(endpoint_id=id_in(names, "endpoint"), event_id=_event_id(names)),
+        channel=id_in(names, "channel"),
         row=row,
         **numbers,
     )
@@ -150,21 +150,22 @@ def _write(told: Mapping[str, Any]) -> str:
     return json.dumps(told, separators=(",", ":"))
 
 
-def _read(body: str) -> dict[str, Any]:
+def read_fields(body: str) -> dict[str, Any]:
+    """Return the fields of a message of this version."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Malformed("the message is not JSON") from error
     if not isinstance(found, dict):
         raise Malformed("the message is not an object")
-    version = _number(found, "v")
+    version = number_in(found, "v")
     if version != MESSAGE_VERSION:
         raise Malformed(f"the message has the unknown version {version}")
     return found
 
 
 def _event_id(found: dict[str, Any]) -> str:
-    event_id = _text(found, "event")
+    event_id = id_in(found, "event")
     if not is_id(event_id, EVENT):
         raise Malformed("event is not an event id")
     return event_id
@@ -177,14 +178,14 @@ def _event_type(found: dict[str, Any]) -> str:
     return value
 
 
-def _text(found: dict[str, Any], name: str) -> str:
+def id_in(found: dict[str, Any], name: str) -> str:
     value = found.get(name)
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise Malformed(f"{name} is missing or not an id")
     return value
 
 
-def _number(found: dict[str, Any], name: str) -> int:
+def number_in(found: dict[str, Any], name: str) -> int:
     value = found.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise Malformed(f"{name} is missing or not a positive integer")

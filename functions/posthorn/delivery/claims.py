@@ -17,7 +17,7 @@ from posthorn.stores.delivery_rows import Lease, lease_end, read_found
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.messages import DeliveryMessage, NewRow
+    from posthorn.aws.messages import DeliveryMessage, NewRow, QueueMessage
     from posthorn.delivery.attempt_recorder import AttemptRecorder
     from posthorn.delivery.pipeline import Pipeline
 
@@ -48,6 +48,7 @@ class Claims:
     def __init__(
         self, pipeline: Pipeline, recorder: AttemptRecorder, dead_letter: Callable[[str, str, str], None]
     ) -> None:
+        self._endpoints = pipeline.endpoints
         self._deliveries = pipeline.deliveries
         self._queues = pipeline.queues
         self._recorder = recorder
@@ -76,7 +77,8 @@ class Claims:
         try:
             message = read_message(body)
             if isinstance(message, RecordedAttempt):
-                self._recorder.write(message)
+                if not self._is_purged(message):
+                    self._recorder.write(message)
                 return None
             attempt = AttemptId(message.key, message.generation, message.attempt)
             if self._recorder.knows(attempt):
@@ -92,6 +94,8 @@ class Claims:
         now = self._clock()
         abandoned = now if message.moved else now - ABANDONED_MS
         lease = Lease(now + self._lease_ms, holder=message_id[:HOLDER_LENGTH], abandoned_before=abandoned)
+        if message.new_row is not None and self._is_purged(message):
+            return None
         if message.new_row is not None and (new := self._create(message, message.new_row, lease)) is not None:
             return new
         try:
@@ -105,6 +109,8 @@ class Claims:
         except ConditionFailed as lost:
             row = read_found(lost.found)
             if row is None or lost.found is None:
+                if self._is_purged(message):
+                    return None
                 raise Malformed("there is no such delivery") from lost
             if row.generation != message.generation or not row.status.is_open:
                 return None
@@ -119,6 +125,10 @@ class Claims:
                 # made, but the next message may have been lost; a duplicate of it loses the claim
                 self._queues.enqueue_next(row, now_ms=now)
             return None
+
+    def _is_purged(self, message: QueueMessage) -> bool:
+        """Tell whether nothing is left of the endpoint: a row written for it now would outlive its workspace."""
+        return not self._endpoints.is_known(message.channel, message.key.endpoint_id)
 
     def _create(self, message: DeliveryMessage, new_row: NewRow, lease: Lease) -> Delivery | None:
         """Write the row of a first attempt with its claim; None if there is a row already."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from posthorn.delivery.operational_events import WEBHOOK_DISABLED, WEBHOOK_FAILING
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.models import DisabledReason
 from posthorn.domain.ttl_cache import TtlCache
 
@@ -89,6 +90,8 @@ class Notices:
     def send(self, message: NoticeMessage) -> None:
         """Send the notice of an operational event; `Malformed` if there is none."""
         event = self._events.get_many([(message.channel, message.event_id)]).get(message.event_id)
+        if isinstance(event, ExpungedEvent):
+            return  # its data was removed before this, so nobody is to read it
         if event is None or event.notice is None:
             raise Malformed("there is no such notice")
         told = self._completed(event, event.notice)

@@ -15,6 +15,7 @@ from posthorn.delivery.claims import Claims
 from posthorn.delivery.sender import PlannedAttempt
 from posthorn.delivery.throttling import Throttling
 from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.models import Delivery, Reason, Status
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ class Deliverer:
                 reason = Reason.ENDPOINT_DISABLED
             elif event is None:
                 reason = Reason.EVENT_EXPIRED
+            elif isinstance(event, ExpungedEvent):
+                reason = Reason.PAYLOAD_EXPUNGED
             else:
                 ready.append(
                     (
@@ -133,7 +136,9 @@ class Deliverer:
             effects.append(((claim.message_id,), threads().submit(self._settle, settled)))
         return ready
 
-    def _read(self, claimed: Sequence[Claimed]) -> tuple[dict[str, Event], dict[str, Endpoint]]:
+    def _read(
+        self, claimed: Sequence[Claimed]
+    ) -> tuple[dict[str, Event | ExpungedEvent], dict[str, Endpoint]]:
         reading_events = threads().submit(
             self._events.get_many, [(claim.row.channel, claim.row.key.event_id) for claim in claimed]
         )

@@ -34,6 +34,7 @@ class Reason(StrEnum):
     ENDPOINT_DISABLED = "endpoint_disabled"
     ENDPOINT_DELETED = "endpoint_deleted"
     EVENT_EXPIRED = "event_expired"  # the event's retention ended before it could be sent
+    PAYLOAD_EXPUNGED = "payload_expunged"  # the event's payload was removed before it could be sent
 
 
 class DisabledReason(StrEnum):

@@ -61,6 +61,18 @@ def put_every(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> No
         raise Unavailable("batch_write_item", "UnprocessedItems")
 
 
+def delete_every(dynamodb: DynamoDBClient, table: str, keys: Sequence[Item]) -> None:
+    """Delete up to 25 rows, which need not exist; `Unavailable` if some could not be deleted."""
+    pending: Mapping[str, Any] = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
+    for pause in pauses():
+        answer = call(dynamodb.batch_write_item, RequestItems=pending)
+        pending = answer.get("UnprocessedItems") or {}
+        if not pending:
+            return
+        time.sleep(pause)
+    raise Unavailable("batch_write_item", "UnprocessedItems")
+
+
 def chunks[T](values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """Split a sequence into chunks of at most `size`."""
     return (values[start : start + size] for start in range(0, len(values), size))

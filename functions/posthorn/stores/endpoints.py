@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from posthorn.aws.clients import call
 from posthorn.domain.errors import Malformed
-from posthorn.stores import batches, items
+from posthorn.stores import batches, deleted_endpoints, items
 from posthorn.stores import endpoint_rows as rows
 from posthorn.stores.items import n
 from posthorn.stores.table import NEW, Table
@@ -57,6 +57,12 @@ class Endpoints:
             return {}
         found = batches.read(self._table.client, {self._table.name: {"Keys": wanted, "ConsistentRead": True}})
         return {endpoint.id: endpoint for endpoint in map(rows.from_item, found[self._table.name])}
+
+    def is_known(self, channel: str, endpoint_id: str) -> bool:
+        """Return whether there is a row of this endpoint, or what is left of it after it was deleted."""
+        keys = [rows.key_of(channel, endpoint_id), deleted_endpoints.key_of(channel, endpoint_id)]
+        found = batches.read(self._table.client, {self._table.name: {"Keys": keys, "ConsistentRead": True}})
+        return bool(found[self._table.name])
 
     def of_channel(self, channel: str) -> ChannelEndpoints:
         """Return every endpoint of a channel, read consistently."""

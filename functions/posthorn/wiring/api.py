@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.api.services import Services
-    from posthorn.email.mail import Backend
     from posthorn.settings import ApiSettings
     from posthorn.transport.dns import Resolver
 
@@ -32,6 +31,7 @@ def open_services(
     from posthorn.api.pagination import Cursors
     from posthorn.api.services import Services
     from posthorn.api.workspace_directory import WorkspaceDirectory
+    from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.stores.api_keys import ApiKeys
@@ -44,6 +44,7 @@ def open_services(
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.installation import InstallationSecrets
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
+    from posthorn.stores.purges import Purges
     from posthorn.stores.replays import Replays
     from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.stores.workspaces import Workspaces
@@ -64,7 +65,9 @@ def open_services(
         endpoints=parts.endpoints(store),
         endpoint_states=parts.endpoint_states(store),
         troubled_endpoints=TroubledEndpoints(dynamodb, store.config_table),
-        configuration_sets=ConfigurationSets(dynamodb, store.config_table),
+        configuration_sets=ConfigurationSets(
+            dynamodb, store.config_table, retention_days=store.retention_days
+        ),
         events=parts.events(store),
         deliveries=deliveries,
         deleted_endpoints=DeletedEndpoints(dynamodb, store.config_table, retention_days=store.retention_days),
@@ -75,9 +78,11 @@ def open_services(
         queues=parts.queues(settings),
         replays=Replays(dynamodb, store.config_table, retention_days=store.retention_days),
         replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
+        purges=Purges(dynamodb, store.config_table),
+        purge_queue=PurgeQueue(client("sqs"), settings.purge_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
-        open_email=lru_cache(maxsize=1)(partial(_email_backend, settings, clock, random_bytes)),
+        open_email=lru_cache(maxsize=1)(partial(parts.email_backend, settings, clock, random_bytes)),
         cursors=Cursors(
             InstallationSecrets(dynamodb, store.config_table), sealer, unsealer, random_bytes=random_bytes
         ),
@@ -88,19 +93,3 @@ def open_services(
         clock=clock,
         random_bytes=random_bytes,
     )
-
-
-def _email_backend(
-    settings: ApiSettings, clock: Callable[[], int], random_bytes: Callable[[int], bytes]
-) -> Backend:
-    from posthorn.settings import EmailBackend
-
-    topic = settings.feedback_topic
-    if settings.email_backend is EmailBackend.SES:
-        from posthorn.email.ses import SesBackend
-
-        # Installations share the account's namespace, and each role has access to its own prefix only.
-        return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
-    from posthorn.email.simulator import SimulatorBackend
-
-    return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)

@@ -8,11 +8,15 @@ from posthorn import telemetry
 from posthorn.aws.clients import client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from posthorn.aws.queues import DeadLetterQueue, Queues
+    from posthorn.email.mail import Backend
     from posthorn.settings import (
         ApiSettings,
         DeliverySettings,
         FeedbackSettings,
+        PurgeSettings,
         ReplaySettings,
         Store,
         SweepSettings,
@@ -55,7 +59,25 @@ def queues(settings: ApiSettings | DeliverySettings | SweepSettings) -> Queues:
     return Queues(client("sqs"), settings.deliver_queue_url, settings.retry_queue_urls)
 
 
-def dead_letters(settings: DeliverySettings | FeedbackSettings | ReplaySettings) -> DeadLetterQueue:
+def dead_letters(
+    settings: DeliverySettings | FeedbackSettings | PurgeSettings | ReplaySettings,
+) -> DeadLetterQueue:
     from posthorn.aws.queues import DeadLetterQueue
 
     return DeadLetterQueue(client("sqs"), settings.dead_letter_queue_url)
+
+
+def email_backend(
+    settings: ApiSettings | PurgeSettings, clock: Callable[[], int], random_bytes: Callable[[int], bytes]
+) -> Backend:
+    from posthorn.settings import EmailBackend
+
+    topic = settings.feedback_topic
+    if settings.email_backend is EmailBackend.SES:
+        from posthorn.email.ses import SesBackend
+
+        # Installations share the account's namespace, and each role has access to its own prefix only.
+        return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
+    from posthorn.email.simulator import SimulatorBackend
+
+    return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)

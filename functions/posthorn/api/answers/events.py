@@ -82,11 +82,27 @@ class Event(EventSummary):
 
     matched: bool
     """Whether it was meant for any webhook."""
-    data: dict[str, Any]
-    """The data it was published with."""
+    data: dict[str, Any] | None
+    """The data it was published with; null if it was expunged."""
+    expungedAt: NotRequired[Time]
+    """When its data was expunged; absent while it is there."""
     deliveries: list[EventDeliveryDetail | UnreadableEventDelivery]
     """Its deliveries, one for each webhook, with their attempts; without webhooks that only a newer version of Posthorn
     can read."""
+
+
+class ExpungedEvent(EventSummary):
+    """An event whose data was expunged."""
+
+    expungedAt: Time
+    """When its data was expunged first."""
+
+
+class ExpungedEventResult(TypedDict):
+    """The event without its data."""
+
+    event: ExpungedEvent
+    """The event."""
 
 
 class EventList(TypedDict):

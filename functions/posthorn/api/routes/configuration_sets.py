@@ -121,10 +121,12 @@ def delete_configuration_set(services: Services, request: Request) -> Answer[Del
             raise _concurrent()
         one = moved
     destinations = services.endpoints.of_channel(set_id)
-    for destination_id in (*[one.id for one in destinations.endpoints], *destinations.unreadable):
+    for destination in destinations.endpoints:
+        services.deleted_endpoints.delete(destination, now_ms=services.clock())
+    for destination_id in destinations.unreadable:
         services.endpoints.delete(set_id, destination_id)
     services.email.delete_set(set_id)
-    services.configuration_sets.remove(one)
+    services.configuration_sets.remove(one, now_ms=services.clock())
     return Answer({"deleted": True})
 
 

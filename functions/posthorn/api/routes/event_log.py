@@ -16,6 +16,8 @@ from posthorn.api.routes.events import accepted
 from posthorn.api.routes.match_explanations import DeliveryRecord, explain
 from posthorn.aws.clients import threads
 from posthorn.domain.api_key import Scope
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.ids import EVENT, is_id, made_at
 from posthorn.domain.matching import matches
 from posthorn.domain.models import DeliveryKey, Endpoint
@@ -79,14 +81,18 @@ def retrieve_event(services: Services, request: Request) -> Answer[EventResult]:
     found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in wanted])
     records = [(one, _record(found, one, summary)) for one in wanted]
     shown: answers.Event = {
-        **accepted(event),
-        "isTest": event.is_test,
+        "id": summary.id,
+        "event": summary.type,
+        "created_at": summary.created_at,
+        "isTest": summary.target is not None,
         "matched": _matched(summary, records),
-        "data": json.loads(event.data),
+        "data": None if isinstance(event, ExpungedEvent) else json.loads(event.data),
         "deliveries": [
             event_views.delivery_detail(one, record) for one, record in records if record is not None
         ],
     }
+    if isinstance(event, ExpungedEvent):
+        shown["expungedAt"] = rfc3339(event.expunged_at)
     return Answer({"event": shown})
 
 
@@ -101,7 +107,7 @@ def explain_event_match(services: Services, request: Request) -> Answer[MatchRes
     shown += [event_views.hidden_match(one) for one in recipients.unreadable]
     return Answer(
         {
-            "event": {**accepted(event), "isTest": event.is_test},
+            "event": {**accepted(summary), "isTest": summary.target is not None},
             "matched": any(one["matched"] for one in shown),
             "webhooks": shown,
         }
@@ -128,7 +134,7 @@ ROUTES: Final = (
 )
 
 
-def _find(services: Services, request: Request) -> tuple[Event, _Recipients]:
+def _find(services: Services, request: Request) -> tuple[Event | ExpungedEvent, _Recipients]:
     event_id = request.path["eventId"]
     event = services.events.get(request.workspace, event_id) if is_id(event_id, EVENT) else None
     if event is None:
