@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.workspace_limits import WorkspaceLimits
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -91,6 +92,7 @@ class ApiSettings:
     purge_queue_url: str
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
+    limits: WorkspaceLimits  # of a workspace that has none of its own
 
     @property
     def has_catalog(self) -> bool:
@@ -111,6 +113,7 @@ class ApiSettings:
             purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
+            limits=environment.workspace_limits(env),
         )
 
 

@@ -32,7 +32,8 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "schema": {"type": "object", "required": ["invoice"]},
     },
     "NewApiKey": {"name": "Publisher", "scopes": ["publish"], "expiresAt": "2030-01-01T00:00:00Z"},
-    "WorkspaceChange": {"name": "Acme Inc.", "metadata": {"plan": "pro"}},
+    "WorkspaceChange": {"name": "Acme Inc.", "metadata": {"plan": "pro"}, "limits": {"endpoints": 250}},
+    "LimitChange": {"endpoints": 250, "eventsPerSecond": 50},
     "NewConfigurationSet": {"name": "receipts", "suppression_options": "BOUNCE"},
     "ConfigurationSetChange": {"suppression_options": "NONE"},
     "NewEventDestination": {

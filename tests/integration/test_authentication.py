@@ -105,7 +105,9 @@ def _start_replays(posthorn: Installation, ids: dict[str, str]) -> str:
     job = posthorn.services.replays.get(ids["webhookId"], replay_id)
     assert job is not None
     posthorn.services.replays.create(
-        replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"])
+        replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"]),
+        posthorn.workspace,
+        posthorn.services.limits,
     )
     return replay_id
 
