@@ -26,6 +26,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "example": {"invoice": {"id": "inv_1", "amount": 4200}},
         "schema": {"type": "object", "required": ["invoice"]},
     },
+    "EventTypeDefinition": {
+        "description": "An invoice was paid.",
+        "example": {"invoice": {"id": "inv_1", "amount": 4200}},
+        "schema": {"type": "object", "required": ["invoice"]},
+    },
     "NewApiKey": {"name": "Publisher", "scopes": ["publish"], "expiresAt": "2030-01-01T00:00:00Z"},
     "WorkspaceChange": {"name": "Acme Inc.", "metadata": {"plan": "pro"}, "limits": {"endpoints": 250}},
     "LimitChange": {"endpoints": 250, "eventsPerSecond": 50},

@@ -190,6 +190,7 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "POST /v1/event-types": "admin",
         "GET /v1/event-types/{name}": "api_user",
         "DELETE /v1/event-types/{name}": "admin",
+        "PUT /v1/event-types/{name}": "platform",
         "GET /v1/api-keys": "admin",
         "POST /v1/api-keys": "admin",
         "DELETE /v1/api-keys/{keyId}": "admin",
