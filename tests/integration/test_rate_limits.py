@@ -251,6 +251,29 @@ def test_processes_together_stay_within_the_limit(
         assert accepted <= limit * (posthorn.clock() - start) / 1000 + burst
 
 
+def test_tokens_that_another_process_took_are_not_taken_again(posthorn: Installation) -> None:
+    """Two processes that read a bucket at the same moment cannot both empty it, whether it was full or not."""
+    store = TokenBuckets(clients.client("dynamodb"), posthorn.tables["ConfigTable"])
+    bucket, workspace, now = rate_of_events(10).bucket, posthorn.new_id(), posthorn.clock() * 1000
+
+    def take(tokens: int, taken_until: int) -> bool:
+        return store.take(workspace, "x", bucket, tokens, taken_until=taken_until, now=now)
+
+    assert [take(60, 0), take(60, 0)] == [True, False]
+    read = store.taken_until(workspace, "x")
+    assert [take(30, read), take(30, read), take(10, read)] == [True, False, True]
+
+
+def test_a_wait_counts_no_tokens_that_will_be_dropped(posthorn: Installation) -> None:
+    """A process drops what it holds after ten seconds, so a longer wait must make up for it."""
+    process, workspace = new_rates(posthorn), posthorn.new_id()
+    assert process.take({workspace: (rate_of_events(1), 50)}) == {}
+    posthorn.clock.pass_seconds(1)
+    wanted = {workspace: (rate_of_events(1), 100)}
+    posthorn.clock.pass_seconds(process.take(wanted)[workspace])
+    assert process.take(wanted) == {}
+
+
 def test_concurrent_processes_share_a_burst(posthorn: Installation) -> None:
     """Eight processes that start at the same moment publish no more than the burst, and not much less."""
     limit, workspace = 10, posthorn.new_id()
