@@ -333,6 +333,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             "SecretsKey.Arn": account.key,
             "EmailBackend": "simulator",
             **NO_LIMITS,
+            "SenderIdentities": "open",
             **parameters,
         }
         clock = Clock()

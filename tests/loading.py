@@ -22,6 +22,9 @@ class Anything:
     def __call__(self, *given, **options):
         return Anything()
 
+    def __contains__(self, name):
+        return True
+
 class Client:
     meta = Anything()  # unittest.mock would load asyncio
 
@@ -41,13 +44,17 @@ botocore.session.Session.create_client = lambda *given, **options: Client(*given
 def loading(function: str, *then: str, **variables: str) -> str:
     """Load a function's handler as Lambda does, then run the lines and return their output."""
     module, _, name = load().functions[function]["Handler"].rpartition(".")
-    names = dict.fromkeys(load().resources, "made-by-cloudformation")
+    names = {
+        **dict.fromkeys(load().resources, "made-by-cloudformation"),
+        "SecretsKey.Arn": "arn:aws:kms:us-east-1:123456789012:key/1",
+        "FeedbackTopic": "arn:aws:sns:us-east-1:123456789012:feedback",
+    }
     env = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(sys.path),
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_LAMBDA_FUNCTION_NAME": "posthorn-function",
-        **environment(function, {**names, "SecretsKey.Arn": "arn:aws:kms:us-east-1:123456789012:key/1"}),
+        **environment(function, names),
         **variables,
     }
     code = "\n".join((RECORDER, f"from {module} import {name}", *then))

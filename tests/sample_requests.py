@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
+from posthorn.api.routes.sender_identities import PATH as SENDER_IDENTITIES
 from posthorn.api.routes.workspaces import ONE as WORKSPACE
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> A
         "POST /v1/api-keys": {"name": unique[:64], "scopes": ["admin"]},
         f"PUT {WORKSPACE}": {"name": unique},
         f"PATCH {WORKSPACE}": {"name": unique},
+        f"POST {SENDER_IDENTITIES}": {"identity": f"{re.sub('[^a-z0-9]', '-', unique.lower())}.example.com"},
         f"POST {SETS}": {"name": unique},
         f"PATCH {SETS}/{{configSetId}}": {"suppression_options": "NONE"},
         f"POST {DESTINATIONS}": destination(host),

@@ -66,3 +66,17 @@ def workspace_limits(env: Mapping[str, str]) -> WorkspaceLimits:
         replays_per_endpoint=number(env, "REPLAYS_PER_ENDPOINT_LIMIT"),
         test_sends_per_minute=number(env, "TEST_SENDS_PER_MINUTE_LIMIT"),
     )
+
+
+def retry_delays(env: Mapping[str, str]) -> tuple[int, int, int]:
+    """Return the seconds before attempts 2, 3 and 4."""
+    return (
+        number(env, "FIRST_RETRY_DELAY"),
+        number(env, "SECOND_RETRY_DELAY"),
+        number(env, "THIRD_RETRY_DELAY"),
+    )
+
+
+def api_hosts(env: Mapping[str, str]) -> frozenset[str]:
+    """Return every host of our own API, in lower case."""
+    return frozenset({text(env, "API_HOST").lower()}) | names(env, "API_DOMAIN_NAMES")

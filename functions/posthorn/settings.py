@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import WorkspaceLimits
 
 if TYPE_CHECKING:
@@ -50,15 +51,15 @@ class Store:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        allow_private_targets = environment.flag(env, "ALLOW_PRIVATE_TARGETS")
-        if allow_private_targets and environment.text(env, "STAGE") != LOCAL_STAGE:
+        allow_private = environment.flag(env, "ALLOW_PRIVATE_TARGETS")
+        if allow_private and environment.text(env, "STAGE") != LOCAL_STAGE:
             raise SettingsError(f"ALLOW_PRIVATE_TARGETS can be true only if STAGE is {LOCAL_STAGE}")
         return cls(
             config_table=environment.text(env, "CONFIG_TABLE"),
             events_table=environment.text(env, "EVENTS_TABLE"),
             deliveries_table=environment.text(env, "DELIVERIES_TABLE"),
             retention_days=environment.number(env, "RETENTION_DAYS"),
-            allow_private_targets=allow_private_targets,
+            allow_private_targets=allow_private,
         )
 
 
@@ -85,6 +86,8 @@ class ApiSettings:
     secrets_key: str  # ARN of the KMS key
     built_in_event_types: BuiltInEventTypes
     email_backend: EmailBackend
+    sender_identities: SenderIdentities
+    ses_tenants: SesTenants
     feedback_topic: str  # ARN of the SNS topic for email events
     deliver_queue_url: str
     retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
@@ -106,13 +109,15 @@ class ApiSettings:
             secrets_key=environment.text(env, "SECRETS_KEY"),
             built_in_event_types=environment.one_of(env, "BUILT_IN_EVENT_TYPES", BuiltInEventTypes),
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            sender_identities=environment.one_of(env, "SENDER_IDENTITIES", SenderIdentities),
+            ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=environment.retry_queue_urls(env),
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
             purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             brand=Brand.read(env),
-            api_hosts=_api_hosts(env),
+            api_hosts=environment.api_hosts(env),
             limits=environment.workspace_limits(env),
         )
 
@@ -126,9 +131,8 @@ class FeedbackSettings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        return cls(
-            store=Store.read(env), dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL")
-        )
+        dead_letters = environment.text(env, "DEAD_LETTER_QUEUE_URL")
+        return cls(store=Store.read(env), dead_letter_queue_url=dead_letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,7 @@ class PurgeSettings:
     store: Store
     stage: str
     email_backend: EmailBackend
+    ses_tenants: SesTenants
     feedback_topic: str  # ARN of the SNS topic for email events
     purge_queue_url: str
     dead_letter_queue_url: str
@@ -167,6 +172,7 @@ class PurgeSettings:
             store=Store.read(env),
             stage=environment.text(env, "STAGE"),
             email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
@@ -212,15 +218,11 @@ class DeliverySettings:
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=environment.retry_queue_urls(env),
-            retry_delays=(
-                environment.number(env, "FIRST_RETRY_DELAY"),
-                environment.number(env, "SECOND_RETRY_DELAY"),
-                environment.number(env, "THIRD_RETRY_DELAY"),
-            ),
+            retry_delays=environment.retry_delays(env),
             dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
             attempt_deadline=float(environment.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
-            api_hosts=_api_hosts(env),
+            api_hosts=environment.api_hosts(env),
             notice_target=env.get("NOTICE_TARGET", ""),
         )
 
@@ -246,7 +248,3 @@ feedback_settings = _read_once(FeedbackSettings.read)
 replay_settings = _read_once(ReplaySettings.read)
 purge_settings = _read_once(PurgeSettings.read)
 sweep_settings = _read_once(SweepSettings.read)
-
-
-def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:
-    return frozenset({environment.text(env, "API_HOST").lower()}) | environment.names(env, "API_DOMAIN_NAMES")

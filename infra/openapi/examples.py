@@ -34,6 +34,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "NewApiKey": {"name": "Publisher", "scopes": ["publish"], "expiresAt": "2030-01-01T00:00:00Z"},
     "WorkspaceChange": {"name": "Acme Inc.", "metadata": {"plan": "pro"}, "limits": {"endpoints": 250}},
     "LimitChange": {"endpoints": 250, "eventsPerSecond": 50},
+    "NewSenderIdentity": {"identity": "mail.acme.example"},
     "NewConfigurationSet": {"name": "receipts", "suppression_options": "BOUNCE"},
     "ConfigurationSetChange": {"suppression_options": "NONE"},
     "NewEventDestination": {

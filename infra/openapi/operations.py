@@ -28,6 +28,7 @@ _PATH_PARAMETERS: Final = {
     "configSetId": "The configuration set's id.",
     "destinationId": "The event destination's id.",
     "workspace": "The workspace's id or uid.",
+    "identity": "The domain or the address.",
 }
 _QUERY: Final[dict[str, dict[str, Any]]] = {
     "limit": {

@@ -5,6 +5,7 @@ from typing import Final
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS
 from posthorn.api.routes.event_destinations import PATH as EVENT_DESTINATIONS
+from posthorn.api.routes.sender_identities import PATH as SENDER_IDENTITIES
 
 # The first prefix that a path has names its group.
 _BY_PREFIX: Final = (
@@ -14,6 +15,7 @@ _BY_PREFIX: Final = (
     ("/v1/event-types", "Event types"),
     ("/v1/events", "Events"),
     ("/v1/api-keys", "API keys"),
+    (SENDER_IDENTITIES, "Sender identities"),
     ("/v1/workspaces", "Workspaces"),
     (f"{DESTINATIONS.path}/deliveries", "Event destination deliveries"),
     (f"{DESTINATIONS.path}/replays", "Event destination deliveries"),
@@ -29,6 +31,7 @@ TAGS: Final = {
     "Event types": "The types that can be published: the built-in ones, those of the platform, and those of the workspace.",
     "API keys": "Create, list and revoke the keys of a workspace.",
     "Workspaces": "One workspace for each of your customers, by your own ids for them. These operations need a platform key.",
+    "Sender identities": "The domains and addresses that a workspace may send emails from. These operations need a platform key.",
     "Configuration sets": "Groups of emails whose events go to event destinations of their own.",
     "Event destinations": "URLs that receive the email events of a configuration set.",
     "Event destination deliveries": (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from infra.local.places import REPOSITORY
-from posthorn_cli.access import create_workspace_key
+from posthorn_cli.access import create_key, create_workspace_key
 from posthorn_cli.dead_letters import QUEUES
 from tests.e2e.customer import Customer, awaited
 from tests.receivers.recorder import always, recording
@@ -65,6 +65,18 @@ def test_a_newcomer_gets_from_the_first_key_to_the_first_event(stack: Stack) -> 
     assert webhook["token"].startswith("wht_")
     assert seen["data"] == {"contact": {"id": "cont_123456789"}}
     assert revoked == f"revoked {key[0][4:16]}\n"
+
+
+def test_a_platform_registers_a_sender(stack: Stack) -> None:
+    """The command works as printed, for the workspace that the sign-up creates."""
+    (register,) = [command for kind, command in COMMANDS if kind == "senders"]
+    sign_up = next(command for kind, command in COMMANDS if kind == "api")
+    table = stack.outputs["ConfigTableName"]
+    key = create_key(stack.client("dynamodb"), table, workspace=None, name="platform")
+    _run(sign_up, stack, API_URL=stack.api_url, API_KEY=key)
+    made = json.loads(_run(register, stack, API_URL=stack.api_url, PLATFORM_KEY=key))["senderIdentity"]
+
+    assert (made["identity"], made["kind"]) == ("mail.customer.example", "domain")
 
 
 def test_a_newcomer_sends_a_first_mail(stack: Stack) -> None:

@@ -13,6 +13,7 @@ from posthorn.api.routes.table import ROUTES
 from posthorn.aws import clients
 from posthorn.domain.api_key import PLATFORM, Scope, split
 from posthorn.domain.models import Delivery, DeliveryKey, Event, Reason, Status
+from posthorn.domain.sender_identity import SenderIdentity
 from posthorn.stores.api_keys import ApiKeys
 from tests.installation import running
 from tests.sample_requests import SINCE, body_for, destination, event_type
@@ -62,7 +63,11 @@ def _ids(posthorn: Installation) -> dict[str, str]:
         "configSetId": set_id,
         "destinationId": made["destination_id"],
         "workspace": posthorn.workspace,
+        "identity": "mail.example.com",
     }
+    posthorn.services.senders.store.register(
+        SenderIdentity(posthorn.workspace, ids["identity"], created_at=posthorn.clock())
+    )
     _deliver(posthorn, ids)
     return ids | {"replayId": _start_replays(posthorn, ids)}
 
@@ -209,6 +214,10 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "PATCH /v1/workspaces/{workspace}": "platform",
         "DELETE /v1/workspaces/{workspace}": "platform",
         "GET /v1/workspaces/{workspace}/purge": "platform",
+        "GET /v1/workspaces/{workspace}/sender-identities": "platform",
+        "POST /v1/workspaces/{workspace}/sender-identities": "platform",
+        "GET /v1/workspaces/{workspace}/sender-identities/{identity}": "platform",
+        "DELETE /v1/workspaces/{workspace}/sender-identities/{identity}": "platform",
         **{
             route.operation: "partner"
             for route in PROTECTED

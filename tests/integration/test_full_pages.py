@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from posthorn.api.routes.sender_identities import PATH as SENDER_IDENTITIES
 from posthorn.api.routes.table import ROUTES
+from posthorn.api.routes.workspaces import PATH as WORKSPACES
 from posthorn.domain.clock import rfc3339_ms
 from tests.configuration_sets import MAIL, SETS, deliver_all, new_destination, new_set
 from tests.installation import START_MS
@@ -82,6 +84,24 @@ def _sets(posthorn: Installation) -> str:
     return SETS
 
 
+def _workspaces(posthorn: Installation) -> str:
+    for _ in range(COUNT - 1):  # the test has one itself
+        posthorn.new_workspace()
+    return WORKSPACES
+
+
+def _active_workspaces(posthorn: Installation) -> str:
+    return _workspaces(posthorn) + "?status=active"
+
+
+def _sender_identities(posthorn: Installation) -> str:
+    path = SENDER_IDENTITIES.format(workspace=posthorn.workspace)
+    for number in range(COUNT):
+        wanted = {"identity": f"mail{number}.example.com"}
+        assert posthorn.call("POST", path, wanted, key=posthorn.new_platform_key()).status == 201
+    return path
+
+
 def _destinations(posthorn: Installation) -> str:
     set_id = new_set(posthorn)
     for number in range(COUNT):
@@ -137,6 +157,8 @@ def _replayed(posthorn: Installation, path: str, dry_run: str) -> str:
 
 
 LISTS: Final[dict[str, tuple[Callable[[Installation], str], ...]]] = {
+    WORKSPACES: (_workspaces, _active_workspaces),
+    SENDER_IDENTITIES: (_sender_identities,),
     "/v1/webhooks": (
         _webhooks,
         _failing_webhooks,
@@ -194,7 +216,8 @@ def test_every_list_is_tested() -> None:
 
 def _page(posthorn: Installation, path: str) -> tuple[list[Any], str | None]:
     """Return the things on a page, and the cursor of the next one."""
-    reply = posthorn.call("GET", path)
+    key = posthorn.new_platform_key() if path.startswith(WORKSPACES) else None
+    reply = posthorn.call("GET", path, key=key)
     assert reply.status == 200, reply
     lists = {name: value for name, value in reply.body.items() if isinstance(value, list)}
     if "endpoints" in lists:  # of all workspaces

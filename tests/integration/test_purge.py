@@ -30,8 +30,8 @@ QUEUES = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 def sets_at_ses(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     """Return the configuration sets that the email backend has resources of."""
     there: set[str] = set()
-    monkeypatch.setattr(SimulatorBackend, "create_set", lambda _, set_id, __: there.add(set_id))
-    monkeypatch.setattr(SimulatorBackend, "delete_set", lambda _, set_id: there.discard(set_id))
+    monkeypatch.setattr(SimulatorBackend, "create_set", lambda _, __, set_id, ___: there.add(set_id))
+    monkeypatch.setattr(SimulatorBackend, "delete_set", lambda _, __, set_id: there.discard(set_id))
     return there
 
 
@@ -301,11 +301,11 @@ def test_a_set_that_is_created_meanwhile_leaves_no_resources(
     """A request between its row and SES is overtaken by the purge: a later round removes what it made at SES."""
     create = SimulatorBackend.create_set
 
-    def late(self: SimulatorBackend, set_id: str, suppression: Any) -> None:
+    def late(self: SimulatorBackend, workspace: str, set_id: str, suppression: Any) -> None:
         monkeypatch.setattr(SimulatorBackend, "create_set", create)
         delete(posthorn, tenant.uid)
         run(posthorn, steps=1)
-        create(self, set_id, suppression)
+        create(self, workspace, set_id, suppression)
 
     monkeypatch.setattr(SimulatorBackend, "create_set", late)
     path = "/api/v1/partner/email/configuration-sets"

@@ -63,8 +63,8 @@ class Beginning:
 @pytest.fixture
 def beginning(monkeypatch: pytest.MonkeyPatch) -> Iterator[Beginning]:
     sets: set[str] = set()
-    monkeypatch.setattr(SimulatorBackend, "create_set", lambda _, set_id, __: sets.add(set_id))
-    monkeypatch.setattr(SimulatorBackend, "delete_set", lambda _, set_id: sets.discard(set_id))
+    monkeypatch.setattr(SimulatorBackend, "create_set", lambda _, __, set_id, ___: sets.add(set_id))
+    monkeypatch.setattr(SimulatorBackend, "delete_set", lambda _, __, set_id: sets.discard(set_id))
     with running() as posthorn:
         neighbor = new_tenant(posthorn, "neighbor")
         neighbor.furnish()

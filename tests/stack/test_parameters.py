@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import MOST, NAMES
 from posthorn.settings import Brand, BuiltInEventTypes, EmailBackend
 from tests.stack.breakages import broken_by
@@ -36,6 +37,8 @@ CHOICES: dict[str, tuple[Any, list[Any]]] = {
     "LogLevel": ("INFO", ["DEBUG", "INFO", "WARN", "ERROR"]),
     "BuiltInEventTypes": ("smashsend", [*BuiltInEventTypes]),
     "EmailBackend": ("by-stage", ["by-stage", *EmailBackend]),
+    "SenderIdentities": ("by-stage", ["by-stage", *SenderIdentities]),
+    "SesTenants": ("auto", [*SesTenants]),
     "AllowPrivateTargets": ("false", ["true", "false"]),
     "ApiSnapStart": ("false", ["true", "false"]),
     "DisableExecuteApiEndpoint": ("false", ["true", "false"]),

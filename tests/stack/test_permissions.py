@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore import xform_name
 
+from posthorn.domain.ids import WORKSPACE
 from posthorn.email.ses import PREFIX
 from tests.loading import loaded_modules
 from tests.modules import modules
@@ -42,12 +43,14 @@ _SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
 SETS = f"{_SES}:configuration-set/posthorn-${{Stage}}-cs_*"
 ANY_SET = f"{_SES}:configuration-set/*"
 IDENTITIES = f"{_SES}:identity/*"
+TENANTS = f"{_SES}:tenant/posthorn-${{Stage}}-wksp_*"
 
 # The only resources with a wildcard, and why each cannot be named.
 WILDCARDS = {
     SETS: "sets are created while the stack runs; their names begin with the backend's prefix",
     ANY_SET: "an identity may have any set as its default, which SES applies to mails without one of ours",
     IDENTITIES: "operators verify senders at any time, and SES refuses unverified ones",
+    TENANTS: "tenants are created while the stack runs; their names begin with the backend's prefix",
 }
 
 ALLOWED: dict[str, dict[str, set[str]]] = {
@@ -66,6 +69,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:CreateConfigurationSetEventDestination": {SETS},
         "ses:DeleteConfigurationSet": {SETS},
         "ses:PutConfigurationSetSuppressionOptions": {SETS},
+        "ses:CreateTenant": {TENANTS},
+        "ses:DeleteTenant": {TENANTS},
+        "ses:CreateTenantResourceAssociation": {TENANTS, ANY_SET, IDENTITIES},
+        "ses:DeleteTenantResourceAssociation": {TENANTS, ANY_SET, IDENTITIES},
+        "ses:GetEmailIdentity": {IDENTITIES},
         "ses:SendEmail": {ANY_SET, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
         "sqs:SendMessage": WORK | {"ReplayQueue.Arn", "PurgeQueue.Arn"},
@@ -117,6 +125,8 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES},
         "dynamodb:BatchWriteItem": {CONFIG, EVENTS, DELIVERIES},
         "ses:DeleteConfigurationSet": {SETS},
+        "ses:DeleteTenant": {TENANTS},
+        "ses:DeleteTenantResourceAssociation": {TENANTS, SETS},
         "sqs:SendMessage": {"PurgeQueue.Arn", "PurgeDeadLetterQueue.Arn"},
     },
     "SweepFunction": {
@@ -184,6 +194,7 @@ def test_notices_need_no_right_without_a_target(stack: Template) -> None:
     ("Resource: !GetAtt EventsTable.StreamArn", 'Resource: !Sub "${EventsTable.Arn}/stream/*"'),
     (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
     (":identity/*", ":identity/example.com"),
+    (":tenant/posthorn-${Stage}-wksp_*", ":tenant/*"),
 )
 def test_no_role_holds_a_wildcard(stack: Template) -> None:
     """No action contains a wildcard, and no resource except those above, as written and as translated."""
@@ -200,12 +211,19 @@ def test_no_role_holds_a_wildcard(stack: Template) -> None:
     (":configuration-set/posthorn-${Stage}-cs_*", ":configuration-set/*"),
     ("Action: ses:SendEmail", "Action: [ses:SendEmail, ses:DeleteConfigurationSet]"),
 )
-def test_only_the_backends_own_sets_may_be_changed(stack: Template) -> None:
-    """The wildcard covers the names that the backend creates, and contains all of its prefix; others are only used."""
+def test_only_the_backends_own_sets_and_tenants_may_be_changed(stack: Template) -> None:
+    """The wildcards cover the names that the backend creates, and contain all of its prefix; others are only used."""
+    assert TENANTS.removesuffix("*").endswith(f":tenant/{PREFIX}${{Stage}}-{WORKSPACE}_")
     assert SETS.removesuffix("*").endswith(f":configuration-set/{PREFIX}${{Stage}}-cs_")
     rights = rights_of(stack, "ApiFunction")
     assert rights["ses:DeleteConfigurationSet"] == {SETS}
-    assert {action for action, resources in rights.items() if ANY_SET in resources} == {"ses:SendEmail"}
+    assert rights["ses:DeleteTenant"] == {TENANTS}
+    # these use a set, and change nothing about it
+    assert {action for action, resources in rights.items() if ANY_SET in resources} == {
+        "ses:SendEmail",
+        "ses:CreateTenantResourceAssociation",
+        "ses:DeleteTenantResourceAssociation",
+    }
 
 
 @broken_by(

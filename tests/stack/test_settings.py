@@ -7,6 +7,7 @@ import pytest
 
 import posthorn.settings
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.settings import (
     LOCAL_STAGE,
     ApiSettings,
@@ -217,6 +218,43 @@ def test_mail_is_simulated_by_default_in_the_local_stage(
     assert variable == {"Fn::If": ["SimulatedMail", EmailBackend.SIMULATOR, EmailBackend.SES]}
     condition = stack.data["Conditions"]["SimulatedMail"]
     assert holds(condition, {"Stage": stage, "EmailBackend": backend}) == is_simulated
+
+
+@broken_by(
+    ("by-stage], !Equals [!Ref Stage, local]", "by-stage], !Equals [!Ref Stage, prod]"),
+    ("!If [AnySender, open, enforced]", "!If [AnySender, enforced, open]"),
+    stage="prod",
+    senders="by-stage",
+    is_open=False,
+)
+@pytest.mark.parametrize(
+    ("stage", "senders", "is_open"),
+    [
+        ("prod", "by-stage", False),
+        ("local", "by-stage", True),
+        ("localhost", "by-stage", False),
+        ("local", "enforced", False),
+        ("prod", "open", True),
+    ],
+)
+def test_any_sender_is_allowed_by_default_in_the_local_stage(
+    stack: Template, stage: str, senders: str, is_open: bool
+) -> None:
+    """By default, the published calls work as printed on a local installation, and customers cannot send as others."""
+    variable = stack.variables("ApiFunction")["SENDER_IDENTITIES"]
+    assert variable == {"Fn::If": ["AnySender", SenderIdentities.OPEN, SenderIdentities.ENFORCED]}
+    condition = stack.data["Conditions"]["AnySender"]
+    assert holds(condition, {"Stage": stage, "SenderIdentities": senders}) == is_open
+
+
+@broken_by(
+    ("SES_TENANTS: !Ref SesTenants", "SES_TENANTS: auto"),
+)
+def test_tenants_can_be_required_or_left_out(stack: Template) -> None:
+    """The API reads the parameter."""
+    for value in SesTenants:
+        variables = variables_of(stack, "ApiFunction", SesTenants=value)
+        assert ApiSettings.read(variables).ses_tenants is value
 
 
 @broken_by(

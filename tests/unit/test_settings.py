@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import WorkspaceLimits
 from posthorn.settings import (
     ApiSettings,
@@ -68,6 +69,8 @@ API: Final = {
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "BUILT_IN_EVENT_TYPES": "smashsend",
     "EMAIL_BACKEND": "ses",
+    "SENDER_IDENTITIES": "enforced",
+    "SES_TENANTS": "auto",
     "FEEDBACK_TOPIC_ARN": TOPIC,
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
@@ -81,6 +84,7 @@ REPLAY: Final = {
 PURGE: Final = {
     **FEEDBACK,
     "EMAIL_BACKEND": "ses",
+    "SES_TENANTS": "auto",
     "FEEDBACK_TOPIC_ARN": TOPIC,
     "PURGE_QUEUE_URL": "https://sqs.example/purge",
 }
@@ -129,6 +133,8 @@ COMPLAINTS: Final = frozenset(
         "can be true only if STAGE is local",
         "must be one of ses, simulator",
         "must be one of smashsend, none",
+        "must be one of enforced, open",
+        "must be one of auto, on, off",
     }
 )
 
@@ -174,6 +180,8 @@ def test_the_settings_of_the_api() -> None:
         secrets_key="arn:aws:kms:us-east-1:123456789012:key/1",
         built_in_event_types=BuiltInEventTypes.SMASHSEND,
         email_backend=EmailBackend.SES,
+        sender_identities=SenderIdentities.ENFORCED,
+        ses_tenants=SesTenants.AUTO,
         feedback_topic=TOPIC,
         deliver_queue_url="https://sqs.example/deliver",
         retry_queue_urls=(
@@ -221,6 +229,7 @@ def test_the_settings_of_the_purges() -> None:
         store=ApiSettings.read(API).store,
         stage="prod",
         email_backend=EmailBackend.SES,
+        ses_tenants=SesTenants.AUTO,
         feedback_topic=TOPIC,
         purge_queue_url="https://sqs.example/purge",
         dead_letter_queue_url="https://sqs.example/dead-letters",
@@ -246,6 +255,17 @@ def test_an_unknown_backend_is_refused() -> None:
     assert (
         complaint(ApiSettings, {**API, "EMAIL_BACKEND": "smtp"})
         == "EMAIL_BACKEND must be one of ses, simulator"
+    )
+
+
+def test_an_unknown_choice_about_senders_is_refused() -> None:
+    """A misspelled choice must not mean that any sender is allowed."""
+    assert (
+        complaint(ApiSettings, {**API, "SENDER_IDENTITIES": "by-stage"})
+        == "SENDER_IDENTITIES must be one of enforced, open"
+    )
+    assert (
+        complaint(ApiSettings, {**API, "SES_TENANTS": "true"}) == "SES_TENANTS must be one of auto, on, off"
     )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
     from posthorn.api.rates import Rates
+    from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import Queues, ReplayQueue
@@ -70,6 +71,7 @@ class Services:
     purge_queue: PurgeQueue
     brand: Brand
     idempotency: Idempotency
+    senders: SenderDirectory
     open_email: Callable[[], Backend]
     cursors: Cursors
     sealer: Sealer

@@ -53,6 +53,7 @@ _TRANSIENT: Final = frozenset(
         ("send_email", "LimitExceededException"),  # a day's quota, which the next day renews
         # a set that was created a moment ago may be unknown for another moment
         ("create_configuration_set_event_destination", "NotFoundException"),
+        ("create_tenant_resource_association", "NotFoundException"),  # as above
     }
 )
 # Requests that customers have no influence on
@@ -60,6 +61,10 @@ _OURS: Final = frozenset(
     {
         "create_configuration_set",
         "create_configuration_set_event_destination",
+        "create_tenant",
+        "create_tenant_resource_association",
+        "delete_tenant",
+        "delete_tenant_resource_association",
         "put_configuration_set_suppression_options",
     }
 )
@@ -73,7 +78,7 @@ _RESOURCE: Final = re.compile(
 )
 _MAILBOX: Final = re.compile(r"(?<=/)[^/@]+(?=@)")
 # Parameters that name a resource, whose values come from the settings
-_NAMES: Final = ("TableName", "QueueUrl", "KeyId", "TopicArn", "ConfigurationSetName")
+_NAMES: Final = ("TableName", "QueueUrl", "KeyId", "TopicArn", "ConfigurationSetName", "TenantName")
 
 
 def operator_error(

@@ -7,6 +7,7 @@ PosthornError
 │   │   └── TooLargeJson     more JSON than its place may hold
 │   ├── RefusedEventType     an unknown or invalid event type
 │   ├── RefusedSchema        not a JSON Schema, or an unsupported one
+│   ├── RefusedSender        a sender identity that the email backend does not know
 │   ├── RefusedTarget        a URL or an address that deliveries must not go to
 │   └── RejectedMail         an email that the backend will never accept
 ├── LimitReached             a workspace has as many of something as its limit allows
@@ -70,6 +71,10 @@ class RefusedSchema(Refused):
     def __init__(self, detail: str, path: tuple[str | int, ...]) -> None:
         super().__init__(detail, code="invalid_schema")
         self.path = path
+
+
+class RefusedSender(Refused):
+    """A sender identity that the email backend does not know."""
 
 
 class RefusedTarget(Refused):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from posthorn.aws.clients import call
 from posthorn.domain.errors import RejectedMail, Unavailable
 from posthorn.domain.models import Suppression
+from posthorn.email.senders import sender_of
+from posthorn.email.ses_tenants import passing
 from posthorn.email.tags import tags_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sesv2.literals import EventTypeType, SuppressionListReasonType
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     )
 
     from posthorn.email.mail import Mail
+    from posthorn.email.ses_tenants import SesTenants
 
 PREFIX: Final = "posthorn-"
-"""The prefix of our configuration sets in SES; the API's role has access only to these."""
+"""The prefix of our configuration sets and tenants in SES; the API's role changes only these."""
 
 EVENT_DESTINATION: Final = "posthorn"
 
@@ -82,14 +84,23 @@ class SesBackend:
     """Sends through SES; every configuration set has one in SES.
 
     A send without a response may have succeeded, and SES has no idempotency token. So the client must not retry.
+    Without `tenants`, all emails are sent for the account as a whole.
     """
 
-    def __init__(self, sesv2: SESV2Client, *, topic_arn: str, prefix: str = PREFIX) -> None:
+    def __init__(
+        self,
+        sesv2: SESV2Client,
+        *,
+        topic_arn: str,
+        prefix: str = PREFIX,
+        tenants: SesTenants | None = None,
+    ) -> None:
         self._sesv2 = sesv2
         self._topic_arn = topic_arn
         self._prefix = prefix
+        self._tenants = tenants
 
-    def create_set(self, set_id: str, suppression: Suppression) -> None:
+    def create_set(self, workspace: str, set_id: str, suppression: Suppression) -> None:
         """Create the set and its event destination; a repetition completes an interrupted call."""
         try:
             call(
@@ -101,7 +112,7 @@ class SesBackend:
             if error.code != "AlreadyExistsException":
                 raise
             self.change_set(set_id, suppression)  # an interrupted try may have created it with another value
-        with _passing("AlreadyExistsException"):
+        with passing("AlreadyExistsException"):
             call(
                 self._sesv2.create_configuration_set_event_destination,
                 ConfigurationSetName=self._name(set_id),
@@ -112,6 +123,11 @@ class SesBackend:
                     "SnsDestination": {"TopicArn": self._topic_arn},
                 },
             )
+        if self._tenants is not None:
+            with passing(
+                "NotFoundException"
+            ):  # the workspace has no tenant; its first identity brings the sets along
+                self._tenants.add_set(workspace, set_id)
 
     def change_set(self, set_id: str, suppression: Suppression) -> None:
         """Change the suppression of a set."""
@@ -121,10 +137,26 @@ class SesBackend:
             SuppressedReasons=_REASONS[suppression],
         )
 
-    def delete_set(self, set_id: str) -> None:
+    def delete_set(self, workspace: str, set_id: str) -> None:
         """Remove a set and its event destination; a missing set is ignored."""
-        with _passing("NotFoundException"):
+        if self._tenants is not None:
+            self._tenants.remove_set(workspace, set_id)  # SES refuses to delete a set that a tenant has
+        with passing("NotFoundException"):
             call(self._sesv2.delete_configuration_set, ConfigurationSetName=self._name(set_id))
+
+    def add_sender(self, workspace: str, identity: str, set_ids: Iterable[str]) -> bool:
+        """Prepare to send from an identity; return whether its emails go through the workspace's tenant."""
+        return self._tenants is not None and self._tenants.open(workspace, identity, set_ids)
+
+    def remove_sender(self, workspace: str, identity: str, kept: Iterable[str]) -> None:
+        """Undo `add_sender`, except for what the identities `kept` need. The tenant stays, with its reputation."""
+        if self._tenants is not None:
+            self._tenants.remove_identity(workspace, identity, kept)
+
+    def delete_tenant(self, workspace: str) -> None:
+        """Delete the tenant of a workspace; a missing one is ignored."""
+        if self._tenants is not None:
+            self._tenants.delete(workspace)
 
     def send(self, mail: Mail) -> None:
         """Send an email once; raise `RejectedMail` if SES will never accept it, `Unavailable` if it can be retried."""
@@ -145,12 +177,27 @@ class SesBackend:
         if mail.configuration_set is not None:
             request["ConfigurationSetName"] = self._name(mail.configuration_set)
         try:
-            call(self._sesv2.send_email, **request)
+            if self._tenants is None or not mail.has_tenant:
+                call(self._sesv2.send_email, **request)
+            else:
+                self._send_through(self._tenants, mail, request)
         except Unavailable as error:
             if error.code not in _REJECTIONS:
                 raise
             detail, code = _REJECTIONS[error.code]
             raise RejectedMail(detail, code=code) from error
+
+    def _send_through(self, tenants: SesTenants, mail: Mail, request: SendEmailRequestTypeDef) -> None:
+        """Send an email through its workspace's tenant, which is completed if SES refuses the email."""
+        request["TenantName"] = tenants.name_of(mail.workspace)
+        try:
+            call(self._sesv2.send_email, **request)
+        except Unavailable as error:
+            sender = sender_of(mail.sender)
+            if error.code != "AccessDeniedException" or sender is None:
+                raise
+            tenants.complete(mail.workspace, sender.address, mail.configuration_set)
+            call(self._sesv2.send_email, **request)
 
     def _name(self, set_id: str) -> str:
         return self._prefix + set_id
@@ -179,13 +226,3 @@ def _message(mail: Mail) -> MessageTypeDef:
 
 def _text(data: str) -> ContentTypeDef:
     return {"Data": data, "Charset": "UTF-8"}  # the default is 7-bit ASCII
-
-
-@contextmanager
-def _passing(code: str) -> Iterator[None]:
-    """Ignore one error code of SES that means that nothing is left to do."""
-    try:
-        yield
-    except Unavailable as error:
-        if error.code != code:
-            raise

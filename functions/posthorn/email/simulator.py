@@ -41,14 +41,29 @@ class SimulatorBackend:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    def create_set(self, set_id: str, suppression: Suppression) -> None:
+    def create_set(self, workspace: str, set_id: str, suppression: Suppression) -> None:
         """Do nothing: the simulator has no resources per set."""
 
     def change_set(self, set_id: str, suppression: Suppression) -> None:
         """Do nothing: the simulator keeps no suppression list."""
 
-    def delete_set(self, set_id: str) -> None:
+    def delete_set(self, workspace: str, set_id: str) -> None:
         """Do nothing: the simulator has no resources to remove."""
+
+    def add_sender(
+        self,
+        workspace: str,  # noqa: ARG002 - as above, but for the return value
+        identity: str,  # noqa: ARG002 - as above
+        set_ids: Iterable[str],  # noqa: ARG002 - as above
+    ) -> bool:
+        """Do nothing: the API refuses other senders before any backend sees them, and nothing needs a tenant."""
+        return False
+
+    def remove_sender(self, workspace: str, identity: str, kept: Iterable[str]) -> None:
+        """Do nothing: the simulator has no resources to remove."""
+
+    def delete_tenant(self, workspace: str) -> None:
+        """Do nothing: the simulator has no tenants."""
 
     def send(self, mail: Mail) -> None:
         """Publish SES's notifications about an email; without a configuration set there are none."""

@@ -31,11 +31,13 @@ def open_services(
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
     from posthorn.api.rates import Rates
+    from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.services import Services
     from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
+    from posthorn.domain.sender_identity import SenderIdentities as SenderChoice
     from posthorn.stores.api_keys import ApiKeys
     from posthorn.stores.configuration_sets import ConfigurationSets
     from posthorn.stores.deleted_endpoints import DeletedEndpoints
@@ -48,6 +50,7 @@ def open_services(
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
     from posthorn.stores.purges import Purges
     from posthorn.stores.replays import Replays
+    from posthorn.stores.sender_identities import SenderIdentities
     from posthorn.stores.token_buckets import TokenBuckets
     from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.stores.workspaces import Workspaces
@@ -88,6 +91,11 @@ def open_services(
         purge_queue=PurgeQueue(client("sqs"), settings.purge_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
+        senders=SenderDirectory(
+            SenderIdentities(dynamodb, store.config_table),
+            is_open=settings.sender_identities is SenderChoice.OPEN,
+            clock=clock,
+        ),
         open_email=lru_cache(maxsize=1)(partial(parts.email_backend, settings, clock, random_bytes)),
         cursors=Cursors(
             InstallationSecrets(dynamodb, store.config_table), sealer, unsealer, random_bytes=random_bytes

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from posthorn import telemetry
 from posthorn.aws.clients import client
+from posthorn.domain.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.aws.queues import DeadLetterQueue, Queues
     from posthorn.email.mail import Backend
+    from posthorn.email.ses_tenants import SesTenants
     from posthorn.settings import (
         ApiSettings,
         DeliverySettings,
@@ -77,7 +79,30 @@ def email_backend(
         from posthorn.email.ses import SesBackend
 
         # Installations share the account's namespace, and each role has access to its own prefix only.
-        return SesBackend(client("sesv2"), topic_arn=topic, prefix=f"posthorn-{settings.stage}-")
+        prefix = f"posthorn-{settings.stage}-"
+        return SesBackend(
+            client("sesv2"), topic_arn=topic, prefix=prefix, tenants=_ses_tenants(settings, prefix)
+        )
     from posthorn.email.simulator import SimulatorBackend
 
     return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)
+
+
+def _ses_tenants(settings: ApiSettings | PurgeSettings, prefix: str) -> SesTenants | None:
+    from posthorn.domain.sender_identity import SesTenants as Choice
+    from posthorn.email.ses_tenants import SesTenants, has_tenants
+
+    sesv2, choice = client("sesv2"), settings.ses_tenants
+    if choice is Choice.OFF:
+        return None
+    if not has_tenants(sesv2.meta.service_model.operation_names):
+        if choice is Choice.ON:
+            raise SettingsError("SES_TENANTS can be on only if botocore is 1.40 or later")
+        return None
+    _, partition, _, region, account, _ = settings.feedback_topic.split(":")
+    return SesTenants(
+        sesv2,
+        account=f"arn:{partition}:ses:{region}:{account}",
+        prefix=prefix,
+        is_required=choice is Choice.ON,
+    )

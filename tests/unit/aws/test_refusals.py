@@ -50,6 +50,12 @@ CALLS: Final[dict[str, tuple[str, str, dict[str, Any]]]] = {
         "create_configuration_set_event_destination",
         {"ConfigurationSetName": "set", "EventDestinationName": "posthorn", "EventDestination": {}},
     ),
+    "create_tenant": ("sesv2", "create_tenant", {"TenantName": "tenant"}),
+    "create_tenant_resource_association": (
+        "sesv2",
+        "create_tenant_resource_association",
+        {"TenantName": "tenant", "ResourceArn": SET},
+    ),
     "put_configuration_set_suppression_options": (
         "sesv2",
         "put_configuration_set_suppression_options",
@@ -87,6 +93,9 @@ PERMANENT: Final = [
     ("create_configuration_set_event_destination", "LimitExceededException"),
     ("create_configuration_set_event_destination", "BadRequestException"),
     ("put_configuration_set_suppression_options", "NotFoundException"),
+    ("create_tenant", "LimitExceededException"),
+    ("create_tenant", "BadRequestException"),
+    ("create_tenant_resource_association", "AccessDeniedException"),
 ]
 TRANSIENT: Final = [
     ("query", "ThrottlingException"),
@@ -111,6 +120,8 @@ TRANSIENT: Final = [
     ("send_email", "TooManyRequestsException"),
     ("create_configuration_set", "ConcurrentModificationException"),
     ("create_configuration_set_event_destination", "NotFoundException"),
+    ("create_tenant", "TooManyRequestsException"),
+    ("create_tenant_resource_association", "NotFoundException"),
 ]
 
 

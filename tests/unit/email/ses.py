@@ -14,7 +14,8 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 
 from posthorn.email.mail import Mail
-from posthorn.email.ses import SesBackend
+from posthorn.email.ses import PREFIX, SesBackend
+from posthorn.email.ses_tenants import SesTenants
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"
+ARN: Final = f"arn:aws:ses:{REGION}:{ACCOUNT}"
 TOPIC: Final = f"arn:aws:sns:{REGION}:{ACCOUNT}:feedback"
+WORKSPACE: Final = "wksp_01H3Z8V6R5N4M3K2J1H0G9F8E8"
 SET: Final = "cs_01H3Z8V6R5N4M3K2J1H0G9F8E7"
 NAME: Final = f"posthorn-{SET}"
 MODEL: Final = Session().get_service_model("sesv2")
 
 MAIL: Final = Mail(
     message_id="550e8400-e29b-41d4-a716-446655440000",
-    workspace="wksp_01H3Z8V6R5N4M3K2J1H0G9F8E8",
+    workspace=WORKSPACE,
     configuration_set=SET,
     sender="Ann <ann@shop.example>",
     to=("bob@mail.example",),
@@ -71,15 +74,18 @@ def check(operation: str, parameters: dict[str, Any]) -> None:
 class Ses:
     """SES behind a real client: every request goes through botocore and its service model.
 
-    moto does not support the event destinations and suppression options of a set, so this class does. An
+    moto does not support the event destinations and suppression options of a set or tenants, so this class does. An
     operation in `refuses` fails with that code and changes nothing; one in `silent` takes effect but never
     answers.
     """
 
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    identities: dict[str, str | None] = field(default_factory=dict)  # name -> default set
+    tenants: dict[str, set[str]] = field(default_factory=dict)  # name -> ARNs of the associated resources
     sent: list[dict[str, Any]] = field(default_factory=list)
     refuses: dict[str, str] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    over_http: set[str] = field(default_factory=set)  # operations that something else answers
     words: str = "no"
 
     def __post_init__(self) -> None:
@@ -87,16 +93,22 @@ class Ses:
             "sesv2", region_name=REGION, aws_access_key_id="testing", aws_secret_access_key="testing"
         )
         self.backend = SesBackend(self.client, topic_arn=TOPIC)
+        self.with_tenants = SesBackend(self.client, topic_arn=TOPIC, tenants=self.tenants_of())
         self._asked: dict[str, Any] = {}
         self.client.meta.events.register("provide-client-params.sesv2", self._ask)
         answer: Any = self._answer  # which the stubs type as returning nothing
         self.client.meta.events.register("before-call.sesv2", answer)
 
+    def tenants_of(self, *, is_required: bool = False) -> SesTenants:
+        return SesTenants(self.client, account=ARN, prefix=PREFIX, is_required=is_required)
+
     def _ask(self, params: dict[str, Any], **_: Any) -> None:
         self._asked = params
 
-    def _answer(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]]:
+    def _answer(self, model: Any, **_: Any) -> tuple[AWSResponse, dict[str, Any]] | None:
         check(model.name, self._asked)
+        if model.name in self.over_http:
+            return None
         code = self.refuses.pop(model.name, None) or self._do(model.name, dict(self._asked))
         if model.name in self.silent:
             self.silent.remove(model.name)
@@ -106,6 +118,9 @@ class Ses:
             errors = {shape.name: shape.metadata["error"] for shape in MODEL.error_shapes}
             status = errors.get(code, {}).get("httpStatusCode", 500)
         parsed: dict[str, Any] = {"ResponseMetadata": {"HTTPStatusCode": status}}
+        if model.name == "GetEmailIdentity" and code is None:
+            default = self.identities[self._asked["EmailIdentity"]]
+            parsed |= {} if default is None else {"ConfigurationSetName": default}
         if code is not None:
             parsed["Error"] = {"Code": code, "Message": self.words}
         return bodiless(status), parsed
@@ -113,8 +128,14 @@ class Ses:
     def _do(self, operation: str, asked: dict[str, Any]) -> str | None:
         """Perform the operation, or return its error code."""
         if operation == "SendEmail":
-            self.sent.append(asked)
-            return None
+            return self._send(asked)
+        if "Tenant" in operation:
+            return self._do_with_tenant(operation, asked)
+        if operation == "GetEmailIdentity":
+            return None if asked["EmailIdentity"] in self.identities else "NotFoundException"
+        return self._do_with_set(operation, asked)
+
+    def _do_with_set(self, operation: str, asked: dict[str, Any]) -> str | None:
         name = asked.pop("ConfigurationSetName")
         if operation == "CreateConfigurationSet":
             if name in self.sets:
@@ -123,6 +144,8 @@ class Ses:
         elif name not in self.sets:
             return "NotFoundException"
         elif operation == "DeleteConfigurationSet":
+            if f"{ARN}:configuration-set/{name}" in set().union(*self.tenants.values()):
+                return "BadRequestException"
             del self.sets[name]
         elif operation == "PutConfigurationSetSuppressionOptions":
             self.sets[name]["suppressed"] = asked.pop("SuppressedReasons")
@@ -134,6 +157,51 @@ class Ses:
         else:
             raise AssertionError(f"the API's role does not allow this call: {operation}")
         assert asked == {}, "the request has parameters that this stand-in ignores"
+        return None
+
+    def _send(self, asked: dict[str, Any]) -> str | None:
+        """Accept a mail; one through a tenant must use only what is associated with the tenant."""
+        if (tenant := asked.get("TenantName")) is not None:
+            if tenant not in self.tenants:
+                return "NotFoundException"
+            address = asked["FromEmailAddress"].rpartition("<")[2].removesuffix(">")
+            domain = address.partition("@")[2]
+            names = [address, *(domain.split(".", cut)[cut] for cut in range(domain.count(".") + 1))]
+            identity = next((name for name in names if name in self.identities), None)
+            if identity is None:
+                return "MessageRejected"
+            used = {f"{ARN}:identity/{identity}"}
+            if name := asked.get("ConfigurationSetName") or self.identities[identity]:
+                used.add(f"{ARN}:configuration-set/{name}")
+            if not used <= self.tenants[tenant]:
+                return "AccessDeniedException"
+        self.sent.append(asked)
+        return None
+
+    def _do_with_tenant(self, operation: str, asked: dict[str, Any]) -> str | None:
+        name, arn = asked["TenantName"], asked.get("ResourceArn", "")
+        if operation == "CreateTenant":
+            if name in self.tenants:
+                return "AlreadyExistsException"
+            self.tenants[name] = set()
+            return None
+        if name not in self.tenants:
+            return "NotFoundException"
+        if operation == "DeleteTenant":
+            del self.tenants[name]
+        elif operation == "CreateTenantResourceAssociation":
+            kind, _, resource = arn.removeprefix(f"{ARN}:").partition("/")
+            if resource not in (self.identities if kind == "identity" else self.sets):
+                return "NotFoundException"
+            if arn in self.tenants[name]:
+                return "AlreadyExistsException"
+            self.tenants[name].add(arn)
+        elif operation == "DeleteTenantResourceAssociation":
+            if arn not in self.tenants[name]:
+                return "NotFoundException"
+            self.tenants[name].remove(arn)
+        else:
+            raise AssertionError(f"the API's role does not allow this call: {operation}")
         return None
 
 

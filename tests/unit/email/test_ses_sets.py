@@ -13,7 +13,7 @@ from posthorn.domain.email_types import EMAIL_TYPES
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import Suppression
 from posthorn.email.ses import EVENT_DESTINATION, EVENTS, SesBackend
-from tests.unit.email.ses import MODEL, NAME, REGION, SET, TOPIC, Ses, bodiless
+from tests.unit.email.ses import MODEL, NAME, REGION, SET, TOPIC, WORKSPACE, Ses, bodiless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ CREATE: Final = ("CreateConfigurationSet", "CreateConfigurationSetEventDestinati
 )
 def test_a_set_has_the_requested_suppression(ses: Ses, suppression: Suppression, reasons: list[str]) -> None:
     """Each option becomes SES's list of reasons, on create and on update."""
-    ses.backend.create_set(SET, suppression)
+    ses.backend.create_set(WORKSPACE, SET, suppression)
     made = list(ses.sets[NAME]["suppressed"])
     other = next(one for one in Suppression if one is not suppression)
     ses.backend.change_set(SET, other)
@@ -45,7 +45,7 @@ def test_a_set_has_the_requested_suppression(ses: Ses, suppression: Suppression,
 
 def test_a_set_reports_every_event_to_our_topic(ses: Ses) -> None:
     """SES publishes every event type to the topic, and we have a name for each."""
-    ses.backend.create_set(SET, Suppression.BOUNCE)
+    ses.backend.create_set(WORKSPACE, SET, Suppression.BOUNCE)
 
     assert list(ses.sets) == [NAME]
     assert ses.sets[NAME]["to"] == {
@@ -69,7 +69,7 @@ def test_an_empty_list_of_reasons_reaches_ses() -> None:
         bodies[model.name] = json.loads(params["body"])
 
     ses.client.meta.events.register_first("before-call.sesv2", note)
-    ses.backend.create_set(SET, Suppression.NONE)
+    ses.backend.create_set(WORKSPACE, SET, Suppression.NONE)
     ses.backend.change_set(SET, Suppression.NONE)
 
     assert bodies["CreateConfigurationSet"]["SuppressionOptions"] == {"SuppressedReasons": []}
@@ -84,7 +84,7 @@ def test_moto_knows_the_set_that_was_made(suppression: Suppression) -> None:
         unknown_to_moto = "before-call.sesv2.CreateConfigurationSetEventDestination"
         done: Any = lambda **_: (bodiless(200), {})  # noqa: E731 - typed for the stubs
         client.meta.events.register(unknown_to_moto, done)
-        SesBackend(client, topic_arn=TOPIC).create_set(SET, suppression)
+        SesBackend(client, topic_arn=TOPIC).create_set(WORKSPACE, SET, suppression)
         found = client.get_configuration_set(ConfigurationSetName=NAME)
 
     wanted = [reason for reason in ("BOUNCE", "COMPLAINT") if reason in suppression]
@@ -93,7 +93,7 @@ def test_moto_knows_the_set_that_was_made(suppression: Suppression) -> None:
 
 def _made(suppression: Suppression) -> dict[str, dict[str, Any]]:
     ses = Ses()
-    ses.backend.create_set(SET, suppression)
+    ses.backend.create_set(WORKSPACE, SET, suppression)
     return ses.sets
 
 
@@ -113,10 +113,10 @@ def test_a_create_that_broke_off_is_completed(
     """Wherever the first create broke off, a second one with another suppression completes the set."""
     fault(ses, operation)
     with pytest.raises(Unavailable):
-        ses.backend.create_set(SET, Suppression.NONE)
+        ses.backend.create_set(WORKSPACE, SET, Suppression.NONE)
     half_done = {name: dict(one) for name, one in ses.sets.items()}
 
-    ses.backend.create_set(SET, Suppression.BOUNCE_AND_COMPLAINT)
+    ses.backend.create_set(WORKSPACE, SET, Suppression.BOUNCE_AND_COMPLAINT)
 
     assert half_done != ses.sets
     assert ses.sets == _made(Suppression.BOUNCE_AND_COMPLAINT)
@@ -127,9 +127,9 @@ def test_a_create_that_is_completed_can_break_off_again(ses: Ses) -> None:
     for operation in (CREATE[1], "PutConfigurationSetSuppressionOptions"):
         _unanswered(ses, operation)
         with pytest.raises(Unavailable):
-            ses.backend.create_set(SET, Suppression.COMPLAINT)
+            ses.backend.create_set(WORKSPACE, SET, Suppression.COMPLAINT)
 
-    ses.backend.create_set(SET, Suppression.COMPLAINT)
+    ses.backend.create_set(WORKSPACE, SET, Suppression.COMPLAINT)
 
     assert ses.sets == _made(Suppression.COMPLAINT)
 
@@ -137,12 +137,12 @@ def test_a_create_that_is_completed_can_break_off_again(ses: Ses) -> None:
 @pytest.mark.parametrize("fault", [_refused, _unanswered])
 def test_a_delete_that_broke_off_is_completed(ses: Ses, fault: Callable[[Ses, str], None]) -> None:
     """Whether or not SES had deleted the set, the next try succeeds and the set is gone."""
-    ses.backend.create_set(SET, Suppression.NONE)
+    ses.backend.create_set(WORKSPACE, SET, Suppression.NONE)
     fault(ses, "DeleteConfigurationSet")
     with pytest.raises(Unavailable):
-        ses.backend.delete_set(SET)
+        ses.backend.delete_set(WORKSPACE, SET)
 
-    ses.backend.delete_set(SET)
+    ses.backend.delete_set(WORKSPACE, SET)
 
     assert ses.sets == {}
 
@@ -151,18 +151,18 @@ def test_half_a_set_can_be_deleted(ses: Ses) -> None:
     """A set without its event destination, or one that never existed, can be deleted like any other."""
     _refused(ses, CREATE[1])
     with pytest.raises(Unavailable):
-        ses.backend.create_set(SET, Suppression.NONE)
-    ses.backend.delete_set(SET)
-    ses.backend.delete_set("cs_never")
+        ses.backend.create_set(WORKSPACE, SET, Suppression.NONE)
+    ses.backend.delete_set(WORKSPACE, SET)
+    ses.backend.delete_set(WORKSPACE, "cs_never")
 
     assert ses.sets == {}
 
 
 ACTS: Final[dict[str, Callable[[SesBackend], None]]] = {
-    CREATE[0]: lambda backend: backend.create_set(SET, Suppression.NONE),
-    CREATE[1]: lambda backend: backend.create_set(SET, Suppression.NONE),
+    CREATE[0]: lambda backend: backend.create_set(WORKSPACE, SET, Suppression.NONE),
+    CREATE[1]: lambda backend: backend.create_set(WORKSPACE, SET, Suppression.NONE),
     "PutConfigurationSetSuppressionOptions": lambda backend: backend.change_set(SET, Suppression.NONE),
-    "DeleteConfigurationSet": lambda backend: backend.delete_set(SET),
+    "DeleteConfigurationSet": lambda backend: backend.delete_set(WORKSPACE, SET),
 }
 # nothing is left to do, as the tests above show
 HARMLESS: Final = {

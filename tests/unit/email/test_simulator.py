@@ -28,9 +28,9 @@ def test_without_a_set_no_event_is_sent(simulator: Topic) -> None:
 
 def test_sets_need_nothing(simulator: Topic) -> None:
     """Creating, changing and deleting sets makes no call, and sending does not require one."""
-    simulator.backend.create_set("cs_1", Suppression.BOUNCE)
+    simulator.backend.create_set("wksp_1", "cs_1", Suppression.BOUNCE)
     simulator.backend.change_set("cs_1", Suppression.NONE)
-    simulator.backend.delete_set("cs_1")
+    simulator.backend.delete_set("wksp_1", "cs_1")
 
     assert simulator.calls == []
 

@@ -80,7 +80,7 @@ def create_configuration_set(services: Services, request: Request) -> Answer[ans
     limit = limits_of(services, request.workspace).configuration_sets
     if not services.configuration_sets.create(made, limit=limit):
         made = _unfinished(services, made, decision)
-    services.email.create_set(made.id, made.suppression)
+    services.email.create_set(request.workspace, made.id, made.suppression)
     ready = made if made.state is SetState.READY else services.configuration_sets.move(made, SetState.READY)
     idempotency.finish(services, request, decision)
     return Answer(_shown(ready or find(services, request.workspace, made.id)))
@@ -127,7 +127,7 @@ def delete_configuration_set(services: Services, request: Request) -> Answer[Del
         services.deleted_endpoints.delete(destination, now_ms=services.clock())
     for destination_id in destinations.unreadable:
         services.endpoints.delete(set_id, destination_id)
-    services.email.delete_set(set_id)
+    services.email.delete_set(request.workspace, set_id)
     services.configuration_sets.remove(one, now_ms=services.clock())
     return Answer({"deleted": True})
 

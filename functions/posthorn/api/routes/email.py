@@ -48,7 +48,11 @@ type TagText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,256}$
 class NewMail(bodies.Body):
     """An email to send."""
 
-    sender: Address = Field(alias="from", description="Who the email is from.")
+    sender: Address = Field(
+        alias="from",
+        description="Who the email is from: an address, with or without a name, that a sender identity of the workspace"
+        " covers.",
+    )
     to: Annotated[list[Address], Field(min_length=1, max_length=MAX_RECIPIENTS)] = Field(
         description="Recipients."
     )
@@ -88,12 +92,12 @@ def send_mail(services: Services, request: Request) -> Answer[SendResult]:
     if not decision.is_new:
         raise _undecided(services.clock() - decision.decided_at)
     try:
-        configuration_set = _configuration_set(services, request, wanted)
+        mail = _mail(services, request, wanted, message_id)
     except (Problem, Unavailable):
         idempotency.forget(services, request)  # nothing was sent
         raise
     try:
-        services.email.send(_mail(wanted, request, message_id, configuration_set))
+        services.email.send(mail)
     except RejectedMail as rejection:
         idempotency.forget(services, request)  # nothing was sent, so the same request may be repeated
         raise Problem(422, rejection.code, rejection.detail) from rejection
@@ -168,14 +172,15 @@ def _configuration_set(services: Services, request: Request, wanted: NewMail) ->
     return one
 
 
-def _mail(
-    wanted: NewMail, request: Request, message_id: str, configuration_set: ConfigurationSet | None
-) -> Mail:
+def _mail(services: Services, request: Request, wanted: NewMail, message_id: str) -> Mail:
+    """Return the email to send, from a sender that the workspace may send from."""
+    sender, has_tenant = services.senders.admit(request.workspace, wanted.sender)
+    configuration_set = _configuration_set(services, request, wanted)
     return Mail(
         message_id=message_id,
         workspace=request.workspace,
         configuration_set=configuration_set.id if configuration_set else None,
-        sender=wanted.sender,
+        sender=sender,
         to=tuple(wanted.to),
         cc=tuple(wanted.cc),
         bcc=tuple(wanted.bcc),
@@ -185,6 +190,7 @@ def _mail(
         text=wanted.text_body,
         headers=tuple(wanted.headers.items()),
         tags=tuple(wanted.tags.items()),
+        has_tenant=has_tenant,
     )
 
 

@@ -19,6 +19,7 @@ from posthorn.api.routes import (
     meta,
     platform_event_types,
     replays,
+    sender_identities,
     webhooks,
     workspace_purge,
     workspaces,
@@ -42,5 +43,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *email.ROUTES,
     *workspaces.ROUTES,
     *workspace_purge.ROUTES,
+    *sender_identities.ROUTES,
     *meta.ROUTES,
 )
