@@ -21,11 +21,18 @@ from posthorn.api.routes.table import ROUTES
 from posthorn.aws import clients
 from posthorn.domain.api_key import Scope, secret_of
 from posthorn.domain.errors import NameNotResolved
-from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings, ReplaySettings, SweepSettings
+from posthorn.settings import (
+    ApiSettings,
+    DeliverySettings,
+    FeedbackSettings,
+    PurgeSettings,
+    ReplaySettings,
+    SweepSettings,
+)
 from posthorn.stores.deliveries import Deliveries
 from posthorn.wiring import delivery as wiring
 from posthorn.wiring.api import open_services
-from posthorn.wiring.jobs import open_feedback, open_replayer, open_sweeper
+from posthorn.wiring.jobs import open_feedback, open_purger, open_replayer, open_sweeper
 from posthorn_cli.access import create_key, create_workspace_key
 from tests.aws import environment
 from tests.error_texts import banned_details
@@ -39,6 +46,7 @@ if TYPE_CHECKING:
 
     from posthorn.api.services import Services
     from posthorn.delivery.bulk_replay import Replayer
+    from posthorn.delivery.purger import Purger
     from posthorn.delivery.sweeper import Sweeper, Swept
     from posthorn.domain.models import Delivery, DeliveryKey
     from posthorn.email.feedback import Feedback
@@ -103,6 +111,7 @@ class Installation:
     feedback_settings: FeedbackSettings
     feedback: Feedback
     replayer: Replayer
+    purger: Purger
     randomness: random.Random
     sweeper: Sweeper
     names: dict[str, tuple[str, ...]]
@@ -252,7 +261,7 @@ class Installation:
         return [
             Waiting(
                 body=message.body,
-                delay=round((message.delayed_until - message.sent_timestamp) / 1000)
+                delay=int(message.delayed_until - message.sent_timestamp) // 1000  # the second is read later
                 if message.delayed_until
                 else 0,
                 group=message.group_id,
@@ -278,6 +287,12 @@ class Installation:
     def replay(self, messages: list[Waiting]) -> set[str]:
         """Pass messages to the replayer; returns what it reports as failed."""
         return self.replayer.replay([message.record() for message in messages])
+
+    def purge(self, messages: list[Waiting], remaining_ms: int = 30_000) -> set[str]:
+        """Pass messages to the purger; returns what it reports as failed."""
+        return self.purger.purge(
+            [message.record() for message in messages], remaining_ms=lambda: remaining_ms
+        )
 
     def sweep(self, remaining_ms: int = 120_000) -> Swept:
         """Let the sweeper look for what is overdue; returns what it did."""
@@ -354,6 +369,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             feedback=open_feedback(feedback_settings, clock=clock),
             randomness=randomness,
             replayer=open_replayer(ReplaySettings.read(environment("ReplayFunction", physical)), clock=clock),
+            purger=open_purger(PurgeSettings.read(environment("PurgeFunction", physical)), clock=clock),
             sweeper=open_sweeper(SweepSettings.read(environment("SweepFunction", physical)), clock=clock),
             names=names,
             workspace=workspace,

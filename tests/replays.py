@@ -54,6 +54,11 @@ class Death:
             return self.is_over
 
 
+def until_over(death: Death) -> Callable[[int], Death | None]:
+    """Let invocations meet a crash until one of them has crashed."""
+    return lambda _: None if death.is_over else death
+
+
 @contextmanager
 def dying(death: Death) -> Iterator[Death]:
     """Make AWS calls crash there."""

@@ -42,3 +42,12 @@ def flag(env: Mapping[str, str], name: str) -> bool:
     if value not in {"true", "false"}:
         raise SettingsError(f"{name} must be true or false")
     return value == "true"
+
+
+def retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return the URLs of the queues before attempts 2, 3 and 4."""
+    return (
+        text(env, "FIRST_RETRY_QUEUE_URL"),
+        text(env, "SECOND_RETRY_QUEUE_URL"),
+        text(env, "THIRD_RETRY_QUEUE_URL"),
+    )

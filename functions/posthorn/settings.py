@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -69,13 +69,6 @@ class BuiltInEventTypes(StrEnum):
     NONE = "none"
 
 
-class EmailBackend(StrEnum):
-    """The backend that sends emails."""
-
-    SES = "ses"
-    SIMULATOR = "simulator"
-
-
 @dataclass(frozen=True, slots=True)
 class ApiSettings:
     """The settings of ApiFunction."""
@@ -91,6 +84,7 @@ class ApiSettings:
     deliver_queue_url: str
     retry_queue_urls: tuple[str, str, str]  # before attempts 2, 3 and 4
     replay_queue_url: str
+    purge_queue_url: str
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
 
@@ -110,8 +104,9 @@ class ApiSettings:
             ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
             feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=_retry_queue_urls(env),
+            retry_queue_urls=environment.retry_queue_urls(env),
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
+            purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
         )
@@ -151,6 +146,31 @@ class ReplaySettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PurgeSettings:
+    """The settings of PurgeFunction."""
+
+    store: Store
+    stage: str
+    email_backend: EmailBackend
+    ses_tenants: SesTenants
+    feedback_topic: str  # ARN of the SNS topic for email events
+    purge_queue_url: str
+    dead_letter_queue_url: str
+
+    @classmethod
+    def read(cls, env: Mapping[str, str]) -> Self:
+        return cls(
+            store=Store.read(env),
+            stage=environment.text(env, "STAGE"),
+            email_backend=environment.one_of(env, "EMAIL_BACKEND", EmailBackend),
+            ses_tenants=environment.one_of(env, "SES_TENANTS", SesTenants),
+            feedback_topic=environment.text(env, "FEEDBACK_TOPIC_ARN"),
+            purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
+            dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class SweepSettings:
     """The settings of SweepFunction."""
 
@@ -164,7 +184,7 @@ class SweepSettings:
         return cls(
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=_retry_queue_urls(env),
+            retry_queue_urls=environment.retry_queue_urls(env),
             grace=environment.number(env, "SWEEP_GRACE"),
         )
 
@@ -181,13 +201,14 @@ class DeliverySettings:
     attempt_deadline: float  # seconds
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
+    notice_target: str  # ARN of an SNS topic or an event bus; empty: no notices
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
         return cls(
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
-            retry_queue_urls=_retry_queue_urls(env),
+            retry_queue_urls=environment.retry_queue_urls(env),
             retry_delays=(
                 environment.number(env, "FIRST_RETRY_DELAY"),
                 environment.number(env, "SECOND_RETRY_DELAY"),
@@ -197,6 +218,7 @@ class DeliverySettings:
             attempt_deadline=float(environment.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
             api_hosts=_api_hosts(env),
+            notice_target=env.get("NOTICE_TARGET", ""),
         )
 
 
@@ -219,15 +241,8 @@ api_settings = _read_once(ApiSettings.read)
 delivery_settings = _read_once(DeliverySettings.read)
 feedback_settings = _read_once(FeedbackSettings.read)
 replay_settings = _read_once(ReplaySettings.read)
+purge_settings = _read_once(PurgeSettings.read)
 sweep_settings = _read_once(SweepSettings.read)
-
-
-def _retry_queue_urls(env: Mapping[str, str]) -> tuple[str, str, str]:
-    return (
-        environment.text(env, "FIRST_RETRY_QUEUE_URL"),
-        environment.text(env, "SECOND_RETRY_QUEUE_URL"),
-        environment.text(env, "THIRD_RETRY_QUEUE_URL"),
-    )
 
 
 def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from posthorn.domain.errors import Unavailable
     from posthorn.domain.models import Attempt, Delivery
+    from posthorn.domain.purge_job import PurgeJob
     from posthorn.domain.replay_job import ReplayJob
 
 
@@ -74,8 +75,23 @@ def deliveries_queued(number: int) -> None:
     log().info("deliveries.queued", extra={"deliveries": number})
 
 
+def results_handed_over(number: int, *, refused: int) -> None:
+    """Report results of attempts that DynamoDB refused and SQS has now; `refused` are those that SQS refused, too."""
+    log().warning("results.handed_over", extra={"deliveries": number, "refused": refused})
+
+
+def deliveries_requeued(number: int) -> None:
+    """Report overdue deliveries of records that came again, whose messages counted as lost."""
+    log().info("deliveries.requeued", extra={"deliveries": number})
+
+
+def records_postponed(number: int) -> None:
+    """Report stream records that come again because they lead to more deliveries than one invocation plans."""
+    log().info("records.postponed", extra={"records": number})
+
+
 def messages_unsent(number: int) -> None:
-    """Report deliveries whose rows were written but whose messages could not be sent."""
+    """Report deliveries whose messages could not be sent, although their rows were written."""
     log().error("messages.unsent", extra={"deliveries": number})
 
 
@@ -101,6 +117,12 @@ def replay_finished(job: ReplayJob) -> None:
         "skipped": job.counts.skipped,
     }
     log().info("replay.finished", extra=fields)
+
+
+def purge_finished(job: PurgeJob) -> None:
+    """Report that a deleted workspace is gone."""
+    fields = {"workspace": job.workspace, "rounds": job.round, **job.removed}
+    log().info("purge.finished", extra=fields)
 
 
 class AttemptCounts:

@@ -13,6 +13,7 @@ from posthorn.api.routes.deliveries import FILTERS
 from posthorn.api.routes.events import NewEvent
 from posthorn.api.routes.workspaces import PATH as WORKSPACES
 from posthorn.domain.api_key import Scope
+from posthorn.domain.trouble import HealthFilter
 from posthorn.domain.workspace import NAME_PATTERN, WorkspaceStatus
 
 _JSON: Final = "application/json"
@@ -40,6 +41,10 @@ _QUERY: Final[dict[str, dict[str, Any]]] = {
         "description": "Only deliveries with this status; `undelivered` stands for all but `delivered`.",
     },
     "event": {"schema": TEXT, "description": "Only events of this type, in either spelling."},
+    "health": {
+        "schema": {"type": "string", "enum": list(HealthFilter)},
+        "description": "Only endpoints that fail or were disabled for it (`failing`), or that are disabled (`disabled`).",
+    },
     "since": {"schema": TIME, "description": "Only events accepted at this time or later."},
     "until": {"schema": TIME, "description": "Only events accepted before this time."},
 }

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.aws.queues import read_message, read_step
+from posthorn.aws.messages import RecordedAttempt, read_message, read_step
+from posthorn.aws.notice_messages import is_about_notice, read_notice_message
+from posthorn.aws.purge_queue import read_purge_step
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import EVENT, is_id
@@ -55,16 +57,16 @@ def read(place: Installed, queue: str, body: str) -> DeadLetter:
     match found.get("kind"):
         case "stream-record":
             return _stream_record(place, found, reason)
-        case "message" if queue == "replay":
-            return _step(place, inner, reason)
+        case "message" if queue in _STEPS:
+            return _STEPS[queue](place, inner, reason)
         case "message":
             return _attempt(place, inner, reason)
         case "notification":
             return _notification(place, inner, reason, found)
     if queue == "feedback":
         return _notification(place, body, _RECEIVED_TOO_OFTEN, {})
-    if queue == "replay":
-        return _step(place, body, _RECEIVED_TOO_OFTEN)
+    if queue in _STEPS:
+        return _STEPS[queue](place, body, _RECEIVED_TOO_OFTEN)
     return _attempt(place, body, None)
 
 
@@ -83,12 +85,33 @@ def _step(place: Installed, body: str, reason: str) -> DeadLetter:
     )
 
 
+def _purge_step(place: Installed, body: str, reason: str) -> DeadLetter:
+    kind = "purge step"
+    try:
+        step = read_purge_step(body)
+    except Malformed:
+        return DeadLetter(kind, "-", reason)
+    url = place.queue_url("PurgeQueue")
+    return DeadLetter(
+        kind, f"purge of {step.workspace}", reason, lambda: _send(place, url, body, step.workspace)
+    )
+
+
+_STEPS: Final = {"replay": _step, "purge": _purge_step}
+
+
 def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
+    if is_about_notice(body):
+        return _notice(place, body, reason)
     kind = "attempt"
     try:
         message = read_message(body)
     except Malformed as error:
         return DeadLetter(kind, "-", str(error) if reason is None else reason)
+    if isinstance(message, RecordedAttempt):
+        kind = "recorded attempt"
+    else:  # it may go on with the claim of the message that it was
+        body = json.dumps(json.loads(body) | {"moved": True}, separators=(",", ":"), ensure_ascii=False)
     return DeadLetter(
         kind,
         f"{message.key.event_id} at {message.key.endpoint_id}, attempt {message.attempt}",
@@ -97,9 +120,23 @@ def _attempt(place: Installed, body: str, reason: str | None) -> DeadLetter:
     )
 
 
-def _send(place: Installed, url: str, body: str, endpoint_id: str) -> None:
+def _notice(place: Installed, body: str, reason: str | None) -> DeadLetter:
+    kind = "notice"
+    try:
+        message = read_notice_message(body)
+    except Malformed as error:
+        return DeadLetter(kind, "-", str(error) if reason is None else reason)
+    return DeadLetter(
+        kind,
+        f"{message.event_id} of {message.channel}",
+        _RECEIVED_TOO_OFTEN if reason is None else reason,
+        lambda: place.notice_queue.send(message),
+    )
+
+
+def _send(place: Installed, url: str, body: str, group: str) -> None:
     """Send a message as it was, with all that a later version may have put into it, due at once."""
-    place.sqs.send_message(QueueUrl=url, MessageBody=body, DelaySeconds=0, MessageGroupId=endpoint_id)
+    place.sqs.send_message(QueueUrl=url, MessageBody=body, DelaySeconds=0, MessageGroupId=group)
 
 
 def _notification(place: Installed, body: str, reason: str, letter: Mapping[str, Any]) -> DeadLetter:

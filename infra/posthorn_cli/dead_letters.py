@@ -27,6 +27,7 @@ class Queue(StrEnum):
     DELIVER = "deliver"
     FEEDBACK = "feedback"
     REPLAY = "replay"
+    PURGE = "purge"
 
 
 QUEUES: Final[dict[str, str]] = {
@@ -34,6 +35,7 @@ QUEUES: Final[dict[str, str]] = {
     Queue.DELIVER: "DeliverDeadLetterQueue",
     Queue.FEEDBACK: "FeedbackDeadLetterQueue",
     Queue.REPLAY: "ReplayDeadLetterQueue",
+    Queue.PURGE: "PurgeDeadLetterQueue",
 }
 
 WAIT_SECONDS: Final = 2  # for a first message; above 0, SQS asks all servers of a queue

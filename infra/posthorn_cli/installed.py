@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from posthorn.aws.clients import CALLS_AT_ONCE
+from posthorn.aws.notice_messages import NoticeQueue
+from posthorn.aws.purge_queue import PurgeQueue
 from posthorn.aws.queues import Queues
 from posthorn.delivery.enqueue import DeliveryEnqueuer
 from posthorn.domain.clock import now_ms
@@ -16,6 +18,7 @@ from posthorn.stores.deliveries import Deliveries
 from posthorn.stores.endpoints import Endpoints
 from posthorn.stores.event_log import EventLog
 from posthorn.stores.events import Events
+from posthorn.stores.purges import Purges
 from posthorn.stores.workspaces import Workspaces
 from posthorn_cli.errors import CommandError
 from posthorn_cli.output import note
@@ -69,6 +72,14 @@ class Installed:
         return found
 
     @cached_property
+    def purges(self) -> Purges:
+        return Purges(self.dynamodb, self.output("ConfigTableName"))
+
+    @cached_property
+    def purge_queue(self) -> PurgeQueue:
+        return PurgeQueue(self.sqs, self.queue_url("PurgeQueue"))
+
+    @cached_property
     def api_keys(self) -> ApiKeys:
         return ApiKeys(self.dynamodb, self.output("ConfigTableName"))
 
@@ -97,6 +108,10 @@ class Installed:
     def queues(self) -> Queues:
         retries = [self.queue_url(f"Retry{minutes}MinQueue") for minutes in (1, 5, 15)]
         return Queues(self.sqs, self.queue_url("DeliverQueue"), retries)
+
+    @cached_property
+    def notice_queue(self) -> NoticeQueue:
+        return NoticeQueue(self.sqs, self.queue_url("DeliverQueue"))
 
     @cached_property
     def enqueuer(self) -> DeliveryEnqueuer:

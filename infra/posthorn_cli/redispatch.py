@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from posthorn.aws.clients import CALLS_AT_ONCE
+from posthorn.aws.notice_messages import NoticeMessage
 from posthorn.domain.clock import now_ms, rfc3339_ms
 from posthorn.domain.errors import Malformed, RefusedEventType, Unavailable
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.ids import made_at
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Endpoint, Event
 from posthorn.stores import batches
+from posthorn.stores.endpoints import ChannelEndpoints
 from posthorn_cli import installed
 from posthorn_cli.errors import CommandError
 from posthorn_cli.installed import Installed
@@ -32,6 +35,7 @@ MEANINGS: Final = {
     "missing": "deliveries without a row",
     "queued": "deliveries queued",
     "failed": "deliveries that could not be queued",
+    "notices": "notices to the operator, which are queued again",
 }
 
 _PAIRS_AT_ONCE: Final = CALLS_AT_ONCE * batches.READ_LIMIT  # an event may have thousands of endpoints
@@ -47,6 +51,7 @@ class RedispatchCounts:
     missing: int = 0
     queued: int = 0
     failed: int = 0
+    notices: int = 0
 
 
 def command(
@@ -124,6 +129,8 @@ def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bo
     event = place.events.get(channel, event_id)
     if event is None:
         raise Malformed("the event no longer exists")
+    if isinstance(event, ExpungedEvent):
+        raise Malformed("the event's payload was expunged")
     counts = RedispatchCounts(channels=1, events=1)
     _complete(place, [event], place.endpoints.of_channel(channel), counts, dry_run=dry_run)
     return counts
@@ -132,12 +139,17 @@ def redispatch_one(place: Installed, channel: str, event_id: str, *, dry_run: bo
 def _complete(
     place: Installed,
     events: Sequence[Event],
-    endpoints: Sequence[Endpoint],
+    endpoints: ChannelEndpoints,
     counts: RedispatchCounts,
     *,
     dry_run: bool,
 ) -> None:
-    for wanted in batched(_wanted(events, endpoints, counts), _PAIRS_AT_ONCE, strict=False):
+    for event in events:
+        if event.notice is not None:
+            counts.notices += 1
+            if not dry_run:  # nothing records whether it was sent before, and receivers know its id
+                place.notice_queue.send(NoticeMessage(event.channel, event.id))
+    for wanted in batched(_wanted(events, endpoints.endpoints, counts), _PAIRS_AT_ONCE, strict=False):
         keys = [DeliveryKey(endpoint.id, event.id) for event, endpoint in wanted]
         found, unknown = place.deliveries.get_many(keys)
         if unknown:
@@ -149,6 +161,19 @@ def _complete(
             enqueued = place.enqueuer.enqueue(chunk)
             counts.queued += len(enqueued.queued)
             counts.failed += len(enqueued.failed)
+    for hidden in batched(_hidden(events, endpoints.unreadable), _PAIRS_AT_ONCE, strict=False):
+        # the endpoint may be subscribed, so an event without a row of it must not count as done
+        missing_rows = len(hidden) - len(place.deliveries.get_every(hidden))
+        counts.missing += missing_rows
+        counts.failed += 0 if dry_run else missing_rows
+
+
+def _hidden(events: Sequence[Event], unreadable: Sequence[str]) -> Iterator[DeliveryKey]:
+    """Yield the delivery of every event to each endpoint that this version cannot read."""
+    for event in events:
+        for endpoint_id in unreadable:
+            if event.target in {None, endpoint_id} and made_at(endpoint_id) <= made_at(event.id):
+                yield DeliveryKey(endpoint_id, event.id)
 
 
 def _wanted(

@@ -8,7 +8,7 @@ import typer
 from posthorn.api.routes import workspace_views
 from posthorn.domain.clock import rfc3339
 from posthorn.domain.workspace import UID_RULE, Workspace, WorkspaceStatus, is_name, is_uid
-from posthorn_cli import installed
+from posthorn_cli import installed, workspace_deletion
 from posthorn_cli.access import create_workspace
 from posthorn_cli.installed import Installed
 from posthorn_cli.options import AsJson, Profile, Region, Stack
@@ -17,7 +17,8 @@ from posthorn_cli.output import print_json, print_text, printable
 if TYPE_CHECKING:
     from rich.table import Table
 
-app = typer.Typer(no_args_is_help=True, help="List, show and create workspaces.")
+app = typer.Typer(no_args_is_help=True, help="List, show, create and delete workspaces.")
+app.command()(workspace_deletion.delete)
 
 _MAX_NAME = 128
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from posthorn.delivery.dispatcher import _Batch
+from posthorn.delivery.dispatch_plan import begin
+from posthorn.delivery.stream_records import read
 from posthorn.handlers import deliver, dispatch
 from tests.bench.floor import Floor, Naive, Plain
 from tests.bench.measure import Series, ratio, take_turns
@@ -44,9 +45,8 @@ def dispatching(stage: Stage, made: Callable[[], list[Event]], *, units: int) ->
 def signed(stage: Stage, events: Sequence[Event], count: int, *, path: str) -> list[Plain]:
     """Return the POSTs for those events, exactly as the sender builds them."""
     dispatcher = dispatch.dispatcher()
-    batch = _Batch()
-    dispatcher._read(batch, stage.records(events)["Records"])
-    jobs = dispatcher._plan(batch)
+    matched = dispatcher._planner._matches(begin(read(stage.records(events)["Records"])))
+    jobs = [planned for _, planned in matched]
     secrets = dispatcher._sender.unseal(job.endpoint for job in jobs)
     posts = [post for _, post in dispatcher._sender._posts(jobs, secrets, [])]
     if len(posts) != count or any(post.target.path != path for post in posts):

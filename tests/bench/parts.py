@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from posthorn.aws import clients
-from posthorn.delivery.dispatcher import _Batch
+from posthorn.delivery.dispatch_plan import begin
+from posthorn.delivery.stream_records import read
 from posthorn.domain.clock import now_ms
 from posthorn.domain.models import DeliveryKey
 from posthorn.handlers import dispatch
@@ -29,9 +30,9 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
     stage.listen(hosts(1))
     dispatcher = dispatch.dispatcher()
     records = stage.records(stage.events(100, size=1024))["Records"]
-    batch = _Batch()
-    dispatcher._read(batch, records)
-    jobs = dispatcher._plan(batch)
+    planner = dispatcher._planner
+    jobs = planner.plan(records).attempts
+    read_records = read(records)
     unseen = [DeliveryKey(jobs[0].endpoint.id, event.id) for event in stage.events(100, size=1024)]
     secrets = dispatcher._sender.unseal(job.endpoint for job in jobs)
     posts = list(dispatcher._sender._posts(jobs, secrets, []))
@@ -61,9 +62,9 @@ def parts_report(stage: Stage, *, rounds: int) -> Report:
 
     steps: dict[str, Callable[[], object]] = {
         "the bare loop": lambda: floor.send(plain),
-        "read 100 stream records": lambda: dispatcher._read(_Batch(), records),
-        "read the endpoints, match them": lambda: dispatcher._plan(batch),
-        "look up 100 missing rows": lambda: dispatcher._deliveries.get_many(unseen),
+        "read 100 stream records": lambda: read(records),
+        "read the endpoints, match them": lambda: list(planner._matches(begin(read_records))),
+        "look up 100 missing rows": lambda: planner._overdue.look_up(unseen),
         "write bodies, sign": lambda: list(dispatcher._sender._posts(jobs, secrets, [])),
         "send, and read the responses": lambda: list(
             dispatcher._sender._network.send(iter(posts), deadline=10)

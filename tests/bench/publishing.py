@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from posthorn.aws import clients
 from posthorn.domain.api_key import ENTROPY_BYTES, ApiKey, Scope, hash_of, mint, split
+from posthorn.domain.workspace import Workspace
 from posthorn.handlers import api
 from posthorn.stores import events
 from posthorn.stores.api_keys import ApiKeys
+from posthorn.stores.workspaces import Workspaces
 from posthorn_cli.cost.samples import payload
 from tests.bench.measure import ratio, take_turns
 from tests.bench.report import Report, Table, number, say, spread
@@ -22,12 +24,14 @@ if TYPE_CHECKING:
 
 
 def new_key() -> str:
-    """Create an API key that the stand-in accepts."""
+    """Create a workspace and an API key that the stand-in accepts."""
     text = mint(os.urandom(ENTROPY_BYTES))
     parts = split(text)
     if parts is None:
         raise RuntimeError("a new key must have a key's format")
-    ApiKeys(clients.client("dynamodb"), os.environ["CONFIG_TABLE"]).create(
+    dynamodb, table = clients.client("dynamodb"), os.environ["CONFIG_TABLE"]
+    Workspaces(dynamodb, table).create(Workspace(WORKSPACE, uid="bench", name="bench", created_at=0))
+    ApiKeys(dynamodb, table).create(
         ApiKey(
             id=parts[0],
             workspace=WORKSPACE,

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from posthorn.stores.workspace_rows import KINDS, NOT_REMOVED
 from posthorn.telemetry import log
 from tests.installation import Installation, running
+from tests.moto_account import stored_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +29,15 @@ def posthorn(caplog: pytest.LogCaptureFixture) -> Iterator[Installation]:
         yield installation
         logged = [repr(record.__dict__) for record in caplog.get_records("call")]
         said = "".join([*logged, *installation.answers, installation.everything_stored()])
+        assert unknown_kinds(installation.tables["ConfigTable"]) == set()
         leaked = [secret for secret in installation.secrets | {installation.key[16:48]} if secret in said]
         assert leaked == []
+
+
+def unknown_kinds(config_table: str) -> set[str]:
+    """Return the kinds of rows that a purge of their workspace would not know of."""
+    names = (row["sk"]["S"].partition("#") for row in stored_rows([config_table]))
+    return {name + mark for name, mark, _ in names} - KINDS.keys() - NOT_REMOVED.keys()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from posthorn.api.routes.event_destinations import PATH as DESTINATIONS
 from posthorn.api.routes.table import ROUTES
 from posthorn.aws import clients
 from posthorn.domain.api_key import PLATFORM, Scope, split
-from posthorn.domain.models import Delivery, DeliveryKey, Reason, Status
+from posthorn.domain.models import Delivery, DeliveryKey, Event, Reason, Status
 from posthorn.domain.sender_identity import SenderIdentity
 from posthorn.stores.api_keys import ApiKeys
 from tests.installation import running
@@ -75,7 +75,7 @@ def _ids(posthorn: Installation) -> dict[str, str]:
 def _deliver(posthorn: Installation, ids: dict[str, str]) -> None:
     """Publish the event on both channels and settle it at both endpoints."""
     event = posthorn.services.events.get(posthorn.workspace, ids["eventId"])
-    assert event is not None
+    assert isinstance(event, Event)
     data = '{"eventType":"Send"}'
     of_set = replace(event, channel=ids["configSetId"], type="send", data=data)
     posthorn.services.events.accept([of_set], now_ms=posthorn.clock())
@@ -193,6 +193,7 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "DELETE /v1/api-keys/{keyId}": "admin",
         "POST /v1/events": "publish",
         "GET /v1/events": "user",
+        "DELETE /v1/events/{eventId}/data": "admin",
         "GET /v1/events/{eventId}": "user",
         "GET /v1/events/{eventId}/match": "user",
         "GET /v1/webhooks/{webhookId}/deliveries": "user",
@@ -212,6 +213,8 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "POST /v1/workspaces/{workspace}/sender-identities": "platform",
         "GET /v1/workspaces/{workspace}/sender-identities/{identity}": "platform",
         "DELETE /v1/workspaces/{workspace}/sender-identities/{identity}": "platform",
+        "DELETE /v1/workspaces/{workspace}": "platform",
+        "GET /v1/workspaces/{workspace}/purge": "platform",
         **{
             route.operation: "partner"
             for route in PROTECTED

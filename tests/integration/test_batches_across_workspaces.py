@@ -11,6 +11,7 @@ from botocore.client import BaseClient
 
 from posthorn.api.access import HEADER
 from posthorn.api.routes.workspaces import PATH
+from posthorn.domain.api_key import Scope
 from tests.network import answers
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ def test_with_the_header_the_events_need_no_workspace(posthorn: Installation, pl
 def test_a_key_of_a_workspace_publishes_to_its_own_only(posthorn: Installation, platform: str) -> None:
     """Events may name it; naming another one gets the identical answer, whether that exists or not."""
     ids = create(posthorn, platform, "left", "right")
-    key = posthorn.new_key("api_user", workspace=ids["left"])
+    key = posthorn.new_key(*Scope, workspace=ids["left"])
 
     agreed = publish(posthorn, key, [event(), event("left"), event(ids["left"])])
     replies = [
@@ -236,7 +237,7 @@ def test_a_repeated_batch_takes_effect_once(posthorn: Installation, platform: st
     again = publish(posthorn, posthorn.new_platform_key(), events, headers=once)
     other = publish(posthorn, platform, [event("left")], headers=once)
     within = publish(posthorn, platform, [event()], headers={**once, HEADER: "left"})
-    own = publish(posthorn, posthorn.new_key("api_user", workspace=ids["right"]), [event()], headers=once)
+    own = publish(posthorn, posthorn.new_key(*Scope, workspace=ids["right"]), [event()], headers=once)
 
     assert first.status == 202
     assert again.body == first.body

@@ -75,10 +75,11 @@ def _rows(posthorn: Installation, prefix: str) -> list[dict[str, Any]]:
 
 
 def _nothing_is_left(posthorn: Installation) -> bool:
-    """Tell whether the webhook is gone and the key, which expires soon in any case, revoked."""
+    """Tell whether webhook and workspace are gone and the key, which expires soon in any case, revoked."""
     (key,) = _rows(posthorn, "key#")
     lifetime = int(key["valid_until"]["N"]) - posthorn.clock()
-    return not _rows(posthorn, endpoint_rows.PREFIX) and "revoked_at" in key and lifetime <= 900_000
+    gone = not _rows(posthorn, endpoint_rows.PREFIX) and not _rows(posthorn, "workspace")
+    return gone and "revoked_at" in key and lifetime <= 900_000
 
 
 def test_an_event_that_arrives_is_ok(posthorn: Installation, deployed: Deployed) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from posthorn.aws import clients
+from posthorn.delivery.claims import HOLDER_LENGTH
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
+from posthorn.stores.delivery_rows import Lease
 from tests.installation import Waiting
 from tests.network import answers, fails, in_turn
 
@@ -184,7 +187,7 @@ def test_the_claim_of_a_dead_worker_expires(posthorn: Installation) -> None:
         generation=1,
         attempt=2,
         now_ms=posthorn.clock(),
-        lease_until=posthorn.clock() + 35_000,
+        lease=Lease(posthorn.clock() + 35_000, message.id[:HOLDER_LENGTH], 0),
     )
 
     held = posthorn.deliver([message])
@@ -312,8 +315,7 @@ def test_a_malformed_message_is_dead_lettered_and_its_neighbors_are_delivered(
         ("_deliveries", "claim"),
         ("_events", "get_many"),
         ("_endpoints", "get_many"),
-        ("_deliveries", "advance"),
-        ("_queues", "enqueue"),
+        ("_claims._queues", "enqueue"),
     ],
 )
 def test_an_outage_brings_the_message_back_and_loses_nothing(
@@ -326,7 +328,7 @@ def test_an_outage_brings_the_message_back_and_loses_nothing(
         def fail(*_: object, **__: object) -> None:
             raise Unavailable(method, "ServiceUnavailable")
 
-        broken.setattr(type(getattr(posthorn.deliverer, part)), method, fail)
+        broken.setattr(type(attrgetter(part)(posthorn.deliverer)), method, fail)
         first = posthorn.deliver([message])
     posthorn.clock.pass_seconds(180)  # the queue shows it again after its visibility timeout
 

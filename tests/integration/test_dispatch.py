@@ -14,10 +14,12 @@ import pytest
 from standardwebhooks import Webhook
 
 from posthorn.aws import clients
+from posthorn.aws.queues import DeadLetterQueue
 from posthorn.delivery import dispatcher
 from posthorn.domain.clock import now_ms
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
+from posthorn.stores.endpoints import Endpoints
 from tests.moto_account import listening
 from tests.network import answers, fails
 
@@ -263,27 +265,6 @@ def test_deliveries_beyond_the_inline_limit_are_queued(
     )
 
 
-def test_one_unreadable_endpoint_does_not_stop_the_others(posthorn: Installation) -> None:
-    """An unreadable row hides only its own endpoint, from the stream and from the API."""
-    broken, fine = posthorn.register("broken.example.com"), posthorn.register("fine.example.com")
-    posthorn.network.receivers = {"fine.example.com": answers(200), "broken.example.com": answers(200)}
-    clients.client("dynamodb").update_item(
-        TableName=posthorn.tables["ConfigTable"],
-        Key={"pk": {"S": posthorn.workspace}, "sk": {"S": f"endpoint#{broken['id']}"}},
-        UpdateExpression="SET #format = :later",
-        ExpressionAttributeNames={"#format": "format"},
-        ExpressionAttributeValues={":later": {"S": "carrier-pigeon"}},
-    )
-    posthorn.publish()
-
-    failed = posthorn.dispatch()
-
-    assert failed == set()
-    assert [received.host for received in posthorn.network.received] == ["fine.example.com"]
-    listed = posthorn.call("GET", "/v1/webhooks").body["webhooks"]
-    assert [webhook["id"] for webhook in listed] == [fine["id"]]
-
-
 def test_records_that_cannot_be_queued_in_time_fail(posthorn: Installation) -> None:
     """At the very end of an invocation, records are reported as failed instead of half written."""
     posthorn.register()
@@ -323,10 +304,10 @@ def test_without_kms_the_delivery_is_queued(posthorn: Installation) -> None:
 
 @pytest.mark.parametrize(
     ("part", "method"),
-    [("_endpoints", "of_channel"), ("_deliveries", "put_all"), ("_dead_letters", "put")],
+    [(Endpoints, "of_channel"), (DeadLetterQueue, "put")],
 )
 def test_an_outage_fails_the_records_and_loses_nothing(
-    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: str, method: str
+    posthorn: Installation, monkeypatch: pytest.MonkeyPatch, part: type, method: str
 ) -> None:
     """If DynamoDB or SQS fails, the records are reported as failed, and their next run settles them."""
     webhook = posthorn.register()
@@ -340,7 +321,7 @@ def test_an_outage_fails_the_records_and_loses_nothing(
         def fail(*_: object, **__: object) -> None:
             raise Unavailable(method, "ServiceUnavailable")
 
-        broken.setattr(type(getattr(posthorn.dispatcher, part)), method, fail)
+        broken.setattr(part, method, fail)
         first = posthorn.dispatch(records)
 
     second = posthorn.dispatch(records)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from posthorn.aws import clients
+from posthorn.stores.endpoints import ChannelEndpoints
 from tests.configuration_sets import DESTINATION, SECRET, SETS, check_refusal, new_destination, new_set
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def test_a_destination_created_while_its_set_is_deleted_is_deleted(
         reply = posthorn.call("POST", f"{SETS}/{set_id}/event-destinations", DESTINATION)
 
     assert reply.status == 404
-    assert posthorn.services.endpoints.of_channel(set_id) == []
+    assert posthorn.services.endpoints.of_channel(set_id) == ChannelEndpoints([], [])
 
 
 def test_an_idempotency_key_counts_for_one_set(posthorn: Installation) -> None:

@@ -28,6 +28,31 @@ def _webhooks(posthorn: Installation) -> str:
     return "/v1/webhooks"
 
 
+def _failing_webhooks(posthorn: Installation) -> str:
+    for number in range(COUNT):
+        posthorn.register(f"well{number}.example.com", enabled=False)
+        posthorn.register(f"gone{number}.example.com")
+        posthorn.network.receivers[f"gone{number}.example.com"] = answers(410)
+    posthorn.publish()
+    posthorn.dispatch()
+    return "/v1/webhooks?health=failing"
+
+
+def _disabled_webhooks(posthorn: Installation) -> str:
+    _failing_webhooks(posthorn)
+    return "/v1/webhooks?health=disabled"
+
+
+def _failing_endpoints(posthorn: Installation) -> str:
+    path = _failing_webhooks(posthorn)
+    posthorn.key = posthorn.new_platform_key()  # it names no workspace
+    return path
+
+
+def _disabled_endpoints(posthorn: Installation) -> str:
+    return _failing_endpoints(posthorn).replace("failing", "disabled")
+
+
 def _events(posthorn: Installation) -> str:
     for _ in range(COUNT):
         posthorn.publish()
@@ -130,7 +155,13 @@ def _replayed(posthorn: Installation, path: str, dry_run: str) -> str:
 LISTS: Final[dict[str, tuple[Callable[[Installation], str], ...]]] = {
     WORKSPACES: (_workspaces, _active_workspaces),
     SENDER_IDENTITIES: (_sender_identities,),
-    "/v1/webhooks": (_webhooks,),
+    "/v1/webhooks": (
+        _webhooks,
+        _failing_webhooks,
+        _disabled_webhooks,
+        _failing_endpoints,
+        _disabled_endpoints,
+    ),
     "/v1/events": (_events,),
     "/v1/event-types": (_event_types,),
     "/v1/api-keys": (_api_keys,),
@@ -184,5 +215,8 @@ def _page(posthorn: Installation, path: str) -> tuple[list[Any], str | None]:
     key = posthorn.new_platform_key() if path.startswith(WORKSPACES) else None
     reply = posthorn.call("GET", path, key=key)
     assert reply.status == 200, reply
-    (found,) = (value for value in reply.body.values() if isinstance(value, list))
+    lists = {name: value for name, value in reply.body.items() if isinstance(value, list)}
+    if "endpoints" in lists:  # of all workspaces
+        assert lists.pop("webhooks") == []
+    (found,) = lists.values()
     return found, reply.body.get("nextCursor", reply.body.get("next_cursor"))

@@ -240,7 +240,12 @@ def test_health_is_written_only_when_it_changes(posthorn: Installation) -> None:
         run(posthorn, 10)
 
     endpoint = endpoint_of(posthorn, webhook["id"])
-    assert writes == ["SET health = :health, health_since = :now REMOVE warned_at"]
+    assert writes == [
+        (
+            "SET health = :health, health_since = :now, trouble = :trouble, trouble_since = :trouble_since"
+            " REMOVE warned_at"
+        )
+    ]
     assert (endpoint.health, endpoint.health_since) == (Health.FAILING, posthorn.clock())
     assert endpoint.revision == 1
 

@@ -12,11 +12,9 @@ from posthorn.delivery import bulk_replay
 from posthorn.domain.models import Status
 from posthorn.stores.replays import Replays
 from tests.integration.test_lost_answers import lost_answers
-from tests.replays import VISIBILITY, Death, Died, Replaying, dying, replaying
+from tests.replays import VISIBILITY, Death, Died, Replaying, dying, replaying, until_over
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from posthorn.domain.replay_job import ReplayJob
     from tests.installation import Installation, Waiting
 
@@ -98,14 +96,10 @@ def test_a_crash_at_every_call(posthorn: Installation, monkeypatch: pytest.Monke
             replay_id = replays.start()
             death = Death(at, after=after)
 
-            replays.run(_until_over(death))
+            replays.run(until_over(death))
 
             assert death.is_over
             _assert_each_once(replays, replay_id, (at, after))
-
-
-def _until_over(death: Death) -> Callable[[int], Death | None]:
-    return lambda _: None if death.is_over else death
 
 
 def _calls_of_a_whole_replay(posthorn: Installation) -> int:

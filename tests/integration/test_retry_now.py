@@ -8,6 +8,7 @@ import pytest
 
 from posthorn.api.routes.configuration_sets import PATH as SETS
 from posthorn.domain.models import DeliveryKey, Status
+from posthorn.stores.delivery_rows import Lease
 from tests.network import answers
 from tests.sample_requests import destination
 
@@ -190,7 +191,9 @@ def test_an_attempt_in_progress_is_not_doubled(posthorn: Installation, path: str
     key = _fail(posthorn, path)
     posthorn.take(RETRIES[0])
     now = posthorn.clock()
-    before = posthorn.deliveries.claim(key, generation=1, attempt=2, now_ms=now, lease_until=now + 10_000)
+    before = posthorn.deliveries.claim(
+        key, generation=1, attempt=2, now_ms=now, lease=Lease(now + 10_000, "a worker", 0)
+    )
 
     reply = _retry(posthorn, path, key)
 

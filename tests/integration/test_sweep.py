@@ -18,6 +18,7 @@ from posthorn.domain.errors import Unavailable
 from posthorn.domain.ids import EVENT, shard_of
 from posthorn.domain.models import Delivery, DeliveryKey, Failure, Reason, Status
 from posthorn.stores import delivery_rows
+from posthorn.stores.delivery_rows import Lease
 from tests.network import answers, fails, in_turn
 
 if TYPE_CHECKING:
@@ -133,7 +134,9 @@ def test_a_claimed_delivery_is_skipped(posthorn: Installation) -> None:
     key = _lost(posthorn)
     posthorn.clock.pass_seconds(60 + GRACE + 1)
     now = posthorn.clock()
-    posthorn.deliveries.claim(key, generation=1, attempt=2, now_ms=now, lease_until=now + 40_000)
+    posthorn.deliveries.claim(
+        key, generation=1, attempt=2, now_ms=now, lease=Lease(now + 40_000, "a worker", 0)
+    )
 
     held = posthorn.sweep()
     posthorn.clock.pass_seconds(41)

@@ -115,14 +115,17 @@ class Tenants(RuleBasedStateMachine):
         self.posthorn.network.receivers[tenant.host] = in_turn(answers(500), answers(200))
         return tenant
 
-    @rule(
-        is_left=st.booleans(),
-        is_platform=st.booleans(),
-        route=st.one_of(st.sampled_from(PROTECTED), st.sampled_from(MAKERS)),
-        data=st.data(),
-    )
+    @rule(is_left=st.booleans(), is_platform=st.booleans(), route=st.sampled_from(MAKERS), data=st.data())
+    def make(self, is_left: bool, is_platform: bool, route: Route, data: DataObject) -> None:
+        """One of the two makes something, or the platform does for it."""
+        self._call(is_left, is_platform, route, data)
+
+    @rule(is_left=st.booleans(), is_platform=st.booleans(), route=st.sampled_from(PROTECTED), data=st.data())
     def call(self, is_left: bool, is_platform: bool, route: Route, data: DataObject) -> None:
         """One of the two calls any route, or the platform for it, with its own or the other's ids."""
+        self._call(is_left, is_platform, route, data)
+
+    def _call(self, is_left: bool, is_platform: bool, route: Route, data: DataObject) -> None:
         me, other = (self.left, self.right) if is_left else (self.right, self.left)
         ids = {}
         for name in re.findall(r"{(\w+)}", route.path):
@@ -180,6 +183,7 @@ class Tenants(RuleBasedStateMachine):
 
         if any(one.is_suspended for one in wanted):
             assert (reply.status, reply.body["code"]) == (403, "workspace_suspended")
+            self.answered["suspended"] += 1
             return
         assert reply.status == 202
         for one, made in zip(wanted, reply.body["events"], strict=True):

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from unittest import mock
 
 from tests.installation import running
+from tests.notice_queue import NOTICE_TOPIC, create_notice_queue
 from tests.proof import customers
 from tests.proof.faults import Faults, Threads
 from tests.proof.receivers import Receivers
+from tests.proof.throttling import Throttling
 from tests.proof.world import HOSTS, MAIL_SET, WORKSPACES, World, host
 
 if TYPE_CHECKING:
@@ -19,11 +21,14 @@ if TYPE_CHECKING:
 @contextmanager
 def existing() -> Iterator[World]:
     """Create a world of two workspaces with some endpoints; many runs share it, one after another."""
-    with running() as installation, ExitStack() as installed:
-        faults, threads = Faults(), Threads()
+    with running(NoticeTarget=NOTICE_TOPIC) as installation, ExitStack() as installed:
+        throttling = Throttling(installation.tables["DeliveriesTable"], installation.clock)
+        faults, threads = Faults(throttling), Threads()
         installed.enter_context(threads.installed())
         installed.enter_context(faults.installed())
         installed.enter_context(mock.patch("posthorn.stores.batches.time.sleep"))
+        installed.enter_context(mock.patch("posthorn.aws.queues.time.sleep"))
+        create_notice_queue()
         keys = [(installation.workspace, installation.key)]
         keys += [installation.new_workspace() for _ in range(WORKSPACES - 1)]
         installation.names.update(

@@ -22,6 +22,8 @@ from tests.mappings import Died
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tests.proof.throttling import Throttling
+
 POST = "POST"
 
 
@@ -103,7 +105,8 @@ class Invocation:
 class Faults:
     """Starts invocations and plans their faults; several may run, one inside another."""
 
-    def __init__(self) -> None:
+    def __init__(self, throttling: Throttling) -> None:
+        self.throttling = throttling
         self._under_way: list[Invocation] = []
 
     @contextmanager
@@ -128,11 +131,14 @@ class Faults:
         plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
 
         def call(client: BaseClient, name: str, parameters: Any) -> Any:
+            def act(given: Any) -> Any:
+                return self.throttling.call(name, given, lambda allowed: plain(client, name, allowed))
+
             def halve() -> Any:
-                return _half(lambda half: plain(client, name, half), name, parameters)
+                return _half(act, name, parameters)
 
             half = halve if name in {"BatchWriteItem", "SendMessageBatch"} else None
-            return self.step(name, lambda: plain(client, name, parameters), halve=half)
+            return self.step(name, lambda: act(parameters), halve=half)
 
         with mock.patch.object(BaseClient, "_make_api_call", call):
             yield

@@ -205,6 +205,25 @@ class Machine(RuleBasedStateMachine):
         self.world.clock.pass_seconds(seconds)
         self._poll(then)
 
+    @precondition(lambda self: not self.world.throttling.is_active)
+    @rule(
+        which=some | some | st.none(),
+        seconds=st.sampled_from([60, 300, 900]),
+        claims=st.booleans(),
+        then=polls,
+    )
+    def throttle(self, which: int | None, seconds: int, claims: bool, then: list[Poll]) -> None:
+        """Let DynamoDB refuse the rows of one endpoint or of all, with or without their claims."""
+        endpoint = self._endpoint(which) if which is not None and self._endpoints() else None
+        self.world.throttle(seconds, endpoint, spares_claims=not claims)
+        self._poll(then)
+
+    @precondition(lambda self: self.world.throttling.is_active)
+    @rule(then=polls)
+    def stop_throttling(self, then: list[Poll]) -> None:
+        self.world.throttling.end()
+        self._poll(then)
+
     @precondition(lambda self: self.with_sweeper)
     @rule(way=ways, then=polls)
     def sweep(self, way: Way, then: list[Poll]) -> None:
@@ -267,6 +286,8 @@ class Machine(RuleBasedStateMachine):
             if poll.between is not None:
                 at, what = poll.between
                 way = replace(way, fault=Fault(Kind.MEANWHILE, at), meanwhile=partial(self._between, what))
+            elif name not in self.world.queues and not self.with_sweeper:
+                way = replace(way, fault=None)  # only the sweeper finds a first retry without its message
             with self.world.happening(way):
                 if name in self.world.queues:
                     self.world.queues[name].poll(poll.size, first=poll.first)

@@ -1,4 +1,4 @@
-"""Three deliberate violations of the order of effects. A proof that misses them proves nothing."""
+"""Deliberate violations of the order of effects. A proof that misses them proves nothing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 from posthorn.aws.queues import Queues
+from posthorn.delivery.attempt_recorder import AttemptRecorder
 from posthorn.delivery.dispatcher import Dispatcher
+from posthorn.delivery.throttling import Throttling
 from posthorn.delivery.worker import Deliverer
 from posthorn.domain.models import Delivery, Status
-from posthorn.stores.deliveries import Deliveries
+from posthorn.stores.overdue_deliveries import OverdueDeliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,11 +70,31 @@ def acknowledge_before_message(world: World) -> Iterator[None]:
 @contextmanager
 def no_look_at_rows(_: World) -> Iterator[None]:
     """Dispatch without checking which deliveries already exist."""
-    with mock.patch.object(Deliveries, "get_many", return_value=({}, set())):
+    with mock.patch.object(OverdueDeliveries, "look_up", return_value=({}, set())):
+        yield
+
+
+@contextmanager
+def no_hand_over(_: World) -> Iterator[None]:
+    """Let a record or message fail if DynamoDB refuses its row, so that it comes again."""
+    with mock.patch.object(AttemptRecorder, "_hand_over", lambda _, rows: list(rows)):
+        yield
+
+
+@contextmanager
+def no_memory(_: World) -> Iterator[None]:
+    """Forget the results that neither DynamoDB nor SQS took."""
+    with mock.patch.object(Throttling, "hold"):
         yield
 
 
 MUTATIONS: Final = {
     mutation.__name__: mutation
-    for mutation in (message_before_row, acknowledge_before_message, no_look_at_rows)
+    for mutation in (
+        message_before_row,
+        acknowledge_before_message,
+        no_look_at_rows,
+        no_hand_over,
+        no_memory,
+    )
 }

@@ -8,20 +8,24 @@ reason, or still open with a due time. Since endpoints change, "for" means:
 - A row may exist if the endpoint existed at any time after the event was accepted: it was created or deleted
   while the event was in progress.
 - No other row may exist, above all none of another channel's endpoint.
+
+An attempt is made again only if its result was lost: by the death of a process between the POST and its row.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from posthorn.aws.messages import RecordedAttempt
 from posthorn.domain.matching import Subscribers
 from posthorn.domain.models import DeliveryKey, Failure, Reason, Status
 from posthorn.domain.replay_job import JobState
 from posthorn.wire.formats import body_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from posthorn.domain.models import Delivery
     from tests.proof.world import Life, World
@@ -38,9 +42,11 @@ def broken(world: World, *, settled: bool = True) -> list[str]:
         *_unfounded(world, rows),
         *_misrecorded(world, rows),
         *_sendings(world, rows),
+        *_repeated(world),
         *_dead_lettered(world),
         *_miscounted(world, rows),
-        *((*_open(rows), *_standing(world)) if settled else ()),
+        *_unfounded_notices(world),
+        *((*_open(rows), *_standing(world), *_unsent_notices(world)) if settled else ()),
     ]
 
 
@@ -48,20 +54,38 @@ def out_of_order(world: World) -> list[str]:
     """Return messages that exist before the row they need: the order of effects, seen from outside."""
     found: list[str] = []
     for task in world.tasks():
+        if isinstance(task, RecordedAttempt):
+            continue  # it brings its row
+        if task.new_row is not None and world.was_refused:
+            continue  # its row was refused, so its claim writes it
         row = world.tables.row(task.key)
         if row is None or (row.generation, row.attempt) < (task.generation, task.attempt - 1):
             found.append(f"a message precedes its row: attempt {task.attempt} of {task.key}")
     return found
 
 
-def forsaken(world: World) -> list[str]:
-    """Return open rows that no message or stream record will reach: only the sweeper can save them."""
+def without_message(world: World) -> frozenset[DeliveryKey]:
+    """Return the keys of open rows that no message will reach."""
     coming = {(task.key, task.generation) for task in world.tasks()}
+    return frozenset(
+        row.key
+        for row in world.tables.rows()
+        if row.status.is_open and (row.key, row.generation) not in coming
+    )
+
+
+def forsaken(world: World, excused: Collection[DeliveryKey] = ()) -> list[str]:
+    """Return open rows that no message or stream record will reach: only the sweeper can save them."""
+    coming_notices = world.notices | {*world.notice_messages()}
     records = {record.content["dynamodb"]["Keys"]["sk"]["S"] for record in world.stream.pending()}
     return [
-        f"open without a message or stream record: {row.key}"
-        for row in world.tables.rows()
-        if row.status.is_open and (row.key, row.generation) not in coming and row.key.event_id not in records
+        f"open without a message or stream record: {key}"
+        for key in sorted(without_message(world) - set(excused), key=str)
+        if key.event_id not in records
+    ] + [
+        f"a notice without a message or stream record: {event.id}"
+        for event in world.accepted.values()
+        if event.notice is not None and event.id not in coming_notices | records
     ]
 
 
@@ -129,10 +153,6 @@ def _is_reason(world: World, row: Delivery, life: Life | None) -> bool:
 
 def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     """Compare what receivers saw with what was accepted and recorded."""
-    counted = Counter(sent.what for sent in world.receivers.sent)
-    for what, times in counted.items():
-        if times > 1 + world.unrecorded.get(what, 0):
-            yield f"sent {times} times without a fault to excuse it: {what}"
     bodies: dict[tuple[str, str], bytes] = {}
     for sent in world.receivers.sent:
         event, endpoint = world.accepted.get(sent.received.id), sent.endpoint
@@ -151,6 +171,20 @@ def _sendings(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for key, row in rows.items():
         if row.status is Status.DELIVERED and (key, row.generation) not in succeeded:
             yield f"delivered without a success at its receiver: {key}"
+
+
+def _repeated(world: World) -> Iterator[str]:
+    """Compare how often an attempt was made with what excuses it; a row that DynamoDB refused does not."""
+    counted = Counter(sent.what for sent in world.receivers.sent)
+    for what, times in counted.items():
+        if times > 1 + world.unrecorded.get(what, 0):
+            yield f"sent {times} times without a fault to excuse it: {what}"
+        since = world.accepted_at.get(what[0].event_id, 0)
+        if times > 1 + sum(death >= since for death in world.deaths):
+            yield f"sent {times} times without as many deaths: {what}"
+    for (what, process), times in Counter((sent.what, sent.process) for sent in world.receivers.sent).items():
+        if times > 1:
+            yield f"sent {times} times by one process ({process}), which knew of it: {what}"
 
 
 def _miscounted(world: World, rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
@@ -175,6 +209,21 @@ def _open(rows: dict[DeliveryKey, Delivery]) -> Iterator[str]:
     for key, row in rows.items():
         if row.status.is_open:
             yield f"still open after everything has settled: {row.status} {key}"
+
+
+def _unfounded_notices(world: World) -> Iterator[str]:
+    for event_id in world.notices:
+        event = world.accepted.get(event_id)
+        if event is None or event.notice is None:
+            yield f"a notice of a change that never happened: {event_id}"
+
+
+def _unsent_notices(world: World) -> Iterator[str]:
+    for event in world.accepted.values():
+        if event.notice is None or event.id in world.notices:
+            continue
+        if world.lives[json.loads(event.notice)["endpoint"]["id"]].until is None:
+            yield f"a notice that was never sent: {event.id}"
 
 
 def _standing(world: World) -> Iterator[str]:

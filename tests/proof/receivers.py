@@ -46,6 +46,7 @@ class Sent:
     event_workspace: str
     received: Received
     succeeded: bool
+    process: str  # that made it; it forgets what it knows by its death
 
     @property
     def what(self) -> tuple[DeliveryKey, int, int]:
@@ -58,6 +59,7 @@ class Receivers:
     def __init__(self, clock: Callable[[], int], faults: Faults) -> None:
         self.moods: dict[str, Mood] = {}
         self.sent: list[Sent] = []
+        self.process = ""  # that sends
         self.at_once = False  # all POSTs of an invocation arrive before the first outcome is known
         self._clock = clock
         self._faults = faults
@@ -90,6 +92,7 @@ class Receivers:
                     body=post.body,
                 ),
                 succeeded=mood is Mood.WELL,
+                process=self.process,
             )
         )
         return outcome

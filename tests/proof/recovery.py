@@ -14,14 +14,19 @@ from tests.proof.world import SWEEP_SECONDS
 if TYPE_CHECKING:
     from tests.proof.world import World
 
+RETRY_SECONDS: Final = 30
+"""Between the tries of a mapping, while it fails."""
+
 LOOK_SECONDS: Final = STALLED_MS // 1000 + 1
 """After that long, reading a bulk replay that stands still wakes it."""
 
 
 def drain(world: World, *, with_sweeper: bool = True) -> None:
-    """End all faults and let time pass until nothing is left to do."""
+    """Let time pass until nothing is left to do; receivers answer well, and throttling ends in its time."""
     world.receivers.moods.clear()
     for _ in range(200):
+        if world.throttling.is_active:
+            world.clock.pass_seconds(RETRY_SECONDS)
         with world.happening():
             busy = _work_off(world)
         if not busy and not wait(world) and not (with_sweeper and _recover(world)):
@@ -51,19 +56,22 @@ def wait(world: World) -> bool:
 
 def _recover(world: World) -> bool:
     """Run the sweeper and the operator's commands for work given up; return false if there is none."""
-    given_up, world.given_up = world.given_up, []
-    if given_up:
-        _redispatch(world)
-    if any(row.status.is_open for row in world.tables.rows()):
-        world.clock.pass_seconds(SWEEP_SECONDS)
-        world.sweep()
-    standing = _look_at_replays(world)
     buried, world.buried = world.buried, []
     for queue, message in buried:
         world.queues[queue].messages.append(Message(message.id, message.body, world.clock()))
     world.tally["dead letters moved back"] += len(buried)
+    if buried:
+        return True  # first of all: results of attempts may be among them
+    given_up, world.given_up = world.given_up, []
+    if given_up:
+        _redispatch(world)
+    if due := [row.next_attempt_at or 0 for row in world.tables.rows() if row.status.is_open]:
+        world.clock.now_ms = max(world.clock.now_ms, *due)
+        world.clock.pass_seconds(SWEEP_SECONDS)
+        world.sweep()
+    standing = _look_at_replays(world)
     world.observe()
-    return bool(given_up or buried or standing or world.tasks())  # swept deliveries come as messages
+    return bool(given_up or standing or world.tasks())  # swept deliveries come as messages
 
 
 def _look_at_replays(world: World) -> int:

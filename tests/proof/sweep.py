@@ -48,8 +48,14 @@ def run(world: World, scenario: Scenario, way: Way) -> list[str]:
         world.watched = None
         scenario.act(world)
     found = promise.out_of_order(world)
+    unsent = promise.without_message(world)
     recovery.drain(world, with_sweeper=False)
     if not scenario.needs_sweeper:
-        found += promise.forsaken(world)
+        is_excused = scenario.sweeper_after_death and _died(world)
+        found += promise.forsaken(world, unsent if is_excused else frozenset())
     recovery.drain(world)
     return found + promise.broken(world)
+
+
+def _died(world: World) -> bool:
+    return world.watched is not None and world.watched.dead

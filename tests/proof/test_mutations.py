@@ -8,7 +8,8 @@ import pytest
 
 from tests.proof.mutations import MUTATIONS
 from tests.proof.scenarios import SCENARIOS
-from tests.proof.sweep import deaths
+from tests.proof.sweep import deaths, run
+from tests.proof.world import Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def test_the_sweep_notices_a_broken_order(
     world: World, mutation: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With the order of effects violated, some death of some invocation breaks the promise."""
+    """With the order of effects violated, throttling or some death of some invocation breaks the promise."""
     with MUTATIONS[mutation](world):
         found = next(_found(world), None)
     assert found is not None
@@ -30,6 +31,8 @@ def test_the_sweep_notices_a_broken_order(
 
 def _found(world: World) -> Iterator[str]:
     for scenario in SCENARIOS:
+        if violations := run(world, scenario, Way()):
+            yield f"{scenario}, without any fault: {violations[0]}"
         for death, broken in deaths(world, scenario):
             if broken:
                 yield f"{scenario}: {death}: {broken[0]}"

@@ -13,7 +13,8 @@ from unittest import mock
 import boto3
 from moto.sqs.models import sqs_backends
 
-from posthorn.aws.queues import read_message
+from posthorn.aws.messages import RecordedAttempt, read_message
+from posthorn.aws.notice_messages import is_about_notice, read_notice_message
 from posthorn.domain.errors import Unavailable
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
@@ -28,6 +29,7 @@ from posthorn.wiring.jobs import open_feedback
 from posthorn_cli.installed import Installed
 from tests.installation import START_MS, Installation, Reply
 from tests.mappings import Died, Message, Record
+from tests.notice_queue import taken_notices
 from tests.proof import event_sources
 from tests.proof.event_sources import DEAD_LETTER_QUEUES, DELIVER_QUEUES, FEEDBACK_QUEUE, QUEUES, REPLAY_QUEUE
 from tests.proof.tables import Tables
@@ -36,7 +38,7 @@ from tests.template import ACCOUNT, REGION
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from posthorn.aws.queues import DeliveryMessage
+    from posthorn.aws.messages import QueueMessage
     from posthorn.domain.models import DeliveryKey, Endpoint, Event
     from posthorn.domain.replay_job import ReplayJob
     from tests.proof.faults import Fault, Faults, Invocation, Threads
@@ -98,6 +100,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = self.installation.clock
+        self.throttling = self.faults.throttling
         self._seed = 0
         self.tables = Tables(self.installation.tables)
         self._sqs = sqs_backends[ACCOUNT][REGION].queues
@@ -134,9 +137,13 @@ class World:
         self.accepted_at: dict[str, int] = {}
         self.answered: set[str] = set()
         self.told: set[str] = set()  # ids of the events that notifications describe
+        self.notices: set[str] = set()  # ids of the operational events that the operator heard of
         self.requests: list[Request] = []
         self.lives: dict[str, Life] = {}
         self.unrecorded: dict[tuple[DeliveryKey, int, int], int] = {}
+        self.throttling.end()
+        self.was_refused = False  # a call, by throttling or by a fault
+        self.deaths: list[int] = []  # the steps of all deaths
         self.given_up: list[Record] = []
         self.buried: list[tuple[str, Message]] = []
         self.dead_letters: list[dict[str, Any]] = []
@@ -179,14 +186,22 @@ class World:
     def after_answer(self) -> None:
         """Run what a broken function does after its answer; Posthorn's functions do nothing."""
 
+    def throttle(
+        self, seconds: int, endpoint: Endpoint | None = None, *, spares_claims: bool = False
+    ) -> None:
+        """Let DynamoDB refuse the rows of an endpoint's deliveries, or all of them, for some time."""
+        self.was_refused = True
+        partition = None if endpoint is None else endpoint.id
+        self.throttling.begin(seconds, partition=partition, spares_claims=spares_claims)
+
     def _dispatch(self, event: dict[str, Any]) -> Any:
         context = mock.Mock(get_remaining_time_in_millis=lambda: self.way.remaining_ms)
         with mock.patch.object(dispatch_handler, "dispatcher", return_value=self.dispatcher):
-            return self.invoke(lambda: dispatch_handler.handler(event, context))
+            return self.invoke(lambda: dispatch_handler.handler(event, context), by="dispatch")
 
     def _deliver(self, event: dict[str, Any]) -> Any:
         with mock.patch.object(deliver_handler, "deliverer", return_value=self.deliverer):
-            return self.invoke(lambda: deliver_handler.handler(event, None))
+            return self.invoke(lambda: deliver_handler.handler(event, None), by="deliver")
 
     def _take_notifications(self, event: dict[str, Any]) -> Any:
         with mock.patch.object(feedback_handler, "feedback", return_value=self.feedback):
@@ -206,11 +221,12 @@ class World:
                 return  # the next run does what this one did not
         self.tally["rows swept"] += swept["enqueued"]
 
-    def invoke[R](self, act: Callable[[], R]) -> R:
+    def invoke[R](self, act: Callable[[], R], *, by: str = "") -> R:
         """Run one invocation in the chosen way, and check what it left behind."""
         way, before = self.way, len(self.receivers.sent)
         known = {name: life.endpoint for name, life in self.lives.items() if life.until is None}
         self.threads.is_lazy, self.receivers.at_once = way.is_lazy, way.at_once
+        outer, self.receivers.process = self.receivers.process, f"{by} {len(self.deaths)}"
         with self.faults.invocation(way.fault, way.meanwhile) as invocation:
             if self.watched is None:
                 self.watched = invocation
@@ -219,6 +235,7 @@ class World:
                 self._go_on()
             except Died:
                 self.tally["invocations that died"] += 1
+                self.deaths.append(self.step)
                 self.revive()
                 raise
             except Unavailable:
@@ -229,6 +246,7 @@ class World:
             else:
                 return answer
             finally:
+                self.receivers.process = outer
                 self._look(invocation, before, known)
 
     def _go_on(self) -> None:
@@ -236,6 +254,7 @@ class World:
         try:
             self.after_answer()
         except Died:
+            self.deaths.append(self.step)
             self.revive()
         except Unavailable:
             return  # no caller is left to hear of it
@@ -247,6 +266,7 @@ class World:
         """
         self.tally["invocations"] += 1
         self.tally["invocations with a fault"] += invocation.struck
+        self.was_refused |= invocation.struck
         for sent in self.receivers.sent[before:]:
             then = known.get(sent.key.endpoint_id)
             if then is None or sent.endpoint.revision < then.revision:
@@ -257,8 +277,19 @@ class World:
             if row is not None and (row.generation, row.attempt) >= (sent.generation, sent.attempt):
                 continue
             self.unrecorded[sent.what] = self.unrecorded.get(sent.what, 0) + 1
-            if not invocation.struck:
-                self.violations.append(f"sent and not recorded without a fault: {sent.what}")
+            if not invocation.struck and sent.what not in self._handed_over():
+                self.violations.append(
+                    f"neither on record nor handed over, without a fault to excuse it: {sent.what}"
+                )
+
+    def _handed_over(self) -> set[tuple[DeliveryKey, int, int]]:
+        """Return the attempts whose results are on their way in DeliverQueue."""
+        bodies = [message.body for message in self.installation.waiting("DeliverQueue")]
+        bodies += [message.body for message in self.queues["DeliverQueue"].messages]
+        messages = map(read_message, bodies)
+        return {
+            (one.key, one.generation, one.attempt) for one in messages if isinstance(one, RecordedAttempt)
+        }
 
     # ---- actions
 
@@ -333,12 +364,22 @@ class World:
         for queue, mapping in self.queues.items():
             taken = self.installation.take(queue)
             mapping.messages += [Message(one.id, one.body, self.clock() + one.delay * 1000) for one in taken]
+            if queue == "DeliverQueue":
+                self._count([read_message(one.body) for one in taken])
             if queue == FEEDBACK_QUEUE:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
+        self.notices |= {notice["id"] for notice in taken_notices()}
         for queue in DEAD_LETTER_QUEUES:
             self.dead_letters += [one.task for one in self.installation.take(queue)]
         self._watch_endpoints()
+
+    def _count(self, messages: list[QueueMessage]) -> None:
+        for message in messages:
+            if isinstance(message, RecordedAttempt):
+                self.tally["results handed over"] += 1
+            elif message.new_row is not None:
+                self.tally["first attempts queued without a row"] += 1
 
     def _watch_endpoints(self) -> None:
         now = {endpoint.id: endpoint for endpoint in self.tables.endpoints()}
@@ -353,11 +394,19 @@ class World:
 
     # ---- queries
 
-    def tasks(self) -> list[DeliveryMessage]:
+    def tasks(self) -> list[QueueMessage]:
         """Return the delivery messages of all queues."""
         return [
-            read_message(message.body) for queue in DELIVER_QUEUES for message in self.queues[queue].messages
+            read_message(message.body)
+            for queue in DELIVER_QUEUES
+            for message in self.queues[queue].messages
+            if not is_about_notice(message.body)
         ]
+
+    def notice_messages(self) -> list[str]:
+        """Return the ids of the operational events whose notices are still to be sent."""
+        bodies = [message.body for queue in self.queues.values() for message in queue.messages]
+        return [read_notice_message(body).event_id for body in bodies if is_about_notice(body)]
 
     def standing_replays(self) -> list[ReplayJob]:
         """Return the unfinished bulk replays; those of a deleted endpoint cannot be read."""

@@ -12,7 +12,9 @@ def role_of(stack: Template, function: str) -> str:
 
 
 def statements_of(role: Json) -> list[Json]:
-    return [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+    """Return the statements of a role, those that depend on a parameter included."""
+    statements = [one for policy in role["Policies"] for one in policy["PolicyDocument"]["Statement"]]
+    return [one["Fn::If"][1] if "Fn::If" in one else one for one in statements]
 
 
 def listed(value: Any) -> list[Any]:

@@ -40,7 +40,7 @@ COUNTED_RECEIVES = 3
 
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html:
 # messages with a group make a standard queue fair; posthorn.aws.queues gives each message its endpoint's group
-FAIR = {"DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue", "ReplayQueue"}
+FAIR = {"DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue", "ReplayQueue", "PurgeQueue"}
 
 CENTS = 10  # a month for each metric of an alarm: https://aws.amazon.com/cloudwatch/pricing/
 

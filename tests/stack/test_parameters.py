@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
-from posthorn.settings import Brand, BuiltInEventTypes, EmailBackend
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
+from posthorn.settings import Brand, BuiltInEventTypes
 from tests.stack.breakages import broken_by
 from tests.template import Template
 
@@ -46,6 +46,7 @@ TEXTS = {
     "ApiReservedConcurrency": "",
     "PermissionsBoundary": "",
     "AlarmTopicArn": "",
+    "NoticeTarget": "",
 }
 
 
@@ -215,6 +216,28 @@ def test_texts_have_the_defaults_that_the_code_has(stack: Template) -> None:
                 "arn:aws:sns:eu-central-1:123456789012:alarms:0a1b2c3d",
                 "arn:aws:sns:eu-central-1:1234:alarms",
                 " arn:aws:sns:eu-central-1:123456789012:alarms",
+            ],
+        ),
+        (
+            "NoticeTarget",
+            [
+                "",
+                "arn:aws:sns:eu-central-1:123456789012:posthorn-notices",
+                "arn:aws:events:eu-central-1:123456789012:event-bus/default",
+                "arn:aws-cn:events:cn-north-1:123456789012:event-bus/teams/hooks",
+            ],
+            [
+                "posthorn-notices",
+                "default",
+                "arn:aws:sqs:eu-central-1:123456789012:notices",
+                "arn:aws:sns:eu-central-1:123456789012:notices.fifo",
+                "arn:aws:sns:eu-central-1:123456789012:notices:0a1b2c3d",
+                "arn:aws:events:eu-central-1:123456789012:rule/notices",
+                "arn:aws:events:eu-central-1:123456789012:event-bus/",
+                "arn:aws:events:eu-central-1:1234:event-bus/default",
+                "arn:aws:sns:eu-central-1:123456789012:event-bus/default",
+                "arn:aws:events:eu-central-1:123456789012:event-bus/*",
+                "arn:aws:sns:eu-central-1:123456789012:notices\n",
             ],
         ),
         (

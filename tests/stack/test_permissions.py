@@ -13,7 +13,7 @@ from tests.loading import loaded_modules
 from tests.modules import modules
 from tests.stack.breakages import broken_by
 from tests.stack.roles import listed, resource_of, rights_of, statements_of
-from tests.template import QUEUE, ROLE, Template
+from tests.template import QUEUE, ROLE, Template, holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +34,7 @@ EVENTS = "EventsTable.Arn"
 DELIVERIES = "DeliveriesTable.Arn"
 KEYS = "${ConfigTable.Arn}/index/keys"
 WORKSPACES = "${ConfigTable.Arn}/index/workspaces"
+TROUBLE = "${ConfigTable.Arn}/index/trouble"
 DUE = "${DeliveriesTable.Arn}/index/due"
 UNDELIVERED = "${DeliveriesTable.Arn}/index/undelivered"
 WORK = {"DeliverQueue.Arn", "Retry1MinQueue.Arn", "Retry5MinQueue.Arn", "Retry15MinQueue.Arn"}
@@ -56,11 +57,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
     "ApiFunction": {
         **{action: {"ApiLogGroup.Arn"} for action in WRITE_LOG},
         "dynamodb:GetItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, EVENTS, DELIVERIES, UNDELIVERED},
+        "dynamodb:Query": {CONFIG, KEYS, WORKSPACES, TROUBLE, EVENTS, DELIVERIES, UNDELIVERED},
         "dynamodb:PutItem": {CONFIG, EVENTS, DELIVERIES},
-        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
+        "dynamodb:UpdateItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:DeleteItem": {CONFIG},
-        "dynamodb:BatchGetItem": {CONFIG, DELIVERIES},
+        "dynamodb:BatchGetItem": {CONFIG, EVENTS, DELIVERIES},
         "dynamodb:BatchWriteItem": {EVENTS},
         "kms:Encrypt": {"SecretsKey.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
@@ -75,7 +76,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "ses:GetEmailIdentity": {IDENTITIES},
         "ses:SendEmail": {ANY_SET, IDENTITIES},
         "sns:Publish": {"FeedbackTopic"},
-        "sqs:SendMessage": WORK | {"ReplayQueue.Arn"},
+        "sqs:SendMessage": WORK | {"ReplayQueue.Arn", "PurgeQueue.Arn"},
     },
     "FeedbackFunction": {
         **{action: {"FeedbackLogGroup.Arn"} for action in WRITE_LOG},
@@ -87,7 +88,7 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         **{action: {"DispatchLogGroup.Arn"} for action in WRITE_LOG},
         **{action: {"EventsTable.StreamArn"} for action in READ_STREAM},
         "dynamodb:Query": {CONFIG},
-        "dynamodb:UpdateItem": {CONFIG},
+        "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
         "dynamodb:BatchGetItem": {DELIVERIES},
         "dynamodb:BatchWriteItem": {DELIVERIES},
         "dynamodb:PutItem": {EVENTS, DELIVERIES},
@@ -99,9 +100,11 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         **{action: set(WORK) for action in READ_QUEUE},
         "dynamodb:BatchGetItem": {CONFIG, EVENTS},
         "dynamodb:UpdateItem": {CONFIG, DELIVERIES},
-        "dynamodb:PutItem": {EVENTS},
+        "dynamodb:PutItem": {EVENTS, DELIVERIES},
         "dynamodb:Query": {UNDELIVERED},
-        "sqs:SendMessage": (WORK - {"DeliverQueue.Arn"}) | {"DeliverDeadLetterQueue.Arn"},
+        "events:PutEvents": {"NoticeTarget"},  # the target is an event bus,
+        "sns:Publish": {"NoticeTarget"},  # or a topic
+        "sqs:SendMessage": WORK | {"DeliverDeadLetterQueue.Arn"},
         "kms:Decrypt": {"SecretsKey.Arn"},
     },
     "ReplayFunction": {
@@ -110,8 +113,21 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
         "dynamodb:GetItem": {CONFIG},
         "dynamodb:PutItem": {CONFIG, DELIVERIES},
         "dynamodb:Query": {DELIVERIES, UNDELIVERED},
-        "dynamodb:BatchGetItem": {DELIVERIES},
+        "dynamodb:BatchGetItem": {EVENTS, DELIVERIES},
         "sqs:SendMessage": {"DeliverQueue.Arn", "ReplayQueue.Arn", "ReplayDeadLetterQueue.Arn"},
+    },
+    "PurgeFunction": {
+        **{action: {"PurgeLogGroup.Arn"} for action in WRITE_LOG},
+        **{action: {"PurgeQueue.Arn"} for action in READ_QUEUE},
+        "dynamodb:GetItem": {CONFIG},
+        "dynamodb:PutItem": {CONFIG},
+        "dynamodb:DeleteItem": {CONFIG},
+        "dynamodb:Query": {CONFIG, KEYS, EVENTS, DELIVERIES},
+        "dynamodb:BatchWriteItem": {CONFIG, EVENTS, DELIVERIES},
+        "ses:DeleteConfigurationSet": {SETS},
+        "ses:DeleteTenant": {TENANTS},
+        "ses:DeleteTenantResourceAssociation": {TENANTS, SETS},
+        "sqs:SendMessage": {"PurgeQueue.Arn", "PurgeDeadLetterQueue.Arn"},
     },
     "SweepFunction": {
         **{action: {"SweepLogGroup.Arn"} for action in WRITE_LOG},
@@ -124,11 +140,19 @@ ALLOWED: dict[str, dict[str, set[str]]] = {
 KNOWN_AND_NEVER_SENT_TO = {
     ("DispatchFunction", "Retry5MinQueue"): "it makes attempt 1, which attempt 2 follows",
     ("DispatchFunction", "Retry15MinQueue"): "as above",
-    ("DeliverFunction", "DeliverQueue"): "only first attempts wait there",
 }
 
 # rights whose name differs from the call's
-CALLED_AS = {"sns:Publish": "publish_batch"}  # sqs:SendMessage covers send_message_batch, too
+CALLED_AS = {
+    ("ApiFunction", "sns:Publish"): "publish_batch",  # sqs:SendMessage covers send_message_batch, too
+    (
+        "PurgeFunction",
+        "dynamodb:DeleteItem",
+    ): "transact_write_items",  # it makes this write inside of them only
+}
+
+# modules that a function loads only for work that most of its processes never do
+LOADED_LATE = {"DeliverFunction": {"posthorn.aws.notice_targets"}}
 
 # calls that Lambda makes with the function's role before and after our code runs
 USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
@@ -147,6 +171,22 @@ USED_BY_LAMBDA = {*WRITE_LOG, *READ_STREAM, *READ_QUEUE}
 def test_every_function_has_exactly_the_listed_rights(stack: Template) -> None:
     """The roles match the table above, so a new right is a decision and no side effect."""
     assert {name: rights_of(stack, name) for name in stack.functions} == ALLOWED
+
+
+@broken_by(
+    ("                - WithNotices\n", "                - WithAlarms\n"),
+    ("WithNotices: !Not [!Equals [!Ref NoticeTarget", "WithNotices: !Not [!Equals [!Ref AlarmTopicArn"),
+)
+def test_notices_need_no_right_without_a_target(stack: Template) -> None:
+    """The right to send notices exists while there is a target, and is for this target only."""
+    (policy,) = stack.of_type(ROLE)["DeliverRole"]["Policies"]
+    (conditional,) = (one for one in policy["PolicyDocument"]["Statement"] if "Fn::If" in one)
+    name, statement, otherwise = conditional["Fn::If"]
+    condition = stack.data["Conditions"][name]
+    assert statement["Resource"] == {"Ref": "NoticeTarget"}
+    assert otherwise == {"Ref": "AWS::NoValue"}
+    assert not holds(condition, stack.defaults)
+    assert holds(condition, stack.defaults | {"NoticeTarget": "arn:aws:sns:eu-west-1:123456789012:notices"})
 
 
 @broken_by(
@@ -211,14 +251,14 @@ def test_every_right_has_a_caller(stack: Template) -> None:
             if isinstance(node, ast.Attribute)
         }
         actions = rights_of(stack, name).keys() - USED_BY_LAMBDA
-        calls = {one: CALLED_AS.get(one, xform_name(one.partition(":")[2])) for one in actions}
+        calls = {one: CALLED_AS.get((name, one), xform_name(one.partition(":")[2])) for one in actions}
         assert {action: call for action, call in calls.items() if call not in called} == {}, name
 
 
 def code_of(function: str) -> Iterator[Module]:
     """Yield our modules that a function may load, including those a snapshot loads in advance."""
-    names = set[str]()
-    for backend in ("ses", "simulator") if function == "ApiFunction" else ("",):
+    names = LOADED_LATE.get(function, set()).copy()
+    for backend in ("ses", "simulator") if function in {"ApiFunction", "PurgeFunction"} else ("",):
         names |= loaded_modules(function, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start", EMAIL_BACKEND=backend)
     return (module for name, module in modules().items() if name in names)
 

@@ -5,10 +5,12 @@ import json
 
 import pytest
 
-from posthorn.aws.queues import read_message, read_step
+from posthorn.aws.messages import read_message, read_step
+from posthorn.aws.purge_queue import read_purge_step
 from posthorn.domain.api_key import mint, split
 from posthorn.domain.ids import CONFIGURATION_SET, EVENT, REPLAY, WEBHOOK, WORKSPACE, is_id
 from posthorn.domain.models import DeliveryKey
+from posthorn.domain.purge_job import PurgeStep
 from posthorn.email.events import event_of
 from posthorn.email.sns import unwrap
 from posthorn.stores.events import from_item
@@ -103,4 +105,15 @@ def test_a_step_is_the_first_of_a_replay_of_the_sample_webhook() -> None:
     assert (step.endpoint_id, step.number) == (read_message(retry["body"]).key.endpoint_id, 1)
     assert "-ReplayQueue-" in message["eventSourceARN"]
     assert message["attributes"]["MessageGroupId"] == step.endpoint_id
+    assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()
+
+
+def test_a_purge_step_is_the_first_for_the_sample_workspace() -> None:
+    """The message is the one the API sends when the sample's workspace is deleted."""
+    (message,) = sample("purge-step")["Records"]
+    (record,) = sample("dispatch-insert")["Records"]
+    step = read_purge_step(message["body"])
+    assert step == PurgeStep(from_item(record["dynamodb"]["NewImage"]).workspace, number=1)
+    assert "-PurgeQueue-" in message["eventSourceARN"]
+    assert message["attributes"]["MessageGroupId"] == step.workspace
     assert message["md5OfBody"] == hashlib.md5(message["body"].encode(), usedforsecurity=False).hexdigest()

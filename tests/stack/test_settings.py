@@ -6,15 +6,15 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 import posthorn.settings
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.settings import (
     LOCAL_STAGE,
     ApiSettings,
     BuiltInEventTypes,
     DeliverySettings,
-    EmailBackend,
     FeedbackSettings,
+    PurgeSettings,
     ReplaySettings,
     SweepSettings,
 )
@@ -24,13 +24,15 @@ from tests.stack.breakages import broken_by
 from tests.template import API, API_ID, KEY, PSEUDO_PARAMETERS, QUEUE, TABLE, TOPIC, Template, holds, resolve
 
 SETTINGS: dict[
-    str, type[ApiSettings | DeliverySettings | FeedbackSettings | ReplaySettings | SweepSettings]
+    str,
+    type[ApiSettings | DeliverySettings | FeedbackSettings | PurgeSettings | ReplaySettings | SweepSettings],
 ] = {
     "ApiFunction": ApiSettings,
     "FeedbackFunction": FeedbackSettings,
     "DispatchFunction": DeliverySettings,
     "DeliverFunction": DeliverySettings,
     "ReplayFunction": ReplaySettings,
+    "PurgeFunction": PurgeSettings,
     "SweepFunction": SweepSettings,
 }
 

@@ -3,9 +3,12 @@
 import json
 import re
 
+from posthorn.api.authentication import REVOCATION_MS
+from posthorn.api.workspace_directory import STALE_MS
+from posthorn.delivery import purge_start, purger
 from posthorn.delivery.bulk_replay import PAUSE, STALLED_MS
+from posthorn.delivery.claims import LEASE_MARGIN_MS
 from posthorn.delivery.dispatcher import MARGIN_MS
-from posthorn.delivery.worker import LEASE_MARGIN_MS
 from posthorn.domain.retry_policy import MAX_DELAY
 from posthorn.settings import DeliverySettings
 from tests.stack.breakages import broken_by
@@ -38,8 +41,8 @@ def dead_letter_queue_of(stack: Template, mapping: Json) -> str:
 @broken_by(
     ("Queue: !GetAtt Retry15MinQueue.Arn", "Queue: !GetAtt DispatchDeadLetterQueue.Arn"),
 )
-def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
-    """DispatchFunction reads the stream, three functions read queues, and none reads a dead-letter queue."""
+def test_the_sources_are_the_outbox_and_seven_queues(stack: Template) -> None:
+    """DispatchFunction reads the stream, four functions read queues, and none reads a dead-letter queue."""
     assert sorted(mappings_of(stack)) == [
         "DeliverFunction.DeliverQueue.Arn",
         "DeliverFunction.Retry15MinQueue.Arn",
@@ -47,6 +50,7 @@ def test_the_sources_are_the_outbox_and_six_queues(stack: Template) -> None:
         "DeliverFunction.Retry5MinQueue.Arn",
         "DispatchFunction.EventsTable.StreamArn",
         "FeedbackFunction.FeedbackQueue.Arn",
+        "PurgeFunction.PurgeQueue.Arn",
         "ReplayFunction.ReplayQueue.Arn",
     ]
 
@@ -192,10 +196,29 @@ def test_a_job_may_ask_for_its_own_next_step(stack: Template) -> None:
         for name, function in stack.translated_of_type("AWS::Lambda::Function").items()
         if "RecursiveLoop" in function
     }
-    assert allowed == {"ReplayFunction": "Allow"}
-    (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "ReplayFunction")
-    assert target(stack.variables("ReplayFunction")["REPLAY_QUEUE_URL"]) == mapping["source"]
-    assert mapping["BatchSize"] == 1
+    assert allowed == {"ReplayFunction": "Allow", "PurgeFunction": "Allow"}
+    for function, url in (("ReplayFunction", "REPLAY_QUEUE_URL"), ("PurgeFunction", "PURGE_QUEUE_URL")):
+        (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == function)
+        assert target(stack.variables(function)[url]) == mapping["source"]
+        assert mapping["BatchSize"] == 1
+
+
+@broken_by(
+    ("Timeout: 30 # 20 s", "Timeout: 15 # 20 s"),
+    ("Timeout: 30 # 20 s", "Timeout: 119 # 20 s"),
+    ("VisibilityTimeout: 180", "VisibilityTimeout: 140"),
+    ("Timeout: 120 ", "Timeout: 170 "),
+)
+def test_a_purge_waits_for_what_was_under_way(stack: Template) -> None:
+    """A step has time to work, a lost one is noticed in time, and a round begins when all caches and invocations end."""
+    (mapping,) = (one for one in mappings_of(stack).values() if one["function"] == "PurgeFunction")
+    timeout = stack.functions["PurgeFunction"]["Timeout"]
+    visibility = stack.of_type(QUEUE)[mapping["source"]]["VisibilityTimeout"]
+    assert timeout / 2 >= purger.MARGIN_MS / 1000
+    assert timeout < purge_start.STALLED_MS / 1000 < visibility - timeout
+    cached = max(STALE_MS, REVOCATION_MS) / 1000
+    longest = max(function["Timeout"] for function in stack.functions.values())
+    assert cached + longest < purger.SETTLE_SECONDS <= MAX_DELAY
 
 
 @broken_by(
@@ -218,7 +241,7 @@ def test_no_queue_can_take_all_concurrency(stack: Template) -> None:
         for mapping in mappings_of(stack).values()
         if mapping["source"] in stack.of_type(QUEUE)
     ]
-    assert len(bounds) == 6
+    assert len(bounds) == 7
     assert sum(bounds) <= 500
 
 

@@ -42,11 +42,13 @@ def test_there_are_three_tables_with_the_keys_that_the_stores_use(stack: Templat
     ),
     ("ProjectionType: KEYS_ONLY", "ProjectionType: ALL"),
     ("[status, event_type, generation, is_test]", "[status]"),
+    ("[workspace, kind, url, disabled_reason]", "[workspace, kind, url, disabled_reason, secret]"),
 )
 def test_indexes_match_the_stores(stack: Template) -> None:
     """Indexes and attributes have the names that the stores use, and only attributes that are read."""
     key_rows = [(tables.KEY_WORKSPACE, "HASH", "S"), (tables.PK, "RANGE", "S")]
     workspaces = [(tables.WORKSPACE_LIST, "HASH", "S"), (tables.WORKSPACE_ID, "RANGE", "S")]
+    trouble = [(tables.TROUBLE, "HASH", "S"), (tables.TROUBLE_SINCE, "RANGE", "S")]
     due = [(tables.DUE_SHARD, "HASH", "S"), (tables.NEXT_ATTEMPT_AT, "RANGE", "N")]
     undelivered = [(tables.UNDELIVERED, "HASH", "S"), (tables.SK, "RANGE", "S")]
     for table in stack.of_type(TABLE).values():
@@ -56,6 +58,7 @@ def test_indexes_match_the_stores(stack: Template) -> None:
         "ConfigTable": {
             tables.KEYS_INDEX: (key_rows, "ALL"),
             tables.WORKSPACES_INDEX: (workspaces, "ALL"),
+            tables.TROUBLE_INDEX: (trouble, ["workspace", "kind", "url", "disabled_reason"]),
         },
         "EventsTable": {},
         "DeliveriesTable": {
@@ -125,7 +128,7 @@ def test_only_the_events_table_has_a_stream_and_it_carries_the_new_row(stack: Te
 def test_state_outlives_the_stack(stack: Template) -> None:
     """Deleting the stack or replacing a resource deletes no table, queue or key; a failed first deploy does."""
     stateful = [name for kind in (TABLE, QUEUE, KEY) for name in stack.of_type(kind)]
-    assert len(stateful) == 14
+    assert len(stateful) == 16
     for name in stateful:
         resource = stack.resources[name]
         assert resource.get("DeletionPolicy") == "RetainExceptOnCreate", name

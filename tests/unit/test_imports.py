@@ -32,7 +32,14 @@ LAYERS = (
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-EVENT_PATH = ("DispatchFunction", "DeliverFunction", "FeedbackFunction", "ReplayFunction", "SweepFunction")
+EVENT_PATH = (
+    "DispatchFunction",
+    "DeliverFunction",
+    "FeedbackFunction",
+    "ReplayFunction",
+    "PurgeFunction",
+    "SweepFunction",
+)
 
 # Modules that the path of an event must not load: slow at a cold start, and unused there.
 NOT_WITHOUT_THE_API = (
@@ -119,7 +126,7 @@ def test_the_path_of_an_event_loads_nothing_of_the_api(function: str) -> None:
     assert _loaded("ApiFunction", NOT_WITHOUT_THE_API) != []
 
 
-@pytest.mark.parametrize("function", ["FeedbackFunction", "ReplayFunction", "SweepFunction"])
+@pytest.mark.parametrize("function", ["FeedbackFunction", "ReplayFunction", "PurgeFunction", "SweepFunction"])
 def test_functions_without_requests_do_not_load_the_http_client(function: str) -> None:
     """Functions that only read and write rows and messages do not load the HTTP client."""
     assert _loaded(function, NOT_WITHOUT_SENDING) == []

@@ -9,7 +9,7 @@ import pytest
 
 from posthorn.domain.errors import SettingsError
 from posthorn.settings import ApiSettings
-from posthorn.wiring import api
+from posthorn.wiring import parts
 from tests.unit.email.ses import MODEL
 from tests.unit.test_settings import API
 
@@ -18,9 +18,9 @@ OLD = [name for name in MODEL.operation_names if "Tenant" not in name]  # botoco
 
 def backend(monkeypatch: pytest.MonkeyPatch, choice: str, operations: Any) -> Any:
     client = SimpleNamespace(meta=SimpleNamespace(service_model=SimpleNamespace(operation_names=operations)))
-    monkeypatch.setattr(api, "client", lambda _: client)
+    monkeypatch.setattr(parts, "client", lambda _: client)
     settings = ApiSettings.read({**API, "SES_TENANTS": choice, "STAGE": "eu-2"})
-    return api._email_backend(settings, lambda: 0, bytes)
+    return parts.email_backend(settings, lambda: 0, bytes)
 
 
 @pytest.mark.parametrize(

@@ -8,21 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.settings import (
     ApiSettings,
     Brand,
     BuiltInEventTypes,
     DeliverySettings,
-    EmailBackend,
     FeedbackSettings,
+    PurgeSettings,
     ReplaySettings,
     Store,
     SweepSettings,
     api_settings,
     delivery_settings,
     feedback_settings,
+    purge_settings,
     replay_settings,
     sweep_settings,
 )
@@ -51,6 +52,7 @@ API: Final = {
     "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
     "THIRD_RETRY_QUEUE_URL": "https://sqs.example/third",
     "REPLAY_QUEUE_URL": "https://sqs.example/replay",
+    "PURGE_QUEUE_URL": "https://sqs.example/purge",
     "SECRETS_KEY": "arn:aws:kms:us-east-1:123456789012:key/1",
     "BUILT_IN_EVENT_TYPES": "smashsend",
     "EMAIL_BACKEND": "ses",
@@ -66,6 +68,13 @@ REPLAY: Final = {
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "REPLAY_QUEUE_URL": "https://sqs.example/replay",
 }
+PURGE: Final = {
+    **FEEDBACK,
+    "EMAIL_BACKEND": "ses",
+    "SES_TENANTS": "auto",
+    "FEEDBACK_TOPIC_ARN": TOPIC,
+    "PURGE_QUEUE_URL": "https://sqs.example/purge",
+}
 DELIVERY: Final = {
     **STORE,
     **BRAND,
@@ -78,6 +87,7 @@ DELIVERY: Final = {
     "THIRD_RETRY_DELAY": "900",
     "DEAD_LETTER_QUEUE_URL": "https://sqs.example/dead-letters",
     "ATTEMPT_DEADLINE": "10",
+    "NOTICE_TARGET": "",
     "API_HOST": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com",
     "API_DOMAIN_NAMES": "",
 }
@@ -99,7 +109,7 @@ NUMBERS: Final = frozenset(
         "SWEEP_GRACE",
     }
 )
-OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES"})
+OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES", "NOTICE_TARGET"})
 
 COMPLAINTS: Final = frozenset(
     {
@@ -119,6 +129,7 @@ KINDS: Final[list[tuple[Any, dict[str, str]]]] = [
     (DeliverySettings, DELIVERY),
     (FeedbackSettings, FEEDBACK),
     (ReplaySettings, REPLAY),
+    (PurgeSettings, PURGE),
     (SweepSettings, SWEEP),
 ]
 REQUIRED: Final = [
@@ -165,6 +176,7 @@ def test_the_settings_of_the_api() -> None:
             "https://sqs.example/third",
         ),
         replay_queue_url="https://sqs.example/replay",
+        purge_queue_url="https://sqs.example/purge",
         brand=DeliverySettings.read(DELIVERY).brand,
         api_hosts=frozenset({"a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}),
     )
@@ -183,6 +195,19 @@ def test_the_settings_of_the_replays() -> None:
         store=ApiSettings.read(API).store,
         deliver_queue_url="https://sqs.example/deliver",
         replay_queue_url="https://sqs.example/replay",
+        dead_letter_queue_url="https://sqs.example/dead-letters",
+    )
+
+
+def test_the_settings_of_the_purges() -> None:
+    """Purges use two queues and the email backend, whose configuration sets have the stage in their names."""
+    assert PurgeSettings.read(PURGE) == PurgeSettings(
+        store=ApiSettings.read(API).store,
+        stage="prod",
+        email_backend=EmailBackend.SES,
+        ses_tenants=SesTenants.AUTO,
+        feedback_topic=TOPIC,
+        purge_queue_url="https://sqs.example/purge",
         dead_letter_queue_url="https://sqs.example/dead-letters",
     )
 
@@ -240,6 +265,7 @@ def test_the_settings_of_the_delivering_functions() -> None:
         ),
         retry_delays=(60, 300, 900),
         dead_letter_queue_url="https://sqs.example/dead-letters",
+        notice_target="",
         attempt_deadline=10.0,
         brand=Brand(
             "X-SMASHSEND",
@@ -330,6 +356,7 @@ def test_a_process_reads_its_environment_once(monkeypatch: pytest.MonkeyPatch) -
         (delivery_settings, DeliverySettings, DELIVERY),
         (feedback_settings, FeedbackSettings, FEEDBACK),
         (replay_settings, ReplaySettings, REPLAY),
+        (purge_settings, PurgeSettings, PURGE),
         (sweep_settings, SweepSettings, SWEEP),
     ):
         read.cache_clear()

@@ -25,6 +25,7 @@ CLIENTS = {
     "DeliverFunction": ["dynamodb", "kms", "sqs"],
     "SweepFunction": ["dynamodb", "sqs"],
     "ReplayFunction": ["dynamodb", "sqs"],
+    "PurgeFunction": ["dynamodb", "sesv2", "sqs"],
 }
 
 
@@ -40,7 +41,7 @@ def test_in_lambda_clients_are_made_while_the_code_is_loaded(function: str) -> N
 
 
 @pytest.mark.parametrize(
-    "function", ["DispatchFunction", "DeliverFunction", "ReplayFunction", "FeedbackFunction"]
+    "function", ["DispatchFunction", "DeliverFunction", "ReplayFunction", "PurgeFunction", "FeedbackFunction"]
 )
 def test_the_first_invocation_loads_nothing(function: str) -> None:
     """The first batch causes no import, not even to log and dead-letter a malformed record."""

@@ -14,6 +14,7 @@ import pytest
 from posthorn import telemetry
 from posthorn.domain.errors import OperatorError, Unavailable
 from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Failure, Outcome, Reason, Status, Timings
+from posthorn.domain.purge_job import PurgeJob
 from posthorn.domain.replay_job import ReplayCounts, ReplayJob, ReplaySelection
 from tests.modules import modules
 
@@ -35,6 +36,7 @@ JOB = ReplayJob(
     end="evt_1",
     counts=ReplayCounts(matched=3, replayed=2, skipped=1),
 )
+PURGE = PurgeJob("wksp_1", "cust_1", created_at=1, updated_at=1, sent_at=1, removed={"events": 3})
 OUTCOME = Outcome(
     Timings(dns=1, connect=2, tls=3, first_byte=4, total=5),
     failure=Failure.CONNECT,
@@ -111,6 +113,13 @@ EVENTS: dict[str, tuple[Callable[[], object], str, dict[str, Any]]] = {
         {"kind": "stream-record", "id": "1", "reason": "the key is wrong"},
     ),
     "deliveries.queued": (lambda: telemetry.deliveries_queued(3), "INFO", {"deliveries": 3}),
+    "results.handed_over": (
+        lambda: telemetry.results_handed_over(3, refused=1),
+        "WARNING",
+        {"deliveries": 3, "refused": 1},
+    ),
+    "deliveries.requeued": (lambda: telemetry.deliveries_requeued(3), "INFO", {"deliveries": 3}),
+    "records.postponed": (lambda: telemetry.records_postponed(3), "INFO", {"records": 3}),
     "messages.unsent": (lambda: telemetry.messages_unsent(3), "ERROR", {"deliveries": 3}),
     "notification.ignored": (
         lambda: telemetry.notification_ignored("1", "SubscriptionConfirmation"),
@@ -121,6 +130,11 @@ EVENTS: dict[str, tuple[Callable[[], object], str, dict[str, Any]]] = {
         lambda: telemetry.sweep_finished(enqueued=1, left=2, unsent=3, complete=False),
         "INFO",
         {"enqueued": 1, "left": 2, "unsent": 3, "complete": False},
+    ),
+    "purge.finished": (
+        lambda: telemetry.purge_finished(PURGE),
+        "INFO",
+        {"workspace": "wksp_1", "rounds": 1, "events": 3},
     ),
     "replay.finished": (
         lambda: telemetry.replay_finished(JOB),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from posthorn.aws.queues import DeliveryMessage, read_message
+from posthorn.aws.messages import DeliveryMessage, NewRow, RecordedAttempt, read_message
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import (
@@ -85,6 +85,22 @@ def test_a_delivery() -> None:
         next_attempt_at=1_681_659_960_000,
         attempts=(Attempt(1, 1_681_659_900_000, outcome),),
     )
+
+
+def test_a_message_about_a_first_attempt_without_a_row() -> None:
+    """Its row was refused: the claim writes it."""
+    assert read_message(MESSAGES["first_attempt"]) == DeliveryMessage(
+        KEY, WORKSPACE, generation=1, attempt=1, new_row=NewRow("contact.created", is_test=False)
+    )
+
+
+def test_a_message_with_a_result() -> None:
+    """The row of an attempt that was made is in the message, as it is in the table."""
+    message = read_message(MESSAGES["recorded_attempt"])
+
+    assert isinstance(message, RecordedAttempt)
+    assert (message.key, message.channel, message.generation, message.attempt) == (KEY, WORKSPACE, 1, 1)
+    assert delivery_rows.from_item(message.row) == delivery_rows.from_item(ROWS["delivery"])
 
 
 def test_a_message() -> None:

@@ -43,7 +43,8 @@ def admit(services: Services, route: Route, scope: RequiredScope, headers: Mappi
             detail = f"`{HEADER}` must be left out: this operation acts on the installation."
             raise Problem(400, "unexpected_workspace", detail)
         return Caller(key_valid_until=key.valid_until)
-    workspace = _workspace(services, key, named, is_optional=route.may_name_workspaces)
+    is_optional = route.may_name_workspaces or route.may_span_workspaces
+    workspace = _workspace(services, key, named, is_optional=is_optional)
     if workspace and route.needs_active_workspace:
         _check_active(services, workspace)
     return Caller(workspace, frozenset(Scope) if key.is_platform else key.scopes, key.valid_until)
@@ -70,7 +71,7 @@ def _named(headers: Mapping[str, str]) -> str | None:
 
 
 def _workspace(services: Services, key: ApiKey, named: str | None, *, is_optional: bool) -> str:
-    """Return the id of the workspace to act on; empty if the request's body names it."""
+    """Return the id of the workspace to act on; empty if the body names it, or if the request acts on all."""
     if key.workspace is not None:
         if named not in {None, key.workspace} and not _is_uid_of(services, key.workspace, named):
             raise not_found("workspace")

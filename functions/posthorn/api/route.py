@@ -37,6 +37,7 @@ class Route:
     may_name_workspaces: bool = (
         False  # the body of a platform key's request may name them instead of the header
     )
+    may_span_workspaces: bool = False  # a platform key may leave out the header, to act on all of them
     query: tuple[str, ...] = ()  # the accepted parameters; others are refused
     note: str = ""  # details for the documentation
     has_slashes: bool = False  # its last path parameter, with which the path ends, may contain slashes

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from posthorn.api.pagination import Cursors
     from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.workspace_directory import WorkspaceDirectory
+    from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
     from posthorn.email.mail import Backend
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
     from posthorn.stores.events import Events
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
+    from posthorn.stores.purges import Purges
     from posthorn.stores.replays import Replays
+    from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.transport.dns import Resolver
     from posthorn.transport.targets import Policy
 
@@ -46,6 +49,7 @@ class Services:
     event_types: EventTypeRegistry
     endpoints: Endpoints
     endpoint_states: EndpointStates
+    troubled_endpoints: TroubledEndpoints
     configuration_sets: ConfigurationSets
     events: Events
     deliveries: Deliveries
@@ -57,6 +61,8 @@ class Services:
     queues: Queues
     replays: Replays
     replay_queue: ReplayQueue
+    purges: Purges
+    purge_queue: PurgeQueue
     brand: Brand
     idempotency: Idempotency
     senders: SenderDirectory

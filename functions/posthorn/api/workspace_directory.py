@@ -9,7 +9,7 @@ from posthorn.domain.ttl_cache import TtlCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from posthorn.domain.workspace import Workspace, WorkspaceState
+    from posthorn.domain.workspace import WorkspaceState
     from posthorn.stores.workspaces import Workspaces
 
 STALE_MS: Final = 30_000
@@ -34,11 +34,14 @@ class WorkspaceDirectory:
         return self._seen.get_or_load_many(names, self._load)
 
     def _load(self, names: Sequence[str]) -> dict[str, WorkspaceState]:
-        """Return them by their ids as well: what a request names by its uid, the rest of the code names by its id."""
-        found = self.store.states(names)
+        """Return them by their ids as well: what a request names by its uid, the rest of the code names by its id.
+
+        A workspace that is being deleted is unknown to every request that would act on it.
+        """
+        found = {name: one for name, one in self.store.states(names).items() if not one.is_deleting}
         return found | {one.id: one for one in found.values()}
 
-    def forget(self, one: Workspace) -> None:
-        """Drop a workspace from the cache, so that its next use looks it up."""
-        self._seen.forget(one.id)
-        self._seen.forget(one.uid)
+    def forget(self, *names: str) -> None:
+        """Drop the names of a workspace from the cache, so that its next use looks it up."""
+        for name in names:
+            self._seen.forget(name)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_sesv2 import SESV2Client
     from mypy_boto3_sns import SNSClient
@@ -41,6 +42,8 @@ def client(service: Literal["sqs"]) -> SQSClient: ...
 def client(service: Literal["sns"]) -> SNSClient: ...
 @overload
 def client(service: Literal["sesv2"]) -> SESV2Client: ...
+@overload
+def client(service: Literal["events"]) -> EventBridgeClient: ...
 def client(service: str) -> Any:
     """Return the client of this process for a service, made on first use and safe to share between threads."""
     return _client(service)

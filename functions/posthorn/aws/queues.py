@@ -1,90 +1,40 @@
-"""Messages in the queues: they hold ids only, so that an attempt always reads the current endpoint."""
+"""The queues where attempts and steps of replays wait, and the dead-letter queues."""
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import defaultdict
-from dataclasses import dataclass
-from itertools import batched
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.clients import call, pauses, threads
-from posthorn.domain.errors import Malformed, Unavailable
-from posthorn.domain.ids import EVENT, REPLAY, is_id
-from posthorn.domain.models import DeliveryKey
+from posthorn.aws.messages import (
+    MESSAGE_VERSION,
+    DeliveryMessage,
+    RecordedAttempt,
+    write_message,
+    write_step,
+)
+from posthorn.domain.errors import Unavailable
 from posthorn.domain.retry_policy import MAX_DELAY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
+    from posthorn.aws.messages import QueueMessage
     from posthorn.domain.models import Delivery
     from posthorn.domain.replay_job import ReplayStep
 
-MESSAGE_VERSION: Final = 1
 BATCH_LIMIT: Final = 10
 """Most messages that SQS accepts in one call."""
 
-_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+BATCH_BYTES: Final = 256 * 1024
+"""Most bytes of the messages of one call. SQS accepts four times that since 2025; emulators and quotas may not."""
 
-
-@dataclass(frozen=True, slots=True)
-class DeliveryMessage:
-    """One attempt to make."""
-
-    key: DeliveryKey
-    channel: str
-    generation: int
-    attempt: int  # the number of the attempt to make; the number in the row must be one less
-
-
-def write_message(message: DeliveryMessage) -> str:
-    return json.dumps(
-        {
-            "v": MESSAGE_VERSION,
-            "endpoint": message.key.endpoint_id,
-            "event": message.key.event_id,
-            "channel": message.channel,
-            "generation": message.generation,
-            "attempt": message.attempt,
-        },
-        separators=(",", ":"),
-    )
-
-
-def read_message(body: str) -> DeliveryMessage:
-    """Read a message; `Malformed` if it is not one of ours."""
-    found = _read(body)
-    event_id = _text(found, "event")
-    if not is_id(event_id, EVENT):
-        raise Malformed("event is not an event id")
-    return DeliveryMessage(
-        key=DeliveryKey(endpoint_id=_text(found, "endpoint"), event_id=event_id),
-        channel=_text(found, "channel"),
-        generation=_number(found, "generation"),
-        attempt=_number(found, "attempt"),
-    )
-
-
-def write_step(step: ReplayStep) -> str:
-    return json.dumps(
-        {"v": MESSAGE_VERSION, "endpoint": step.endpoint_id, "replay": step.replay_id, "step": step.number},
-        separators=(",", ":"),
-    )
-
-
-def read_step(body: str) -> ReplayStep:
-    """Read a message; `Malformed` if it is not one of ours."""
-    from posthorn.domain.replay_job import ReplayStep  # loaded here, since delivering needs no replays
-
-    found = _read(body)
-    replay_id = _text(found, "replay")
-    if not is_id(replay_id, REPLAY):
-        raise Malformed("replay is not the id of a replay")
-    return ReplayStep(_text(found, "endpoint"), replay_id, number=_number(found, "step"))
+type _Entry[T] = tuple[T, dict[str, Any]]
+"""Something to send, and the fields of its message."""
 
 
 class Queues:
@@ -101,9 +51,11 @@ class Queues:
         """Send the message for the next attempt of a delivery."""
         self.enqueue(_next_message(row), due_at=row.next_attempt_at, now_ms=now_ms)
 
-    def enqueue(self, message: DeliveryMessage, *, due_at: int | None, now_ms: int) -> None:
+    def enqueue(self, message: QueueMessage, *, due_at: int | None, now_ms: int) -> None:
         """Send a message to the queue of its attempt; `due_at` is in Unix milliseconds, None for immediately."""
-        call(self._sqs.send_message, QueueUrl=self.url_of(message), **_message(message, due_at, now_ms))
+        call(
+            self._sqs.send_message, QueueUrl=self.url_of(message), **_message(message, _wait(due_at, now_ms))
+        )
 
     def enqueue_all(
         self, rows: Iterable[Delivery], *, now_ms: int, on_error: Callable[[Unavailable], None]
@@ -112,13 +64,15 @@ class Queues:
 
         Sending one twice does no harm: a delivery is claimed only once for each attempt.
         """
-        by_queue: defaultdict[str, list[Delivery]] = defaultdict(list)
+        by_queue: defaultdict[str, list[_Entry[Delivery]]] = defaultdict(list)
         for row in rows:
-            by_queue[self.url_of(_next_message(row))].append(row)
+            message = _next_message(row)
+            entry = row, _message(message, _wait(row.next_attempt_at, now_ms))
+            by_queue[self.url_of(message)].append(entry)
         sends = [
-            threads().submit(self._send_batch, url, batch, now_ms)
+            threads().submit(self._send_batch, url, batch)
             for url, waiting in by_queue.items()
-            for batch in batched(waiting, BATCH_LIMIT, strict=False)
+            for batch in _batches(waiting)
         ]
         unsent: list[Delivery] = []
         for send in sends:
@@ -128,31 +82,43 @@ class Queues:
                 on_error(error)
         return unsent
 
-    def _send_batch(
-        self, url: str, rows: Sequence[Delivery], now_ms: int
-    ) -> tuple[list[Delivery], Unavailable | None]:
-        """Send up to ten messages; returns the rows of those that SQS did not accept, and why a call failed."""
-        pending = {str(number): row for number, row in enumerate(rows)}
+    def send_all[M: QueueMessage](
+        self, messages: Iterable[M], *, delay: int, on_error: Callable[[Unavailable], None]
+    ) -> list[M]:
+        """Send messages to DeliverQueue, delayed by a number of seconds; returns those not sent.
+
+        One call after another in the caller's thread, which may be one of those that calls share.
+        """
+        waiting = [(message, _message(message, delay)) for message in messages]
+        unsent: list[M] = []
+        for batch in _batches(waiting):
+            left, error = self._send_batch(self._deliver_queue_url, batch)
+            unsent += left
+            if error is not None:
+                on_error(error)
+        return unsent
+
+    def _send_batch[T](self, url: str, batch: Sequence[_Entry[T]]) -> tuple[list[T], Unavailable | None]:
+        """Send up to ten messages; returns what SQS did not accept, and why a call failed."""
+        pending = {str(number): entry for number, entry in enumerate(batch)}
         for pause in pauses():
-            entries: Any = [
-                {"Id": number, **_message(_next_message(row), row.next_attempt_at, now_ms)}
-                for number, row in pending.items()
-            ]
+            entries: Any = [{"Id": number, **message} for number, (_, message) in pending.items()]
             try:
                 answer = call(self._sqs.send_message_batch, QueueUrl=url, Entries=entries)
             except Unavailable as error:
-                return list(pending.values()), error
+                return [what for what, _ in pending.values()], error
             pending = {one["Id"]: pending[one["Id"]] for one in answer.get("Failed", [])}
             if not pending:
                 break
             time.sleep(pause)
-        return list(pending.values()), None
+        return [what for what, _ in pending.values()], None
 
-    def url_of(self, message: DeliveryMessage) -> str:
+    def url_of(self, message: QueueMessage) -> str:
         """Return the URL of the queue where a message waits."""
-        retry = message.attempt - 2  # attempt 2 is retry 0
         urls = self._retry_queue_urls
-        return urls[min(retry, len(urls) - 1)] if retry >= 0 else self._deliver_queue_url
+        if isinstance(message, RecordedAttempt) or message.attempt == 1:
+            return self._deliver_queue_url
+        return urls[min(message.attempt - 2, len(urls) - 1)]
 
 
 class ReplayQueue:
@@ -193,8 +159,11 @@ def _next_message(row: Delivery) -> DeliveryMessage:
     return DeliveryMessage(row.key, row.channel, generation=row.generation, attempt=row.attempt + 1)
 
 
-def _message(message: DeliveryMessage, due_at: int | None, now_ms: int) -> dict[str, Any]:
-    wait = 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+def _wait(due_at: int | None, now_ms: int) -> int:
+    return 0 if due_at is None else -(-(due_at - now_ms) // 1000)
+
+
+def _message(message: QueueMessage, wait: int) -> dict[str, Any]:
     return {
         "MessageBody": write_message(message),
         # explicit, since Retry-After may ask for more than the delay of the queue
@@ -204,28 +173,16 @@ def _message(message: DeliveryMessage, due_at: int | None, now_ms: int) -> dict[
     }
 
 
-def _read(body: str) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Malformed("the message is not JSON") from error
-    if not isinstance(found, dict):
-        raise Malformed("the message is not an object")
-    version = _number(found, "v")
-    if version != MESSAGE_VERSION:
-        raise Malformed(f"the message has the unknown version {version}")
-    return found
-
-
-def _text(found: dict[str, Any], name: str) -> str:
-    value = found.get(name)
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise Malformed(f"{name} is missing or not an id")
-    return value
-
-
-def _number(found: dict[str, Any], name: str) -> int:
-    value = found.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Malformed(f"{name} is missing or not a positive integer")
-    return value
+def _batches[T](waiting: Iterable[_Entry[T]]) -> Iterator[list[_Entry[T]]]:
+    """Split messages into as many calls as their number and their bytes need."""
+    batch: list[_Entry[T]] = []
+    size = 0
+    for entry in waiting:
+        length = len(entry[1]["MessageBody"])  # ASCII
+        if batch and (len(batch) == BATCH_LIMIT or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(entry)
+        size += length
+    if batch:
+        yield batch

@@ -71,7 +71,7 @@ _OURS: Final = frozenset(
 
 # A message may quote anything. Only words of these two shapes are taken from it, and only of services that Posthorn
 # calls, so the ARN of the caller is none of them.
-_SERVICE: Final = "(?:dynamodb|kms|ses|sns|sqs)"
+_SERVICE: Final = "(?:dynamodb|events|kms|ses|sns|sqs)"
 _PERMISSION: Final = re.compile(rf"(?<![\w:]){_SERVICE}:[A-Z][A-Za-z]{{2,63}}\b")
 _RESOURCE: Final = re.compile(
     rf"\barn:aws[a-z-]{{0,12}}:{_SERVICE}:[a-z0-9-]{{0,24}}:\d{{12}}:[\w/.:@+*-]{{1,256}}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn import telemetry
 from posthorn.aws.batch_response import identifier
 from posthorn.aws.clients import threads
-from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue, read_step
+from posthorn.aws.messages import read_step
 from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import DeliveryKey, Reason, Status
@@ -23,10 +23,12 @@ from posthorn.domain.replay_job import JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from posthorn.aws.queues import DeadLetterQueue, Queues, ReplayQueue
     from posthorn.domain.models import Delivery
     from posthorn.domain.replay_job import ReplayJob, ReplayStep
     from posthorn.stores.deliveries import Deliveries
     from posthorn.stores.endpoints import Endpoints
+    from posthorn.stores.events import Events
     from posthorn.stores.replay_candidates import ReplayCandidates
     from posthorn.stores.replays import Replays
 
@@ -53,6 +55,7 @@ class Replayer:
         endpoints: Endpoints,
         deliveries: Deliveries,
         candidates: ReplayCandidates,
+        events: Events,
         *,
         queues: Queues,
         steps: ReplayQueue,
@@ -63,6 +66,7 @@ class Replayer:
         self._endpoints = endpoints
         self._deliveries = deliveries
         self._candidates = candidates
+        self._events = events
         self._queues = queues
         self._steps = steps
         self._dead_letters = dead_letters
@@ -177,16 +181,23 @@ class Replayer:
         return None if endpoint.enabled or job.dry_run else Reason.ENDPOINT_DISABLED
 
     def _replay_page(self, job: ReplayJob, *, begin: bool, now_ms: int) -> int:
-        """Restart every delivery of the page, or none if `begin` is false; returns how many this job has restarted."""
+        """Restart every delivery of the page whose event has its payload, or none if `begin` is false.
+
+        Returns how many this job has restarted.
+        """
         keys = {DeliveryKey(job.endpoint_id, event_id): before for event_id, before in job.page.items()}
         found = self._deliveries.get_every(keys)
         rows = {key: row for key in keys if (row := found.get(key)) is not None}
         begun = [row for key, row in rows.items() if _is_begun(row, job, keys[key])]
         if begin:
+            waits = [
+                row for key, row in rows.items() if row.generation == keys[key] and not row.status.is_open
+            ]
+            expunged = self._events.expunged((job.channel, row.key.event_id) for row in waits)
             beginning = [
                 threads().submit(self._deliveries.restart, row, replay=job.id, now_ms=now_ms)
-                for key, row in rows.items()
-                if row.generation == keys[key] and not row.status.is_open
+                for row in waits
+                if row.key.event_id not in expunged
             ]
             wait(beginning)  # no write may still run after an error is raised
             fresh = [row for one in beginning if (row := one.result()) is not None]

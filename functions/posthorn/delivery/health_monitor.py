@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from posthorn import telemetry
-from posthorn.delivery import operational_events
+from posthorn.delivery import notices, operational_events
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.health_policy import DISABLE_AFTER_MS, MIN_UNDELIVERED, HealthChange, assess
 from posthorn.domain.models import DisabledReason, Health, Status
@@ -43,9 +43,17 @@ class _Memory:
 class HealthMonitor:
     """Watches the endpoints that one process sends to."""
 
-    def __init__(self, states: EndpointStates, counts: DeliveryCounts, *, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        states: EndpointStates,
+        counts: DeliveryCounts,
+        *,
+        clock: Callable[[], int],
+        has_notices: bool = False,
+    ) -> None:
         self._states = states
         self._counts = counts
+        self._has_notices = has_notices  # whether the operator is told, too
         self._clock = clock
         self._memories: OrderedDict[str, _Memory] = OrderedDict()
 
@@ -66,14 +74,14 @@ class HealthMonitor:
         )
         if result.transition.disable is not None:
             reason = result.transition.disable
-            return lambda: self._carefully(lambda: self._disable(endpoint, reason), memory)
+            return lambda: self._carefully(lambda: self._disable(result, reason), memory)
         what = (endpoint.health, endpoint.health_since, change)
         if change == _NOTHING:
             return None
         if memory.acted_on == what and not change.to_be_disabled:
             return None  # a second attempt in a batch decides the same as the first; but each may be the twentieth undelivered one
         memory.acted_on = what
-        return lambda: self._carefully(lambda: self._act(endpoint, change), memory)
+        return lambda: self._carefully(lambda: self._act(result, change), memory)
 
     def keeps_apart(self, endpoint: Endpoint) -> bool:
         """Tell whether an endpoint must be kept apart from the others, as it was read or as observed since."""
@@ -93,18 +101,19 @@ class HealthMonitor:
             self._memories.popitem(last=False)
         return memory
 
-    def _act(self, endpoint: Endpoint, change: HealthChange) -> None:
-        now = self._clock()
+    def _act(self, result: AttemptResult, change: HealthChange) -> None:
+        endpoint, now = result.planned.endpoint, self._clock()
         if change.becomes is not None:
             self._states.move(endpoint, change.becomes, now_ms=now)
             return
         since = endpoint.health_since or now
         if change.to_be_disabled and self._is_given_up(endpoint, since):
-            self._disable(endpoint, DisabledReason.FAILING)
+            self._disable(result, DisabledReason.FAILING)
         elif change.to_be_warned:
             until = max(since + DISABLE_AFTER_MS, now)
+            notice = notices.failing(result, since_ms=since, until_ms=until) if self._has_notices else None
             operational_event = operational_events.failing(
-                endpoint, since_ms=since, until_ms=until, now_ms=now
+                endpoint, since_ms=since, until_ms=until, now_ms=now, notice=notice
             )
             self._states.warn(endpoint, operational_event, now_ms=now)
 
@@ -112,11 +121,12 @@ class HealthMonitor:
         undelivered = self._counts.undelivered(endpoint.id, since_ms=since, limit=MIN_UNDELIVERED)
         return undelivered.number >= MIN_UNDELIVERED
 
-    def _disable(self, endpoint: Endpoint, reason: DisabledReason) -> None:
-        now = self._clock()
-        self._states.disable(
-            endpoint, reason, operational_events.disabled(endpoint, reason, now_ms=now), now_ms=now
-        )
+    def _disable(self, result: AttemptResult, reason: DisabledReason) -> None:
+        endpoint, now = result.planned.endpoint, self._clock()
+        since = (endpoint.health_since or now) if endpoint.health is Health.FAILING else now
+        notice = notices.disabled(result, reason, since_ms=since) if self._has_notices else None
+        operational_event = operational_events.disabled(endpoint, reason, now_ms=now, notice=notice)
+        self._states.disable(endpoint, reason, operational_event, now_ms=now)
 
     def _carefully(self, act: Callable[[], None], memory: _Memory) -> None:
         try:

@@ -19,20 +19,22 @@ WEBHOOK_DISABLED: Final = "WEBHOOK_DISABLED"
 WEBHOOK_FAILING: Final = "WEBHOOK_FAILING"
 
 
-def disabled(endpoint: Endpoint, reason: DisabledReason, *, now_ms: int) -> Event:
+def disabled(endpoint: Endpoint, reason: DisabledReason, *, now_ms: int, notice: str | None = None) -> Event:
     """Return the event that an endpoint is being disabled; `endpoint` is as it was before."""
     data = {"webhook": _described(endpoint), "reason": str(reason), "since": rfc3339(now_ms)}
-    return _notice(endpoint, WEBHOOK_DISABLED, data, now_ms)
+    return _event(endpoint, WEBHOOK_DISABLED, data, now_ms, notice)
 
 
-def failing(endpoint: Endpoint, *, since_ms: int, until_ms: int, now_ms: int) -> Event:
+def failing(
+    endpoint: Endpoint, *, since_ms: int, until_ms: int, now_ms: int, notice: str | None = None
+) -> Event:
     """Return the warning that an endpoint has been failing since a time and will be disabled at another."""
     data = {
         "webhook": _described(endpoint),
         "failing_since": rfc3339(since_ms),
         "will_be_disabled_at": rfc3339(until_ms),
     }
-    return _notice(endpoint, WEBHOOK_FAILING, data, now_ms)
+    return _event(endpoint, WEBHOOK_FAILING, data, now_ms, notice)
 
 
 def _described(endpoint: Endpoint) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def _described(endpoint: Endpoint) -> dict[str, Any]:
     return described | {"host": urlsplit(endpoint.url).hostname or ""}
 
 
-def _notice(endpoint: Endpoint, kind: str, data: dict[str, Any], now_ms: int) -> Event:
+def _event(endpoint: Endpoint, kind: str, data: dict[str, Any], now_ms: int, notice: str | None) -> Event:
     # the same change reported twice is one event; the revision tells apart two changes in one millisecond
     what = f"{endpoint.id} {kind} {endpoint.revision}"
     return Event(
@@ -56,4 +58,5 @@ def _notice(endpoint: Endpoint, kind: str, data: dict[str, Any], now_ms: int) ->
         type=kind,
         data=stringify(data),
         created_at=rfc3339(now_ms),
+        notice=notice,
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from posthorn.aws.notice_messages import NoticeQueue
     from posthorn.aws.queues import DeadLetterQueue, Queues
     from posthorn.delivery.health_monitor import HealthMonitor
     from posthorn.delivery.sender import Sender
@@ -25,5 +26,6 @@ class Pipeline:
     sender: Sender
     health_monitor: HealthMonitor
     dead_letters: DeadLetterQueue
+    notice_queue: NoticeQueue
     clock: Callable[[], int]  # Unix milliseconds
     attempt_deadline_ms: int

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future  # noqa: TC003 - beside its use
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from posthorn import telemetry
-from posthorn.aws.clients import threads
-from posthorn.domain.errors import Malformed, OperatorError, Unavailable
+from posthorn.delivery.requeue import requeue
+from posthorn.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from posthorn.aws.queues import Queues
-    from posthorn.domain.models import Delivery
     from posthorn.stores.overdue_deliveries import OverdueDeliveries, OverdueDelivery
 
 MARGIN_MS: Final = 10_000
@@ -49,9 +47,7 @@ class Sweeper:
     def sweep(self, *, remaining_ms: Callable[[], int]) -> Swept:
         """Queue deliveries that have been due for longer than the grace period, while there is time.
 
-        The row is written before the message is sent: a moved row is no longer overdue for another sweeper, and
-        if its message is never sent, it is overdue again after another grace period. Raises `Unavailable` when
-        an AWS call fails.
+        Raises `Unavailable` when an AWS call fails.
         """
         swept = Swept()
         before = self._clock() - self._grace_ms
@@ -77,31 +73,10 @@ class Sweeper:
         return swept
 
     def _enqueue(self, page: Sequence[OverdueDelivery], swept: Swept) -> None:
-        now = self._clock()
-        moves: list[tuple[OverdueDelivery, Future[Delivery | None]]] = [
-            (one, threads().submit(self._due.move, one, now_ms=now)) for one in page
-        ]
-        rows: list[Delivery] = []
-        outage: Unavailable | None = None
-        for one, move in moves:
-            try:
-                row = move.result()
-            except Unavailable as error:
-                outage = error
-            except Malformed as error:
-                telemetry.row_unreadable(f"{one.key.endpoint_id} {one.key.event_id}", str(error))
-                swept.left += 1
-            else:
-                if row is None:
-                    swept.left += 1
-                else:
-                    rows.append(row)
-        errors: list[Unavailable] = []
-        unsent = self._queues.enqueue_all(rows, now_ms=now, on_error=errors.append)
-        swept.enqueued += len(rows) - len(unsent)
-        swept.unsent += len(unsent)
-        # a message that SQS fails to take is sent by a later run; one that it refuses needs the operator's alarm
-        outage = outage or next((error for error in errors if isinstance(error, OperatorError)), None)
-        if outage is not None:
+        requeued = requeue(self._due, self._queues, page, now_ms=self._clock())
+        swept.enqueued += requeued.enqueued
+        swept.left += requeued.left
+        swept.unsent += requeued.unsent
+        if requeued.outage is not None:
             swept.complete = False
-            raise outage
+            raise requeued.outage

@@ -3,62 +3,57 @@
 from __future__ import annotations
 
 from concurrent.futures import Future  # noqa: TC003 - beside its use
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from posthorn import telemetry
 from posthorn.aws.batch_response import failed_records, identifier
 from posthorn.aws.clients import threads
-from posthorn.aws.queues import read_message
+from posthorn.aws.notice_messages import is_about_notice, read_notice_message
+from posthorn.delivery.attempt_recorder import AttemptRecorder
+from posthorn.delivery.claims import Claims
 from posthorn.delivery.sender import PlannedAttempt
-from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
-from posthorn.domain.models import Reason, Status
-from posthorn.stores.delivery_rows import read_found
+from posthorn.delivery.throttling import Throttling
+from posthorn.domain.errors import Malformed, Unavailable
+from posthorn.domain.expunged_event import ExpungedEvent
+from posthorn.domain.models import Delivery, Reason, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from posthorn.aws.queues import DeliveryMessage
+    from posthorn.delivery.claims import Claimed
+    from posthorn.delivery.notices import Notices
     from posthorn.delivery.pipeline import Pipeline
-    from posthorn.domain.models import Delivery, Endpoint, Event
+    from posthorn.domain.models import Endpoint, Event
     from posthorn.stores.events import Events
-
-LEASE_MARGIN_MS: Final = 30_000
-"""How long a claim outlasts one attempt's deadline: past the function's timeout, and well before the message's
-visibility timeout ends."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Claimed:
-    """A delivery that this invocation has claimed for one attempt."""
-
-    message_id: str
-    row: Delivery
-    message: DeliveryMessage
 
 
 class Deliverer:
     """Makes the attempts that messages ask for."""
 
-    def __init__(self, pipeline: Pipeline, events: Events) -> None:
+    def __init__(
+        self, pipeline: Pipeline, events: Events, open_notices: Callable[[], Notices | None]
+    ) -> None:
+        self._open_notices = open_notices  # None: they have no target any more
         self._endpoints = pipeline.endpoints
         self._events = events
         self._deliveries = pipeline.deliveries
-        self._queues = pipeline.queues
+        self._recorder = AttemptRecorder(
+            pipeline.deliveries, pipeline.queues, Throttling(clock=pipeline.clock), clock=pipeline.clock
+        )
         self._dead_letters = pipeline.dead_letters
         self._sender = pipeline.sender
         self._health_monitor = pipeline.health_monitor
-        self._clock = pipeline.clock
-        self._lease_ms = pipeline.attempt_deadline_ms + LEASE_MARGIN_MS
+        self._claims = Claims(pipeline, self._recorder, self._dead_letter)
 
     def deliver(self, records: Sequence[Mapping[str, Any]]) -> set[str]:
         """Make the attempt of every message; returns the ids of the messages to retry."""
         failed: set[str] = set()
         effects: list[tuple[tuple[str], Future[None]]] = []
-        claimed = self._claim(records, failed)
+        claimed = self._claims.claim(self._start_notices(records, effects), failed)
         ready = self._load(claimed, failed, effects)
         secrets = self._sender.unseal(planned.endpoint for planned, _ in ready)
-        message_of: dict[PlannedAttempt, _Claimed] = {}
+        message_of: dict[PlannedAttempt, Claimed] = {}
         for planned, claim in ready:
             if planned.endpoint.id in secrets:
                 message_of[planned] = claim
@@ -75,58 +70,31 @@ class Deliverer:
         counts.write()
         return failed
 
-    def _claim(self, records: Sequence[Mapping[str, Any]], failed: set[str]) -> list[_Claimed]:
-        claims = [
-            (identifier(record, "messageId"), threads().submit(self._claim_one, record)) for record in records
-        ]
-        claimed: list[_Claimed] = []
-        for message_id, claim in claims:
-            try:
-                if (one := claim.result()) is not None:
-                    claimed.append(one)
-            except Unavailable as error:
-                telemetry.call_failed(error)
-                failed.add(message_id)
-        return claimed
+    def _start_notices(
+        self, records: Sequence[Mapping[str, Any]], effects: list[tuple[tuple[str], Future[None]]]
+    ) -> list[Mapping[str, Any]]:
+        """Start to send the notices; returns the records that are about attempts, which wait for no notice."""
+        others: list[Mapping[str, Any]] = []
+        for record in records:
+            if is_about_notice(str(record.get("body", ""))):
+                message_id = identifier(record, "messageId")
+                effects.append(((message_id,), threads().submit(self._send_notice, record)))
+            else:
+                others.append(record)
+        return others
 
-    def _claim_one(self, record: Mapping[str, Any]) -> _Claimed | None:
-        """Claim one delivery; None when the message has nothing left to do."""
-        message_id, body = identifier(record, "messageId"), str(record.get("body", ""))
+    def _send_notice(self, record: Mapping[str, Any]) -> None:
+        body = str(record["body"])
         try:
-            message = read_message(body)
-            row = self._take(message)
+            message = read_notice_message(body)
+            if (notices := self._open_notices()) is not None:
+                notices.send(message)
         except Malformed as error:
-            self._dead_letter(message_id, body, str(error))
-            return None
-        return None if row is None else _Claimed(message_id, row, message)
-
-    def _take(self, message: DeliveryMessage) -> Delivery | None:
-        now = self._clock()
-        try:
-            return self._deliveries.claim(
-                message.key,
-                generation=message.generation,
-                attempt=message.attempt,
-                now_ms=now,
-                lease_until=now + self._lease_ms,
-            )
-        except ConditionFailed as lost:
-            row = read_found(lost.found)
-            if row is None:
-                raise Malformed("there is no such delivery") from lost
-            if row.generation != message.generation or not row.status.is_open:
-                return None
-            if row.attempt == message.attempt - 1:
-                # another worker has it; if that one dies, this message must still be there
-                raise Unavailable("claim", "Leased") from lost
-            if row.attempt == message.attempt:
-                # made, but the next message may have been lost; a duplicate of it loses the claim
-                self._enqueue_next(row)
-            return None
+            self._dead_letter(identifier(record, "messageId"), body, str(error))
 
     def _load(
-        self, claimed: Sequence[_Claimed], failed: set[str], effects: list[tuple[tuple[str], Future[None]]]
-    ) -> list[tuple[PlannedAttempt, _Claimed]]:
+        self, claimed: Sequence[Claimed], failed: set[str], effects: list[tuple[tuple[str], Future[None]]]
+    ) -> list[tuple[PlannedAttempt, Claimed]]:
         """Read the event and endpoint of each delivery; settle deliveries that lack one."""
         try:
             events, endpoints = self._read(claimed)
@@ -142,7 +110,7 @@ class Deliverer:
             telemetry.row_unreadable(f"{key.endpoint_id} {key.event_id}", str(error))
             failed.add(claim.message_id)
             return []
-        ready: list[tuple[PlannedAttempt, _Claimed]] = []
+        ready: list[tuple[PlannedAttempt, Claimed]] = []
         for claim in claimed:
             event = events.get(claim.row.key.event_id)
             endpoint = endpoints.get(claim.row.key.endpoint_id)
@@ -152,6 +120,8 @@ class Deliverer:
                 reason = Reason.ENDPOINT_DISABLED
             elif event is None:
                 reason = Reason.EVENT_EXPIRED
+            elif isinstance(event, ExpungedEvent):
+                reason = Reason.PAYLOAD_EXPUNGED
             else:
                 ready.append(
                     (
@@ -166,7 +136,9 @@ class Deliverer:
             effects.append(((claim.message_id,), threads().submit(self._settle, settled)))
         return ready
 
-    def _read(self, claimed: Sequence[_Claimed]) -> tuple[dict[str, Event], dict[str, Endpoint]]:
+    def _read(
+        self, claimed: Sequence[Claimed]
+    ) -> tuple[dict[str, Event | ExpungedEvent], dict[str, Endpoint]]:
         reading_events = threads().submit(
             self._events.get_many, [(claim.row.channel, claim.row.key.event_id) for claim in claimed]
         )
@@ -178,17 +150,12 @@ class Deliverer:
     def _settle(self, settled: Delivery) -> None:
         self._deliveries.advance(settled, before=settled.attempt)
 
-    def _finish(self, claim: _Claimed, after: Delivery, follow_up: Callable[[], None] | None) -> None:
+    def _finish(self, claim: Claimed, after: Delivery, follow_up: Callable[[], None] | None) -> None:
         """Record the attempt, then send the next message; acknowledging comes after both."""
-        if not self._deliveries.advance(after, before=claim.row.attempt):
+        if not self._recorder.advance(after, before=claim.row.attempt):
             return  # the lease ran out and another worker advanced it
-        if after.status is Status.RETRYING:
-            self._enqueue_next(after)
         if follow_up is not None:
             follow_up()
-
-    def _enqueue_next(self, row: Delivery) -> None:
-        self._queues.enqueue_next(row, now_ms=self._clock())
 
     def _dead_letter(self, message_id: str, body: str, reason: str) -> None:
         kind = "message"

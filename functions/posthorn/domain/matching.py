@@ -35,6 +35,7 @@ class MatchReason(StrEnum):
     CREATED_LATER = "created_later"
     DISABLED = "disabled"
     DELETED = "deleted"
+    UNREADABLE = "unreadable"  # the endpoint, for this version
 
 
 @lru_cache(_REMEMBERED)

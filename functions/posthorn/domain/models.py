@@ -34,6 +34,7 @@ class Reason(StrEnum):
     ENDPOINT_DISABLED = "endpoint_disabled"
     ENDPOINT_DELETED = "endpoint_deleted"
     EVENT_EXPIRED = "event_expired"  # the event's retention ended before it could be sent
+    PAYLOAD_EXPUNGED = "payload_expunged"  # the event's payload was removed before it could be sent
 
 
 class DisabledReason(StrEnum):
@@ -146,6 +147,7 @@ class Event:
     data: str = field(repr=False)  # JSON, exactly as sent
     created_at: str  # RFC 3339, exactly as sent
     target: str | None = None  # the endpoint that a test event is for; None: all that subscribe
+    notice: str | None = None  # JSON for the platform about the change that an operational event reports
 
     @property
     def is_test(self) -> bool:

@@ -25,6 +25,7 @@ class WorkspaceStatus(StrEnum):
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
+    DELETING = "deleting"  # until it and all that belongs to it is gone; no request can act on it any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,10 @@ class WorkspaceState:
     @property
     def is_suspended(self) -> bool:
         return self.status is WorkspaceStatus.SUSPENDED
+
+    @property
+    def is_deleting(self) -> bool:
+        return self.status is WorkspaceStatus.DELETING
 
     def is_named(self, name: str) -> bool:
         """Return whether this is its id or its uid."""

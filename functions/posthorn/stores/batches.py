@@ -34,9 +34,36 @@ def read(dynamodb: DynamoDBClient, requests: Mapping[str, Mapping[str, Any]]) ->
     raise Unavailable("batch_get_item", "UnprocessedKeys")
 
 
-def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
+def put(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> list[Item]:
+    """Put up to 25 rows, unconditionally; returns those that DynamoDB did not process.
+
+    `Unavailable` when the first call fails: it is unknown then which rows were written.
+    """
+    everything: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
+    pending = everything
+    for pause in pauses():
+        try:
+            answer = call(dynamodb.batch_write_item, RequestItems=pending)
+        except Unavailable:
+            if pending is everything:
+                raise
+            break  # DynamoDB answers so when it would process none of a call
+        pending = answer.get("UnprocessedItems") or {}
+        if not pending:
+            return []
+        time.sleep(pause)
+    return [request["PutRequest"]["Item"] for request in pending[table]]
+
+
+def put_every(dynamodb: DynamoDBClient, table: str, items: Sequence[Item]) -> None:
     """Put up to 25 rows, unconditionally; `Unavailable` if some could not be written."""
-    pending: Mapping[str, Any] = {table: [{"PutRequest": {"Item": item}} for item in items]}
+    if put(dynamodb, table, items):
+        raise Unavailable("batch_write_item", "UnprocessedItems")
+
+
+def delete_every(dynamodb: DynamoDBClient, table: str, keys: Sequence[Item]) -> None:
+    """Delete up to 25 rows, which need not exist; `Unavailable` if some could not be deleted."""
+    pending: Mapping[str, Any] = {table: [{"DeleteRequest": {"Key": key}} for key in keys]}
     for pause in pauses():
         answer = call(dynamodb.batch_write_item, RequestItems=pending)
         pending = answer.get("UnprocessedItems") or {}

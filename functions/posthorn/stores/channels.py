@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def channels_with_endpoints(dynamodb: DynamoDBClient, table: str) -> list[str]:
-    """Return the names of all channels that have an endpoint, in order; disabled endpoints count."""
+    """Return the names of all channels that have an endpoint, in order; disabled endpoints count.
+
+    The channels of the workspaces of event destinations are among them: their operational events are there.
+    """
     found: set[str] = set()
     options: dict[str, Any] = {}
     while True:
@@ -23,11 +26,11 @@ def channels_with_endpoints(dynamodb: DynamoDBClient, table: str) -> list[str]:
             TableName=table,
             FilterExpression="begins_with(sk, :prefix)",
             ExpressionAttributeValues={":prefix": s(endpoint_rows.PREFIX)},
-            ProjectionExpression="pk",
+            ProjectionExpression="pk, workspace",
             ConsistentRead=True,
             **options,
         )
-        found |= {items.text(row, PK) for row in page["Items"]}
+        found |= {items.text(row, name) for row in page["Items"] for name in (PK, "workspace")}
         if "LastEvaluatedKey" not in page:
             return sorted(found)
         options["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -1,4 +1,7 @@
-"""Configuration sets in the ConfigTable, under their workspace: one row per set and one that keeps its name unique."""
+"""Configuration sets in the ConfigTable, under their workspace: one row per set and one that keeps its name unique.
+
+A deleted set leaves a row for as long as its events and deliveries are kept, so that a purge of the workspace finds them.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,24 @@ from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 from posthorn.stores import items
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
-from posthorn.stores.tables import PK, ROW_VERSION, SK
+from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from posthorn.stores.items import Item
 
-_SET: Final = "configuration_set#"
-_NAME: Final = "configuration_set_name#"
+SET: Final = "configuration_set#"
+NAME: Final = "configuration_set_name#"
+DELETED: Final = "deleted_configuration_set#"
 
 
 class ConfigurationSets:
     """The configuration sets of every workspace."""
 
-    def __init__(self, dynamodb: DynamoDBClient, table: str) -> None:
+    def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
         self._table = Table(dynamodb, table)
+        self._retention_days = retention_days
 
     def create(self, one: ConfigurationSet) -> bool:
         """Write a new set and reserve its name, both or neither; false if the name or the id is taken."""
@@ -33,7 +38,7 @@ class ConfigurationSets:
         return self._table.transact(self._put_new(name), self._put_new(_to_item(one)))
 
     def get(self, workspace: str, set_id: str) -> ConfigurationSet | None:
-        row = self._table.get(_set_key(workspace, set_id))
+        row = self._table.get(set_key(workspace, set_id))
         return _from_item(row) if row else None
 
     def by_name(self, workspace: str, name: str) -> ConfigurationSet | None:
@@ -44,8 +49,8 @@ class ConfigurationSets:
         self, workspace: str, *, after: str | None, limit: int
     ) -> tuple[list[ConfigurationSet], str | None]:
         """Return sets, the oldest first, and the id after which the next page starts, if any."""
-        page = self._table.query_prefix(workspace, _SET, after=after, limit=limit, ConsistentRead=True)
-        return [_from_item(row) for row in page.rows], page.position(prefix=_SET)
+        page = self._table.query_prefix(workspace, SET, after=after, limit=limit, ConsistentRead=True)
+        return [_from_item(row) for row in page.rows], page.position(prefix=SET)
 
     def move(self, old: ConfigurationSet, state: SetState) -> ConfigurationSet | None:
         """Move a set to another state; None if it has changed since `old` was read."""
@@ -63,13 +68,14 @@ class ConfigurationSets:
             {"Delete": {"TableName": self._table.name, "Key": _name_key(old.workspace, old.name)}},
         )
 
-    def remove(self, one: ConfigurationSet) -> None:
+    def remove(self, one: ConfigurationSet, *, now_ms: int) -> None:
         """Delete a set in state `deleting` and free its name, unless that was done before."""
+        deleted = {**buried(one.workspace, one.id), TTL: n(expiry(now_ms, self._retention_days))}
         self._table.transact(
             {
                 "Delete": {
                     "TableName": self._table.name,
-                    "Key": _set_key(one.workspace, one.id),
+                    "Key": set_key(one.workspace, one.id),
                     "ConditionExpression": "#state = :deleting",
                     "ExpressionAttributeNames": {"#state": "state"},
                     "ExpressionAttributeValues": {":deleting": s(SetState.DELETING)},
@@ -83,6 +89,7 @@ class ConfigurationSets:
                     "ExpressionAttributeValues": {":id": s(one.id)},
                 }
             },
+            {"Put": {"TableName": self._table.name, "Item": deleted}},
         )
 
     def _put_new(self, item: Item) -> dict[str, Any]:
@@ -104,17 +111,22 @@ class ConfigurationSets:
         }
 
 
-def _set_key(workspace: str, set_id: str) -> Item:
-    return {PK: s(workspace), SK: s(_SET + set_id)}
+def buried(workspace: str, set_id: str) -> Item:
+    """Return the row that is left of a deleted set."""
+    return {PK: s(workspace), SK: s(DELETED + set_id), "v": n(ROW_VERSION)}
+
+
+def set_key(workspace: str, set_id: str) -> Item:
+    return {PK: s(workspace), SK: s(SET + set_id)}
 
 
 def _name_key(workspace: str, name: str) -> Item:
-    return {PK: s(workspace), SK: s(_NAME + name)}
+    return {PK: s(workspace), SK: s(NAME + name)}
 
 
 def _to_item(one: ConfigurationSet) -> Item:
     return {
-        **_set_key(one.workspace, one.id),
+        **set_key(one.workspace, one.id),
         "v": n(ROW_VERSION),
         "name": s(one.name),
         "suppression": s(one.suppression),
@@ -126,7 +138,7 @@ def _to_item(one: ConfigurationSet) -> Item:
 def _from_item(item: Item) -> ConfigurationSet:
     try:
         return ConfigurationSet(
-            id=items.text(item, SK).removeprefix(_SET),
+            id=items.text(item, SK).removeprefix(SET),
             workspace=items.text(item, PK),
             name=items.text(item, "name"),
             suppression=Suppression(items.text(item, "suppression")),

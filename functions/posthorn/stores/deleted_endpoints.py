@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SHOWN: Final = 200
 """Deleted endpoints of a channel that the log looks up deliveries of: the most recently created ones."""
 
-_PREFIX: Final = "deleted#"
+PREFIX: Final = "deleted#"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,7 @@ class DeletedEndpoints:
         """Delete an endpoint and write what the log needs of it, both or neither; false if it was gone already."""
         deleted = DeletedEndpoint(endpoint.id, endpoint.events, endpoint.created_at, deleted_at=now_ms)
         item: Item = {
-            PK: s(endpoint.channel),
-            SK: s(_PREFIX + deleted.id),
+            **key_of(endpoint.channel, deleted.id),
             "v": n(ROW_VERSION),
             "events": items.texts(deleted.events),
             "created_at": n(deleted.created_at),
@@ -68,13 +67,28 @@ class DeletedEndpoints:
 
     def of_channel(self, channel: str) -> list[DeletedEndpoint]:
         """Return the endpoints that were deleted from a channel, the most recently created first."""
-        page = self._table.query_prefix(channel, _PREFIX, limit=SHOWN, ScanIndexForward=False)
+        page = self._table.query_prefix(channel, PREFIX, limit=SHOWN, ScanIndexForward=False)
         return [_from_item(row) for row in page.rows]
+
+
+def key_of(channel: str, endpoint_id: str) -> Item:
+    return {PK: s(channel), SK: s(PREFIX + endpoint_id)}
+
+
+def buried(channel: str, endpoint_id: str) -> Item:
+    """Return the row that a purge leaves of an endpoint for as long as it runs. No log shows it."""
+    return {
+        **key_of(channel, endpoint_id),
+        "v": n(ROW_VERSION),
+        "events": items.texts(()),
+        "created_at": n(0),
+        "deleted_at": n(0),
+    }
 
 
 def _from_item(item: Item) -> DeletedEndpoint:
     return DeletedEndpoint(
-        id=items.text(item, SK).removeprefix(_PREFIX),
+        id=items.text(item, SK).removeprefix(PREFIX),
         events=items.text_list(item, "events"),
         created_at=items.number(item, "created_at"),
         deleted_at=items.number(item, "deleted_at"),

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 from posthorn import telemetry
 from posthorn.aws.clients import at_once, call
 from posthorn.domain.errors import ConditionFailed, Malformed, Unavailable
-from posthorn.domain.models import Delivery, DeliveryKey, Status
+from posthorn.domain.models import FIRST_GENERATION, Delivery, DeliveryKey, Status
 from posthorn.stores import attempts, batches, items
 from posthorn.stores import delivery_rows as rows
+from posthorn.stores.delivery_rows import LEASE_BY, LEASE_UNTIL
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import DUE_SHARD, NEXT_ATTEMPT_AT, TTL, UNDELIVERED, expiry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from posthorn.stores.delivery_rows import Lease
     from posthorn.stores.items import Item
 
 KEPT_ATTEMPTS: Final = 16
@@ -90,10 +92,15 @@ class Deliveries:
                     found[key] = None
         return found, failures
 
-    def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> None:
-        """Write up to 25 settled deliveries in one call, unconditionally."""
+    def put_all(self, deliveries: Sequence[Delivery], *, now_ms: int) -> list[Delivery]:
+        """Write up to 25 settled deliveries in one call, unconditionally; returns those that were not written.
+
+        `Unavailable` when the call fails: some may have been written.
+        """
         rows_to_put = [self._item(delivery, now_ms) for delivery in deliveries]
-        batches.put(self._table.client, self._table.name, rows_to_put)
+        unwritten = batches.put(self._table.client, self._table.name, rows_to_put)
+        keys = {rows.read_key(item) for item in unwritten}
+        return [delivery for delivery in deliveries if delivery.key in keys]
 
     def create(self, delivery: Delivery, *, now_ms: int) -> bool:
         """Write a new delivery; false if there was another one before."""
@@ -103,8 +110,12 @@ class Deliveries:
             is_ours=lambda found: rows.from_item(found) == delivery,
         )
 
+    def create_claimed(self, delivery: Delivery, lease: Lease, *, now_ms: int) -> bool:
+        """Write a new delivery that is leased for its first attempt; false if there was another one before."""
+        return self._table.put(self._item(delivery, now_ms) | lease.attributes(), condition=NEW)
+
     def claim(
-        self, key: DeliveryKey, *, generation: int, attempt: int, now_ms: int, lease_until: int
+        self, key: DeliveryKey, *, generation: int, attempt: int, now_ms: int, lease: Lease
     ) -> Delivery:
         """Lease a delivery for one attempt, so that a duplicate message cannot start the same attempt.
 
@@ -114,14 +125,17 @@ class Deliveries:
             self._table.client.update_item,
             TableName=self._table.name,
             Key=rows.key_of(key),
-            UpdateExpression="SET lease_until = :lease",
+            UpdateExpression=f"SET {LEASE_UNTIL} = :lease, {LEASE_BY} = :holder",
             ConditionExpression=(
                 "attempt = :before AND generation = :generation AND #status IN (:queued, :retrying)"
-                " AND (attribute_not_exists(lease_until) OR lease_until < :now)"
+                f" AND (attribute_not_exists({LEASE_UNTIL}) OR ({LEASE_UNTIL} < :now AND "
+                f"(attribute_not_exists({LEASE_BY}) OR {LEASE_BY} = :holder OR {LEASE_UNTIL} < :abandoned)))"
             ),
             ExpressionAttributeNames=_NAMES,
             ExpressionAttributeValues={
-                ":lease": n(lease_until),
+                ":lease": n(lease.until),
+                ":holder": s(lease.holder),
+                ":abandoned": n(lease.abandoned_before),
                 ":before": n(attempt - 1),
                 ":generation": n(generation),
                 ":queued": s(Status.QUEUED),
@@ -145,7 +159,7 @@ class Deliveries:
         }
         changes = {"#status": ":status", "attempt": ":attempt"}
         changes["attempts"] = "list_append(if_not_exists(attempts, :none), :made)"
-        gone = ["lease_until"]
+        gone = [LEASE_UNTIL, LEASE_BY]
         # the attributes below are index keys: present exactly while the row belongs in the index
         index = rows.index_attributes(after)
         for name in ("reason", NEXT_ATTEMPT_AT, DUE_SHARD, UNDELIVERED):
@@ -165,6 +179,18 @@ class Deliveries:
             ExpressionAttributeNames=_NAMES,
             ExpressionAttributeValues=values,
         )
+
+    def record(self, after: Delivery, *, now_ms: int) -> bool:
+        """Write the result of an attempt late; false if the row is beyond it, or gone.
+
+        The row is as it was before the attempt, or there is none before the first one. Doing it twice changes
+        nothing and returns true both times. Of all attempts, `after` holds the last one.
+        """
+        if after.generation == FIRST_GENERATION and after.attempt <= 1:
+            found = rows.from_item(self._table.put_or_find(self._item(after, now_ms), condition=NEW))
+            if _same_step(found, after):
+                return True
+        return after.attempt > 0 and self.advance(after, before=after.attempt - 1)
 
     def restart(self, row: Delivery, *, replay: str, now_ms: int) -> Delivery | None:
         """Start a new generation of a settled delivery; None if its row has changed since it was read.

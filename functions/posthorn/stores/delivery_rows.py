@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.domain.errors import Malformed
 from posthorn.domain.ids import shard_of
@@ -15,6 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from posthorn.stores.items import Item
+
+
+LEASE_UNTIL: Final = "lease_until"
+LEASE_BY: Final = "lease_by"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A worker's claim of one attempt; an attribute of the row until the attempt's result is on record.
+
+    A lease that has ended without a result still belongs to the message of its `holder`: that message, or the
+    result of the attempt, is in a queue. Only what is older than `abandoned_before` is anybody's.
+    """
+
+    until: int  # Unix milliseconds
+    holder: str
+    abandoned_before: int
+
+    def attributes(self) -> Item:
+        return {LEASE_UNTIL: n(self.until), LEASE_BY: s(self.holder)}
+
+
+def lease_end(item: Mapping[str, Any]) -> int:
+    """Return when the lease of a row ends or has ended; 0 if it has none."""
+    return items.optional_number(item, LEASE_UNTIL) or 0
 
 
 def key_of(key: DeliveryKey) -> Item:

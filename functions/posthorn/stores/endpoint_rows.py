@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.errors import Malformed
 from posthorn.domain.models import DisabledReason, Endpoint, Health, PreviousSecret, SealedSecret
+from posthorn.domain.trouble import trouble_of
 from posthorn.stores import items
 from posthorn.stores.items import n, s
-from posthorn.stores.tables import PK, ROW_VERSION, SK
+from posthorn.stores.tables import PK, ROW_VERSION, SK, TROUBLE, TROUBLE_SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from posthorn.domain.trouble import Trouble
     from posthorn.stores.items import Item
 
 PREFIX: Final = "endpoint#"
@@ -21,6 +23,10 @@ PREFIX: Final = "endpoint#"
 
 def key_of(channel: str, endpoint_id: str) -> Item:
     return {PK: s(channel), SK: s(PREFIX + endpoint_id)}
+
+
+def id_of(item: Mapping[str, Any]) -> str:
+    return items.text(item, SK).removeprefix(PREFIX)
 
 
 def to_item(endpoint: Endpoint) -> Item:
@@ -58,7 +64,14 @@ def to_item(endpoint: Endpoint) -> Item:
         item["health_since"] = n(endpoint.health_since)
     if endpoint.warned_at is not None:
         item["warned_at"] = n(endpoint.warned_at)
+    if (trouble := trouble_of(endpoint)) is not None:
+        item |= trouble_item(endpoint.id, *trouble)
     return item
+
+
+def trouble_item(endpoint_id: str, trouble: Trouble, since_ms: int) -> Item:
+    """Return the attributes that put a row into the index of endpoints in trouble."""
+    return {TROUBLE: s(trouble), TROUBLE_SINCE: s(f"{since_ms:013d}#{endpoint_id}")}
 
 
 def from_item(item: Mapping[str, Any]) -> Endpoint:
@@ -68,7 +81,7 @@ def from_item(item: Mapping[str, Any]) -> Endpoint:
     reason = items.optional_text(item, "disabled_reason")
     try:
         return Endpoint(
-            id=items.text(item, SK).removeprefix(PREFIX),
+            id=id_of(item),
             channel=items.text(item, PK),
             workspace=items.text(item, "workspace"),
             kind=EndpointKind(items.text(item, "kind")),

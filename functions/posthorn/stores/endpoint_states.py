@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from posthorn.domain.models import DisabledReason, Health
+from posthorn.domain.trouble import Trouble, disabled_trouble
 from posthorn.stores import endpoint_rows as rows
 from posthorn.stores import events
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
-from posthorn.stores.tables import expiry
+from posthorn.stores.tables import TROUBLE, TROUBLE_SINCE, expiry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,16 +33,26 @@ class EndpointStates:
         self._retention_days = retention_days
 
     def move(self, endpoint: Endpoint, health: Health, *, now_ms: int) -> None:
-        """Change the health of an endpoint, unless it has changed since the endpoint was read.
+        """Change the health of an endpoint, unless it has changed or was disabled since the endpoint was read.
 
         `revision` stays the same, so that a concurrent change by the owner does not fail.
         """
         condition, values = _same_health(endpoint)
+        change, no_trouble = "SET health = :health, health_since = :now", f", {TROUBLE}, {TROUBLE_SINCE}"
+        if health is Health.FAILING:
+            set_trouble, in_trouble = _trouble(endpoint, Trouble.FAILING, now_ms)
+            change, no_trouble, values = f"{change}, {set_trouble}", "", {**values, **in_trouble}
         self._config.update(
             rows.key_of(endpoint.channel, endpoint.id),
-            "SET health = :health, health_since = :now REMOVE warned_at",
-            condition=condition,
-            ExpressionAttributeValues={**values, ":health": s(health), ":now": n(now_ms)},
+            f"{change} REMOVE warned_at{no_trouble}",
+            # a disabled endpoint stays in the list of those
+            condition=f"{condition} AND enabled = :yes",
+            ExpressionAttributeValues={
+                **values,
+                ":health": s(health),
+                ":now": n(now_ms),
+                ":yes": {"BOOL": True},
+            },
         )
 
     def warn(self, endpoint: Endpoint, operational_event: Event, *, now_ms: int) -> None:
@@ -66,16 +77,19 @@ class EndpointStates:
         condition, values = "attribute_exists(pk)", dict[str, Any]()
         if reason is DisabledReason.FAILING:
             condition, values = _same_health(endpoint)  # a 2xx in the meantime resets its health
+        set_trouble, in_trouble = _trouble(endpoint, disabled_trouble(reason), now_ms)
         self._config.transact(
             {
                 "Update": {
                     **self._row(endpoint),
                     "UpdateExpression": (
-                        "SET enabled = :no, disabled_reason = :reason, disabled_at = :now, revision = revision + :one"
+                        "SET enabled = :no, disabled_reason = :reason, disabled_at = :now,"
+                        f" revision = revision + :one, {set_trouble}"
                     ),
                     "ConditionExpression": f"{condition} AND revision = :read AND enabled = :yes",
                     "ExpressionAttributeValues": {
                         **values,
+                        **in_trouble,
                         ":no": {"BOOL": False},
                         ":yes": {"BOOL": True},
                         ":reason": s(reason),
@@ -112,6 +126,13 @@ class EndpointStates:
             "Item": events.to_item(operational_event, expires_at=expiry(now_ms, self._retention_days)),
             "ConditionExpression": NEW,
         }
+
+
+def _trouble(endpoint: Endpoint, trouble: Trouble, since_ms: int) -> tuple[str, Item]:
+    """Return what puts a row into the index of endpoints in trouble: assignments, and their values."""
+    marks = rows.trouble_item(endpoint.id, trouble, since_ms)
+    assignments = f"{TROUBLE} = :trouble, {TROUBLE_SINCE} = :trouble_since"
+    return assignments, {":trouble": marks[TROUBLE], ":trouble_since": marks[TROUBLE_SINCE]}
 
 
 def _same_health(endpoint: Endpoint) -> tuple[str, Item]:

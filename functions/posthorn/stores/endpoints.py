@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from posthorn.aws.clients import call
 from posthorn.domain.errors import Malformed
-from posthorn.stores import batches, items
+from posthorn.stores import batches, deleted_endpoints, items
 from posthorn.stores import endpoint_rows as rows
 from posthorn.stores.items import n
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import SK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from posthorn.domain.models import Endpoint
     from posthorn.stores.items import Item
+    from posthorn.stores.table import Page
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelEndpoints:
+    """The endpoints of a channel. Those that this version cannot read exist all the same: deliveries depend on them."""
+
+    endpoints: Sequence[Endpoint]  # the oldest first
+    unreadable: Sequence[str]  # ids
 
 
 class Endpoints:
@@ -48,27 +58,35 @@ class Endpoints:
         found = batches.read(self._table.client, {self._table.name: {"Keys": wanted, "ConsistentRead": True}})
         return {endpoint.id: endpoint for endpoint in map(rows.from_item, found[self._table.name])}
 
-    def of_channel(self, channel: str) -> list[Endpoint]:
+    def is_known(self, channel: str, endpoint_id: str) -> bool:
+        """Return whether there is a row of this endpoint, or what is left of it after it was deleted."""
+        keys = [rows.key_of(channel, endpoint_id), deleted_endpoints.key_of(channel, endpoint_id)]
+        found = batches.read(self._table.client, {self._table.name: {"Keys": keys, "ConsistentRead": True}})
+        return bool(found[self._table.name])
+
+    def of_channel(self, channel: str) -> ChannelEndpoints:
         """Return every endpoint of a channel, read consistently."""
         found: list[Endpoint] = []
+        unreadable: list[str] = []
         after: str | None = None
         while True:
-            page, after = self.page(channel, after=after)
-            found += page
-            if after is None:
-                return found
+            page = self._query(channel, after=after)
+            for row in page.rows:
+                if (endpoint := self._read(row)) is None:
+                    unreadable.append(rows.id_of(row))
+                else:
+                    found.append(endpoint)
+            if (after := page.position(prefix=rows.PREFIX)) is None:
+                return ChannelEndpoints(found, unreadable)
 
     def page(
         self, channel: str, *, after: str | None = None, limit: int | None = None
     ) -> tuple[list[Endpoint], str | None]:
-        """Return endpoints, the oldest first, and the id after which the next page starts, if any."""
-        page = self._table.query_prefix(
-            channel,
-            rows.PREFIX,
-            after=after,
-            limit=limit,
-            ConsistentRead=True,  # an event may be published right after its endpoint is created
-        )
+        """Return endpoints, the oldest first, and the id after which the next page starts, if any.
+
+        Endpoints that this version cannot read are left out: only for lists that say so.
+        """
+        page = self._query(channel, after=after, limit=limit)
         found = [endpoint for row in page.rows if (endpoint := self._read(row)) is not None]
         return found, page.position(prefix=rows.PREFIX)
 
@@ -90,6 +108,15 @@ class Endpoints:
             ReturnValues="ALL_OLD",
         )
         return bool(answer.get("Attributes"))
+
+    def _query(self, channel: str, *, after: str | None, limit: int | None = None) -> Page:
+        return self._table.query_prefix(
+            channel,
+            rows.PREFIX,
+            after=after,
+            limit=limit,
+            ConsistentRead=True,  # an event may be published right after its endpoint is created
+        )
 
     def _read(self, item: Item) -> Endpoint | None:
         """Read one row of many; one that this version cannot read must not hide the others."""

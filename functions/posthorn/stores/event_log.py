@@ -141,7 +141,7 @@ class EventLog:
             after=start,
             KeyConditionExpression="pk = :shard AND sk BETWEEN :lowest AND :highest",
             ExpressionAttributeValues={":shard": s(shard), ":lowest": s(lowest), ":highest": s(highest)},
-            ProjectionExpression="sk, v, workspace, #type, created_at, target",
+            ProjectionExpression="sk, v, workspace, #type, created_at, target, notice",
             ExpressionAttributeNames={"#type": "type"},
             ConsistentRead=True,
         )
@@ -192,4 +192,5 @@ def _without_data(channel: str, item: Item) -> Event:
         data="",
         created_at=items.text(item, "created_at"),
         target=items.optional_text(item, "target"),
+        notice=items.optional_text(item, "notice"),
     )

@@ -13,6 +13,10 @@ WORKSPACES_INDEX: Final = "workspaces"
 WORKSPACE_LIST: Final = "workspace_list"
 WORKSPACE_ID: Final = "workspace_id"
 
+TROUBLE_INDEX: Final = "trouble"
+TROUBLE: Final = "trouble"
+TROUBLE_SINCE: Final = "trouble_since"
+
 DUE_INDEX: Final = "due"
 DUE_SHARD: Final = "due_shard"
 NEXT_ATTEMPT_AT: Final = "next_attempt_at"
@@ -24,6 +28,7 @@ KEYS: Final[dict[str | None, tuple[str, ...]]] = {
     None: (PK, SK),
     KEYS_INDEX: (PK, SK, KEY_WORKSPACE),
     WORKSPACES_INDEX: (PK, SK, WORKSPACE_LIST, WORKSPACE_ID),
+    TROUBLE_INDEX: (PK, SK, TROUBLE, TROUBLE_SINCE),
     DUE_INDEX: (PK, SK, DUE_SHARD, NEXT_ATTEMPT_AT),
     UNDELIVERED_INDEX: (PK, SK, UNDELIVERED),
 }

@@ -57,6 +57,20 @@ class Workspaces:
             is_ours=lambda found: _from_item(found) == new,
         )
 
+    def remove(self, workspace_id: str, uid: str) -> None:
+        """Delete both rows of a workspace, unless that was done before; its uid is free then."""
+        self._table.transact(
+            {
+                "Delete": {
+                    "TableName": self._table.name,
+                    "Key": _uid_key(uid),
+                    "ConditionExpression": f"{WORKSPACE_ID} = :id",  # a new workspace may have the uid by now
+                    "ExpressionAttributeValues": {":id": s(workspace_id)},
+                }
+            },
+            {"Delete": {"TableName": self._table.name, "Key": _id_key(workspace_id)}},
+        )
+
     def get(self, name: str) -> Workspace | None:
         """Return the workspace with this id or uid."""
         key = _key_of(name)

@@ -9,15 +9,12 @@ from typing import TYPE_CHECKING
 from posthorn import telemetry
 from posthorn.aws.clients import client
 from posthorn.domain.clock import now_ms
-from posthorn.domain.errors import SettingsError
 from posthorn.wiring import parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.api.services import Services
-    from posthorn.email.mail import Backend
-    from posthorn.email.ses_tenants import SesTenants
     from posthorn.settings import ApiSettings
     from posthorn.transport.dns import Resolver
 
@@ -35,9 +32,10 @@ def open_services(
     from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.services import Services
     from posthorn.api.workspace_directory import WorkspaceDirectory
+    from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
-    from posthorn.domain.sender_identity import SenderIdentities as SenderChoice
+    from posthorn.domain.email_choices import SenderIdentities as SenderChoice
     from posthorn.stores.api_keys import ApiKeys
     from posthorn.stores.configuration_sets import ConfigurationSets
     from posthorn.stores.deleted_endpoints import DeletedEndpoints
@@ -48,8 +46,10 @@ def open_services(
     from posthorn.stores.idempotency import Idempotency
     from posthorn.stores.installation import InstallationSecrets
     from posthorn.stores.overdue_deliveries import OverdueDeliveries
+    from posthorn.stores.purges import Purges
     from posthorn.stores.replays import Replays
     from posthorn.stores.sender_identities import SenderIdentities
+    from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.stores.workspaces import Workspaces
     from posthorn.transport.dns import system_resolver
     from posthorn.transport.targets import Policy
@@ -67,7 +67,10 @@ def open_services(
         ),
         endpoints=parts.endpoints(store),
         endpoint_states=parts.endpoint_states(store),
-        configuration_sets=ConfigurationSets(dynamodb, store.config_table),
+        troubled_endpoints=TroubledEndpoints(dynamodb, store.config_table),
+        configuration_sets=ConfigurationSets(
+            dynamodb, store.config_table, retention_days=store.retention_days
+        ),
         events=parts.events(store),
         deliveries=deliveries,
         deleted_endpoints=DeletedEndpoints(dynamodb, store.config_table, retention_days=store.retention_days),
@@ -78,6 +81,8 @@ def open_services(
         queues=parts.queues(settings),
         replays=Replays(dynamodb, store.config_table, retention_days=store.retention_days),
         replay_queue=ReplayQueue(client("sqs"), settings.replay_queue_url),
+        purges=Purges(dynamodb, store.config_table),
+        purge_queue=PurgeQueue(client("sqs"), settings.purge_queue_url),
         brand=settings.brand,
         idempotency=Idempotency(dynamodb, store.config_table),
         senders=SenderDirectory(
@@ -85,7 +90,7 @@ def open_services(
             is_open=settings.sender_identities is SenderChoice.OPEN,
             clock=clock,
         ),
-        open_email=lru_cache(maxsize=1)(partial(_email_backend, settings, clock, random_bytes)),
+        open_email=lru_cache(maxsize=1)(partial(parts.email_backend, settings, clock, random_bytes)),
         cursors=Cursors(
             InstallationSecrets(dynamodb, store.config_table), sealer, unsealer, random_bytes=random_bytes
         ),
@@ -95,43 +100,4 @@ def open_services(
         resolver=resolver or system_resolver,
         clock=clock,
         random_bytes=random_bytes,
-    )
-
-
-def _email_backend(
-    settings: ApiSettings, clock: Callable[[], int], random_bytes: Callable[[int], bytes]
-) -> Backend:
-    from posthorn.settings import EmailBackend
-
-    topic = settings.feedback_topic
-    if settings.email_backend is EmailBackend.SES:
-        from posthorn.email.ses import SesBackend
-
-        # Installations share the account's namespace, and each role has access to its own prefix only.
-        prefix = f"posthorn-{settings.stage}-"
-        return SesBackend(
-            client("sesv2"), topic_arn=topic, prefix=prefix, tenants=_ses_tenants(settings, prefix)
-        )
-    from posthorn.email.simulator import SimulatorBackend
-
-    return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)
-
-
-def _ses_tenants(settings: ApiSettings, prefix: str) -> SesTenants | None:
-    from posthorn.domain.sender_identity import SesTenants as Choice
-    from posthorn.email.ses_tenants import SesTenants, has_tenants
-
-    sesv2, choice = client("sesv2"), settings.ses_tenants
-    if choice is Choice.OFF:
-        return None
-    if not has_tenants(sesv2.meta.service_model.operation_names):
-        if choice is Choice.ON:
-            raise SettingsError("SES_TENANTS can be on only if botocore is 1.40 or later")
-        return None
-    _, partition, _, region, account, _ = settings.feedback_topic.split(":")
-    return SesTenants(
-        sesv2,
-        account=f"arn:{partition}:ses:{region}:{account}",
-        prefix=prefix,
-        is_required=choice is Choice.ON,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from posthorn.aws.clients import client
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from posthorn.delivery.dispatcher import Dispatcher
     from posthorn.delivery.health_monitor import HealthMonitor
+    from posthorn.delivery.notices import Notices
     from posthorn.delivery.pipeline import Pipeline
     from posthorn.delivery.sender import Network, Sender
     from posthorn.delivery.worker import Deliverer
@@ -31,8 +33,10 @@ def dispatcher(
     settings: DeliverySettings, *, network: Network, clock: Callable[[], int] = now_ms
 ) -> Dispatcher:
     from posthorn.delivery.dispatcher import Dispatcher
+    from posthorn.stores.overdue_deliveries import OverdueDeliveries
 
-    return Dispatcher(_pipeline(settings, network, clock))
+    overdue = OverdueDeliveries(client("dynamodb"), settings.store.deliveries_table)
+    return Dispatcher(_pipeline(settings, network, clock), overdue)
 
 
 def deliverer(
@@ -40,10 +44,15 @@ def deliverer(
 ) -> Deliverer:
     from posthorn.delivery.worker import Deliverer
 
-    return Deliverer(_pipeline(settings, network, clock), parts.events(settings.store))
+    return Deliverer(
+        _pipeline(settings, network, clock),
+        parts.events(settings.store),
+        lru_cache(maxsize=1)(partial(_notices, settings, clock)),
+    )
 
 
 def _pipeline(settings: DeliverySettings, network: Network, clock: Callable[[], int]) -> Pipeline:
+    from posthorn.aws.notice_messages import NoticeQueue
     from posthorn.delivery.pipeline import Pipeline
 
     return Pipeline(
@@ -53,6 +62,7 @@ def _pipeline(settings: DeliverySettings, network: Network, clock: Callable[[], 
         sender=_sender(settings, network, clock),
         health_monitor=_health_monitor(settings, clock),
         dead_letters=parts.dead_letters(settings),
+        notice_queue=NoticeQueue(client("sqs"), settings.deliver_queue_url),
         clock=clock,
         attempt_deadline_ms=int(settings.attempt_deadline * 1000),
     )
@@ -70,4 +80,21 @@ def _health_monitor(settings: DeliverySettings, clock: Callable[[], int]) -> Hea
     from posthorn.stores.delivery_counts import DeliveryCounts
 
     counts = DeliveryCounts(client("dynamodb"), settings.store.deliveries_table)
-    return HealthMonitor(parts.endpoint_states(settings.store), counts, clock=clock)
+    return HealthMonitor(
+        parts.endpoint_states(settings.store), counts, clock=clock, has_notices=bool(settings.notice_target)
+    )
+
+
+def _notices(settings: DeliverySettings, clock: Callable[[], int]) -> Notices | None:
+    """Return what sends notices, made on first use: few processes ever do."""
+    from posthorn.aws.notice_targets import EventBus, Topic, is_topic
+    from posthorn.delivery.notices import Notices
+    from posthorn.stores.workspaces import Workspaces
+
+    arn, store = settings.notice_target, settings.store
+    if not arn:
+        return None
+    target = Topic(client("sns"), arn) if is_topic(arn) else EventBus(client("events"), arn)
+    return Notices(
+        target, parts.events(store), Workspaces(client("dynamodb"), store.config_table), clock=clock
+    )

@@ -35,6 +35,7 @@ PROBES: Final[dict[str, dict[str, Any]]] = {
     "DeliverFunction": _NO_RECORDS,
     "FeedbackFunction": _NO_RECORDS,
     "ReplayFunction": _NO_RECORDS,
+    "PurgeFunction": _NO_RECORDS,
 }
 """Events that the functions answer without a call to AWS."""
 

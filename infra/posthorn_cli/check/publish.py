@@ -109,11 +109,11 @@ def _outcome(attempt: Any) -> Finding:
 
 @contextmanager
 def _temporary_key(deployed: Deployed) -> Iterator[str]:
-    """Make an API key for a new workspace, and revoke it afterwards."""
+    """Make an API key for a new workspace; revoke the key and remove the workspace afterwards."""
     place = deployed.place
     table = place.output("ConfigTableName")
     try:
-        _, key = create_workspace_key(
+        workspace, key = create_workspace_key(
             place.dynamodb,
             table,
             workspace_name="posthorn check",
@@ -129,6 +129,11 @@ def _temporary_key(deployed: Deployed) -> Iterator[str]:
             ApiKeys(place.dynamodb, table).revoke(key_id_of(key), now_ms=place.clock())
         except PosthornError as error:
             raise _cannot(error, "dynamodb:UpdateItem") from error
+        try:
+            if (one := place.workspaces.get(workspace)) is not None:
+                place.workspaces.remove(one.id, one.uid)
+        except PosthornError as error:
+            raise _cannot(error, "dynamodb:DeleteItem") from error
 
 
 def _cannot(error: PosthornError, action: str) -> CannotLook:

@@ -197,15 +197,17 @@ def test_a_botocore_that_knows_one_protocol_is_understood() -> None:
 
 
 def test_unprocessed_items_are_written_again(ours: Sent) -> None:
-    """UnprocessedItems, parsed by botocore, are sent again unchanged."""
+    """UnprocessedItems, parsed by botocore, are sent again unchanged, and reported if they stay unprocessed."""
     row = {"pk": {"S": "a"}, "data": {"B": b"\x00"}}
     unwritten = {"t": [{"PutRequest": {"Item": {"pk": {"S": "a"}, "data": {"B": "AA=="}}}}]}
     ours.answer = {"UnprocessedItems": unwritten}
 
+    refused = batches.put(ours.client, "t", [row])
     with pytest.raises(Unavailable, match="UnprocessedItems"):
-        batches.put(ours.client, "t", [row])
+        batches.put_every(ours.client, "t", [row])
 
     assert ours.body == {"RequestItems": unwritten}
+    assert refused == [{"pk": {"S": "a"}, "data": {"B": b"\x00"}}]
 
 
 def test_a_batch_that_dynamodb_refuses_is_an_error_of_ours(ours: Sent) -> None:

@@ -13,24 +13,28 @@ from hypothesis import strategies as st
 from moto import mock_aws
 from moto.sqs.models import sqs_backends
 
-from posthorn.aws.queues import (
-    DeadLetterQueue,
+from posthorn.aws.messages import (
     DeliveryMessage,
-    Queues,
-    ReplayQueue,
+    NewRow,
+    RecordedAttempt,
     read_message,
     read_step,
     write_message,
     write_step,
 )
+from posthorn.aws.queues import BATCH_BYTES, DeadLetterQueue, Queues, ReplayQueue
 from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, WEBHOOK, new_id
-from posthorn.domain.models import Delivery, DeliveryKey, Status
+from posthorn.domain.models import Attempt, Delivery, DeliveryKey, Outcome, Status, Timings
 from posthorn.domain.replay_job import ReplayStep
+from posthorn.stores import delivery_rows
+from posthorn.transport.response import SNIPPET_BYTES, VALUE_CHARACTERS
 from tests.aws import ACCOUNT, REGION, create_queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from posthorn.aws.messages import QueueMessage
 
 NOW_MS: Final = 1_681_659_900_000
 MESSAGE: Final = DeliveryMessage(
@@ -373,6 +377,70 @@ def test_permanently_refused_entries_are_returned(sqs: Sqs, monkeypatch: pytest.
     unsent = Queues(refusing, sqs.urls["DeliverQueue"]).enqueue_all(rows, now_ms=NOW_MS, on_error=no_error)
     assert unsent == rows[:1]
     assert 1 < refusing.calls < 20
+
+
+# ---- attempts that DynamoDB refused
+
+FIRST: Final = replace(MESSAGE, attempt=1, new_row=NewRow("contact.created", is_test=True))
+
+
+def _recorded(number: int = 0, *, snippet: str = "busy", header: str = "x") -> RecordedAttempt:
+    """Return the result of a failed first attempt, as large as its receiver made it."""
+    headers = tuple((f"x-header-{position}", header * VALUE_CHARACTERS) for position in range(11))
+    outcome = Outcome(Timings(1, 2, 3, 4, 5), status=503, headers=headers, snippet=snippet)
+    (row,) = _queued(number + 1)[number:]
+    made = replace(row, status=Status.RETRYING, attempt=1, attempts=(Attempt(1, NOW_MS, outcome),))
+    return RecordedAttempt(
+        made.key, made.channel, generation=made.generation, attempt=1, row=delivery_rows.to_item(made)
+    )
+
+
+@pytest.mark.parametrize(
+    "message", [FIRST, replace(FIRST, moved=True), _recorded()], ids=["first", "moved", "result"]
+)
+def test_what_dynamodb_refused_comes_back_as_it_was(sqs: Sqs, message: QueueMessage) -> None:
+    """A first attempt without a row, and a result whose row was refused, wait in DeliverQueue."""
+    assert sqs.queues.send_all([message], delay=20, on_error=no_error) == []
+    queue, arrived = sqs.only()
+    assert (queue, delay_of(arrived), arrived.group_id) == ("DeliverQueue", 20, message.key.endpoint_id)
+    assert read_message(arrived.body) == message
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "something_else"},
+        {"kind": 7},
+        {"kind": "first_attempt"},
+        {"kind": "first_attempt", "event_type": ""},
+        {"kind": "recorded_attempt"},
+        {"kind": "recorded_attempt", "row": []},
+        {"kind": "recorded_attempt", "row": {}},
+        {"kind": "recorded_attempt", "row": {"pk": {"S": "x"}, "attempt": {"N": "one"}}},
+    ],
+)
+def test_a_kind_that_is_not_whole_is_malformed(change: dict[str, Any]) -> None:
+    """A message of an unknown kind, or without what its kind needs, is malformed; it is never read as another kind."""
+    with pytest.raises(Malformed):
+        read_message(json.dumps({**BODY, **change}))
+
+
+def test_the_largest_results_fit_into_their_calls(sqs: Sqs) -> None:
+    """The most that is kept of a receiver's answer takes a sixth of a call; twenty of them take more calls."""
+    largest = [
+        _recorded(number, snippet="\ufffd" * SNIPPET_BYTES, header="\U0001f600") for number in range(20)
+    ]
+    assert max(len(write_message(one)) for one in largest) * 6 < BATCH_BYTES
+    sizes: list[int] = []
+
+    def measure(params: dict[str, Any], **_: object) -> None:
+        sizes.append(sum(len(entry["MessageBody"]) for entry in params["Entries"]))
+
+    sqs.client.meta.events.register("provide-client-params.sqs.SendMessageBatch", measure)
+
+    assert sqs.queues.send_all(largest, delay=0, on_error=no_error) == []
+    assert len(sqs.messages("DeliverQueue")) == 20
+    assert max(sizes) <= BATCH_BYTES < sum(sizes)
 
 
 # ---- replay steps

@@ -273,8 +273,8 @@ def test_the_permission_and_the_resource_are_named(
 
 
 _SHAPES: Final = (
-    re.compile(r"(dynamodb|kms|ses|sns|sqs):[A-Za-z]+"),
-    re.compile(r"arn:aws[a-z-]*:(dynamodb|kms|ses|sns|sqs):[a-z0-9-]*:\d{12}:\S+"),
+    re.compile(r"(dynamodb|events|kms|ses|sns|sqs):[A-Za-z]+"),
+    re.compile(r"arn:aws[a-z-]*:(dynamodb|events|kms|ses|sns|sqs):[a-z0-9-]*:\d{12}:\S+"),
 )
 
 

@@ -41,6 +41,7 @@ def test_the_commands_are_these() -> None:
         ("workspaces", "list"),
         ("workspaces", "show"),
         ("workspaces", "create"),
+        ("workspaces", "delete"),
         ("keys", "create"),
         ("keys", "list"),
         ("keys", "revoke"),
@@ -106,7 +107,7 @@ def test_a_completion_script_is_generated(shell: str) -> None:
     [
         ("posthorn ", {"workspaces", "keys", "check", "cost", "redispatch", "dead-letters"}),
         ("posthorn keys ", {"create", "list", "revoke"}),
-        ("posthorn dead-letters --queue ", {"dispatch", "deliver", "feedback", "replay"}),
+        ("posthorn dead-letters --queue ", {"dispatch", "deliver", "feedback", "purge", "replay"}),
     ],
 )
 def test_the_shell_is_offered_what_fits(words: str, offered: set[str]) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from posthorn.domain.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 TTL = 10.0
 
@@ -144,3 +144,37 @@ def test_threads_share_it() -> None:
         done = [threads.submit(acts[turn % 3], f"key-{turn % 7}") for turn in range(2000)]
     assert [one.exception() for one in done if one.exception() is not None] == []
     assert sum(source.cache.get(f"key-{number}") is not None for number in range(7)) <= 2
+
+
+def test_many_values_are_loaded_at_once_and_only_what_is_missing() -> None:
+    """Cached keys are not asked for again, expired ones are, and none twice; a key without a value is left out."""
+    source, asked = Source(size=10), list[list[str]]()
+
+    def load(keys: Sequence[str]) -> dict[str, str]:
+        asked.append(list(keys))
+        return {key: f"{key} {len(asked)}" for key in keys if key != "nobody"}
+
+    source.cache.get_or_load_many(["a"], load)
+    source.now += TTL - 1
+    first = source.cache.get_or_load_many(["b", "a", "b", "nobody"], load)
+    source.now += 1
+    second = source.cache.get_or_load_many(["a", "b", "nobody"], load)
+    third = source.cache.get_or_load_many(["a", "b"], load)
+
+    assert asked == [["a"], ["b", "nobody"], ["a", "nobody"]]
+    assert first == {"a": "a 1", "b": "b 2"}
+    assert second == third == {"a": "a 3", "b": "b 2"}
+
+
+def test_the_time_of_many_starts_before_loading() -> None:
+    """As for one value."""
+    source = Source()
+
+    def slowly(keys: Sequence[str]) -> dict[str, str]:
+        source.now += TTL - 1
+        return dict.fromkeys(keys, "value")
+
+    source.cache.get_or_load_many(["a", "b"], slowly)
+    source.now += 1
+
+    assert (source.cache.get("a"), source.cache.get("b")) == (None, None)

@@ -155,7 +155,8 @@ def test_a_bill_by_hand() -> None:
     assert terms["DispatchFunction requests"] == pytest.approx(0.20)
     assert terms["DispatchFunction time"] == pytest.approx(dispatch_ms * 1000 * 0.25 * 0.0000133334, rel=1e-4)
     assert terms["ApiFunction"] == pytest.approx(0.20 + publish_ms * 1000 * 0.5 * 0.0000133334, rel=1e-4)
-    assert terms["reads"] == pytest.approx((run.pieces["dispatch 1 x 1"].rru + 1) * 0.125, rel=1e-4)
+    # a cold publish reads its key and its workspace
+    assert terms["reads"] == pytest.approx((run.pieces["dispatch 1 x 1"].rru + 2) * 0.125, rel=1e-4)
     assert terms["secrets (KMS)"] == pytest.approx(3.00, rel=1e-4)
     # each delivery opens a connection; 3 of 53 responses reuse one
     sent = run.pieces["dispatch 1 x 1"].egress_bytes + 1300 + 422 + 5500 / 1.06

@@ -9,7 +9,14 @@ import pytest
 from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 
 from posthorn.api.problems import FieldError, Problem
-from posthorn.api.routes import delivery_views, event_views, replay_views, sent_requests, webhook_views
+from posthorn.api.routes import (
+    delivery_views,
+    event_views,
+    purge_views,
+    replay_views,
+    sent_requests,
+    webhook_views,
+)
 from posthorn.api.routes.endpoint_kinds import DESTINATIONS, WEBHOOKS, EndpointResource
 from posthorn.api.routes.match_explanations import DeliveryRecord, MatchExplanation
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
@@ -28,6 +35,7 @@ from posthorn.domain.models import (
     Status,
     Timings,
 )
+from posthorn.domain.purge_job import PurgeJob, PurgeState
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
 from posthorn.stores.deleted_endpoints import DeletedEndpoint
 from posthorn.stores.delivery_log import LogEntry
@@ -164,6 +172,16 @@ def test_a_replay_fits_its_description(resource: EndpointResource, name: str, st
     other = "Replay" if resource is DESTINATIONS else "EventDestinationReplay"
     with pytest.raises(ValidationError):
         check(replay_views.replay(resource, job), component(other))
+
+
+@pytest.mark.parametrize("state", PurgeState)
+def test_a_purge_fits_its_description(state: PurgeState) -> None:
+    """Before it has removed anything, and with its end."""
+    finished = WEBHOOK.created_at if state is PurgeState.DONE else None
+    job = PurgeJob(
+        WEBHOOK.workspace, "cust_1", created_at=1, updated_at=2, sent_at=2, state=state, finished_at=finished
+    )
+    check(purge_views.purge(job), component("Purge"))
 
 
 def test_a_problem_fits_its_description() -> None:

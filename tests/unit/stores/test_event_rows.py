@@ -71,6 +71,13 @@ def test_an_event_comes_back_as_it_was(text: str, repeated: int) -> None:
     assert from_item(as_streamed(item)) == event
 
 
+def test_a_row_without_its_data_is_not_an_event_to_send() -> None:
+    """An expunged row is refused where data is needed, never read as an event with empty data."""
+    item = {name: value for name, value in row().items() if name != "data"}
+    with pytest.raises(Malformed):
+        from_item({**item, "expunged_at": {"N": "1681659900000"}})
+
+
 def test_data_that_gzip_makes_smaller_is_stored_as_gzip() -> None:
     """Repetitive data takes a fraction of its size, and any gzip reader can read it."""
     data = json.dumps({"list": ["the same again"] * 500}, separators=(",", ":"))

@@ -52,6 +52,7 @@ class EventDestinationList(TypedDict):
     """A page of event destinations."""
 
     event_destinations: list[EventDestination]
-    """The event destinations of this page."""
+    """The event destinations of this page, without those that only a newer version of Posthorn can read, after a
+    rollback."""
     next_cursor: NotRequired[str]
     """The `cursor` of the next page; absent on the last one."""

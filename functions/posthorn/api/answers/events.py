@@ -74,7 +74,7 @@ class EventInList(EventSummary):
     matched: bool
     """Whether it was meant for any webhook."""
     deliveries: list[EventDelivery | UnreadableEventDelivery]
-    """Its deliveries, one for each webhook."""
+    """Its deliveries, one for each webhook; without webhooks that only a newer version of Posthorn can read."""
 
 
 class Event(EventSummary):
@@ -82,10 +82,27 @@ class Event(EventSummary):
 
     matched: bool
     """Whether it was meant for any webhook."""
-    data: dict[str, Any]
-    """The data it was published with."""
+    data: dict[str, Any] | None
+    """The data it was published with; null if it was expunged."""
+    expungedAt: NotRequired[Time]
+    """When its data was expunged; absent while it is there."""
     deliveries: list[EventDeliveryDetail | UnreadableEventDelivery]
-    """Its deliveries, one for each webhook, with their attempts."""
+    """Its deliveries, one for each webhook, with their attempts; without webhooks that only a newer version of Posthorn
+    can read."""
+
+
+class ExpungedEvent(EventSummary):
+    """An event whose data was expunged."""
+
+    expungedAt: Time
+    """When its data was expunged first."""
+
+
+class ExpungedEventResult(TypedDict):
+    """The event without its data."""
+
+    event: ExpungedEvent
+    """The event."""
 
 
 class EventList(TypedDict):
@@ -137,4 +154,5 @@ class MatchResult(TypedDict):
     matched: bool
     """Whether the event was meant for any webhook."""
     webhooks: list[Match]
-    """One explanation for each webhook of the workspace, recently deleted ones included."""
+    """One explanation for each webhook of the workspace, recently deleted ones included. `unreadable` is the reason of
+    a webhook that only a newer version of Posthorn can read, after a rollback: its deliveries wait."""

@@ -16,7 +16,7 @@ class ReplayCounts(TypedDict):
     replayed: Count
     """Deliveries that were started again."""
     skipped: Count
-    """Deliveries that had expired or were replayed otherwise after they were found."""
+    """Deliveries that had expired or were replayed otherwise after they were found, and those of expunged events."""
 
 
 @spelled_by_kind

@@ -3,8 +3,9 @@
 from typing import NotRequired, TypedDict
 
 from posthorn.api.answers.fields import Count, Time, Warned, spelled_by_kind
-from posthorn.domain.endpoint_kind import PayloadFormat
+from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
 from posthorn.domain.models import DisabledReason, Health
+from posthorn.domain.trouble import HealthFilter
 
 
 class Webhook(TypedDict):
@@ -60,11 +61,42 @@ class Undelivered(TypedDict):
     """Whether there are more than were counted."""
 
 
+class WorkspaceName(TypedDict):
+    """The workspace that something belongs to."""
+
+    id: str
+    """Identifies the workspace."""
+    uid: str | None
+    """The platform's own id for it; null if the workspace was deleted a moment ago."""
+
+
+class TroubledEndpoint(TypedDict):
+    """A webhook or event destination of any workspace that fails or is disabled."""
+
+    id: str
+    """Identifies the endpoint."""
+    kind: EndpointKind
+    """Whether it is a webhook or an event destination."""
+    host: str
+    """The host of its URL."""
+    workspace: WorkspaceName
+    """The workspace that it belongs to."""
+    health: HealthFilter
+    """Whether it fails, or is disabled."""
+    since: Time
+    """Since when."""
+    disabledReason: NotRequired[DisabledReason]
+    """Why it is disabled; only while it is."""
+
+
 class WebhookList(TypedDict):
     """A page of webhooks."""
 
     webhooks: list[Webhook]
-    """The webhooks of this page."""
+    """The webhooks of this page, without those that only a newer version of Posthorn can read, after a rollback; empty if
+    the request acts on all workspaces."""
+    endpoints: NotRequired[list[TroubledEndpoint]]
+    """Only if the request acts on all workspaces: the endpoints of this page, those that changed last first."""
     nextCursor: NotRequired[str]
     """The `cursor` of the next page; absent on the last one."""
 

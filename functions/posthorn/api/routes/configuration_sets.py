@@ -120,10 +120,13 @@ def delete_configuration_set(services: Services, request: Request) -> Answer[Del
         if moved is None:
             raise _concurrent()
         one = moved
-    for endpoint in services.endpoints.of_channel(set_id):
-        services.endpoints.delete(set_id, endpoint.id)
+    destinations = services.endpoints.of_channel(set_id)
+    for destination in destinations.endpoints:
+        services.deleted_endpoints.delete(destination, now_ms=services.clock())
+    for destination_id in destinations.unreadable:
+        services.endpoints.delete(set_id, destination_id)
     services.email.delete_set(request.workspace, set_id)
-    services.configuration_sets.remove(one)
+    services.configuration_sets.remove(one, now_ms=services.clock())
     return Answer({"deleted": True})
 
 

@@ -12,6 +12,7 @@ from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import delivery_views, sent_requests
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.domain.errors import Malformed, RefusedEventType
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.ids import EVENT, is_id
 from posthorn.domain.matching import canonical
 from posthorn.domain.models import DeliveryKey, Status
@@ -33,6 +34,7 @@ FILTERS: Final = {
     UNDELIVERED: frozenset(Status) - {Status.DELIVERED},
 }
 EVENT_EXPIRED: Final = "The event has expired, so its request cannot be shown."
+PAYLOAD_EXPUNGED: Final = "The event's payload was expunged, so its request cannot be shown."
 
 
 def list_deliveries(resource: EndpointResource, services: Services, request: Request) -> Answer[DeliveryList]:
@@ -126,18 +128,28 @@ def time_filter(request: Request, name: str, default: int) -> int:
     return timestamps.milliseconds(timestamp)
 
 
+def payload_expunged() -> Problem:
+    detail = "The event's payload was expunged, so its deliveries can no longer be sent."
+    return Problem(409, "payload_expunged", detail)
+
+
 def invalid_filter(name: str, detail: str) -> Problem:
     return Problem(400, "invalid_filter", detail, errors=[FieldError(f"/{name}", detail)])
 
 
 def _whole(
-    resource: EndpointResource, services: Services, endpoint: Endpoint, row: Delivery, event: Event | None
+    resource: EndpointResource,
+    services: Services,
+    endpoint: Endpoint,
+    row: Delivery,
+    event: Event | ExpungedEvent | None,
 ) -> DeliveryDetail:
     """Show a delivery in full. The body is that of the last attempt."""
-    if event is None:
+    if event is None or isinstance(event, ExpungedEvent):
         made = [delivery_views.whole_attempt(resource, attempt, None) for attempt in row.attempts]
+        note = EVENT_EXPIRED if event is None else PAYLOAD_EXPUNGED
         return delivery_views.whole_delivery(
-            resource, row, attempts=made, request_body=None, curl=None, notes=[EVENT_EXPIRED]
+            resource, row, attempts=made, request_body=None, curl=None, notes=[note]
         )
     last = row.attempts[-1] if row.attempts else None
     payload_format = sent_requests.format_of(endpoint, last)

@@ -10,6 +10,7 @@ from posthorn.api.problems import Problem
 from posthorn.api.route import Route
 from posthorn.api.routes import deliveries, delivery_views, endpoints
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, EndpointResource
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.ids import REPLAY
 from posthorn.domain.models import Status
 
@@ -64,10 +65,13 @@ def _restarted(
         raise _still_open()
     if not endpoint.enabled:
         raise endpoints.disabled(resource.what)
-    if services.events.get(endpoint.channel, row.key.event_id) is None:
+    event = services.events.get(endpoint.channel, row.key.event_id)
+    if event is None:
         raise Problem(
             409, "event_expired", "The event has expired, so its delivery can no longer be replayed."
         )
+    if isinstance(event, ExpungedEvent):
+        raise deliveries.payload_expunged()
     restarted = services.deliveries.restart(row, replay=name, now_ms=services.clock())
     if restarted is None:  # another request has started a replay since the row was read
         raise _still_open()

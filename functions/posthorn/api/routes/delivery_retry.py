@@ -11,6 +11,7 @@ from posthorn.api.route import Route
 from posthorn.api.routes import deliveries, delivery_views, endpoints
 from posthorn.api.routes.delivery_replay import NoFields
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, EndpointResource
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.stores.overdue_deliveries import OverdueDelivery
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _moved(
             )
         if not endpoint.enabled:
             raise endpoints.disabled(resource.what)
+        if isinstance(services.events.get(endpoint.channel, row.key.event_id), ExpungedEvent):
+            raise deliveries.payload_expunged()
         due = OverdueDelivery(row.key, row.next_attempt_at or 0)
         if (moved := services.overdue_deliveries.move(due, now_ms=services.clock())) is not None:
             return moved

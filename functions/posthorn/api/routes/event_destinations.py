@@ -110,7 +110,7 @@ def create_event_destination(services: Services, request: Request) -> Answer[Cre
     try:
         _channel(services, request)
     except Problem:  # the set was deleted in the meantime, so its destinations must go, too
-        services.endpoints.delete(channel, destination.id)
+        services.deleted_endpoints.delete(destination, now_ms=services.clock())
         raise
     shown: CreatedEventDestination = _shown(destination)
     warn_about(wanted.webhook_secret, shown, "/webhook_secret")

@@ -16,13 +16,15 @@ from posthorn.api.routes.events import accepted
 from posthorn.api.routes.match_explanations import DeliveryRecord, explain
 from posthorn.aws.clients import threads
 from posthorn.domain.api_key import Scope
+from posthorn.domain.clock import rfc3339
+from posthorn.domain.expunged_event import ExpungedEvent
 from posthorn.domain.ids import EVENT, is_id, made_at
 from posthorn.domain.matching import matches
 from posthorn.domain.models import DeliveryKey, Endpoint
 from posthorn.stores.event_log import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from posthorn.api.answers import events as answers
     from posthorn.api.answers.events import EventList, EventResult, MatchResult
@@ -41,7 +43,8 @@ _CLOCKS_APART_MS: Final = 60_000
 class _Recipients:
     """The endpoints of a channel that may have received its events, deleted ones included."""
 
-    endpoints: list[Endpoint]
+    endpoints: Sequence[Endpoint]
+    unreadable: Sequence[str]  # ids of endpoints that this version cannot read
     deleted_endpoints: list[DeletedEndpoint]
 
     def of(self, event: EventSummary) -> list[Endpoint | DeletedEndpoint]:
@@ -78,14 +81,18 @@ def retrieve_event(services: Services, request: Request) -> Answer[EventResult]:
     found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in wanted])
     records = [(one, _record(found, one, summary)) for one in wanted]
     shown: answers.Event = {
-        **accepted(event),
-        "isTest": event.is_test,
+        "id": summary.id,
+        "event": summary.type,
+        "created_at": summary.created_at,
+        "isTest": summary.target is not None,
         "matched": _matched(summary, records),
-        "data": json.loads(event.data),
+        "data": None if isinstance(event, ExpungedEvent) else json.loads(event.data),
         "deliveries": [
             event_views.delivery_detail(one, record) for one, record in records if record is not None
         ],
     }
+    if isinstance(event, ExpungedEvent):
+        shown["expungedAt"] = rfc3339(event.expunged_at)
     return Answer({"event": shown})
 
 
@@ -97,9 +104,10 @@ def explain_event_match(services: Services, request: Request) -> Answer[MatchRes
     found = services.deliveries.get_every([DeliveryKey(one.id, event.id) for one in recipients.of(summary)])
     judged = [(one, _record(found, one, summary)) for one in everybody]
     shown = [event_views.match(one, record, explain(summary, one, record)) for one, record in judged]
+    shown += [event_views.hidden_match(one) for one in recipients.unreadable]
     return Answer(
         {
-            "event": {**accepted(event), "isTest": event.is_test},
+            "event": {**accepted(summary), "isTest": summary.target is not None},
             "matched": any(one["matched"] for one in shown),
             "webhooks": shown,
         }
@@ -126,14 +134,14 @@ ROUTES: Final = (
 )
 
 
-def _find(services: Services, request: Request) -> tuple[Event, _Recipients]:
+def _find(services: Services, request: Request) -> tuple[Event | ExpungedEvent, _Recipients]:
     event_id = request.path["eventId"]
     event = services.events.get(request.workspace, event_id) if is_id(event_id, EVENT) else None
     if event is None:
         raise not_found("event")
     reading = threads().submit(services.deleted_endpoints.of_channel, request.workspace)
     endpoints = services.endpoints.of_channel(request.workspace)
-    return event, _Recipients(endpoints, reading.result())
+    return event, _Recipients(endpoints.endpoints, endpoints.unreadable, reading.result())
 
 
 def _page(
@@ -143,7 +151,8 @@ def _page(
     reading = threads().submit(services.deleted_endpoints.of_channel, workspace)
     endpoints = threads().submit(services.endpoints.of_channel, workspace)
     page, last = services.event_log.page(workspace, window, after=after, limit=limit)
-    recipients = _Recipients(endpoints.result(), reading.result())
+    there = endpoints.result()
+    recipients = _Recipients(there.endpoints, there.unreadable, reading.result())
     shown: list[EventSummary] = []
     keys: list[DeliveryKey] = []
     for event in page:

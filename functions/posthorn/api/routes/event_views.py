@@ -8,6 +8,8 @@ from posthorn.api.routes import delivery_views
 from posthorn.api.routes.endpoint_kinds import WEBHOOKS
 from posthorn.api.routes.match_explanations import SENTENCES
 from posthorn.domain.clock import rfc3339
+from posthorn.domain.ids import made_at
+from posthorn.domain.matching import MatchReason
 from posthorn.stores.deleted_endpoints import DeletedEndpoint
 
 if TYPE_CHECKING:
@@ -51,6 +53,17 @@ def _unreadable(one: Endpoint | DeletedEndpoint) -> answers.UnreadableEventDeliv
     if isinstance(one, DeletedEndpoint):
         shown["deleted_at"] = rfc3339(one.deleted_at)
     return WEBHOOKS.write(shown)
+
+
+def hidden_match(endpoint_id: str) -> answers.Match:
+    """Show an endpoint that this version cannot read: its deliveries wait until one can."""
+    return {
+        "webhookId": endpoint_id,
+        "matched": False,
+        "reason": MatchReason.UNREADABLE,
+        "explanation": SENTENCES[MatchReason.UNREADABLE],
+        "createdAt": rfc3339(made_at(endpoint_id)),
+    }
 
 
 def match(

@@ -135,7 +135,7 @@ def _accept(
         one.event(event_id, decision.decided_at) for event_id, one in zip(decision.ids, checked, strict=True)
     ]
     if not decision.is_done:
-        services.events.accept(events, now_ms=decision.decided_at)
+        services.events.accept(events, now_ms=decision.decided_at, is_repeated=not decision.is_new)
         idempotency.finish(services, request, decision)
     return [accepted(event) for event in events]
 

@@ -57,14 +57,14 @@ def send_test_event(
         created_at=rfc3339(decision.decided_at),
         target=endpoint.id,
     )
-    if not decision.is_new:  # the endpoint's subscriptions may have changed since the first request
-        event = services.events.get(endpoint.channel, event.id) or event
+    # the endpoint's subscriptions may have changed since the first request
+    stored = None if decision.is_new else services.events.get(endpoint.channel, event.id)
     if not decision.is_done:
         if not endpoint.enabled:
             raise endpoints.disabled(resource.what)
         services.events.accept([event], now_ms=decision.decided_at)
         idempotency.finish(services, request, decision)
-    return Answer({"event": events.accepted(event)})
+    return Answer({"event": events.accepted((stored or event).summary)})
 
 
 ROUTES: Final = tuple(

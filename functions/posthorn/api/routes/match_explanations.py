@@ -22,6 +22,10 @@ SENTENCES: Final = {
     MatchReason.CREATED_LATER: "This endpoint was created after the event.",
     MatchReason.DISABLED: "The event matches this endpoint, but the endpoint is disabled, or was at that time.",
     MatchReason.DELETED: "This endpoint was deleted.",
+    MatchReason.UNREADABLE: (
+        "A newer version of Posthorn wrote this endpoint, and this version cannot read it."
+        " Its deliveries wait until a version is deployed that can."
+    ),
 }
 
 

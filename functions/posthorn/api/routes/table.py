@@ -10,6 +10,7 @@ from posthorn.api.routes import (
     delivery_replay,
     delivery_retry,
     email,
+    event_data,
     event_destinations,
     event_log,
     event_types,
@@ -19,6 +20,7 @@ from posthorn.api.routes import (
     replays,
     sender_identities,
     webhooks,
+    workspace_purge,
     workspaces,
 )
 
@@ -26,6 +28,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *webhooks.ROUTES,
     *events.ROUTES,
     *event_log.ROUTES,
+    *event_data.ROUTES,
     *event_types.ROUTES,
     *api_keys.ROUTES,
     *configuration_sets.ROUTES,
@@ -38,5 +41,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *email.ROUTES,
     *workspaces.ROUTES,
     *sender_identities.ROUTES,
+    *workspace_purge.ROUTES,
     *meta.ROUTES,
 )

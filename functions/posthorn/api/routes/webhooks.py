@@ -9,8 +9,8 @@ from pydantic import Field, StringConstraints
 
 from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
-from posthorn.api.route import PAGED, Route
-from posthorn.api.routes import endpoints, webhook_views
+from posthorn.api.route import Route
+from posthorn.api.routes import endpoints, webhook_list, webhook_views
 from posthorn.api.routes.endpoint_kinds import WEBHOOKS
 from posthorn.api.routes.endpoints import EventNames, Url
 from posthorn.api.routes.payload_formats import WebhookFormat
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from posthorn.api.answers.webhooks import (
         TokenRotationResult,
         WebhookCreationResult,
-        WebhookList,
         WebhookResult,
         WebhookUpdateResult,
     )
@@ -77,14 +76,6 @@ class WebhookChange(bodies.Body):
     description: Description | None = Field(default=None, description="A note of yours.")
     retry_rate_limited: RetryRateLimited = False
     format: WebhookFormat = PayloadFormat.EVENT_JSON
-
-
-def list_webhooks(services: Services, request: Request) -> Answer[WebhookList]:
-    page, cursor = endpoints.page(services, request, request.workspace)
-    content: WebhookList = {"webhooks": [webhook_views.webhook(one) for one in page]}
-    if cursor is not None:
-        content["nextCursor"] = cursor
-    return Answer(content)
 
 
 def create_webhook(services: Services, request: Request) -> Answer[WebhookCreationResult]:
@@ -188,7 +179,7 @@ def delete_webhook(services: Services, request: Request) -> Answer[Deleted]:
 
 
 ROUTES: Final = (
-    Route("GET", "/v1/webhooks", Scope.API_USER, list_webhooks, "List webhooks", query=PAGED),
+    webhook_list.ROUTE,
     Route(
         "POST",
         "/v1/webhooks",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from urllib.parse import unquote
 
 from pydantic import Field, StringConstraints
@@ -45,9 +45,8 @@ class WorkspaceChange(bodies.Body):
     metadata: Annotated[dict[MetadataKey, MetadataValue], Field(max_length=MAX_METADATA)] = Field(
         default_factory=dict[str, str], description="Texts to keep with the workspace. Replaces all of them."
     )
-    # A strict model accepts a string for an enum only with strict=False.
-    status: Annotated[WorkspaceStatus, Field(strict=False)] = Field(
-        default=WorkspaceStatus.ACTIVE,
+    status: Literal["active", "suspended"] = Field(
+        default="active",
         description="A suspended workspace cannot publish events or send emails; all else works.",
     )
     limits: Annotated[dict[LimitName, Limit], Field(max_length=MAX_LIMITS)] = Field(
@@ -62,7 +61,7 @@ class WorkspaceChange(bodies.Body):
             one,
             name=self.name if "name" in given else one.name,
             metadata=self.metadata if "metadata" in given else one.metadata,
-            status=self.status if "status" in given else one.status,
+            status=WorkspaceStatus(self.status) if "status" in given else one.status,
             limits=self.limits if "limits" in given else one.limits,
         )
 
@@ -78,7 +77,7 @@ def list_workspaces(services: Services, request: Request) -> Answer[WorkspaceLis
 
 def put_workspace(services: Services, request: Request) -> Answer[WorkspaceResult]:
     """Create the workspace with this uid, or change it; of concurrent requests, one creates it."""
-    uid = _name(request)
+    uid = name_in(request)
     if not is_uid(uid):
         raise Problem(400, "invalid_uid", f"A uid must have {UID_RULE}.")
     change = bodies.validate(WorkspaceChange, bodies.parse_optional(request))
@@ -91,8 +90,8 @@ def put_workspace(services: Services, request: Request) -> Answer[WorkspaceResul
         new = _changed(services, old, change)
         return None if new is None else (new, 200)
 
-    one, status = compare_and_set(attempt, contended=_contended())
-    services.workspaces.forget(one)
+    one, status = compare_and_set(attempt, contended=contended())
+    services.workspaces.forget(one.id, one.uid)
     return Answer({"workspace": workspace_views.workspace(one)}, status=status)
 
 
@@ -102,10 +101,8 @@ def retrieve_workspace(services: Services, request: Request) -> Answer[Workspace
 
 def update_workspace(services: Services, request: Request) -> Answer[WorkspaceResult]:
     change = bodies.validate(WorkspaceChange, bodies.parse(request))
-    one = compare_and_set(
-        lambda: _changed(services, _find(services, request), change), contended=_contended()
-    )
-    services.workspaces.forget(one)
+    one = compare_and_set(lambda: _changed(services, _find(services, request), change), contended=contended())
+    services.workspaces.forget(one.id, one.uid)
     return Answer({"workspace": workspace_views.workspace(one)})
 
 
@@ -146,12 +143,12 @@ ROUTES: Final = (
 )
 
 
-def _name(request: Request) -> str:
+def name_in(request: Request) -> str:
     return unquote(request.path["workspace"])  # clients encode the colon, which uids may have
 
 
 def _find(services: Services, request: Request) -> Workspace:
-    one = services.workspaces.store.get(_name(request))
+    one = services.workspaces.store.get(name_in(request))
     if one is None:
         raise not_found("workspace")
     return one
@@ -159,6 +156,9 @@ def _find(services: Services, request: Request) -> Workspace:
 
 def _changed(services: Services, old: Workspace, change: WorkspaceChange) -> Workspace | None:
     """Return the workspace as changed; None if another request changed it meanwhile."""
+    if old.state.is_deleting:
+        detail = "The workspace is being deleted. Its uid can be used again when the purge is done."
+        raise Problem(409, "workspace_deleting", detail)
     wanted = change.of(old)
     if wanted == old:
         return old
@@ -166,7 +166,7 @@ def _changed(services: Services, old: Workspace, change: WorkspaceChange) -> Wor
     return new if services.workspaces.store.replace(old, new) else None
 
 
-def _contended() -> Problem:
+def contended() -> Problem:
     detail = "Other requests are changing the workspace at the same time. Retry the request."
     return Problem(409, "concurrent_changes", detail)
 
