@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.api.routes.workspaces import PATH
+from posthorn.domain.sender_identity import SenderIdentity
 from tests.configuration_sets import DESTINATION, MAIL, SETS, deliver_all
 from tests.moto_account import stored_rows
 from tests.network import answers
@@ -52,6 +53,8 @@ class Tenant:
         self.call("POST", "/v1/api-keys", {"name": "second", "scopes": ["user"]})
         event_type = {"name": "SHIP_SAILED", "description": "It sailed.", "example": {}}
         self.call("POST", "/v1/event-types", event_type)
+        sender = SenderIdentity(self.workspace, self.host, created_at=posthorn.clock())
+        posthorn.services.senders.store.register(sender)
         for name in ("kept", "gone"):
             self.ids[name] = self._webhook()
             self.ids[f"set {name}"] = self._set(name)

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Self
 
 from posthorn import environment
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import WorkspaceLimits
 
 if TYPE_CHECKING:
@@ -68,13 +68,6 @@ class BuiltInEventTypes(StrEnum):
 
     SMASHSEND = "smashsend"
     NONE = "none"
-
-
-class EmailBackend(StrEnum):
-    """The backend that sends emails."""
-
-    SES = "ses"
-    SIMULATOR = "simulator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def neighbor(posthorn: Installation, sets_at_ses: set[str]) -> Tenant:
 @pytest.fixture
 def tenant(posthorn: Installation, neighbor: Tenant) -> Tenant:
     assert neighbor.workspace
-    return new_tenant(posthorn, "tenant")
+    return new_tenant(posthorn, "leaver")
 
 
 def work_off(posthorn: Installation) -> None:
@@ -86,6 +86,18 @@ def test_nothing_is_left_and_a_neighbor_has_every_row(
     assert purge["finishedAt"] == purge["updatedAt"]
 
 
+def test_the_tenant_of_the_email_backend_goes_too(
+    posthorn: Installation, tenant: Tenant, neighbor: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever identities there are: a registration may have broken off after it made the tenant."""
+    there = {tenant.workspace, neighbor.workspace}
+    monkeypatch.setattr(SimulatorBackend, "delete_tenant", lambda _, workspace: there.discard(workspace))
+    delete(posthorn, tenant.uid)
+    run(posthorn)
+
+    assert there == {neighbor.workspace}
+
+
 def test_messages_of_a_purged_workspace_send_nothing(posthorn: Installation, tenant: Tenant) -> None:
     """What waits in queues ends without a request, a row or a dead letter."""
     tenant.furnish()
@@ -109,7 +121,7 @@ def test_messages_of_a_purged_workspace_send_nothing(posthorn: Installation, ten
 
 def test_a_message_that_has_lost_its_row_is_still_a_dead_letter(posthorn: Installation) -> None:
     """If the endpoint exists, a missing delivery is nothing that Posthorn does, and an operator should see it."""
-    tenant = new_tenant(posthorn, "tenant")
+    tenant = new_tenant(posthorn, "leaver")
     tenant.furnish()
     for key in [key for key in rows(posthorn) if key[0] == "DeliveriesTable"]:
         table = posthorn.tables["DeliveriesTable"]

@@ -69,7 +69,7 @@ def beginning(monkeypatch: pytest.MonkeyPatch) -> Iterator[Beginning]:
         neighbor = new_tenant(posthorn, "neighbor")
         neighbor.furnish()
         before = rows(posthorn)
-        tenant = new_tenant(posthorn, "tenant")
+        tenant = new_tenant(posthorn, "leaver")
         tenant.furnish()
         delete(posthorn, tenant.uid)
         (message,) = posthorn.take("PurgeQueue")

@@ -5,7 +5,8 @@ import json
 import boto3
 from moto import mock_aws
 
-from posthorn.settings import ApiSettings, DeliverySettings, EmailBackend, FeedbackSettings
+from posthorn.domain.email_choices import EmailBackend
+from posthorn.settings import ApiSettings, DeliverySettings, FeedbackSettings
 from tests.aws import ACCOUNT, REGION, create_key, create_queues, create_tables, create_topics, environment
 from tests.template import QUEUE, TABLE, TOPIC, Template
 

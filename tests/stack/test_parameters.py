@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import MOST, NAMES
-from posthorn.settings import Brand, BuiltInEventTypes, EmailBackend
+from posthorn.settings import Brand, BuiltInEventTypes
 from tests.stack.breakages import broken_by
 from tests.template import ROOT, Template
 

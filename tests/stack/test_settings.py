@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping
 import pytest
 
 import posthorn.settings
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.settings import (
     LOCAL_STAGE,
     ApiSettings,
     BuiltInEventTypes,
     DeliverySettings,
-    EmailBackend,
     FeedbackSettings,
     PurgeSettings,
     ReplaySettings,

@@ -8,15 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
-from posthorn.domain.sender_identity import SenderIdentities, SesTenants
 from posthorn.domain.workspace_limits import WorkspaceLimits
 from posthorn.settings import (
     ApiSettings,
     Brand,
     BuiltInEventTypes,
     DeliverySettings,
-    EmailBackend,
     FeedbackSettings,
     PurgeSettings,
     ReplaySettings,

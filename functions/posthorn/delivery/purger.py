@@ -44,7 +44,6 @@ class EmailResources(Protocol):
     """The part of the email backend that a purge needs."""
 
     def delete_set(self, workspace: str, set_id: str) -> None: ...
-
     def delete_tenant(self, workspace: str) -> None: ...
 
 
@@ -183,6 +182,7 @@ class Purger:
         A request that was creating one may have made its resources after the set was deleted, so later rounds look
         again.
         """
+        self._email.delete_tenant(job.workspace)
         position = job.position
         if job.round > 1:
             for set_id in self._rows.deleted_sets(job.workspace):

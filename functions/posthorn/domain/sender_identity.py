@@ -11,21 +11,6 @@ class IdentityKind(StrEnum):
     ADDRESS = "address"
 
 
-class SenderIdentities(StrEnum):
-    """Whether emails may be from any sender, or only from the identities of their workspace."""
-
-    ENFORCED = "enforced"
-    OPEN = "open"
-
-
-class SesTenants(StrEnum):
-    """Whether each workspace has a tenant of SES: where SES and botocore know tenants, always, or never."""
-
-    AUTO = "auto"
-    ON = "on"
-    OFF = "off"
-
-
 @dataclass(frozen=True, slots=True)
 class SenderIdentity:
     """A domain or an address; `name` is in the form that `posthorn.email.senders` compares."""

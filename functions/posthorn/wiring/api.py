@@ -37,7 +37,7 @@ def open_services(
     from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
-    from posthorn.domain.sender_identity import SenderIdentities as SenderChoice
+    from posthorn.domain.email_choices import SenderIdentities as SenderChoice
     from posthorn.stores.api_keys import ApiKeys
     from posthorn.stores.configuration_sets import ConfigurationSets
     from posthorn.stores.deleted_endpoints import DeletedEndpoints

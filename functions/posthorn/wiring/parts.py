@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.aws.queues import DeadLetterQueue, Queues
+    from posthorn.domain.email_choices import SesTenants as TenantChoice
     from posthorn.email.mail import Backend
     from posthorn.email.ses_tenants import SesTenants
     from posthorn.settings import (
@@ -72,7 +73,7 @@ def dead_letters(
 def email_backend(
     settings: ApiSettings | PurgeSettings, clock: Callable[[], int], random_bytes: Callable[[int], bytes]
 ) -> Backend:
-    from posthorn.settings import EmailBackend
+    from posthorn.domain.email_choices import EmailBackend
 
     topic = settings.feedback_topic
     if settings.email_backend is EmailBackend.SES:
@@ -80,29 +81,25 @@ def email_backend(
 
         # Installations share the account's namespace, and each role has access to its own prefix only.
         prefix = f"posthorn-{settings.stage}-"
-        return SesBackend(
-            client("sesv2"), topic_arn=topic, prefix=prefix, tenants=_ses_tenants(settings, prefix)
-        )
+        tenants = _ses_tenants(settings.ses_tenants, topic, prefix)
+        return SesBackend(client("sesv2"), topic_arn=topic, prefix=prefix, tenants=tenants)
     from posthorn.email.simulator import SimulatorBackend
 
     return SimulatorBackend(client("sns"), topic_arn=topic, clock=clock, random_bytes=random_bytes)
 
 
-def _ses_tenants(settings: ApiSettings | PurgeSettings, prefix: str) -> SesTenants | None:
-    from posthorn.domain.sender_identity import SesTenants as Choice
+def _ses_tenants(choice: TenantChoice, topic: str, prefix: str) -> SesTenants | None:
+    """Return what handles tenants, if the operator's choice and the runtime's botocore allow them."""
+    from posthorn.domain.email_choices import SesTenants as TenantChoice
     from posthorn.email.ses_tenants import SesTenants, has_tenants
 
-    sesv2, choice = client("sesv2"), settings.ses_tenants
-    if choice is Choice.OFF:
+    sesv2, is_required = client("sesv2"), choice is TenantChoice.ON
+    if choice is TenantChoice.OFF:
         return None
     if not has_tenants(sesv2.meta.service_model.operation_names):
-        if choice is Choice.ON:
+        if is_required:
             raise SettingsError("SES_TENANTS can be on only if botocore is 1.40 or later")
         return None
-    _, partition, _, region, account, _ = settings.feedback_topic.split(":")
-    return SesTenants(
-        sesv2,
-        account=f"arn:{partition}:ses:{region}:{account}",
-        prefix=prefix,
-        is_required=choice is Choice.ON,
-    )
+    _, partition, _, region, account, _ = topic.split(":")
+    start = f"arn:{partition}:ses:{region}:{account}"
+    return SesTenants(sesv2, account=start, prefix=prefix, is_required=is_required)

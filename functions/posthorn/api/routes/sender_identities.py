@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from pydantic import Field
 
-from posthorn.api import bodies
+from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, invalid, not_found
 from posthorn.api.route import PAGED, Route
@@ -51,6 +51,7 @@ def list_sender_identities(services: Services, request: Request) -> Answer[Sende
 
 def create_sender_identity(services: Services, request: Request) -> Answer[SenderIdentityResult]:
     """Register an identity, its resources at the email backend first; a repetition completes an interrupted call."""
+    idempotency.check(request)  # registering twice changes nothing, so the key decides nothing
     workspace = _workspace(services, request)
     name = identity_name(bodies.validate(NewSenderIdentity, bodies.parse(request)).identity)
     if name is None:
@@ -110,8 +111,8 @@ ROUTES: Final = (
 
 def _workspace(services: Services, request: Request) -> str:
     """Return the id of the workspace in the path, whether that is its id or its uid."""
-    found = services.workspaces.store.get(unquote(request.path["workspace"]))
-    if found is None:
+    found = services.workspaces.store.get(workspaces.name_in(request))
+    if found is None or found.state.is_deleting:
         raise not_found("workspace")
     return found.id
 
