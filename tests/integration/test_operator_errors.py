@@ -136,7 +136,6 @@ def test_an_outage_still_asks_for_a_retry(posthorn: Installation) -> None:
     [
         ("Query", "dynamodb:Query"),  # the channel's endpoints
         ("BatchGetItem", "dynamodb:BatchGetItem"),  # the deliveries that exist
-        ("BatchWriteItem", "dynamodb:BatchWriteItem"),  # the attempt that was made
     ],
 )
 def test_a_record_comes_again_until_the_operator_has_acted(
@@ -154,6 +153,23 @@ def test_a_record_comes_again_until_the_operator_has_acted(
 
     assert posthorn.dispatch([record]) == set()
     assert status_of(posthorn, DeliveryKey(webhook["id"], event_id)) is Status.DELIVERED
+
+
+def test_an_attempt_waits_in_a_queue_until_the_operator_has_acted(
+    posthorn: Installation, log_lines: io.StringIO
+) -> None:
+    """If the row of an attempt is refused, the result waits in DeliverQueue, and nothing is sent again."""
+    webhook = posthorn.register()
+    posthorn.network.receivers["hooks.example.com"] = answers(200)
+    event_id = posthorn.publish()
+    with denied("BatchWriteItem", "dynamodb:BatchWriteItem"):
+        failed = posthorn.dispatch()
+    assert failed == set()
+    assert refusals(log_lines)[0][:2] == ("dynamodb:BatchWriteItem", ARN)
+
+    assert posthorn.deliver(posthorn.take("DeliverQueue")) == set()
+    assert status_of(posthorn, DeliveryKey(webhook["id"], event_id)) is Status.DELIVERED
+    assert len(posthorn.network.received) == 1
 
 
 @pytest.mark.parametrize(

@@ -369,7 +369,7 @@ def test_a_dead_letter_queues_alarm_names_the_command_for_this_queue(stack: Temp
 )
 def test_the_readme_has_a_line_for_each_alarm_and_the_price_of_all(stack: Template) -> None:
     """Its table lists every alarm once, and its price is that of the metrics the alarms use."""
-    (section,) = re.findall(rf"^## {SECTION}$(.*?)^## ", README, re.MULTILINE | re.DOTALL)
+    (section,) = re.findall(rf"^## {SECTION}$(.*?)^##", README, re.MULTILINE | re.DOTALL)
     rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     named = list(chain.from_iterable(re.findall(r"`(\w+)`", row) for row in rows))
     assert sorted(named) == sorted(alarms_of(stack))

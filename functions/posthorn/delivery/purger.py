@@ -193,7 +193,6 @@ class Purger:
         for set_id in self._rows.configuration_sets(job.workspace):
             self._email.delete_set(job.workspace, set_id)
             yield _Page(self._rows.bury_set(job.workspace, set_id), position)
-        self._email.delete_tenant(job.workspace)
 
     def _delete_deliveries(self, job: PurgeJob) -> Iterator[_Page]:
         """Delete the deliveries and replays of every endpoint that was deleted from any channel."""
