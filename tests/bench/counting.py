@@ -222,6 +222,12 @@ def _note(  # noqa: C901, PLR0912 - a table of operations
             for table, writes in asked["RequestItems"].items():
                 for one in writes:
                     write(table, one["PutRequest"]["Item"], one["PutRequest"]["Item"])
+        case "TransactWriteItems":
+            before = ledger.wru
+            for one in asked["TransactItems"]:
+                ((kind, part),) = one.items()
+                _note(ledger, f"{kind}Item", part, {}, look)
+            ledger.wru += ledger.wru - before  # in a transaction, each write costs two
         case "GetItem":
             found = [answer["Item"]] if "Item" in answer else []
             ledger.read(found, 1, consistent=asked.get("ConsistentRead", False))
