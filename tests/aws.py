@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ACCOUNT",
+    "NO_LIMITS",
     "REGION",
     "create_key",
     "create_queues",
@@ -42,6 +43,9 @@ __all__ = [
     "create_topics",
     "environment",
 ]
+
+NO_LIMITS = {name: "0" for name in load().parameters if name.endswith("Limit")}
+"""Parameters with which a workspace has no limits: for tests that make as much of something as they need."""
 
 _TABLE_FIELDS = ("AttributeDefinitions", "KeySchema", "BillingMode", "GlobalSecondaryIndexes")
 _QUEUE_ATTRIBUTES = ("DelaySeconds", "VisibilityTimeout", "MessageRetentionPeriod")

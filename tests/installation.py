@@ -34,7 +34,7 @@ from posthorn.wiring import delivery as wiring
 from posthorn.wiring.api import open_services
 from posthorn.wiring.jobs import open_feedback, open_purger, open_replayer, open_sweeper
 from posthorn_cli.access import create_key, create_workspace_key
-from tests.aws import environment
+from tests.aws import NO_LIMITS, environment
 from tests.error_texts import banned_details
 from tests.gateway import event_of, raw_path_of
 from tests.moto_account import empty_account, stored_rows
@@ -332,6 +332,7 @@ def running(**parameters: str) -> Iterator[Installation]:
             **account.topics,
             "SecretsKey.Arn": account.key,
             "EmailBackend": "simulator",
+            **NO_LIMITS,
             "SenderIdentities": "open",
             **parameters,
         }

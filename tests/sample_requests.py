@@ -47,6 +47,7 @@ def body_for(route: Route, *, unique: str, host: str = "hooks.example.com") -> A
             "description": unique,
             "example": {"of": unique},
         },
+        "PUT /v1/event-types/{name}": {"description": unique, "example": {"of": unique}},
         "POST /v1/api-keys": {"name": unique[:64], "scopes": ["admin"]},
         f"PUT {WORKSPACE}": {"name": unique},
         f"PATCH {WORKSPACE}": {"name": unique},

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from posthorn import environment
 from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.workspace_limits import WorkspaceLimits
 
 if TYPE_CHECKING:
     from functools import _lru_cache_wrapper
@@ -50,15 +51,15 @@ class Store:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        allow_private_targets = environment.flag(env, "ALLOW_PRIVATE_TARGETS")
-        if allow_private_targets and environment.text(env, "STAGE") != LOCAL_STAGE:
+        allow_private = environment.flag(env, "ALLOW_PRIVATE_TARGETS")
+        if allow_private and environment.text(env, "STAGE") != LOCAL_STAGE:
             raise SettingsError(f"ALLOW_PRIVATE_TARGETS can be true only if STAGE is {LOCAL_STAGE}")
         return cls(
             config_table=environment.text(env, "CONFIG_TABLE"),
             events_table=environment.text(env, "EVENTS_TABLE"),
             deliveries_table=environment.text(env, "DELIVERIES_TABLE"),
             retention_days=environment.number(env, "RETENTION_DAYS"),
-            allow_private_targets=allow_private_targets,
+            allow_private_targets=allow_private,
         )
 
 
@@ -87,6 +88,7 @@ class ApiSettings:
     purge_queue_url: str
     brand: Brand
     api_hosts: frozenset[str]  # every host of our own API
+    limits: WorkspaceLimits  # of a workspace that has none of its own
 
     @property
     def has_catalog(self) -> bool:
@@ -108,7 +110,8 @@ class ApiSettings:
             replay_queue_url=environment.text(env, "REPLAY_QUEUE_URL"),
             purge_queue_url=environment.text(env, "PURGE_QUEUE_URL"),
             brand=Brand.read(env),
-            api_hosts=_api_hosts(env),
+            api_hosts=environment.api_hosts(env),
+            limits=environment.workspace_limits(env),
         )
 
 
@@ -121,9 +124,8 @@ class FeedbackSettings:
 
     @classmethod
     def read(cls, env: Mapping[str, str]) -> Self:
-        return cls(
-            store=Store.read(env), dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL")
-        )
+        dead_letters = environment.text(env, "DEAD_LETTER_QUEUE_URL")
+        return cls(store=Store.read(env), dead_letter_queue_url=dead_letters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,15 +211,11 @@ class DeliverySettings:
             store=Store.read(env),
             deliver_queue_url=environment.text(env, "DELIVER_QUEUE_URL"),
             retry_queue_urls=environment.retry_queue_urls(env),
-            retry_delays=(
-                environment.number(env, "FIRST_RETRY_DELAY"),
-                environment.number(env, "SECOND_RETRY_DELAY"),
-                environment.number(env, "THIRD_RETRY_DELAY"),
-            ),
+            retry_delays=environment.retry_delays(env),
             dead_letter_queue_url=environment.text(env, "DEAD_LETTER_QUEUE_URL"),
             attempt_deadline=float(environment.number(env, "ATTEMPT_DEADLINE")),
             brand=Brand.read(env),
-            api_hosts=_api_hosts(env),
+            api_hosts=environment.api_hosts(env),
             notice_target=env.get("NOTICE_TARGET", ""),
         )
 
@@ -243,7 +241,3 @@ feedback_settings = _read_once(FeedbackSettings.read)
 replay_settings = _read_once(ReplaySettings.read)
 purge_settings = _read_once(PurgeSettings.read)
 sweep_settings = _read_once(SweepSettings.read)
-
-
-def _api_hosts(env: Mapping[str, str]) -> frozenset[str]:
-    return frozenset({environment.text(env, "API_HOST").lower()}) | environment.names(env, "API_DOMAIN_NAMES")

@@ -1,1 +1,1 @@
-"""`make demo`: register two webhooks, publish two events, watch them arrive, one at the fourth attempt."""
+"""`make demo`: two customers and one key, a webhook that succeeds at the fourth attempt, and the events of three mails."""

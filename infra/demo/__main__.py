@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from infra.demo import mails, webhooks
+from infra.demo import customers, mails, webhooks
 from infra.demo.api import Api, UnexpectedAnswer
 from infra.demo.arrivals import DemoFailed
 from infra.local.errors import LocalStackError
 from infra.local.places import STATE
 from infra.local.stack import running_stack
-from posthorn_cli.access import create_workspace_key
+from posthorn_cli.access import create_key
 
 if TYPE_CHECKING:
     from infra.local.stack import Stack
@@ -22,6 +22,10 @@ PARAMETERS: Final = {
     "ThirdRetryDelay": str(webhooks.DELAYS[2]),
     "AttemptDeadline": "5",
 }
+
+
+UID: Final = "initech"
+"""The customer of the last two parts."""
 
 
 def main() -> int:
@@ -43,19 +47,20 @@ def main() -> int:
 
 
 def _show(stack: Stack) -> None:
-    _, key = create_workspace_key(
-        stack.client("dynamodb"),
-        stack.outputs["ConfigTableName"],
-        workspace_name="demo",
-        scopes=("publish", "api_user", "user", "partner"),
-    )
+    key = create_key(stack.client("dynamodb"), stack.outputs["ConfigTableName"], workspace=None, name="demo")
     api = Api(stack.api_url, key)
-    print("\nPart 1: webhooks. One receiver succeeds at once, the other at the fourth attempt.\n")
-    webhooks.run(api)
+    print("\nPart 1: two customers of a SaaS. Its backend needs one key for all of them.\n")
+    customers.run(api)
+    api.call("PUT", f"/v1/workspaces/{UID}", expect=201)
+    one = api.in_workspace(UID)
     print(
-        "\nPart 2: email. Three API calls, then three mails. The backend is a simulator, so no mail is sent.\n"
+        "\nPart 2: webhooks of one customer. One receiver succeeds at once, the other at the fourth attempt.\n"
     )
-    mails.run(api)
+    webhooks.run(one)
+    print(
+        "\nPart 3: email. Three API calls, then three mails. The backend is a simulator, so no mail is sent.\n"
+    )
+    mails.run(one)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from posthorn.api.access import HEADER
 
 
 class UnexpectedAnswer(Exception):
@@ -19,6 +21,11 @@ class Api:
 
     url: str
     key: str = field(repr=False)
+    workspace: str = ""  # that a platform key acts on
+
+    def in_workspace(self, name: str) -> Self:
+        """Return the API as it is in the workspace with this id or uid."""
+        return replace(self, workspace=name)
 
     def call(self, method: str, path: str, body: Any = None, *, expect: int) -> Any:
         """Call the API and return the answer's content."""
@@ -26,7 +33,11 @@ class Api:
             self.url + path,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"authorization": f"Bearer {self.key}", "content-type": "application/json"},
+            headers={
+                "authorization": f"Bearer {self.key}",
+                "content-type": "application/json",
+                **({HEADER: self.workspace} if self.workspace else {}),
+            },
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as answer:

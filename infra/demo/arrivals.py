@@ -1,4 +1,4 @@
-"""Shared by both parts of the demo: its error, waiting for arrivals, and checking signatures."""
+"""Shared by the parts of the demo: its error, waiting for arrivals, and checking signatures."""
 
 from __future__ import annotations
 

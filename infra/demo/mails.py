@@ -1,4 +1,4 @@
-"""Part 2: the three calls of the published API, then mails to the mailbox simulator."""
+"""Part 3: the three calls of the published API, then mails to the mailbox simulator."""
 
 from __future__ import annotations
 

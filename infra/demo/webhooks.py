@@ -1,4 +1,4 @@
-"""Part 1: two webhooks, two events, and a receiver that fails at first."""
+"""Part 2: two webhooks, two events, and a receiver that fails at first."""
 
 from __future__ import annotations
 

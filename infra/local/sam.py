@@ -22,7 +22,12 @@ def write_parameters(state: StateDirectory, parameters: Mapping[str, str]) -> No
     The caller's parameters override the local defaults. In a file, empty values and values with spaces need
     no quoting. JSON is YAML.
     """
-    local = {"Stage": "local", "Architecture": architecture(), "AllowPrivateTargets": "true"}
+    local = {
+        "Stage": "local",
+        "Architecture": architecture(),
+        "AllowPrivateTargets": "true",
+        "EndpointsPerHostLimit": "0",  # every receiver is on 127.0.0.1
+    }
     _parameters(state).write_text(json.dumps({**local, **parameters}, indent=2) + "\n")
 
 

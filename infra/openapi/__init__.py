@@ -30,11 +30,11 @@ the first key of a workspace with `posthorn keys create`; a key with the scope `
 **Event types** have names such as `invoice.paid`, `orders/create` or `repo:push`. `CONTACT_CREATED` and
 `contact.created` are two spellings of one name; any other difference makes another name. A subscription is a name, `*`,
 or a prefix that ends with `_`, `.`, `:` or `/` and then `*`: `contact.*` matches each type whose name, in one of its
-spellings, begins with `contact.`. `GET /v1/event-types` lists the types there are; an installation can be without the
-built-in ones.
+spellings, begins with `contact.`. `GET /v1/event-types` lists the types there are: the built-in ones, which an
+installation can be without, those of the platform, and those of the workspace.
 
 **Platform keys** belong to no workspace. The operator creates them with `posthorn keys create --platform`. With the
-scope `platform`, they manage workspaces, one for each of your customers. With the header `Posthorn-Workspace`, which
+scope `platform`, they manage workspaces, one for each of your customers, and the event types of all workspaces. With the header `Posthorn-Workspace`, which
 names a workspace by its id or by your own `uid`, they have every other scope in that workspace.
 
 **Errors** are problem details (RFC 9457). Branch on `code`, which is stable.

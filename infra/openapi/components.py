@@ -20,6 +20,7 @@ from posthorn.api.answers.problems import Problem, Throttled
 from posthorn.api.route import Route
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
 from posthorn.api.routes.events import NewEvents
+from posthorn.api.routes.workspace_limits import LimitChange
 from posthorn.api.spelling import camel_case
 
 type Schema = dict[str, Any]
@@ -57,7 +58,7 @@ def schemas(routes: Iterable[Route]) -> tuple[dict[str, Schema], dict[str, Schem
     """Return the schema of each operation's answer, and the components that all of them refer to."""
     routes = list(routes)
     bodies = (route.body for route in routes if route.body is not None)
-    models: list[type[BaseModel]] = [*dict.fromkeys(bodies), NewEvents]
+    models: list[type[BaseModel]] = [*dict.fromkeys(bodies), NewEvents, LimitChange]
     camel: list[tuple[str, Any]] = [(model.__name__, model) for model in models]
     camel += [("Problem", Problem), ("Throttled", Throttled)]
     snake: list[tuple[str, Any]] = []

@@ -85,14 +85,22 @@ _PROBLEMS: Final = {
     409: "The request conflicts with the state of the resource, or with an earlier use of its Idempotency-Key.",
     413: "The request or an event is too large.",
     415: "The body has a Content-Encoding.",
-    422: "The request is well-formed, but its content is not valid.",
+    422: "The request is well-formed, but its content is not valid, or beyond a limit of the workspace (`limit_reached`).",
     500: "An operator must act first (`operator_error`), or Posthorn has a fault (`internal_error`). Do not retry.",
     503: "Temporarily unavailable. Retry the request.",
 }
-_THROTTLED: Final = {
+_THROTTLED: Final[dict[str, Any]] = {
     "description": "There were too many requests. Retry later.",
     "headers": _RETRY_AFTER,
     "content": {_JSON: {"schema": ref("Throttled")}},
+}
+
+_RATE_LIMITED: Final = {
+    "description": (
+        "There were too many requests, or the workspace is over a limit of its own (`rate_limited`). Retry later."
+    ),
+    "headers": _RETRY_AFTER,
+    "content": {_PROBLEM: {"schema": ref("Problem")}, **_THROTTLED["content"]},
 }
 
 
@@ -113,7 +121,7 @@ def describe(route: Route, answer: dict[str, Any]) -> dict[str, Any]:
                 for status in ((200, 201) if route.is_upsert else (route.status,))
             },
             **{str(code): _problem(code) for code in _problems(route)},
-            "429": _THROTTLED,
+            "429": _RATE_LIMITED if route.is_rate_limited else _THROTTLED,
             **({} if route.scope is None else _failures()),
         },
     }

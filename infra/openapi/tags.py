@@ -28,7 +28,7 @@ TAGS: Final = {
     "Webhooks": "URLs that receive the events of a workspace.",
     "Webhook deliveries": "Every delivery to a webhook with its attempts, and how to send deliveries again.",
     "Events": "Publish events, and see what became of them at each webhook.",
-    "Event types": "The types that can be published: the built-in ones, and those of the workspace.",
+    "Event types": "The types that can be published: the built-in ones, those of the platform, and those of the workspace.",
     "API keys": "Create, list and revoke the keys of a workspace.",
     "Workspaces": "One workspace for each of your customers, by your own ids for them. These operations need a platform key.",
     "Sender identities": "The domains and addresses that a workspace may send emails from. These operations need a platform key.",

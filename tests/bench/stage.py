@@ -29,7 +29,7 @@ from posthorn.transport.targets import Policy
 from posthorn.wire.ecmascript import stringify
 from posthorn.wiring import delivery as wiring
 from posthorn_cli.cost.samples import payload
-from tests.aws import environment
+from tests.aws import NO_LIMITS, environment
 from tests.template import QUEUE, REGION, TABLE, TOPIC, load
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ class Stage:
             "EmailBackend": "simulator",
             "Stage": "local",
             "AllowPrivateTargets": "true",
+            **NO_LIMITS,
         }
         variables = {
             name: value

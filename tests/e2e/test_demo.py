@@ -25,5 +25,5 @@ def test_the_demo_prints_the_timeline_of_the_readme() -> None:
     done = subprocess.run(["make", "demo"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
-    assert len(_shape(done.stdout)) == 25
+    assert len(_shape(done.stdout)) == 33
     assert _shape(done.stdout) == _shape(printed[1])

@@ -110,7 +110,9 @@ def _start_replays(posthorn: Installation, ids: dict[str, str]) -> str:
     job = posthorn.services.replays.get(ids["webhookId"], replay_id)
     assert job is not None
     posthorn.services.replays.create(
-        replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"])
+        replace(job, endpoint_id=ids["destinationId"], channel=ids["configSetId"]),
+        posthorn.workspace,
+        posthorn.services.limits,
     )
     return replay_id
 
@@ -188,6 +190,7 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "POST /v1/event-types": "admin",
         "GET /v1/event-types/{name}": "api_user",
         "DELETE /v1/event-types/{name}": "admin",
+        "PUT /v1/event-types/{name}": "platform",
         "GET /v1/api-keys": "admin",
         "POST /v1/api-keys": "admin",
         "DELETE /v1/api-keys/{keyId}": "admin",
@@ -209,12 +212,12 @@ def test_the_scopes_are_those_of_the_published_api() -> None:
         "PUT /v1/workspaces/{workspace}": "platform",
         "GET /v1/workspaces/{workspace}": "platform",
         "PATCH /v1/workspaces/{workspace}": "platform",
+        "DELETE /v1/workspaces/{workspace}": "platform",
+        "GET /v1/workspaces/{workspace}/purge": "platform",
         "GET /v1/workspaces/{workspace}/sender-identities": "platform",
         "POST /v1/workspaces/{workspace}/sender-identities": "platform",
         "GET /v1/workspaces/{workspace}/sender-identities/{identity}": "platform",
         "DELETE /v1/workspaces/{workspace}/sender-identities/{identity}": "platform",
-        "DELETE /v1/workspaces/{workspace}": "platform",
-        "GET /v1/workspaces/{workspace}/purge": "platform",
         **{
             route.operation: "partner"
             for route in PROTECTED

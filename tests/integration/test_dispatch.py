@@ -362,7 +362,8 @@ def _swap_secret(posthorn: Installation, webhook_id: str, other_id: str) -> None
     mine, other = endpoints.get(posthorn.workspace, webhook_id), endpoints.get(posthorn.workspace, other_id)
     assert mine is not None
     assert other is not None
-    assert endpoints.replace(mine, replace(mine, secret=other.secret, revision=mine.revision + 1))
+    changed = replace(mine, secret=other.secret, revision=mine.revision + 1)
+    assert endpoints.replace(mine, changed, posthorn.services.limits)
 
 
 @contextmanager

@@ -107,7 +107,7 @@ def test_an_unhealthy_endpoint_says_so_until_it_is_enabled_again(posthorn: Insta
         ill = replace(
             old, health=Health.FAILING, health_since=since, warned_at=since, revision=old.revision + 1
         )
-        assert posthorn.services.endpoints.replace(old, ill)
+        assert posthorn.services.endpoints.replace(old, ill, posthorn.services.limits)
 
     shown = posthorn.call("GET", path).body["webhook"]
     shown_too = posthorn.call("GET", destination_path).body

@@ -452,7 +452,7 @@ def test_a_type_works_at_once_and_ends_within_half_a_minute(posthorn: Installati
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
     assert calls == ["PutItem"]  # the event's row, without a read
 
-    posthorn.services.event_types.own.delete(posthorn.workspace, "ORDER_PAID")  # as in another process
+    posthorn.services.event_types.store.delete(posthorn.workspace, "ORDER_PAID")  # as in another process
     posthorn.clock.pass_seconds(29)
     assert publish(posthorn, "ORDER_PAID", {"order": {}}).status == 202
     posthorn.clock.pass_seconds(1)

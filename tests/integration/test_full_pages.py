@@ -59,13 +59,17 @@ def _events(posthorn: Installation) -> str:
     return "/v1/events"
 
 
-def _event_types(posthorn: Installation) -> str:
+def _event_types(posthorn: Installation, key: str | None = None) -> str:
     number = 0
     while number < COUNT or len(_page(posthorn, "/v1/event-types?limit=100")[0]) % 2:
         wanted = {"name": f"ORDER_{number}", "description": "An order."}
-        assert posthorn.call("POST", "/v1/event-types", wanted).status == 201
+        assert posthorn.call("POST", "/v1/event-types", wanted, key=key).status == 201
         number += 1
     return "/v1/event-types"
+
+
+def _platform_event_types(posthorn: Installation) -> str:
+    return _event_types(posthorn, posthorn.new_platform_key())
 
 
 def _api_keys(posthorn: Installation) -> str:
@@ -163,7 +167,7 @@ LISTS: Final[dict[str, tuple[Callable[[Installation], str], ...]]] = {
         _disabled_endpoints,
     ),
     "/v1/events": (_events,),
-    "/v1/event-types": (_event_types,),
+    "/v1/event-types": (_event_types, _platform_event_types),
     "/v1/api-keys": (_api_keys,),
     SETS: (_sets,),
     f"{SETS}/{{configSetId}}/event-destinations": (_destinations,),

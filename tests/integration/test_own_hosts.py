@@ -82,7 +82,7 @@ def test_an_endpoint_registered_before_the_name_was_ours_is_blocked(
     stored = endpoints.get(posthorn.workspace, webhook["id"])
     assert stored is not None
     moved = replace(stored, url=f"https://{host}:8443/v1/events", revision=stored.revision + 1)
-    assert endpoints.replace(stored, moved)
+    assert endpoints.replace(stored, moved, posthorn.services.limits)
     posthorn.network.receivers[host] = answers(202)
 
     event_id = posthorn.publish()

@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 import posthorn.handlers
 from posthorn.aws import batch_response
 from posthorn.domain.errors import Unavailable
-from posthorn.handlers import deliver, dispatch, feedback, replay
+from posthorn.handlers import deliver, dispatch, feedback, purge, replay
+from tests import purges
 from tests.network import answers
 from tests.sample_requests import SINCE
 
@@ -31,6 +32,7 @@ HANDLERS: dict[str, Callable[[Any, Any], Any]] = {
     "deliver": deliver.handler,
     "feedback": feedback.handler,
     "replay": replay.handler,
+    "purge": purge.handler,
 }
 NO_BATCHES = {"api": "answers requests", "sweep": "is started by a schedule"}
 
@@ -53,6 +55,7 @@ def _processes(posthorn: Installation) -> Iterator[None]:
         mock.patch.object(deliver, "deliverer", return_value=posthorn.deliverer),
         mock.patch.object(feedback, "feedback", return_value=posthorn.feedback),
         mock.patch.object(replay, "replayer", return_value=posthorn.replayer),
+        mock.patch.object(purge, "purger", return_value=posthorn.purger),
     ):
         yield
 
@@ -63,6 +66,11 @@ def _good(posthorn: Installation, handler: str) -> dict[str, Any]:
     posthorn.network.receivers[webhook_host] = answers(500)
     if handler == "feedback":
         return {"messageId": "good", "body": json.dumps({"eventType": "Bounce"}), "attributes": {}}
+    if handler == "purge":
+        tenant = purges.new_tenant(posthorn, posthorn.new_id().lower())
+        purges.delete(posthorn, tenant.uid)
+        (step,) = posthorn.take("PurgeQueue")
+        return step.record()
     webhook = posthorn.register(webhook_host)
     if handler == "replay":
         posthorn.call("POST", f"/v1/webhooks/{webhook['id']}/replays", {"since": SINCE})

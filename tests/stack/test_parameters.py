@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
+from posthorn.domain.workspace_limits import MOST, NAMES
 from posthorn.settings import Brand, BuiltInEventTypes
 from tests.stack.breakages import broken_by
-from tests.template import Template
+from tests.template import ROOT, Template
 
 # default, minimum and maximum
 RANGES: dict[str, tuple[int, int, int]] = {
@@ -20,6 +21,14 @@ RANGES: dict[str, tuple[int, int, int]] = {
     "AttemptDeadline": (10, 1, 15),
     "SweepGrace": (600, 1, 86400),
     "RetentionDays": (30, 1, 365),
+    "EndpointLimit": (100, 0, MOST),
+    "EndpointsPerHostLimit": (10, 0, MOST),
+    "ConfigurationSetLimit": (10, 0, MOST),
+    "EventsPerSecondLimit": (0, 0, MOST),
+    "DeliveriesPerRequestLimit": (10000, 0, MOST),
+    "ReplayLimit": (5, 0, MOST),
+    "ReplaysPerEndpointLimit": (1, 0, MOST),
+    "TestSendsPerMinuteLimit": (60, 0, MOST),
 }
 
 CHOICES: dict[str, tuple[Any, list[Any]]] = {
@@ -111,6 +120,21 @@ def test_numbers_stay_in_their_range(stack: Template) -> None:
         if "MinValue" in one or "MaxValue" in one
     }
     assert found == RANGES
+
+
+@broken_by(
+    ("    Default: 5 # each adds", "    Default: 6 # each adds"),
+)
+def test_the_readme_has_each_limit_with_its_default(stack: Template) -> None:
+    """The table names the limit as the API does, the parameter, and the number in the template."""
+    rows = re.findall(
+        r"^\| `(\w+)`.*\| `(\w+Limit)` \| ([\d,]+) \|",
+        ROOT.joinpath("README.md").read_text("utf-8"),
+        re.MULTILINE,
+    )
+    found = {parameter: int(default.replace(",", "")) for _, parameter, default in rows}
+    assert [name for name, _, _ in rows] == list(NAMES)
+    assert found == {name: one["Default"] for name, one in stack.parameters.items() if name.endswith("Limit")}
 
 
 @broken_by(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from posthorn.domain.email_choices import EmailBackend, SenderIdentities, SesTenants
 from posthorn.domain.errors import SettingsError
+from posthorn.domain.workspace_limits import WorkspaceLimits
 from posthorn.settings import (
     ApiSettings,
     Brand,
@@ -44,9 +45,20 @@ BRAND: Final = {
     "EMAIL_BRAND_HEADER_PREFIX": "X-Splashify",
     "EMAIL_BRAND_USER_AGENT": "Splashify-Pro-Webhook/1.0",
 }
+LIMITS: Final = {
+    "ENDPOINT_LIMIT": "1",
+    "ENDPOINTS_PER_HOST_LIMIT": "2",
+    "CONFIGURATION_SET_LIMIT": "3",
+    "EVENTS_PER_SECOND_LIMIT": "4",
+    "DELIVERIES_PER_REQUEST_LIMIT": "5",
+    "REPLAY_LIMIT": "6",
+    "REPLAYS_PER_ENDPOINT_LIMIT": "7",
+    "TEST_SENDS_PER_MINUTE_LIMIT": "8",
+}
 API: Final = {
     **STORE,
     **BRAND,
+    **LIMITS,
     "DELIVER_QUEUE_URL": "https://sqs.example/deliver",
     "FIRST_RETRY_QUEUE_URL": "https://sqs.example/first",
     "SECOND_RETRY_QUEUE_URL": "https://sqs.example/second",
@@ -107,6 +119,7 @@ NUMBERS: Final = frozenset(
         "THIRD_RETRY_DELAY",
         "ATTEMPT_DEADLINE",
         "SWEEP_GRACE",
+        *LIMITS,
     }
 )
 OPTIONAL: Final = frozenset({"STAGE", "BRAND_ALIAS_HEADER", "API_DOMAIN_NAMES", "NOTICE_TARGET"})
@@ -179,6 +192,16 @@ def test_the_settings_of_the_api() -> None:
         purge_queue_url="https://sqs.example/purge",
         brand=DeliverySettings.read(DELIVERY).brand,
         api_hosts=frozenset({"a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"}),
+        limits=WorkspaceLimits(
+            endpoints=1,
+            endpoints_per_host=2,
+            configuration_sets=3,
+            events_per_second=4,
+            deliveries_per_request=5,
+            replays=6,
+            replays_per_endpoint=7,
+            test_sends_per_minute=8,
+        ),
     )
 
 

@@ -13,8 +13,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from posthorn import telemetry
 from posthorn.api.access import Caller, admit
 from posthorn.api.http import JSON, Request
+from posthorn.api.limits import limit_reached
 from posthorn.api.problems import FieldError, Problem, method_not_allowed, not_found
-from posthorn.domain.errors import Malformed, OperatorError, Unavailable
+from posthorn.domain.errors import LimitReached, Malformed, OperatorError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -113,6 +114,8 @@ def _answer_or_problem(
         return _answer(event, route, find_services(), path)
     except Problem as problem:
         return _problem(problem)
+    except LimitReached as reached:
+        return _problem(limit_reached(reached.name, reached.limit))
     except OperatorError as error:
         telemetry.call_failed(error)  # the log names the cause; the caller could not act on it
         return _problem(

@@ -1,4 +1,7 @@
-"""The known event types: the built-in ones and each workspace's own."""
+"""The known event types: the built-in ones, those of the platform and each workspace's own.
+
+Of types with one name, the built-in one decides, then the platform's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from posthorn.domain import email_types, matching
+from posthorn.domain.api_key import PLATFORM
 from posthorn.domain.errors import RefusedEventType
 from posthorn.domain.event_types import built_in
 from posthorn.domain.ttl_cache import TtlCache
@@ -22,7 +26,10 @@ if TYPE_CHECKING:
 STALE_MS: Final = 30_000
 """How long a process that has cached a type may still publish it after it was deleted."""
 
-HOW_TO_ADD: Final = "Event types are created with POST /v1/event-types, by a key with the scope `admin`."
+HOW_TO_ADD: Final = (
+    "Event types are created with POST /v1/event-types, by a key with the scope `admin`, and for all workspaces with"
+    " PUT /v1/event-types/{name}, by a platform key."
+)
 
 _OPERATIONAL: Final = ("WEBHOOK_*", "webhook.*")
 _RESERVED: Final = "reserved_event_type"
@@ -32,10 +39,10 @@ _COMPILED: Final = 8  # a hostile schema can take tens of megabytes
 
 
 class EventTypeRegistry:
-    """Finds event types; caches a workspace's own types for 30 seconds."""
+    """Finds event types; caches types that are not built in for 30 seconds."""
 
     def __init__(self, store: EventTypes, *, has_catalog: bool, clock: Callable[[], int]) -> None:
-        self.own = store
+        self.store = store
         self._has_catalog = has_catalog
         self._seen: TtlCache[tuple[str, str], EventType] = TtlCache(
             ttl=STALE_MS, size=_REMEMBERED, clock=clock
@@ -50,7 +57,7 @@ class EventTypeRegistry:
     def find(self, workspace: str, name: str) -> EventType | None:
         """Return the type with this name, in either spelling; raise `RefusedEventType` if it cannot be a name."""
         name = matching.canonical(name)
-        return self.built_in.get(name) or self._own(workspace, name)
+        return self.built_in.get(name) or self._stored(workspace, name)
 
     def published(self, workspace: str, name: str) -> EventType:
         """Return the type of an event to be published, or raise `RefusedEventType`."""
@@ -63,7 +70,7 @@ class EventTypeRegistry:
         return found
 
     def creatable(self, text: str) -> str:
-        """Return the canonical name of a type that a workspace may create, or raise `RefusedEventType`."""
+        """Return the canonical name of a type that may be created, or raise `RefusedEventType`."""
         name = matching.canonical(text)
         if name in self.built_in:
             detail = f"Must not be a built-in event type: {name} can already be published."
@@ -84,7 +91,7 @@ class EventTypeRegistry:
         except RefusedEventType as refusal:
             if refusal.code != _UNKNOWN:
                 raise
-            if not self._is_own(workspace, pattern):
+            if not self._is_stored(workspace, pattern):
                 raise RefusedEventType(f"{refusal.detail} {HOW_TO_ADD}", code=_UNKNOWN) from refusal
 
     def first_subscribed(self, workspace: str, patterns: Sequence[str]) -> str | None:
@@ -94,33 +101,61 @@ class EventTypeRegistry:
             if not is_prefix and self.find(workspace, name) is not None:
                 return pattern
         matching_built_in = [one for one in self.built_in.values() if matching.matches(patterns, one.name)]
-        wildcards = (pattern for pattern, _, is_prefix in parsed if is_prefix)
+        wildcards = [pattern for pattern, _, is_prefix in parsed if is_prefix]
         found = (
             next((one for one in matching_built_in if not one.operational), None)
-            or next(
-                filter(None, (self.own.first_matching(workspace, pattern) for pattern in wildcards)), None
-            )
+            or self._first_stored(workspace, wildcards)
             or next(iter(matching_built_in), None)
         )
         return None if found is None else found.name
 
-    def delete(self, workspace: str, name: str) -> bool:
-        """Remove one of a workspace's own types; return false if there was none."""
-        self._seen.forget((workspace, name))
-        return self.own.delete(workspace, name)
+    def read(self, owner: str, name: str) -> EventType | None:
+        """Return the type with this canonical name as it is stored now."""
+        places = dict.fromkeys(((PLATFORM, name), (owner, name)))
+        return self.built_in.get(name) or next(iter(self._load(list(places)).values()), None)
+
+    def delete(self, owner: str, name: str) -> bool:
+        """Delete a type of a workspace or of the platform; return false if there was none."""
+        deleted = self.store.delete(owner, name)
+        self.forget(owner, name)
+        return deleted
+
+    def forget(self, owner: str, name: str) -> None:
+        """Read a type again when it is next needed: this process changed it."""
+        self._seen.forget((owner, name))
 
     def schema_of(self, event_type: EventType) -> Schema | None:
         """Return what the data of a type is checked against, None when anything goes."""
         return None if event_type.schema is None else self._compiled(event_type.schema)
 
-    def _is_own(self, workspace: str, pattern: str) -> bool:
+    def _is_stored(self, workspace: str, pattern: str) -> bool:
         name, is_prefix = matching.parsed(pattern)
-        own = self.own.first_matching(workspace, pattern) if is_prefix else self._own(workspace, name)
-        return own is not None
+        found = self._first_stored(workspace, [pattern]) if is_prefix else self._stored(workspace, name)
+        return found is not None
 
-    def _own(self, workspace: str, name: str) -> EventType | None:
-        # only types that exist are remembered: a type works from the moment it is created
-        return self._seen.get_or_load((workspace, name), lambda: self.own.get(workspace, name))
+    def _first_stored(self, workspace: str, wildcards: Sequence[str]) -> EventType | None:
+        """Return the first type that any wildcard matches, those of the platform first."""
+        found = (
+            self.store.first_matching(owner, pattern)
+            for owner in (PLATFORM, workspace)
+            for pattern in wildcards
+        )
+        return next(filter(None, found), None)
+
+    def _stored(self, workspace: str, name: str) -> EventType | None:
+        places = [(PLATFORM, name), (workspace, name)]
+        cached = filter(None, map(self._seen.get, places))
+        return next(cached, None) or next(
+            iter(self._seen.get_or_load_many(places, self._load).values()), None
+        )
+
+    def _load(self, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], EventType]:
+        """Return the first type that exists, and no type that it hides: that one must not decide when it expires.
+
+        A missing type is not remembered: it works from the moment it is created.
+        """
+        found = self.store.get_many(places)
+        return next(({place: found[place]} for place in places if place in found), {})
 
 
 def _compile(schema: str) -> Schema:

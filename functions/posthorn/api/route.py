@@ -33,6 +33,7 @@ class Route:
     is_body_optional: bool = False
     status: int = 200  # of a success
     is_upsert: bool = False  # answers 201 if it created the resource
+    is_rate_limited: bool = False  # by limits of the workspace
     needs_active_workspace: bool = False  # refused while the workspace is suspended
     may_name_workspaces: bool = (
         False  # the body of a platform key's request may name them instead of the header

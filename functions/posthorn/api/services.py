@@ -11,13 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from posthorn.api.authentication import Keyring
+    from posthorn.api.endpoint_numbers import EndpointNumbers
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
+    from posthorn.api.rates import Rates
     from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.workspace_directory import WorkspaceDirectory
     from posthorn.aws.purge_queue import PurgeQueue
     from posthorn.aws.queues import Queues, ReplayQueue
     from posthorn.aws.secrets import Sealer, Unsealer
+    from posthorn.domain.workspace_limits import WorkspaceLimits
     from posthorn.email.mail import Backend
     from posthorn.settings import Brand
     from posthorn.stores.api_keys import ApiKeys
@@ -44,6 +47,9 @@ class Services:
     """Everything a route may need."""
 
     keyring: Keyring
+    limits: WorkspaceLimits  # of a workspace that has none of its own
+    rates: Rates
+    endpoint_numbers: EndpointNumbers
     api_keys: ApiKeys
     workspaces: WorkspaceDirectory
     event_types: EventTypeRegistry

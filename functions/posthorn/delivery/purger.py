@@ -177,7 +177,7 @@ class Purger:
             yield from map(_Page, delete(channel))
 
     def _delete_sets(self, job: PurgeJob) -> Iterator[_Page]:
-        """Delete configuration sets with their resources at the email backend, first those that are left of others.
+        """Delete configuration sets and the tenant at the email backend, first the sets that are left of others.
 
         A request that was creating one may have made its resources after the set was deleted, so later rounds look
         again.
@@ -193,6 +193,7 @@ class Purger:
         for set_id in self._rows.configuration_sets(job.workspace):
             self._email.delete_set(job.workspace, set_id)
             yield _Page(self._rows.bury_set(job.workspace, set_id), position)
+        self._email.delete_tenant(job.workspace)
 
     def _delete_deliveries(self, job: PurgeJob) -> Iterator[_Page]:
         """Delete the deliveries and replays of every endpoint that was deleted from any channel."""

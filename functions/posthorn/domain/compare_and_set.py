@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 TRIES: Final = 5
 
 
-def compare_and_set[T](attempt: Callable[[], T | None], *, contended: Exception) -> T:
-    """Return the result of the first attempt that has one; raise `contended` if five lose to concurrent writes.
+def compare_and_set[T](attempt: Callable[[], T | None], *, contended: Exception, tries: int = TRIES) -> T:
+    """Return the result of the first attempt that has one; raise `contended` if all lose to concurrent writes.
 
     An attempt reads the row, changes it and writes it on the condition that it is as it was read. It returns None if
     that condition fails.
     """
-    for _ in range(TRIES):
+    for _ in range(tries):
         if (result := attempt()) is not None:
             return result
     raise contended

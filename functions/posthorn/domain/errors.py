@@ -10,6 +10,7 @@ PosthornError
 │   ├── RefusedSender        a sender identity that the email backend does not know
 │   ├── RefusedTarget        a URL or an address that deliveries must not go to
 │   └── RejectedMail         an email that the backend will never accept
+├── LimitReached             a workspace has as many of something as its limit allows
 ├── Malformed                a stream record or queue message that can never be processed: a dead letter
 ├── NameNotResolved          DNS has no usable answer for a receiver's name
 └── Unavailable              an AWS call failed: the work is retried
@@ -82,6 +83,15 @@ class RefusedTarget(Refused):
 
 class RejectedMail(Refused):
     """An email that the backend will never accept in this form."""
+
+
+class LimitReached(PosthornError):
+    """A workspace has as many of something as its limit allows; `name` is the limit's, as the API spells it."""
+
+    def __init__(self, name: str, limit: int) -> None:
+        super().__init__(f"{name}: {limit}")
+        self.name = name
+        self.limit = limit
 
 
 class Malformed(PosthornError):

@@ -1,10 +1,19 @@
-"""The built-in event types, each with a description and an example of its data."""
+"""Event types: the built-in ones, each with a description and an example of its data, and how others look."""
 
 import json
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+
+class EventTypeSource(StrEnum):
+    """Who created a type. Of types with one name, the first source decides."""
+
+    BUILT_IN = "built-in"
+    PLATFORM = "platform"
+    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +23,7 @@ class EventType:
     name: str  # as it was created
     description: str
     example: dict[str, Any] = field(hash=False)
+    source: EventTypeSource = EventTypeSource.BUILT_IN
     operational: bool = False  # only Posthorn publishes it
     schema: str | None = None  # the JSON Schema that its events' data must match
     created_at: int | None = None  # Unix milliseconds; None: built in

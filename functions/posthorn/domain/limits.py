@@ -15,7 +15,7 @@ MAX_EVENTS: Final = 100
 """Event types that an endpoint lists; one pattern can stand for many."""
 
 MAX_OWN: Final = 500
-"""Event types that a workspace creates."""
+"""Event types that a workspace creates, and that the platform creates for all workspaces."""
 
 MAX_JSON: Final = 32 * 1024
 """Bytes of an event type's example, and of its schema: both are in one row, and an answer has a page of such rows."""

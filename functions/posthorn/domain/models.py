@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from posthorn.domain.endpoint_kind import EndpointKind, PayloadFormat
+from posthorn.domain.hosts import host_of
 
 FIRST_GENERATION: Final = 1
 """A delivery's generation until it is replayed; every replay starts a new one."""
@@ -114,6 +115,10 @@ class Endpoint:
     health_since: int | None = None  # None if it has always been healthy
     warned_at: int | None = None  # when its owner was warned that it is failing
     revision: int = 1  # incremented by every change; a change replaces only the revision it read
+
+    @property
+    def host(self) -> str:
+        return host_of(self.url)
 
     def signing_secrets(self, now_ms: int) -> tuple[SealedSecret, ...]:
         """Return the secrets that sign at this time: the current one, then the previous one if it is still valid."""

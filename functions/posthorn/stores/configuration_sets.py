@@ -8,9 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from posthorn.domain.errors import Malformed
+from posthorn.domain.compare_and_set import compare_and_set
+from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.domain.models import ConfigurationSet, SetState, Suppression
 from posthorn.stores import items
+from posthorn.stores.counts import Counts, Kind
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 SET: Final = "configuration_set#"
 NAME: Final = "configuration_set_name#"
 DELETED: Final = "deleted_configuration_set#"
+_COUNTED: Final = Kind("configuration-sets", "configurationSets")
 
 
 class ConfigurationSets:
@@ -31,11 +34,26 @@ class ConfigurationSets:
     def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
         self._table = Table(dynamodb, table)
         self._retention_days = retention_days
+        self._counts = Counts(self._table)
 
-    def create(self, one: ConfigurationSet) -> bool:
-        """Write a new set and reserve its name, both or neither; false if the name or the id is taken."""
+    def create(self, one: ConfigurationSet, *, limit: int) -> bool:
+        """Write a new set and reserve its name, both or neither; false if the name or the id is taken.
+
+        `LimitReached` if there are as many sets as the limit allows.
+        """
         name = {**_name_key(one.workspace, one.name), "v": n(ROW_VERSION), "id": s(one.id)}
-        return self._table.transact(self._put_new(name), self._put_new(_to_item(one)))
+        counted = replace(_COUNTED, limit=limit)
+
+        def attempt() -> bool | None:
+            count = self._counts.add(one.workspace, counted)
+            if self._table.transact(self._put_new(name), self._put_new(_to_item(one)), count):
+                return True
+            if self._table.get(_name_key(one.workspace, one.name)) or self.get(one.workspace, one.id):
+                return False
+            self._counts.check(one.workspace, [counted])
+            return None
+
+        return compare_and_set(attempt, contended=Unavailable("create configuration set", "Contended"))
 
     def get(self, workspace: str, set_id: str) -> ConfigurationSet | None:
         row = self._table.get(set_key(workspace, set_id))
@@ -90,6 +108,7 @@ class ConfigurationSets:
                 }
             },
             {"Put": {"TableName": self._table.name, "Item": deleted}},
+            self._counts.subtract(one.workspace, _COUNTED),
         )
 
     def _put_new(self, item: Item) -> dict[str, Any]:

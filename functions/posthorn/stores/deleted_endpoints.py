@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from posthorn.stores import endpoint_rows, items
+from posthorn.stores.endpoint_counts import EndpointCounts
 from posthorn.stores.items import n, s
 from posthorn.stores.table import Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
@@ -38,9 +39,10 @@ class DeletedEndpoints:
     def __init__(self, dynamodb: DynamoDBClient, table: str, *, retention_days: int) -> None:
         self._table = Table(dynamodb, table)
         self._retention_days = retention_days
+        self._counts = EndpointCounts(self._table)
 
     def delete(self, endpoint: Endpoint, *, now_ms: int) -> bool:
-        """Delete an endpoint and write what the log needs of it, both or neither; false if it was gone already."""
+        """Delete an endpoint and write what the log needs of it, both or neither; false if it was gone, or moved."""
         deleted = DeletedEndpoint(endpoint.id, endpoint.events, endpoint.created_at, deleted_at=now_ms)
         item: Item = {
             **key_of(endpoint.channel, deleted.id),
@@ -50,18 +52,10 @@ class DeletedEndpoints:
             "deleted_at": n(deleted.deleted_at),
             TTL: n(expiry(now_ms, self._retention_days)),
         }
-        if self._table.transact(
-            {
-                "Delete": {
-                    "TableName": self._table.name,
-                    "Key": endpoint_rows.key_of(endpoint.channel, endpoint.id),
-                    "ConditionExpression": "attribute_exists(pk)",
-                }
-            },
-            {"Put": {"TableName": self._table.name, "Item": item}},
-        ):
+        deletion = self._counts.deletion(endpoint_rows.to_item(endpoint))
+        if self._table.transact(*deletion, {"Put": {"TableName": self._table.name, "Item": item}}):
             return True
-        # the endpoint's row is gone either way, so only the row written here tells whether this call deleted it
+        # if the endpoint's row is gone, only the row written here tells whether this call deleted it
         found = self._table.get({PK: item[PK], SK: item[SK]})
         return found is not None and _from_item(found) == deleted
 

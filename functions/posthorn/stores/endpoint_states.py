@@ -102,20 +102,9 @@ class EndpointStates:
             {"Put": self._event(operational_event, now_ms)},
         )
 
-    def replace(self, old: Endpoint, new: Endpoint, operational_event: Event, *, now_ms: int) -> bool:
-        """Replace an endpoint and write the event that reports it; false if it has changed since `old` was read."""
-        write: Any = {
-            "TableName": self._config.name,
-            "Item": rows.to_item(new),
-            "ConditionExpression": "revision = :old",
-            "ExpressionAttributeValues": {":old": n(old.revision)},
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-        return self._config.transact(
-            {"Put": write},
-            {"Put": self._event(operational_event, now_ms)},
-            is_ours=lambda found: rows.from_item(found) == new,
-        )
+    def report(self, operational_event: Event, *, now_ms: int) -> dict[str, Any]:
+        """Return the write of a transaction that reports a change."""
+        return {"Put": self._event(operational_event, now_ms)}
 
     def _row(self, endpoint: Endpoint) -> dict[str, Any]:
         return {"TableName": self._config.name, "Key": rows.key_of(endpoint.channel, endpoint.id)}

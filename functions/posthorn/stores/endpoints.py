@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from posthorn.aws.clients import call
-from posthorn.domain.errors import Malformed
+from posthorn.domain.compare_and_set import compare_and_set
+from posthorn.domain.errors import Malformed, Unavailable
 from posthorn.stores import batches, deleted_endpoints, items
 from posthorn.stores import endpoint_rows as rows
+from posthorn.stores.endpoint_counts import EndpointCounts
 from posthorn.stores.items import n
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import SK
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from posthorn.domain.models import Endpoint
+    from posthorn.domain.workspace_limits import WorkspaceLimits
     from posthorn.stores.items import Item
     from posthorn.stores.table import Page
 
@@ -38,13 +40,27 @@ class Endpoints:
         self, dynamodb: DynamoDBClient, table: str, *, on_unreadable: Callable[[str, str], None]
     ) -> None:
         self._table = Table(dynamodb, table)
+        self.counts = EndpointCounts(self._table)
         self._on_unreadable = (
             on_unreadable  # called with the row in a list that cannot be read, and the reason
         )
 
-    def create(self, endpoint: Endpoint) -> bool:
-        """Write a new endpoint; false if there is one with this id already."""
-        return self._table.put(rows.to_item(endpoint), condition=NEW)
+    def create(self, endpoint: Endpoint, limits: WorkspaceLimits) -> bool:
+        """Write and count a new endpoint; false if there is one with this id already, `LimitReached` without room."""
+        return compare_and_set(
+            lambda: self._create_once(endpoint, limits), contended=Unavailable("create endpoint", "Contended")
+        )
+
+    def _create_once(self, endpoint: Endpoint, limits: WorkspaceLimits) -> bool | None:
+        """Write and count a new endpoint; None if there was no room, and now there is."""
+        item = rows.to_item(endpoint)
+        put = {"TableName": self._table.name, "Item": item, "ConditionExpression": NEW}
+        if self._table.transact({"Put": put}, *self.counts.created(endpoint, limits)):
+            return True
+        if self._table.get(rows.key_of(endpoint.channel, endpoint.id)) is not None:
+            return False
+        self.counts.check_created(endpoint, limits)
+        return None
 
     def get(self, channel: str, endpoint_id: str) -> Endpoint | None:
         row = self._table.get(rows.key_of(channel, endpoint_id))
@@ -90,24 +106,46 @@ class Endpoints:
         found = [endpoint for row in page.rows if (endpoint := self._read(row)) is not None]
         return found, page.position(prefix=rows.PREFIX)
 
-    def replace(self, old: Endpoint, new: Endpoint) -> bool:
-        """Replace an endpoint; false if it was changed or deleted since `old` was read."""
-        return self._table.put(
-            rows.to_item(new),
-            condition="revision = :old",
-            is_ours=lambda found: rows.from_item(found) == new,
-            ExpressionAttributeValues={":old": n(old.revision)},
-        )
+    def replace(self, old: Endpoint, new: Endpoint, limits: WorkspaceLimits, *beside: Any) -> bool:
+        """Replace an endpoint; false if it was changed or deleted since `old` was read.
+
+        `LimitReached` if its new host has no room. `beside` are further writes of the same transaction.
+        """
+        values = {":old": n(old.revision)}
+        writes = [*self.counts.moved(old, new, limits), *beside]
+        if not writes:
+            return self._table.put(
+                rows.to_item(new),
+                condition="revision = :old",
+                is_ours=lambda found: rows.from_item(found) == new,
+                ExpressionAttributeValues=values,
+            )
+        put = {
+            "TableName": self._table.name,
+            "Item": rows.to_item(new),
+            "ConditionExpression": "revision = :old",
+            "ExpressionAttributeValues": values,
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+        }
+        if self._table.transact({"Put": put}, *writes, is_ours=lambda found: rows.from_item(found) == new):
+            return True
+        if old.host != new.host and self.get(old.channel, old.id) == old:
+            self.counts.check_moved(new, limits)
+        return False
 
     def delete(self, channel: str, endpoint_id: str) -> bool:
-        """Delete an endpoint; false if there was none."""
-        answer = call(
-            self._table.client.delete_item,
-            TableName=self._table.name,
-            Key=rows.key_of(channel, endpoint_id),
-            ReturnValues="ALL_OLD",
+        """Delete an endpoint, even one whose row cannot be read; false if there was none."""
+        return compare_and_set(
+            lambda: self._delete_once(channel, endpoint_id),
+            contended=Unavailable("delete endpoint", "Contended"),
         )
-        return bool(answer.get("Attributes"))
+
+    def _delete_once(self, channel: str, endpoint_id: str) -> bool | None:
+        """Delete an endpoint and no longer count it; None if it changed meanwhile."""
+        row = self._table.get(rows.key_of(channel, endpoint_id))
+        if row is None:
+            return False
+        return self._table.transact(*self.counts.deletion(row)) or None
 
     def _query(self, channel: str, *, after: str | None, limit: int | None = None) -> Page:
         return self._table.query_prefix(

@@ -5,22 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.aws.clients import call
-from posthorn.domain.errors import Malformed
+from posthorn.domain.compare_and_set import compare_and_set
+from posthorn.domain.errors import LimitReached, Malformed, Unavailable
 from posthorn.domain.models import Reason
 from posthorn.domain.replay_job import JobState, ReplayCounts, ReplayJob, ReplaySelection
-from posthorn.stores import items
+from posthorn.domain.workspace_limits import NONE
+from posthorn.stores import batches, items, live_replays
 from posthorn.stores.items import n, s
 from posthorn.stores.table import NEW, Table
 from posthorn.stores.tables import PK, ROW_VERSION, SK, TTL, expiry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from posthorn.domain.workspace_limits import WorkspaceLimits
     from posthorn.stores.items import Item
+    from posthorn.stores.live_replays import JobKey
 
 PREFIX: Final = "replay#"
+
+_TRIES: Final = 20  # of requests at the same moment, each try creates one job
 
 
 class Replays:
@@ -30,9 +36,42 @@ class Replays:
         self._table = Table(dynamodb, table)
         self._retention_days = retention_days
 
-    def create(self, job: ReplayJob) -> bool:
-        """Write a new job; false if there is one with this id already."""
-        return self._put(job, NEW)
+    def create(self, job: ReplayJob, workspace: str, limits: WorkspaceLimits) -> bool:
+        """Write a new job; false if there is one with this id already.
+
+        `LimitReached` if as many jobs are live as the limits allow.
+        """
+        return compare_and_set(
+            lambda: self._create_once(job, workspace, limits),
+            contended=Unavailable("create replay", "Contended"),
+            tries=_TRIES,
+        )
+
+    def _create_once(self, job: ReplayJob, workspace: str, limits: WorkspaceLimits) -> bool | None:
+        """Write a new job and add it to the live ones; None if others were added meanwhile."""
+        old = live_replays.read(self._table, workspace)
+        live = self._still_live(old.jobs)
+        if job.id in {one.id for one in live}:
+            return False
+        if NONE != limits.replays <= len(live):
+            raise LimitReached("replays", limits.replays)
+        sending = [one for one in live if one.endpoint_id == job.endpoint_id and not one.dry_run]
+        if NONE != limits.replays_per_endpoint <= len(sending) and not job.dry_run:
+            raise LimitReached("replaysPerEndpoint", limits.replays_per_endpoint)
+        put = {"TableName": self._table.name, "Item": self._item(job), "ConditionExpression": NEW}
+        keys = [(one.endpoint_id, one.id) for one in (*live, job)]
+        added = live_replays.write(self._table, workspace, keys, old=old)
+        if self._table.transact({"Put": put}, added):
+            return True
+        return None if self.get(job.endpoint_id, job.id) is None else False
+
+    def _still_live(self, jobs: Sequence[JobKey]) -> list[ReplayJob]:
+        live: list[ReplayJob] = []
+        for chunk in batches.chunks(jobs, batches.READ_LIMIT):
+            wanted = {self._table.name: {"Keys": [_key(*one) for one in chunk], "ConsistentRead": True}}
+            found = map(from_item, batches.read(self._table.client, wanted)[self._table.name])
+            live += [job for job in found if job.state.is_live]
+        return live
 
     def get(self, endpoint_id: str, replay_id: str) -> ReplayJob | None:
         row = self._table.get(_key(endpoint_id, replay_id))
@@ -59,11 +98,14 @@ class Replays:
 
     def _put(self, job: ReplayJob, condition: str, **options: Any) -> bool:
         return self._table.put(
-            _to_item(job) | {TTL: n(expiry(job.created_at, self._retention_days))},
+            self._item(job),
             condition=condition,
             is_ours=lambda found: from_item(found) == job,
             **options,
         )
+
+    def _item(self, job: ReplayJob) -> Item:
+        return _to_item(job) | {TTL: n(expiry(job.created_at, self._retention_days))}
 
 
 def _key(endpoint_id: str, replay_id: str) -> Item:

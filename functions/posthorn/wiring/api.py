@@ -27,8 +27,10 @@ def open_services(
     resolver: Resolver | None = None,
 ) -> Services:
     from posthorn.api.authentication import Keyring
+    from posthorn.api.endpoint_numbers import EndpointNumbers
     from posthorn.api.event_type_registry import EventTypeRegistry
     from posthorn.api.pagination import Cursors
+    from posthorn.api.rates import Rates
     from posthorn.api.sender_directory import SenderDirectory
     from posthorn.api.services import Services
     from posthorn.api.workspace_directory import WorkspaceDirectory
@@ -49,6 +51,7 @@ def open_services(
     from posthorn.stores.purges import Purges
     from posthorn.stores.replays import Replays
     from posthorn.stores.sender_identities import SenderIdentities
+    from posthorn.stores.token_buckets import TokenBuckets
     from posthorn.stores.troubled_endpoints import TroubledEndpoints
     from posthorn.stores.workspaces import Workspaces
     from posthorn.transport.dns import system_resolver
@@ -57,15 +60,18 @@ def open_services(
     store, dynamodb = settings.store, client("dynamodb")
     api_keys = ApiKeys(dynamodb, store.config_table)
     sealer, unsealer = Sealer(client("kms"), settings.secrets_key), Unsealer(client("kms"))
-    deliveries = parts.deliveries(store)
+    endpoints, deliveries = parts.endpoints(store), parts.deliveries(store)
     return Services(
+        limits=settings.limits,
+        rates=Rates(TokenBuckets(dynamodb, store.config_table), clock=clock),
+        endpoint_numbers=EndpointNumbers(endpoints.counts, clock=clock),
         keyring=Keyring(api_keys, clock=clock),
         api_keys=api_keys,
         workspaces=WorkspaceDirectory(Workspaces(dynamodb, store.config_table), clock=clock),
         event_types=EventTypeRegistry(
             EventTypes(dynamodb, store.config_table), has_catalog=settings.has_catalog, clock=clock
         ),
-        endpoints=parts.endpoints(store),
+        endpoints=endpoints,
         endpoint_states=parts.endpoint_states(store),
         troubled_endpoints=TroubledEndpoints(dynamodb, store.config_table),
         configuration_sets=ConfigurationSets(

@@ -14,14 +14,14 @@ class EventType(TypedDict):
     """What its events mean."""
     example: dict[str, Any]
     """Example data, which test events are sent with."""
-    source: Literal["built-in", "own"]
-    """`built-in`, or `own` when the workspace created it."""
+    source: Literal["built-in", "platform", "own"]
+    """`built-in`, `platform` if all workspaces have it, or `own` if the workspace created it."""
     operational: NotRequired[bool]
     """True when Posthorn publishes its events, about the workspace's webhooks; absent otherwise."""
     schema: NotRequired[dict[str, Any]]
     """The JSON Schema that data of its events must match; absent without one."""
     createdAt: NotRequired[Time]
-    """When the workspace created it; absent for built-in types."""
+    """When it was created; absent for built-in types."""
 
 
 class EventTypeList(TypedDict):

@@ -6,6 +6,27 @@ from posthorn.api.answers.fields import Count, Time
 from posthorn.domain.workspace import WorkspaceStatus
 
 
+class WorkspaceLimits(TypedDict, total=False):
+    """Limits; 0 is none."""
+
+    endpoints: Count
+    """Webhooks and event destinations, disabled ones included."""
+    endpointsPerHost: Count
+    """Endpoints whose URLs have the same host."""
+    configurationSets: Count
+    """Configuration sets."""
+    eventsPerSecond: Count
+    """Events published per second. Unused seconds are kept, up to ten, and at least 100 events."""
+    deliveriesPerRequest: Count
+    """Events of one request times endpoints of the workspace. A single event is always accepted."""
+    replays: Count
+    """Bulk replays that are running or queued."""
+    replaysPerEndpoint: Count
+    """Bulk replays of one endpoint that are running or queued, without dry runs."""
+    testSendsPerMinute: Count
+    """Test events per minute."""
+
+
 class Workspace(TypedDict):
     """A customer of the platform."""
 
@@ -19,7 +40,7 @@ class Workspace(TypedDict):
     """What the platform keeps with it."""
     status: WorkspaceStatus
     """Whether it may publish events and send emails."""
-    limits: dict[str, Count]
+    limits: WorkspaceLimits
     """The limits that differ from those of the installation."""
     createdAt: Time
     """When it was created."""

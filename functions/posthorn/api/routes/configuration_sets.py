@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 
 from posthorn.api import bodies, idempotency
 from posthorn.api.http import Answer, Request
+from posthorn.api.limits import limits_of
 from posthorn.api.problems import Problem, not_found
 from posthorn.api.route import PAGED, Route
 from posthorn.domain.api_key import Scope
@@ -76,7 +77,8 @@ def create_configuration_set(services: Services, request: Request) -> Answer[ans
         created_at=decision.decided_at,
         state=SetState.CREATING,
     )
-    if not services.configuration_sets.create(made):
+    limit = limits_of(services, request.workspace).configuration_sets
+    if not services.configuration_sets.create(made, limit=limit):
         made = _unfinished(services, made, decision)
     services.email.create_set(request.workspace, made.id, made.suppression)
     ready = made if made.state is SetState.READY else services.configuration_sets.move(made, SetState.READY)

@@ -10,10 +10,11 @@ from pydantic import Field, StringConstraints
 
 from posthorn.api import idempotency
 from posthorn.api.bodies import pointer
+from posthorn.api.limits import limits_of
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.delivery import operational_events
 from posthorn.domain.compare_and_set import compare_and_set
-from posthorn.domain.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget
+from posthorn.domain.errors import Malformed, NameNotResolved, RefusedEventType, RefusedTarget, Unavailable
 from posthorn.domain.ids import is_id
 from posthorn.domain.limits import MAX_EVENTS
 from posthorn.domain.models import DisabledReason, Health
@@ -139,7 +140,8 @@ def create(
         detail = "The endpoint created with this Idempotency-Key was deleted."
         raise Problem(409, "idempotency_key_reused", detail)
     endpoint = build(endpoint_id, decision.decided_at)
-    if not services.endpoints.create(endpoint):  # a concurrent repetition of this request was faster
+    limits = limits_of(services, request.workspace)
+    if not services.endpoints.create(endpoint, limits):  # a concurrent repetition of this request was faster
         found = services.endpoints.get(channel, endpoint_id)
         if found is None:
             raise not_found()
@@ -177,20 +179,26 @@ def disabled(what: str) -> Problem:
 
 def _write(services: Services, old: Endpoint, new: Endpoint) -> bool:
     """Write a changed endpoint; if the change disables it, together with the operational event about that."""
+    # only a new host is limited, and few changes have one
+    limits = services.limits if new.host == old.host else limits_of(services, new.workspace)
     if new.disabled_reason is None or not old.enabled:
-        return services.endpoints.replace(old, new)
+        return services.endpoints.replace(old, new, limits)
     now = services.clock()
     operational_event = operational_events.disabled(old, new.disabled_reason, now_ms=now)
-    return services.endpoint_states.replace(old, new, operational_event, now_ms=now)
+    report = services.endpoint_states.report(operational_event, now_ms=now)
+    return services.endpoints.replace(old, new, limits, report)
 
 
 def delete(services: Services, channel: str, endpoint_id: str, *, prefix: str, what: str) -> None:
     """Remove an endpoint, or raise the 404 that calls it `what`; the event log keeps its deliveries."""
-    try:
-        endpoint = find(services, channel, endpoint_id, prefix=prefix, what=what)
-    except Malformed:  # an unreadable row can be deleted, too
-        is_gone = services.endpoints.delete(channel, endpoint_id)
-    else:
-        is_gone = services.deleted_endpoints.delete(endpoint, now_ms=services.clock())
-    if not is_gone:
-        raise not_found(what)
+
+    def attempt() -> bool | None:
+        try:
+            endpoint = find(services, channel, endpoint_id, prefix=prefix, what=what)
+        except Malformed:  # an unreadable row can be deleted, too
+            is_gone = services.endpoints.delete(channel, endpoint_id)
+        else:
+            is_gone = services.deleted_endpoints.delete(endpoint, now_ms=services.clock())
+        return is_gone or None
+
+    compare_and_set(attempt, contended=Unavailable("delete endpoint", "Contended"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field, StringConstraints
 
-from posthorn.api import bodies, idempotency, timestamps
+from posthorn.api import bodies, idempotency, publish_limits, timestamps
 from posthorn.api.http import Answer, Request
 from posthorn.api.problems import FieldError, invalid
 from posthorn.api.route import Route
@@ -89,12 +89,14 @@ ROUTES: Final = (
         "Publish one event, or up to 100",
         NewEvent,
         status=202,
+        is_rate_limited=True,
         needs_active_workspace=True,
         may_name_workspaces=True,
         note=(
             "A platform key can publish for up to 100 workspaces in one request: each event names its `workspace`, and"
             " one that is unknown or suspended refuses all events. An Idempotency-Key is then bound to the"
-            " installation, not to a workspace."
+            " installation, not to a workspace. A workspace over its limit `eventsPerSecond` refuses all events with 429,"
+            " before any is accepted; a repetition counts, too."
         ),
     ),
 )
@@ -130,6 +132,7 @@ def _accept(
     checked = [
         _checked(services, owner, one, at) for owner, (at, one) in zip(owners, wanted.items(), strict=True)
     ]
+    publish_limits.check(services, request, dict(zip(wanted, owners, strict=True)))
     decision = idempotency.decide(services, request, [services.new_id(EVENT) for _ in checked])
     events = [
         one.event(event_id, decision.decided_at) for event_id, one in zip(decision.ids, checked, strict=True)

@@ -10,7 +10,9 @@ from pydantic import Field, StringConstraints
 from posthorn.api import bodies, idempotency
 from posthorn.api.event_type_registry import HOW_TO_ADD
 from posthorn.api.http import Answer, Request
+from posthorn.api.limits import limits_of, too_fast
 from posthorn.api.problems import FieldError, Problem, invalid
+from posthorn.api.rates import rate_of_test_sends
 from posthorn.api.route import Route
 from posthorn.api.routes import endpoints, events
 from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES
@@ -50,6 +52,7 @@ def send_test_event(
     endpoint = resource.find(services, request)
     make = _MAKERS[endpoint.kind]
     drafted = make(services, endpoint, wanted)
+    _check_rate(services, endpoint.workspace)
     decision = idempotency.decide(services, request, [services.new_id(EVENT)])
     event = replace(
         drafted,
@@ -77,10 +80,17 @@ ROUTES: Final = tuple(
         SendExample,
         is_body_optional=True,
         status=202,
+        is_rate_limited=True,
         needs_active_workspace=True,
     )
     for resource in ENDPOINT_RESOURCES
 )
+
+
+def _check_rate(services: Services, workspace: str) -> None:
+    limit = limits_of(services, workspace).test_sends_per_minute
+    if limit and (waits := services.rates.take({workspace: (rate_of_test_sends(limit), 1)})):
+        raise too_fast("testSendsPerMinute", limit, retry_after=waits[workspace])
 
 
 def _webhook_event(services: Services, endpoint: Endpoint, wanted: SendExample) -> Event:

@@ -11,6 +11,7 @@ from pydantic import Field
 from posthorn import telemetry
 from posthorn.api import bodies, idempotency, timestamps
 from posthorn.api.http import Answer, Request
+from posthorn.api.limits import limits_of
 from posthorn.api.problems import FieldError, Problem, invalid, not_found
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import replay_views
@@ -18,7 +19,7 @@ from posthorn.api.routes.endpoint_kinds import ENDPOINT_RESOURCES, WEBHOOKS, End
 from posthorn.api.timestamps import Timestamp
 from posthorn.delivery.bulk_replay import wake
 from posthorn.domain.compare_and_set import compare_and_set
-from posthorn.domain.errors import Unavailable
+from posthorn.domain.errors import LimitReached, Unavailable
 from posthorn.domain.ids import EVENT, REPLAY, is_id, lower_bound
 from posthorn.domain.replay_job import JobState, ReplayJob, ReplaySelection
 
@@ -64,10 +65,11 @@ def create_replay(resource: EndpointResource, services: Services, request: Reque
             raise Problem(409, "idempotency_key_reused", detail)
         try:
             job = _planned(endpoint, wanted, decision.ids[0], decision.decided_at)
-        except Problem:
+            is_new = services.replays.create(job, request.workspace, limits_of(services, request.workspace))
+        except (Problem, LimitReached):
             idempotency.forget(services, request)
             raise
-        if not services.replays.create(job):  # a concurrent repetition of this request was faster
+        if not is_new:  # a concurrent repetition of this request was faster
             job = _find(services, endpoint, job.id)
     if not decision.is_done:
         if job.step == 1:  # each step sends the message of the next

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from posthorn.domain.clock import rfc3339
 
@@ -18,6 +18,6 @@ def workspace(one: Workspace) -> answers.Workspace:
         "name": one.name,
         "metadata": dict(one.metadata),
         "status": one.status,
-        "limits": dict(one.limits),
+        "limits": cast("answers.WorkspaceLimits", dict(one.limits)),
         "createdAt": rfc3339(one.created_at),
     }

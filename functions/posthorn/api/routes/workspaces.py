@@ -15,6 +15,7 @@ from posthorn.api.problems import Problem, not_found
 from posthorn.api.route import PAGED, Route
 from posthorn.api.routes import workspace_views
 from posthorn.api.routes.deliveries import invalid_filter
+from posthorn.api.routes.workspace_limits import LimitChange
 from posthorn.domain.api_key import PLATFORM
 from posthorn.domain.compare_and_set import compare_and_set
 from posthorn.domain.ids import WORKSPACE
@@ -28,12 +29,9 @@ PATH: Final = "/v1/workspaces"
 ONE: Final = f"{PATH}/{{workspace}}"
 
 MAX_METADATA: Final = 20
-MAX_LIMITS: Final = 20
 
 type MetadataKey = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,40}$")]
 type MetadataValue = Annotated[str, StringConstraints(max_length=200)]
-type LimitName = Annotated[str, StringConstraints(pattern=r"^[a-z][A-Za-z0-9]{0,39}$")]
-type Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 class WorkspaceChange(bodies.Body):
@@ -49,9 +47,9 @@ class WorkspaceChange(bodies.Body):
         default="active",
         description="A suspended workspace cannot publish events or send emails; all else works.",
     )
-    limits: Annotated[dict[LimitName, Limit], Field(max_length=MAX_LIMITS)] = Field(
-        default_factory=dict[str, int],
-        description="Limits that differ from those of the installation. Replaces all of them.",
+    limits: LimitChange = Field(
+        default_factory=LimitChange,
+        description="Limits that differ from those of the installation; 0 is none. Replaces all of them.",
     )
 
     def of(self, one: Workspace) -> Workspace:
@@ -62,7 +60,7 @@ class WorkspaceChange(bodies.Body):
             name=self.name if "name" in given else one.name,
             metadata=self.metadata if "metadata" in given else one.metadata,
             status=WorkspaceStatus(self.status) if "status" in given else one.status,
-            limits=self.limits if "limits" in given else one.limits,
+            limits=self.limits.given if "limits" in given else one.limits,
         )
 
 

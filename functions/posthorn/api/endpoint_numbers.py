@@ -1,0 +1,34 @@
+"""How many endpoints the workspaces have that this process has recently published batches for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from posthorn.aws.clients import at_once
+from posthorn.domain.ttl_cache import TtlCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from posthorn.stores.endpoint_counts import EndpointCounts
+
+STALE_MS: Final = 30_000
+"""How long a process may still work with an old number of endpoints."""
+
+_REMEMBERED: Final = 5000
+
+
+class EndpointNumbers:
+    """Looks up numbers of endpoints; caches them for 30 seconds."""
+
+    def __init__(self, counts: EndpointCounts, *, clock: Callable[[], int]) -> None:
+        self._counts = counts
+        self._seen: TtlCache[str, int] = TtlCache(ttl=STALE_MS, size=_REMEMBERED, clock=clock)
+
+    def of(self, workspaces: Iterable[str]) -> dict[str, int]:
+        return self._seen.get_or_load_many(workspaces, self._load)
+
+    def _load(self, workspaces: Sequence[str]) -> dict[str, int]:
+        reads = at_once({one: partial(self._counts.number, one) for one in workspaces})
+        return {workspace: read.result() for workspace, read in reads.items()}
