@@ -114,6 +114,13 @@ def test_an_unknown_workspace_has_no_identities(posthorn: Installation, platform
         assert (reply.status, reply.body["detail"]) == (404, "No such workspace.")
 
 
+def test_a_workspace_that_is_being_deleted_gets_no_identity(posthorn: Installation, platform: str) -> None:
+    """A registration would make a tenant that the purge has removed already."""
+    posthorn.call("DELETE", f"/v1/workspaces/{posthorn.workspace}", key=platform)
+    reply = register(posthorn, platform, "shop.example")
+    assert (reply.status, reply.body["detail"]) == (404, "No such workspace.")
+
+
 def test_several_workspaces_may_have_the_same_identity(posthorn: Installation, platform: str) -> None:
     """A platform may send for all customers from its own domain; each workspace has only what is its own."""
     other, other_key = posthorn.new_workspace()
