@@ -108,7 +108,7 @@ def _sweeps(deployed: Deployed, physical: str) -> Iterator[Finding]:
         MetricName="Errors",
         Dimensions=[{"Name": "FunctionName", "Value": physical}],
         StartTime=now - _SWEEPS,
-        EndTime=now,
+        EndTime=now + timedelta(minutes=1),  # the end is excluded, and rounded down to a minute
         Period=int(_SWEEPS.total_seconds()),
         Statistics=["Sum"],
     )
