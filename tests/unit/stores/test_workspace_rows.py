@@ -13,6 +13,7 @@ from tests.template import ROOT
 FOUND: Final = {
     "channel": "the partition of the workspace or of one of its configuration sets",
     "workspace": "the partition of the workspace",
+    "workspace, or `platform`": "as above; the types of the platform belong to no workspace",
     "workspace, or `platform#<2 digits of the hash>`": "as above; the platform's own keys belong to no workspace",
     "`key#<key id>`": "by the index `keys`",
     "endpoint id": "by the endpoints of each channel, deleted ones included",
