@@ -329,7 +329,15 @@ def test_redispatch_says_the_same_as_text_and_as_json(
     real = run(capsys, "redispatch", *window, "--json").document
     again = run(capsys, "redispatch", *window, "--json").document
 
-    counts = {"channels": 1, "events": 3, "unreadable": 0, "missing": 3, "queued": 0, "failed": 0}
+    counts = {
+        "channels": 1,
+        "events": 3,
+        "unreadable": 0,
+        "missing": 3,
+        "queued": 0,
+        "failed": 0,
+        "notices": 0,
+    }
     printed = [re.split(r" {2,}", line) for line in text.out.splitlines()]
     assert (text.status, text.err) == (0, "")
     assert {name: int(count) for name, count, _ in printed} == counts
@@ -446,6 +454,7 @@ def test_dead_letters_say_the_same_as_text_and_as_json(
         "deliver": {"found": 1, "moved": 0},
         "feedback": nothing,
         "replay": {"found": 1, "moved": 1},
+        "purge": nothing,
     }
     assert moved.err.splitlines() == [
         f"{queue}: {counts['found']} found, {counts['moved']} moved"

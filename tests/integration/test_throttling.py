@@ -212,7 +212,8 @@ def test_healthy_neighbors_are_not_delayed(posthorn: Installation, throttling: T
     assert _statuses(posthorn, healthy) == [Status.DELIVERED] * 20
     assert _statuses(posthorn, throttled) == [None] * 20
     assert len(posthorn.network.at("healthy.example.com")) == 21
-    assert len(posthorn.network.at("throttled.example.com")) == 20
+    once = [sent.headers["webhook-id"] for sent in posthorn.network.at("throttled.example.com")]
+    assert len(once) == len(set(once)) <= 20
 
 
 @pytest.mark.parametrize("status", [200, 500])

@@ -209,7 +209,7 @@ def test_lists_have_pages_and_a_filter(
     assert [uid for uid in active if uid != own] == ["cust_9", "cust_7", "cust_5"]
     assert suspended == ["cust_8", "cust_6"]
     assert {(one["operation"], one.get("IndexName"), one["Limit"]) for one in queries} == {
-        ("Query", "workspaces", limit)
+        ("Query", "workspaces", limit + 1)
     }
     assert pages <= 6 // limit + 1
 

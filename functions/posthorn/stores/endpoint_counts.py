@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.domain.hosts import host_of
@@ -80,4 +81,6 @@ def _kinds(host: str | None, limits: WorkspaceLimits) -> list[Kind]:
 
 
 def _at(host: str, limits: WorkspaceLimits) -> Kind:
-    return Kind(f"{ENDPOINTS}-at#{host}", "endpointsPerHost", limits.endpoints_per_host)
+    # a count outlives its endpoints, and their hosts must not
+    digest = hashlib.sha256(host.encode()).hexdigest()[:32]
+    return Kind(f"{ENDPOINTS}-at#{digest}", "endpointsPerHost", limits.endpoints_per_host)

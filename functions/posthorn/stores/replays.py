@@ -51,7 +51,7 @@ class Replays:
         """Write a new job and add it to the live ones; None if others were added meanwhile."""
         old = live_replays.read(self._table, workspace)
         live = self._still_live(old.jobs)
-        if job.id in {one.id for one in live}:
+        if (job.endpoint_id, job.id) in {(one.endpoint_id, one.id) for one in live}:
             return False
         if NONE != limits.replays <= len(live):
             raise LimitReached("replays", limits.replays)
