@@ -36,7 +36,7 @@ from tests.proof.tables import Tables
 from tests.template import ACCOUNT, REGION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from posthorn.aws.messages import QueueMessage
     from posthorn.domain.models import DeliveryKey, Endpoint, Event
@@ -286,7 +286,7 @@ class World:
         """Return the attempts whose results are on their way in DeliverQueue."""
         bodies = [message.body for message in self.installation.waiting("DeliverQueue")]
         bodies += [message.body for message in self.queues["DeliverQueue"].messages]
-        messages = map(read_message, bodies)
+        messages = _about_attempts(bodies)
         return {
             (one.key, one.generation, one.attempt) for one in messages if isinstance(one, RecordedAttempt)
         }
@@ -365,7 +365,7 @@ class World:
             taken = self.installation.take(queue)
             mapping.messages += [Message(one.id, one.body, self.clock() + one.delay * 1000) for one in taken]
             if queue == "DeliverQueue":
-                self._count([read_message(one.body) for one in taken])
+                self._count(_about_attempts(one.body for one in taken))
             if queue == FEEDBACK_QUEUE:
                 found = [event_of(told) for one in taken if isinstance(told := unwrap(one.body), dict)]
                 self.told |= {event.id for event in found}
@@ -397,10 +397,9 @@ class World:
     def tasks(self) -> list[QueueMessage]:
         """Return the delivery messages of all queues."""
         return [
-            read_message(message.body)
+            message
             for queue in DELIVER_QUEUES
-            for message in self.queues[queue].messages
-            if not is_about_notice(message.body)
+            for message in _about_attempts(one.body for one in self.queues[queue].messages)
         ]
 
     def notice_messages(self) -> list[str]:
@@ -424,3 +423,8 @@ class World:
 def host(workspace: int, number: int) -> str:
     """Return the host name of a receiver; each belongs to one workspace."""
     return f"r{number}.w{workspace}.acme.com"
+
+
+def _about_attempts(bodies: Iterable[str]) -> list[QueueMessage]:
+    """Read messages of the queues of deliveries, without those about notices."""
+    return [read_message(body) for body in bodies if not is_about_notice(body)]
