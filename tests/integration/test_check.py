@@ -454,7 +454,7 @@ def test_the_concurrency_of_the_account_is_compared_with_the_mappings(
     (found,) = _check(capsys, "concurrency").document["findings"]
 
     assert found["status"] == status
-    assert f"may take {303 + 4 * shards}" in found["text"]
+    assert f"may take {305 + 4 * shards}" in found["text"]
 
 
 def _stream(asked: Any, count: int) -> Any:
