@@ -164,8 +164,11 @@ def refusing(service: str, code: str, message: str = "no") -> Any:
 
 def error_of(name: str, code: str, message: str = "no") -> Unavailable:
     service, operation, request = CALLS[name]
+    client = refusing(service, code, message)
+    if not hasattr(client, operation):
+        pytest.skip("botocore has no tenants before 1.40, and then Posthorn uses none")
     with pytest.raises(Unavailable) as raised:
-        call(getattr(refusing(service, code, message), operation), **request)
+        call(getattr(client, operation), **request)
     assert raised.value.code == code
     assert raised.value.operation == operation
     return raised.value
