@@ -347,7 +347,9 @@ SCENARIOS: Final = (
     Scenario("deliver a retry that fails", _retrying, _deliver),
     Scenario("deliver the last retry", lambda world: _retrying(world, 3), _deliver),
     Scenario("deliver to deleted and disabled endpoints", _gone_meanwhile, _deliver),
-    Scenario("dispatch an operational event with a notice", _gone, _dispatch_ready),
+    Scenario(
+        "dispatch an operational event with a notice", _gone, _dispatch_ready, sweeper_after_death=True
+    ),
     Scenario("send a notice", _noticed, _deliver),
     Scenario("accept notifications", _mailed, _take),
     Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
