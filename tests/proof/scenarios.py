@@ -347,9 +347,7 @@ SCENARIOS: Final = (
     Scenario("deliver a retry that fails", _retrying, _deliver),
     Scenario("deliver the last retry", lambda world: _retrying(world, 3), _deliver),
     Scenario("deliver to deleted and disabled endpoints", _gone_meanwhile, _deliver),
-    Scenario(
-        "dispatch an operational event with a notice", _gone, _dispatch_ready, sweeper_after_death=True
-    ),
+    Scenario("dispatch an operational event with a notice", _gone, _dispatch_ready, sweeper_after_death=True),
     Scenario("send a notice", _noticed, _deliver),
     Scenario("accept notifications", _mailed, _take),
     Scenario("sweep", _overdue, _sweep, needs_sweeper=True),
@@ -359,9 +357,16 @@ SCENARIOS: Final = (
     Scenario("accept a bulk replay", _failed, _replay_failed),
     Scenario("find the deliveries of a bulk replay", _bulk, _make_step),
     Scenario("replay a page of a bulk replay", _bulk_page, _make_step),
-    Scenario("dispatch while an endpoint's rows are refused", _throttled, _dispatch),
+    Scenario(
+        "dispatch while an endpoint's rows are refused", _throttled, _dispatch, sweeper_after_death=True
+    ),
     Scenario("dispatch again while all rows are refused", _throttled_again, _dispatch),
-    Scenario("dispatch with a disabled endpoint, throttled", _throttled_and_disabled, _dispatch),
+    Scenario(
+        "dispatch with a disabled endpoint, throttled",
+        _throttled_and_disabled,
+        _dispatch,
+        sweeper_after_death=True,
+    ),
     Scenario("write rows that were refused", _handed_over, _deliver),
     Scenario("deliver first attempts without rows", _queued_without_rows, _deliver),
     Scenario("deliver first attempts without rows, throttled", _queued_and_throttled, _deliver),
