@@ -12,7 +12,13 @@ from tests.receivers.node import NodeReceiver, node_receiver
 from tests.receivers.recorder import Answer, Recorder, recording
 
 # Seconds. The order of the three delays stays recognizable, and a whole delivery takes ten seconds
-SCALED = {"FirstRetryDelay": "2", "SecondRetryDelay": "3", "ThirdRetryDelay": "4", "AttemptDeadline": "2"}
+SCALED = {
+    "FirstRetryDelay": "2",
+    "SecondRetryDelay": "3",
+    "ThirdRetryDelay": "4",
+    "AttemptDeadline": "2",
+    "SweepGrace": "40",
+}
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,8 @@ BATCH: Final = 50
 PUBLISHERS: Final = 2
 VISIBILITY: Final = 35
 """Seconds; the template's 180 would dominate the test. A claim must expire before: AttemptDeadline and 30 s."""
+SWEEP_POLLS: Final = 20
+"""Polls between two runs of the sweeper, which sends the messages that a dead DispatchFunction left unsent."""
 PATIENCE: Final = 240.0  # seconds until every event has settled, on a busy machine
 QUEUES: Final = ("DeliverQueue", "Retry1MinQueue", "Retry5MinQueue", "Retry15MinQueue")
 FUNCTIONS: Final = ("ApiFunction", "DispatchFunction", "DeliverFunction")
@@ -111,10 +113,14 @@ def _publish_batch(customer: Customer, party: Party, first: int) -> None:
 
 
 def _wait(stack: Stack, parties: list[tuple[Customer, Party]], *, some_seconds: float) -> None:
-    """Wait until everything has settled, up to the limit."""
+    """Wait until everything has settled, up to the limit; the sweeper runs as often as it would at real delays."""
     deadline = time.monotonic() + some_seconds
+    polls = 0
     while unsettled(stack, [party for _, party in parties]) and time.monotonic() < deadline:
         time.sleep(1)  # between two polls
+        polls += 1
+        if polls % SWEEP_POLLS == 0:
+            stack.client("lambda").invoke(FunctionName=stack.outputs["SweepFunctionName"])
 
 
 @contextmanager
