@@ -15,7 +15,7 @@ from tests.e2e.killing import dying_workers
 from tests.receivers.recorder import always, in_turn, recording
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import pytest
 
@@ -65,6 +65,7 @@ def test_no_event_is_lost_while_functions_die(stack: Stack, capsys: pytest.Captu
         with dying_workers(stack.emulator, functions.keys(), seed=len(parties)) as died:
             _publish(parties)
             _wait(stack, parties, some_seconds=10)
+            _wait(stack, parties, some_seconds=PATIENCE, until=lambda: died.keys() == functions.keys())
         _wait(stack, parties, some_seconds=PATIENCE)
         for _, party in parties:
             account.take(stack, party)
@@ -112,11 +113,17 @@ def _publish_batch(customer: Customer, party: Party, first: int) -> None:
     raise AssertionError("the API did not recover")
 
 
-def _wait(stack: Stack, parties: list[tuple[Customer, Party]], *, some_seconds: float) -> None:
+def _wait(
+    stack: Stack,
+    parties: list[tuple[Customer, Party]],
+    *,
+    some_seconds: float,
+    until: Callable[[], bool] = lambda: False,
+) -> None:
     """Wait until everything has settled, up to the limit; the sweeper runs as often as it would at real delays."""
     deadline = time.monotonic() + some_seconds
     polls = 0
-    while unsettled(stack, [party for _, party in parties]) and time.monotonic() < deadline:
+    while not until() and unsettled(stack, [party for _, party in parties]) and time.monotonic() < deadline:
         time.sleep(1)  # between two polls
         polls += 1
         if polls % SWEEP_POLLS == 0:
