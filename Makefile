@@ -171,9 +171,9 @@ test-lint: headline-lint lint
 test-unit: headline-unit unit unit-runtimes
 test-integration: headline-integration $(DEV) $(NODE)
 	@$(BIN)/pytest $(WORKERS) tests/integration
-# The model runs on one core, the rest of the proof on another. The hash seed makes runs the same everywhere.
+# The model and the rest of the proof share the cores. The hash seed makes runs the same everywhere.
 test-proof: headline-proof $(DEV)
-	@PYTHONHASHSEED=0 $(BIN)/pytest tests/proof --deselect $(MODEL) & others=$$!; \
+	@PYTHONHASHSEED=0 $(BIN)/pytest $(WORKERS) tests/proof --deselect $(MODEL) & others=$$!; \
 	PYTHONHASHSEED=0 $(BIN)/pytest $(MODEL); model=$$?; wait $$others && exit $$model
 test-stack: headline-stack lock-check $(DEV) $(SAM) $(CHECKOV) $(OPENAPI_TOOLS) $(CLIENTS)
 	@$(BIN)/pytest $(WORKERS) tests/stack
@@ -181,11 +181,11 @@ test-e2e: headline-e2e $(STACK) $(NODE) $(OPENAPI_TOOLS) $(CLIENTS)
 	@$(BIN)/pytest tests/e2e
 
 headline-lint: ; @echo "== lint: ruff and mypy (half a minute)"
-headline-unit: ; @echo "== unit: single modules, loopback only; aws and stores also with older boto3 (a minute and a half)"
-headline-integration: ; @echo "== integration: all functions together, with moto (three minutes)"
-headline-proof: ; @echo "== proof: no event is lost, whichever step fails (two minutes)"
-headline-stack: ; @echo "== stack: lock files, contract tests and linters of the template and the API's description (a minute)"
-headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries wait in real time (five minutes)"
+headline-unit: ; @echo "== unit: single modules, loopback only; aws and stores also with older boto3 (two and a half minutes)"
+headline-integration: ; @echo "== integration: all functions together, with moto (seven minutes)"
+headline-proof: ; @echo "== proof: no event is lost, whichever step fails (five minutes)"
+headline-stack: ; @echo "== stack: lock files, contract tests and linters of the template and the API's description (three minutes)"
+headline-e2e: ; @echo "== e2e: the built artifact, deployed on this machine; retries wait in real time (nine minutes)"
 
 clean: ## remove everything that make created
 	@rm -rf .venv .aws-sam .local .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage $(RECEIVERS)/node_modules $(OPENAPI)/node_modules
