@@ -227,6 +227,32 @@ def test_a_batch_costs_what_its_events_cost(
     assert [name for name, _ in calls] == ["BatchWriteItem"] * 4
 
 
+def test_types_and_limits_of_many_workspaces_are_one_read_each(
+    posthorn: Installation, platform: str, calls: list[tuple[str, Any]]
+) -> None:
+    """A batch for fifty workspaces with a type and a limit of their own does not read them one by one."""
+    own = {"name": "OWN_TYPE", "description": "x"}
+    limited = {"limits": {"deliveriesPerRequest": 1000}}
+    for number in range(50):
+        headers = {HEADER: f"tenant-{number}"}
+        assert posthorn.call("PUT", f"{PATH}/tenant-{number}", limited, key=platform).status == 201
+        assert posthorn.call("POST", "/v1/event-types", own, key=platform, headers=headers).status == 201
+    events = [
+        {"event": "OWN_TYPE", "data": {}, "workspace": f"tenant-{number % 50}"} for number in range(100)
+    ]
+    posthorn.clock.pass_seconds(31)  # longer than anything is cached
+    posthorn.call("GET", PATH, key=platform)  # so that the use of the key is on record
+    calls.clear()
+
+    assert publish(posthorn, platform, events).status == 202
+    cold = sorted(name for name, _ in calls)
+    calls.clear()
+    assert publish(posthorn, platform, events).status == 202
+
+    assert cold == [*["BatchGetItem"] * 3, *["BatchWriteItem"] * 4]
+    assert [name for name, _ in calls] == ["BatchWriteItem"] * 4
+
+
 def test_a_repeated_batch_takes_effect_once(posthorn: Installation, platform: str) -> None:
     """Its Idempotency-Key is bound to the installation: another platform key repeats it, a workspace does not."""
     ids = create(posthorn, platform, "left", "right")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from posthorn.aws.clients import at_once
 from posthorn.domain.ttl_cache import TtlCache
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from posthorn.stores.endpoint_counts import EndpointCounts
 
@@ -27,8 +25,5 @@ class EndpointNumbers:
         self._seen: TtlCache[str, int] = TtlCache(ttl=STALE_MS, size=_REMEMBERED, clock=clock)
 
     def of(self, workspaces: Iterable[str]) -> dict[str, int]:
-        return self._seen.get_or_load_many(workspaces, self._load)
-
-    def _load(self, workspaces: Sequence[str]) -> dict[str, int]:
-        reads = at_once({one: partial(self._counts.number, one) for one in workspaces})
-        return {workspace: read.result() for workspace, read in reads.items()}
+        """Return the number of each workspace, with all that are not cached in one read."""
+        return self._seen.get_or_load_many(workspaces, self._counts.numbers)

@@ -17,7 +17,7 @@ from posthorn.domain.ttl_cache import TtlCache
 from posthorn.schemas.schema import compiled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from posthorn.domain.event_types import EventType
     from posthorn.schemas.schema import Schema
@@ -58,6 +58,20 @@ class EventTypeRegistry:
         """Return the type with this name, in either spelling; raise `RefusedEventType` if it cannot be a name."""
         name = matching.canonical(name)
         return self.built_in.get(name) or self._stored(workspace, name)
+
+    def look_up(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Cache the types of many events, by workspace and name, with all that are not cached in one read."""
+        places: dict[tuple[str, str], None] = {}
+        for workspace, text in wanted:
+            try:
+                name = matching.canonical(text)
+            except RefusedEventType:
+                continue  # refused when the event itself is checked
+            pair = (PLATFORM, name), (workspace, name)
+            if name not in self.built_in and not any(map(self._seen.get, pair)):
+                places.update(dict.fromkeys(pair))
+        if places:
+            self._seen.get_or_load_many(places, self._load)
 
     def published(self, workspace: str, name: str) -> EventType:
         """Return the type of an event to be published, or raise `RefusedEventType`."""
@@ -150,12 +164,16 @@ class EventTypeRegistry:
         )
 
     def _load(self, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], EventType]:
-        """Return the first type that exists, and no type that it hides: that one must not decide when it expires.
+        """Return the types that exist, and none that the platform's hides: it must not decide when that one expires.
 
         A missing type is not remembered: it works from the moment it is created.
         """
         found = self.store.get_many(places)
-        return next(({place: found[place]} for place in places if place in found), {})
+        return {
+            (owner, name): one
+            for (owner, name), one in found.items()
+            if owner == PLATFORM or (PLATFORM, name) not in found
+        }
 
 
 def _compile(schema: str) -> Schema:

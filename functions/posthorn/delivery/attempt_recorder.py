@@ -6,11 +6,11 @@ A result that is in SQS is safe: DeliverFunction writes its row later, and nobod
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from posthorn import telemetry
 from posthorn.aws.messages import RecordedAttempt
-from posthorn.delivery.throttling import AttemptId
+from posthorn.delivery.throttling import DELAY, AttemptId
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import Delivery, Status
 from posthorn.stores.delivery_rows import from_item, to_item
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from posthorn.aws.queues import Queues
     from posthorn.delivery.throttling import Throttling
     from posthorn.stores.deliveries import Deliveries
-
-DELAY: Final = 20
-"""Seconds before the first try to write a row that was handed over: what refused it just now needs a moment."""
 
 
 class AttemptRecorder:

@@ -116,9 +116,8 @@ class Claims:
                 return None
             if row.attempt == message.attempt - 1:
                 if lease_end(lost.found) < now:
-                    return (
-                        None  # the message that took the lease, or the result of its attempt, is in a queue
-                    )
+                    # the message that took the lease, or the result of its attempt, is in a queue
+                    return None
                 # another worker has it; if that one dies, this message must still be there
                 raise Unavailable("claim", "Leased") from lost
             if row.attempt == message.attempt:

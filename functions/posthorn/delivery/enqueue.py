@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from concurrent.futures import Future  # noqa: TC003 - beside its use
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from posthorn import telemetry
 from posthorn.aws.clients import threads
 from posthorn.aws.messages import DeliveryMessage, NewRow
-from posthorn.delivery.throttling import AttemptId
+from posthorn.delivery.throttling import DELAY, AttemptId
 from posthorn.domain.errors import Unavailable
 from posthorn.domain.models import FIRST_GENERATION, Delivery, DeliveryKey, Reason, Status
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from posthorn.delivery.throttling import Throttling
     from posthorn.domain.models import Endpoint, Event
     from posthorn.stores.deliveries import Deliveries
-
-DELAY: Final = 20
-"""Seconds before the first claim of an attempt whose row was refused just now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ REMEMBERED_MS: Final = 60_000
 """How long an endpoint counts as throttled after a refusal. DynamoDB needs minutes to give a hot partition more; once a
 minute, an attempt finds out."""
 
+DELAY: Final = 20
+"""Seconds that a message waits that stands for a refused row: what refused it just now needs a moment."""
+
 TABLE_ENDPOINTS: Final = 5
 """Endpoints refused within that time that make it the table: one partition has the rows of one endpoint."""
 

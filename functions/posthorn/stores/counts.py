@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from posthorn.domain.errors import LimitReached
 from posthorn.domain.workspace_limits import NONE
-from posthorn.stores import items
+from posthorn.stores import batches, items
 from posthorn.stores.items import n, s
 from posthorn.stores.tables import PK, ROW_VERSION, SK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from posthorn.stores.items import Item
     from posthorn.stores.table import Table
@@ -59,8 +59,16 @@ class Counts:
 
     def number(self, workspace: str, name: str) -> int:
         """Return how many there are, read consistently."""
-        row = self._table.get(_key(workspace, name))
-        return 0 if row is None else items.number(row, "number")
+        return self.numbers([workspace], name)[workspace]
+
+    def numbers(self, workspaces: Sequence[str], name: str) -> dict[str, int]:
+        """Return how many each of up to 100 workspaces has, read consistently in one call."""
+        keys = [_key(workspace, name) for workspace in workspaces]
+        wanted = {self._table.name: {"Keys": keys, "ConsistentRead": True}}
+        rows = batches.read(self._table.client, wanted)[self._table.name]
+        return dict.fromkeys(workspaces, 0) | {
+            items.text(row, PK): items.number(row, "number") for row in rows
+        }
 
     def _change(self, workspace: str, kind: Kind, by: int) -> dict[str, Any]:
         return {

@@ -27,7 +27,7 @@ class Lease:
     """A worker's claim of one attempt; an attribute of the row until the attempt's result is on record.
 
     A lease that has ended without a result still belongs to the message of its `holder`: that message, or the
-    result of the attempt, is in a queue. Only what is older than `abandoned_before` is anybody's.
+    result of the attempt, is in a queue. Any message may take a lease that is older than `abandoned_before`.
     """
 
     until: int  # Unix milliseconds

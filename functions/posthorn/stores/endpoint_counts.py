@@ -12,6 +12,8 @@ from posthorn.stores.counts import Counts, Kind
 from posthorn.stores.tables import PK, SK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from posthorn.domain.models import Endpoint
     from posthorn.stores.items import Item
     from posthorn.stores.table import Table
@@ -71,8 +73,9 @@ class EndpointCounts:
         """Raise `LimitReached` if there is no room at the host that an endpoint moves to."""
         self._counts.check(new.workspace, [_at(new.host, limits)])
 
-    def number(self, workspace: str) -> int:
-        return self._counts.number(workspace, ENDPOINTS)
+    def numbers(self, workspaces: Sequence[str]) -> dict[str, int]:
+        """Return how many endpoints each of up to 100 workspaces has, read in one call."""
+        return self._counts.numbers(workspaces, ENDPOINTS)
 
 
 def _kinds(host: str | None, limits: WorkspaceLimits) -> list[Kind]:

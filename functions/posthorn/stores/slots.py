@@ -1,7 +1,7 @@
 """Places for a limited number of things of a workspace, in the ConfigTable: `sk` is `<kind>-slot#<number>`.
 
 A thing is written in one transaction with a row for a free place, and deleted with that row. So the limit is exact
-whatever happens at once, and no row is written by every request, as a row with a count would be.
+however many requests run at once, and no row is written by every request, as a row with a count would be.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class TokenBuckets:
         """Take tokens; false if others took so many since `taken_until` was read that they are not there any more."""
         cost, start = bucket.cost(tokens), bucket.start(taken_until, now)
         values: dict[str, Any] = {":v": n(ROW_VERSION), ":cost": n(cost)}
-        if start == taken_until:  # whoever else takes tokens meanwhile only moves the time on
+        if start == taken_until:  # another process that takes tokens meanwhile only moves the time on
             return self._table.update(
                 _key(workspace, name),
                 "SET v = :v ADD taken_until :cost",

@@ -68,7 +68,7 @@ type Removed = Mapping[PurgeKind, int]
 class WorkspaceRows:
     """Lists and deletes the rows of workspaces. Every page that is yielded has been deleted.
 
-    No page is empty: whoever stops after one and starts over has come further.
+    No page is empty, so a caller that stops after one and starts over makes progress.
     """
 
     def __init__(

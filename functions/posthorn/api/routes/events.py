@@ -129,6 +129,7 @@ def _accept(
     wanted = {at: bodies.validate(NewEvent, value, at=at) for at, value in values.items()}
     named = {f"{at}/workspace": one.workspace for at, one in wanted.items()}
     owners = workspaces_of(services, request, named)
+    services.event_types.look_up(zip(owners, (one.event for one in wanted.values()), strict=True))
     checked = [
         _checked(services, owner, one, at) for owner, (at, one) in zip(owners, wanted.items(), strict=True)
     ]
