@@ -4,16 +4,21 @@ import gc
 import io
 import logging
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
+from botocore.client import BaseClient
 
 from posthorn.stores.workspace_rows import KINDS, NOT_REMOVED
 from posthorn.telemetry import log
+from tests.checks import answering_api, production
 from tests.installation import Installation, running
 from tests.moto_account import stored_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.deployed_stack import DeployedStack
 
 
 def pytest_collection_finish() -> None:
@@ -41,6 +46,20 @@ def unknown_kinds(config_table: str) -> set[str]:
 
 
 @pytest.fixture
+def calls() -> Iterator[list[str]]:
+    """Return a list that collects the name of every AWS call."""
+    made: list[str] = []
+    plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
+
+    def noted(self: BaseClient, name: str, parameters: Any) -> Any:
+        made.append(name)
+        return plain(self, name, parameters)
+
+    with mock.patch.object(BaseClient, "_make_api_call", noted):
+        yield made
+
+
+@pytest.fixture
 def log_lines() -> Iterator[io.StringIO]:
     """Collect what is logged."""
     handler = log().registered_handler
@@ -55,3 +74,16 @@ def log_lines() -> Iterator[io.StringIO]:
 def webhook(posthorn: Installation) -> dict[str, Any]:
     """Register a webhook for two types of events."""
     return posthorn.register(events=["CONTACT_CREATED", "CONTACT_DELETED"])
+
+
+@pytest.fixture
+def api() -> Iterator[list[tuple[int, bytes]]]:
+    with answering_api() as answers:
+        yield answers
+
+
+@pytest.fixture
+def stack(api: list[tuple[int, bytes]], monkeypatch: pytest.MonkeyPatch) -> Iterator[DeployedStack]:
+    assert api
+    with production(monkeypatch) as found:
+        yield found

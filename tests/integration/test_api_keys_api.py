@@ -14,8 +14,6 @@ from posthorn.domain.api_key import Scope, split
 from tests.integration.test_lost_answers import lost_answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.installation import Installation, Reply
 
 PATH = "/v1/api-keys"
@@ -33,20 +31,6 @@ def shown(posthorn: Installation, key_id: str) -> dict[str, Any]:
     (found,) = [one for one in listed if one["id"] == key_id]
     assert isinstance(found, dict)
     return found
-
-
-@pytest.fixture
-def calls() -> Iterator[list[str]]:
-    """Return a list that collects the name of every AWS call."""
-    made: list[str] = []
-    plain = BaseClient._make_api_call  # type: ignore[attr-defined]  # not in the stubs
-
-    def noted(self: BaseClient, name: str, parameters: Any) -> Any:
-        made.append(name)
-        return plain(self, name, parameters)
-
-    with mock.patch.object(BaseClient, "_make_api_call", noted):
-        yield made
 
 
 def test_a_key_is_shown_once_and_works(posthorn: Installation) -> None:

@@ -6,7 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
-import boto3
 import pytest
 
 from posthorn.aws import clients
@@ -16,11 +15,10 @@ from posthorn_cli.check import command
 from posthorn_cli.check.deployed import Deployed
 from posthorn_cli.check.findings import Finding, Status
 from posthorn_cli.check.publish import WAIT_SECONDS, check_delivery
-from posthorn_cli.installed import Installed
+from tests import operator
 from tests.commands import run
 from tests.gateway import application
 from tests.network import answers, fails
-from tests.template import REGION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,8 +37,7 @@ class _Silent(WSGIRequestHandler):
 @pytest.fixture
 def deployed(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     """Serve the API of the installation on loopback, as its operator reaches it."""
-    outputs = {f"{name}Name": table for name, table in posthorn.tables.items()}
-    place = Installed("posthorn", boto3.Session(region_name=REGION), outputs, posthorn.clock)
+    place = operator.installed(posthorn)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     server = make_server("127.0.0.1", 0, application(posthorn), handler_class=_Silent)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()

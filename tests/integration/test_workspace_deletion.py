@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 import typer
 
 from posthorn_cli import dead_letters, installed
 from posthorn_cli.dead_letters import QueueCounts
-from posthorn_cli.installed import Installed
 from posthorn_cli.workspace_deletion import follow, start
-from tests import purges
-from tests.aws import REGION
+from tests import operator, purges
 from tests.commands import run
 
 if TYPE_CHECKING:
+    from posthorn_cli.installed import Installed
     from tests.installation import Installation
 
 
 @pytest.fixture(autouse=True)
 def place(posthorn: Installation, monkeypatch: pytest.MonkeyPatch) -> Installed:
     """Let every command find this installation."""
-    outputs = {f"{name}Name": table for name, table in posthorn.tables.items()}
-    outputs |= {f"{name}Name": url.rsplit("/", 1)[1] for name, url in posthorn.queues.items()}
-    found = Installed("posthorn", boto3.Session(region_name=REGION), outputs, posthorn.clock)
+    found = operator.installed(posthorn)
     monkeypatch.setattr(installed, "find", lambda *_, **__: found)
     return found
 
