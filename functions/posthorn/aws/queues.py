@@ -87,7 +87,7 @@ class Queues:
     ) -> list[M]:
         """Send messages to DeliverQueue, delayed by a number of seconds; returns those not sent.
 
-        One call after another in the caller's thread, which may be one of those that calls share.
+        Makes one call after another in the caller's thread, which may itself belong to the shared threads.
         """
         waiting = [(message, _message(message, delay)) for message in messages]
         unsent: list[M] = []

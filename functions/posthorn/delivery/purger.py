@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from posthorn.stores.workspaces import Workspaces
 
 SETTLE_SECONDS: Final = 180
-"""The pause between two rounds: longer than any cache and any invocation, so that whatever began to write for the
-workspace has ended."""
+"""The pause between two rounds: longer than any cache and any invocation, so that requests that were writing for the
+workspace have ended."""
 
 RETRY_SECONDS: Final = 30
 """The pause after a call failed in a step that had made progress."""

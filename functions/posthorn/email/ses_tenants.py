@@ -1,7 +1,7 @@
 """A tenant of SES for each workspace, so that SES measures and pauses workspaces separately.
 
 SES refuses an email through a tenant unless the sender's identity and the configuration set are associated with the
-tenant, and refuses to delete what is still associated with one.
+tenant, and refuses to delete a resource that is still associated with one.
 """
 
 from __future__ import annotations

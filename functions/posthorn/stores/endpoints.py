@@ -75,7 +75,7 @@ class Endpoints:
         return {endpoint.id: endpoint for endpoint in map(rows.from_item, found[self._table.name])}
 
     def is_known(self, channel: str, endpoint_id: str) -> bool:
-        """Return whether there is a row of this endpoint, or what is left of it after it was deleted."""
+        """Return whether there is a row of this endpoint, or of its deletion."""
         keys = [rows.key_of(channel, endpoint_id), deleted_endpoints.key_of(channel, endpoint_id)]
         found = batches.read(self._table.client, {self._table.name: {"Keys": keys, "ConsistentRead": True}})
         return bool(found[self._table.name])

@@ -110,13 +110,13 @@ class WorkspaceRows:
                 return
 
     def bury_endpoints(self, channel: str) -> Iterator[Removed]:
-        """Delete the endpoints of a channel; what is left of each names its deliveries to later phases."""
+        """Delete the endpoints of a channel; their deletion rows name their deliveries to later phases."""
         for ids in self._pages_of_ids(channel, endpoint_rows.PREFIX):
             self._put([deleted_endpoints.buried(channel, one) for one in ids])
             yield self._delete(self._config, [endpoint_rows.key_of(channel, one) for one in ids], _kind_of)
 
     def bury_set(self, workspace: str, set_id: str) -> Removed:
-        """Delete a configuration set; what is left of it names its channel to later phases."""
+        """Delete a configuration set; its deletion row names its channel to later phases."""
         self._put([configuration_sets.buried(workspace, set_id)])
         return self._delete(self._config, [configuration_sets.set_key(workspace, set_id)], _kind_of)
 

@@ -39,7 +39,7 @@ class Purge(TypedDict):
     phase: PurgePhase
     """What it is removing."""
     round: Count
-    """Which time it goes through the phases: once more, after a pause, for whatever was still under way."""
+    """The number of the pass through the phases. Passes repeat after a pause, until one finds nothing to remove."""
     removed: PurgeCounts
     """What it has removed so far."""
     createdAt: Time
